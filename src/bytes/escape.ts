@@ -1,0 +1,63 @@
+/** Code points that may change what a terminal or a reader sees: controls, and marks that reorder or hide text. */
+function isTroublesome(codePoint: number): boolean {
+  return (
+    codePoint < 0x20 ||
+    (codePoint >= 0x7f && codePoint <= 0x9f) ||
+    codePoint === 0xad ||
+    codePoint === 0x61c ||
+    (codePoint >= 0x200b && codePoint <= 0x200f) ||
+    (codePoint >= 0x2028 && codePoint <= 0x202e) ||
+    (codePoint >= 0x2060 && codePoint <= 0x206f) ||
+    (codePoint >= 0xd800 && codePoint <= 0xdfff) ||
+    codePoint === 0xfeff ||
+    (codePoint >= 0xe0000 && codePoint <= 0xe007f)
+  )
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0')
+}
+
+/** `text` with every control or invisible character as `\xHH` or `\u{...}`, on one line. */
+export function escapeText(text: string): string {
+  let out = ''
+  for (const character of text) {
+    const codePoint = character.codePointAt(0) ?? 0
+    if (!isTroublesome(codePoint)) out += character
+    else out += codePoint < 0x100 ? `\\x${hex(codePoint, 2)}` : `\\u{${hex(codePoint, 1)}}`
+  }
+  return out
+}
+
+/** JSON text with the characters escaped that JSON allows raw and a terminal may obey. */
+export function escapeJson(json: string): string {
+  let out = ''
+  for (let i = 0; i < json.length; i++) {
+    const unit = json.charCodeAt(i)
+    // Below 0x20 only the newlines and blanks of the layout are left raw by JSON.stringify.
+    const raw = unit < 0x7f || (unit >= 0xd800 && unit <= 0xdfff) || !isTroublesome(unit)
+    out += raw ? json[i] : `\\u${hex(unit, 4)}`
+  }
+  return out
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The bytes of a path as text, or null when they are not UTF-8. */
+export function pathText(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return null // The decoder's only complaint is that the bytes are not UTF-8.
+  }
+}
+
+/** A path for people: UTF-8 where it is, `\xHH` for each byte where it is not; controls escaped. */
+export function printablePath(path: string | Uint8Array): string {
+  if (typeof path === 'string') return escapeText(path)
+  const text = pathText(path)
+  if (text !== null) return escapeText(text)
+  let out = ''
+  for (const byte of path) out += byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hex(byte, 2)}`
+  return out
+}

@@ -1,0 +1,48 @@
+/** `{start, length}` of one state, half-open, guest bytes. Keys and meaning are those of `qemu-img map`. */
+export interface Extent {
+  readonly start: number
+  readonly length: number
+  /** 0: the image itself, 1: its backing file, and so on. */
+  readonly depth: number
+  /** Some layer stores these bytes. */
+  readonly data: boolean
+  /** Known to read as zeros. */
+  readonly zero: boolean
+  /** Where in the file of that layer the bytes are; absent when nothing is stored. */
+  readonly offset?: number
+}
+
+/** The part of `extent` within `start` to `end`, or null when there is none. */
+export function clipExtent(extent: Extent, start: number, end: number): Extent | null {
+  const clippedStart = Math.max(extent.start, start)
+  const length = Math.min(extent.start + extent.length, end) - clippedStart
+  if (length <= 0) return null
+  const moved = { ...extent, start: clippedStart, length }
+  return extent.offset === undefined ? moved : { ...moved, offset: extent.offset + (clippedStart - extent.start) }
+}
+
+/** True when `next` goes on where `extent` ends, in the guest as in the file, and is in the same state. */
+function continues(extent: Extent, next: Extent): boolean {
+  const expectedOffset = extent.offset === undefined ? undefined : extent.offset + extent.length
+  return (
+    extent.start + extent.length === next.start &&
+    extent.depth === next.depth &&
+    extent.data === next.data &&
+    extent.zero === next.zero &&
+    expectedOffset === next.offset
+  )
+}
+
+/** The same extents with neighbours of one state joined. */
+export async function* joinExtents(extents: AsyncIterable<Extent>): AsyncGenerator<Extent> {
+  let held: Extent | undefined
+  for await (const extent of extents) {
+    if (held !== undefined && continues(held, extent)) {
+      held = { ...held, length: held.length + extent.length }
+    } else {
+      if (held !== undefined) yield held
+      held = extent
+    }
+  }
+  if (held !== undefined) yield held
+}

@@ -1,0 +1,43 @@
+const suffixes: readonly string[] = ['K', 'M', 'G', 'T', 'P']
+const digits = new Set('0123456789')
+
+/**
+ * Bytes of a size as people write it: `4096`, `512K`, `1.5G`, `10GiB`, suffixes in either case, powers of 1024.
+ *
+ * @returns null when the text is no size, or not a whole, safe number of bytes
+ */
+export function parseSize(text: string): number | null {
+  const { number, suffix } = splitSuffix(text.trim())
+  const [whole, fraction = '', ...more] = number.split('.')
+  if (more.length > 0 || !isDigits(whole ?? '') || (fraction === '' && number.includes('.'))) return null
+  if (fraction !== '' && !isDigits(fraction)) return null
+  const power = suffix === '' ? 0 : suffixes.indexOf(suffix) + 1
+  if (suffix !== '' && power === 0) return null
+  const size = Number(number) * 1024 ** power
+  return Number.isSafeInteger(size) ? size : null
+}
+
+function splitSuffix(text: string): { number: string; suffix: string } {
+  let end = 0
+  while (end < text.length && (digits.has(text[end]!) || text[end] === '.')) end++
+  let suffix = text.slice(end).toUpperCase()
+  if (suffix.length === 3 && suffix.endsWith('IB')) suffix = suffix.slice(0, 1)
+  else if (suffix === 'B') suffix = ''
+  return { number: text.slice(0, end), suffix }
+}
+
+function isDigits(text: string): boolean {
+  return text.length > 0 && text.length <= 17 && [...text].every((character) => digits.has(character))
+}
+
+/** `16 MiB`, `2.5 KiB`, `100 B`, at most three digits behind the point. */
+export function formatSize(bytes: number): string {
+  let value = bytes
+  let unit = ''
+  for (const suffix of suffixes) {
+    if (value < 1024) break
+    value /= 1024
+    unit = `${suffix}i`
+  }
+  return `${Number(value.toPrecision(3)) === value ? value : value.toFixed(value < 10 ? 2 : 1)} ${unit}B`
+}

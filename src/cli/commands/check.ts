@@ -1,0 +1,143 @@
+import type { Command } from 'commander'
+import { escapeText, printablePath } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
+import { type CheckOptions, type CheckResult, check, type Severity } from '../../verbs/check.js'
+import { type CliContext, type CommonFlags, errorDocument, errorLines, wantsJson } from '../context.js'
+import { exitStatus, statusOf } from '../exit-status.js'
+import {
+  addBackingOptions,
+  addForceOption,
+  addJsonOptions,
+  addNoBackingOption,
+  addProgressOptions,
+  backingFlags,
+} from '../options.js'
+import type { Finish } from '../program.js'
+import { openProgress } from '../progress.js'
+import { jsonPath } from '../report-info.js'
+
+interface Flags extends CommonFlags, Omit<CheckOptions, 'signal' | 'files' | 'onProgress' | 'backing' | 'noBacking'> {
+  readonly backing?: string | false
+}
+
+export function addCheck(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('check <file...>')
+    .summary('check overlays, and repair what can be repaired without a doubt')
+    .description(
+      'Check the header, the bitmap and the length of an overlay, and whether its backing file is the one in the header. ' +
+        'Exit status as qemu-img check: 0 consistent, 2 damaged, 3 waste only, 63 no COW file, 1 could not be checked.',
+    )
+    .option('--repair', 'mend bits past the end, bytes past the end, and a header rewrite that was cut short')
+    .option('--deep', "read the data, too: find allocated sectors that equal the backing file's")
+    .option('-n, --dry-run', 'with --repair: tell what would be mended, change nothing')
+  addProgressOptions(addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['in-use']))
+  command.addHelpText('after', '\nExamples:\n  umlcow check cow.node0 cow.node1\n  umlcow check --repair cow.node0')
+  command.action(async (paths: string[], flags: Flags) => {
+    const documents: unknown[] = []
+    const statuses: number[] = []
+    for (const path of paths) {
+      const outcome = await checkOne(path, flags, context)
+      if (context.signal.aborted) throw outcome
+      statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
+      if (wantsJson(flags)) documents.push(outcome instanceof Error ? errorDocument(outcome) : checkDocument(outcome))
+      else if (outcome instanceof Error) process.stderr.write(errorLines(outcome))
+      else if (!flags.quiet || outcome.findings.length > 0) await context.print(checkText(outcome))
+    }
+    // As qemu-img: a format without a check prints no JSON.
+    if (wantsJson(flags) && !(paths.length === 1 && statuses[0] === exitStatus.notThisFormat)) {
+      await context.printJson(paths.length === 1 ? documents[0] : documents)
+    }
+    if (wantsJson(flags) && paths.length === 1 && statuses[0] === exitStatus.notThisFormat) {
+      process.stderr.write(`umlcow: ${printablePath(paths[0] as string)}: not a COW file\n`)
+    }
+    finish(worst(statuses))
+  })
+}
+
+async function checkOne(path: string, flags: Flags, context: CliContext): Promise<CheckResult | Error> {
+  const view = await openProgress(flags)
+  try {
+    const { signal } = context
+    return await check(path, { ...flags, ...backingFlags(flags), signal, onProgress: view.onProgress })
+  } catch (error) {
+    if (error instanceof UmlcowError && error.code !== 'USAGE') return error
+    throw error
+  } finally {
+    view.stop()
+  }
+}
+
+function open(result: CheckResult, severity: Severity): number {
+  return result.findings.filter((finding) => finding.severity === severity && !finding.fixed).length
+}
+
+function statusOfResult(result: CheckResult): number {
+  if (open(result, 'damage') > 0) return exitStatus.damaged
+  if (open(result, 'unknown') > 0) return exitStatus.failed
+  return open(result, 'waste') > 0 ? exitStatus.waste : exitStatus.done
+}
+
+/** From bad to good, for several files. */
+const order: number[] = [
+  exitStatus.damaged,
+  exitStatus.refused,
+  exitStatus.failed,
+  exitStatus.notThisFormat,
+  exitStatus.waste,
+]
+
+function worst(statuses: number[]): number {
+  return order.find((status) => statuses.includes(status)) ?? exitStatus.done
+}
+
+function countIf(key: string, count: number): Record<string, number> {
+  return count === 0 ? {} : { [key]: count }
+}
+
+/** Keys and meaning of `qemu-img check --output=json`, plus ours.  Schema: docs/schema/check.json */
+function checkDocument(result: CheckResult): unknown {
+  const { overlay, findings } = result
+  const fixed = (severity: Severity) => findings.filter((one) => one.severity === severity && one.fixed).length
+  return {
+    'image-end-offset': result.fileSize,
+    ...(overlay === null ? {} : { 'total-clusters': overlay.layout.sectorCount }),
+    ...(result.allocatedSectors === null ? {} : { 'allocated-clusters': result.allocatedSectors }),
+    'check-errors': open(result, 'unknown'),
+    filename: jsonPath(result.path),
+    format: 'cow',
+    ...countIf('corruptions', open(result, 'damage')),
+    ...countIf('leaks', open(result, 'waste')),
+    ...countIf('corruptions-fixed', fixed('damage')),
+    ...countIf('leaks-fixed', fixed('waste')),
+    'format-specific': { type: 'cow', data: { findings } },
+  }
+}
+
+const headlines: Record<Severity, string> = { damage: 'damage', waste: 'waste', note: 'note', unknown: 'not checked' }
+
+function checkText(result: CheckResult): string {
+  const lines = result.findings.map((finding) => {
+    const state = finding.fixed ? ' (repaired)' : finding.repairable ? ' (--repair mends it)' : ''
+    return `${headlines[finding.severity]}: ${escapeText(finding.message)}${state}`
+  })
+  lines.push(`${printablePath(result.path)}: ${verdict(result)}`)
+  return `${lines.join('\n')}\n`
+}
+
+function verdict(result: CheckResult): string {
+  const count =
+    result.overlay === null || result.allocatedSectors === null
+      ? ''
+      : `; ${result.allocatedSectors} of ${result.overlay.layout.sectorCount} sectors allocated`
+  switch (statusOfResult(result)) {
+    case exitStatus.done:
+      return `consistent${count}`
+    case exitStatus.waste:
+      return `consistent, with waste${count}`
+    case exitStatus.failed:
+      return `could not be checked fully${count}`
+    default:
+      return `damaged${count}`
+  }
+}

@@ -1,0 +1,96 @@
+import type { Command } from 'commander'
+import { printablePath } from '../../bytes/escape.js'
+import { formatSize, parseSize } from '../../bytes/size-text.js'
+import { UmlcowError } from '../../errors.js'
+import type { ForceWord } from '../../host/guard.js'
+import { type CreateResult, createOverlay, createRaw } from '../../verbs/create.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
+import type { Finish } from '../program.js'
+import { jsonPath } from '../report-info.js'
+
+interface Flags extends CommonFlags, PathStyleFlags {
+  readonly backing?: string
+  readonly chain?: boolean
+  readonly fs?: string
+  readonly overwrite?: boolean
+  readonly force?: ForceWord[]
+  readonly dryRun?: boolean
+  readonly sync: boolean
+}
+
+export function addCreate(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('create <file> [size]')
+    .summary('make an empty overlay on a backing file, or a sparse raw image')
+    .description(
+      'With -b: make an empty overlay on a backing file, byte for byte what uml_mkcow makes. ' +
+        'With SIZE: make a sparse raw image. SIZE is in bytes, or with K, M, G, T or P (powers of 1024).',
+    )
+    .option('-b, --backing <file>', 'the backing file of the new overlay')
+    .option('--fs <type>', "make this file system in the raw image with the host's mkfs: ext4, swap, ...")
+    .option('--chain', 'the backing file may itself be an overlay (only umlcow reads such chains)')
+    .option('--overwrite', 'replace FILE when it exists')
+    .option('--no-sync', 'skip every fsync: for throwaway images')
+    .option('-n, --dry-run', 'check everything, write nothing')
+    .option('-q, --quiet', 'print errors only')
+  addForceOption(addJsonOptions(addPathStyleOptions(command)), ['in-use'])
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow create cow.node0 -b root_fs\n  umlcow create swap.img 512M --fs swap\n' +
+      '  umlcow create data.img 10G --fs ext4\n' +
+      '\nExit status: 0 done, 1 failed (nothing was left behind), 4 refused to protect data, 64 wrong usage.',
+  )
+  command.action(async (file: string, size: string | undefined, flags: Flags) => {
+    const result = await run(file, size, flags, context)
+    if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+    if (wantsJson(flags)) await context.printJson(createDocument(result))
+    else if (!flags.quiet) await context.print(createText(result))
+    finish(exitStatus.done)
+  })
+}
+
+async function run(
+  file: string,
+  sizeText: string | undefined,
+  flags: Flags,
+  context: CliContext,
+): Promise<CreateResult> {
+  const { backing, fs, force, overwrite, dryRun, chain } = flags
+  const common = { force, overwrite, dryRun, noSync: !flags.sync, signal: context.signal }
+  if (backing !== undefined) {
+    if (sizeText !== undefined)
+      throw new UmlcowError('USAGE', 'an overlay has the size of its backing file: give -b or SIZE')
+    if (fs !== undefined) throw new UmlcowError('USAGE', '--fs is for raw images: an overlay shows its backing file')
+    return createOverlay(file, backing, { ...common, chain, pathStyle: pathStyleOf(flags, { kind: 'absolute' }) })
+  }
+  if (sizeText === undefined)
+    throw new UmlcowError('USAGE', 'create needs -b BACKING for an overlay or SIZE for a raw image')
+  const size = parseSize(sizeText)
+  if (size === null) {
+    throw new UmlcowError(
+      'USAGE',
+      `"${sizeText}" is no size: it takes bytes, or a number with K, M, G, T or P, such as 10G`,
+    )
+  }
+  return createRaw(file, size, { ...common, fs })
+}
+
+/** Schema: docs/schema/create.json */
+function createDocument(result: CreateResult): unknown {
+  return {
+    filename: jsonPath(result.path),
+    format: result.format,
+    'virtual-size': result.virtualSize,
+    ...(result.backingPath === null ? {} : { 'backing-filename': jsonPath(result.backingPath) }),
+    'dry-run': result.dryRun,
+    warnings: result.warnings,
+  }
+}
+
+function createText(result: CreateResult): string {
+  const what = result.backingPath === null ? 'sparse raw image' : `overlay on ${printablePath(result.backingPath)}`
+  const verb = result.dryRun ? 'would be ' : ''
+  return `${printablePath(result.path)}: ${verb}${what}, ${formatSize(result.virtualSize)}\n`
+}

@@ -1,0 +1,68 @@
+import type { Command } from 'commander'
+import { UmlcowError } from '../../errors.js'
+import { maxHeaderSize } from '../../formats/cow/index.js'
+import { type ImageInfo, info, infoChain, infoOfHeader } from '../../verbs/info.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addBackingOptions, addJsonOptions, addNoBackingOption, backingFlags } from '../options.js'
+import type { Finish } from '../program.js'
+import { infoDocument, infoText } from '../report-info.js'
+
+interface Flags extends CommonFlags {
+  readonly backingRoot?: string
+  readonly chain?: boolean
+  readonly fast?: boolean
+  readonly backing?: string | false
+  readonly backingChain?: boolean
+}
+
+export function addInfo(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('info <file...>')
+    .summary('show header, layout, backing file, users and allocated sectors')
+    .description(
+      'Show what a file is: for an overlay its header, layout, the state of its backing file, who has it open and how ' +
+        'many sectors are allocated. Anything else is a raw image. "-" reads a header from standard input.',
+    )
+    .option('--fast', 'header only: no counting of sectors, no looking who has it open')
+    .option('--backing-chain', 'show the backing files, too, top first')
+  addJsonOptions(addNoBackingOption(addBackingOptions(command)))
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow info cow.node0\n  umlcow info --json cow.node0 | jq \'."format-specific".data.version\'\n' +
+      '  head -c 4136 cow.node0 | umlcow info -\n' +
+      '\nExit status: 0 done, 1 a file is damaged or cannot be read, 63 standard input holds no COW header.',
+  )
+  command.action(async (paths: string[], flags: Flags) => {
+    const options = { ...flags, ...backingFlags(flags), signal: context.signal }
+    const lists: ImageInfo[][] = []
+    for (const path of paths) {
+      if (path === '-') lists.push([infoOfHeader(await readStandardInput(), 'standard input')])
+      else lists.push(flags.backingChain ? await infoChain(path, options) : [await info(path, options)])
+    }
+    const images = lists.flat()
+    if (wantsJson(flags)) {
+      const documents = images.map(infoDocument)
+      await context.printJson(paths.length === 1 && !flags.backingChain ? documents[0] : documents)
+    } else {
+      await context.print(images.map(infoText).join('\n'))
+    }
+    finish(exitStatus.done)
+  })
+}
+
+/** As much of standard input as a header has. */
+async function readStandardInput(): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    for await (const chunk of process.stdin) {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length >= maxHeaderSize) break
+    }
+  } catch (error) {
+    throw new UmlcowError('NOT_A_FILE', 'standard input: cannot be read', { cause: error })
+  }
+  return Buffer.concat(chunks).subarray(0, maxHeaderSize)
+}

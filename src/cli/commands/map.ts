@@ -1,0 +1,87 @@
+import type { Command } from 'commander'
+import { printablePath } from '../../bytes/escape.js'
+import { type ImageMap, type MapOptions, map } from '../../verbs/map.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import {
+  addBackingOptions,
+  addForceOption,
+  addJsonOptions,
+  addNoBackingOption,
+  backingFlags,
+  sizeArgument,
+} from '../options.js'
+import type { Finish } from '../program.js'
+
+interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'backing' | 'noBacking'> {
+  readonly backing?: string | false
+}
+
+export function addMap(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('map <file>')
+    .summary('show which file supplies which bytes')
+    .description(
+      "Show the extents of an image in the shape of qemu-img map: depth 0 is the file itself, 1 its backing file. The backing file's data is not read, so its extents are told as data unless --detect-zeroes.",
+    )
+    .option('--start-offset <offset>', 'first guest byte', sizeArgument)
+    .option('--max-length <length>', 'guest bytes at most', sizeArgument)
+    .option('--detect-zeroes', 'read all data and tell what is zeros')
+  addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size'])
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n' +
+      '\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit.',
+  )
+  command.action(async (path: string, flags: Flags) => {
+    const image = await map(path, { ...flags, ...backingFlags(flags), signal: context.signal })
+    try {
+      await (wantsJson(flags) ? printJsonMap(context, image) : printTable(context, image))
+    } finally {
+      await image.close()
+    }
+    finish(exitStatus.done)
+  })
+}
+
+/** Text is handed on in pieces of about this many characters. */
+const pieceLength = 32 * 1024
+
+async function printPieces(context: CliContext, lines: AsyncIterable<string>): Promise<void> {
+  let piece = ''
+  for await (const line of lines) {
+    piece += line
+    if (piece.length < pieceLength) continue
+    await context.print(piece)
+    piece = ''
+  }
+  await context.print(piece)
+}
+
+/** One object a line, as qemu-img prints them; written as they come, for a map may be longer than memory. */
+async function printJsonMap(context: CliContext, image: ImageMap): Promise<void> {
+  async function* lines(): AsyncGenerator<string> {
+    let separator = '['
+    for await (const { start, length, depth, zero, data, offset } of image.extents) {
+      const extent = { start, length, depth, present: true, zero, data, ...(offset === undefined ? {} : { offset }) }
+      yield `${separator}${JSON.stringify(extent)}`
+      separator = ',\n'
+    }
+    yield separator === '[' ? '[]\n' : ']\n'
+  }
+  await printPieces(context, lines())
+}
+
+async function printTable(context: CliContext, image: ImageMap): Promise<void> {
+  const row = (columns: string[]) => `${columns.map((column, i) => (i < 3 ? column.padEnd(16) : column)).join('')}\n`
+  const names = image.layers.map((layer) => printablePath(layer))
+  const hex = (value: number) => (value === 0 ? '0' : `0x${value.toString(16)}`)
+  async function* lines(): AsyncGenerator<string> {
+    yield row(['Offset', 'Length', 'Mapped to', 'File'])
+    for await (const extent of image.extents) {
+      if (!extent.data || extent.zero) continue
+      yield row([hex(extent.start), hex(extent.length), hex(extent.offset ?? 0), names[extent.depth] ?? ''])
+    }
+  }
+  await printPieces(context, lines())
+}

@@ -1,0 +1,76 @@
+import { escapeText } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
+import { createOverlay } from '../../verbs/create.js'
+import { inPlaceUnavailable, merge } from '../../verbs/merge.js'
+import { errorLines } from '../context.js'
+import { exitStatus, statusOf } from '../exit-status.js'
+
+// The arguments, defaults and exit statuses of the C tools, as they were seen to behave: options only where these tools
+// take them, whatever is left over ignored where these ignore it.  What differs stands in docs/differences.md.
+
+/** The verbs that stand in for a tool of uml-utilities, and the names of links that do the same. */
+export const umlUtilities = {
+  moo: { linkName: 'uml_moo', run: moo },
+  mkcow: { linkName: 'uml_mkcow', run: mkcow },
+} as const
+
+const mooUsage = `usage: uml_moo [-b BACKING] COW OUTPUT
+       uml_moo -d [-b BACKING] COW
+Merge a COW file and its backing file into OUTPUT, a new file, which is overwritten.
+  -b BACKING  use this backing file, whatever the header says
+  -d          merge into the backing file: not available in this release
+`
+
+const mkcowUsage = `usage: uml_mkcow [-f] COW BACKING
+Make an empty COW file on a backing file.
+  -f          replace an existing COW file
+`
+
+/** Everything that uml_moo reports is status 1. */
+export async function moo(args: readonly string[], signal: AbortSignal): Promise<number> {
+  let rest = [...args]
+  const inPlace = rest[0] === '-d'
+  if (inPlace) rest = rest.slice(1)
+  let backing: string | undefined
+  if (rest[0] === '-b') {
+    backing = rest[1]
+    rest = rest.slice(2)
+    if (backing === undefined) return usage(mooUsage, 1)
+  }
+  const [cow, output] = rest
+  if (cow === undefined || rest.length !== (inPlace ? 1 : 2)) return usage(mooUsage, 1)
+  if (inPlace || output === undefined) {
+    process.stderr.write(errorLines(inPlaceUnavailable(null, cow)))
+    return exitStatus.refused
+  }
+  try {
+    const result = await merge(cow, output, { backing, relativeTo: 'currentDirectory', overwrite: true, signal })
+    for (const warning of result.warnings) process.stderr.write(`umlcow: warning: ${escapeText(warning)}\n`)
+    return exitStatus.done
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || signal.aborted) throw error
+    process.stderr.write(errorLines(error))
+    return error.code === 'IN_PLACE_UNAVAILABLE' ? statusOf(error, true) : exitStatus.failed
+  }
+}
+
+/** uml_mkcow says 2 for wrong usage, 1 for everything else. */
+export async function mkcow(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const overwrite = args[0] === '-f'
+  const [cow, backing] = overwrite ? args.slice(1) : args
+  if (cow === undefined || backing === undefined) return usage(mkcowUsage, 2)
+  try {
+    const result = await createOverlay(cow, backing, { overwrite, signal })
+    for (const warning of result.warnings) process.stderr.write(`umlcow: warning: ${escapeText(warning)}\n`)
+    return exitStatus.done
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || signal.aborted) throw error
+    process.stderr.write(errorLines(error))
+    return exitStatus.failed
+  }
+}
+
+function usage(text: string, status: number): number {
+  process.stderr.write(text)
+  return status
+}

@@ -1,0 +1,83 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseSize } from '../bytes/size-text.js'
+import { type ForceWord, forceWords } from '../host/guard.js'
+import type { PathStyle } from '../host/stored-path.js'
+
+/** A size or offset of an option. */
+export function sizeArgument(text: string): number {
+  const size = parseSize(text)
+  if (size === null) throw new InvalidArgumentError('It takes bytes, or a number with K, M, G, T or P, such as 10G.')
+  return size
+}
+
+/** The words of `--force`, separated by commas. */
+function forceArgument(allowed: readonly ForceWord[]): (text: string, previous?: ForceWord[]) => ForceWord[] {
+  return (text, previous = []) => {
+    const words = text.split(',').map((word) => word.trim())
+    for (const word of words) {
+      if (!(allowed as readonly string[]).includes(word)) {
+        throw new InvalidArgumentError(`"${word}" is none of ${allowed.join(', ')}.`)
+      }
+    }
+    return [...previous, ...(words as ForceWord[])]
+  }
+}
+
+const forceMeanings: Record<ForceWord, string> = {
+  'in-use': 'in-use (a process has the file open for writing)',
+  mtime: 'mtime (the backing file has another modification time)',
+  size: 'size (the backing file has another size)',
+}
+
+export function addForceOption(command: Command, allowed: readonly ForceWord[] = forceWords): Command {
+  const meanings = allowed.map((word) => forceMeanings[word]).join('; ')
+  const option = new Option('--force <what>', `override what is named, separated by commas: ${meanings}`)
+  return command.addOption(option.argParser(forceArgument(allowed)))
+}
+
+export function addJsonOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--output <format>', 'output format').choices(['human', 'json']))
+    .option('--json', 'the same as --output=json: one JSON document on standard output')
+}
+
+export function addProgressOptions(command: Command): Command {
+  return command
+    .option('--progress <how>', 'bar, json (lines on standard error), none, or a file descriptor for lines "N/100"')
+    .option('-q, --quiet', 'print errors only')
+}
+
+export function addBackingOptions(command: Command): Command {
+  return command
+    .option('-b, --backing <file>', 'use this backing file, whatever the header says')
+    .option('--backing-root <dir>', 'resolve the path in the header inside this directory, as in a chroot jail')
+    .option('--chain', 'the backing file may itself be an overlay (the kernel takes it as plain data)')
+}
+
+/** Makes `--backing <file>` and `--no-backing` one flag: a path, false or undefined. */
+export function addNoBackingOption(command: Command): Command {
+  return command.option('--no-backing', 'do not look at the backing file')
+}
+
+export function backingFlags(flags: { readonly backing?: string | false }): {
+  backing: string | undefined
+  noBacking: boolean
+} {
+  return { backing: flags.backing || undefined, noBacking: flags.backing === false }
+}
+
+export interface PathStyleFlags {
+  readonly relative?: boolean
+  readonly chroot?: string
+}
+
+export function addPathStyleOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--relative', "store the path relative to the overlay's directory").conflicts('chroot'))
+    .option('--chroot <jail>', 'store the path as a process sees it whose root directory is <jail>')
+}
+
+export function pathStyleOf(flags: PathStyleFlags, otherwise: PathStyle): PathStyle {
+  if (flags.chroot !== undefined) return { kind: 'chroot', jail: flags.chroot }
+  return flags.relative ? { kind: 'relative' } : otherwise
+}

@@ -1,0 +1,142 @@
+import { escapeText, pathText, printablePath } from '../bytes/escape.js'
+import { formatSize } from '../bytes/size-text.js'
+import { type BackingInspection, dateText } from '../host/backing.js'
+import type { HostPath } from '../host/host-files.js'
+import { pathBytes } from '../host/path-bytes.js'
+import { shellQuote } from '../host/shell-quote.js'
+import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
+
+// Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json
+
+/** A path in JSON: the text it is, or the escaped form when it is no UTF-8. */
+export function jsonPath(path: HostPath | Uint8Array): string {
+  const bytes = pathBytes(path)
+  return pathText(bytes) ?? printablePath(bytes)
+}
+
+/** One word for what is wrong with the backing file first of all. */
+function backingState(backing: BackingInspection | null): string | null {
+  if (backing === null) return null
+  const first = backing.findings[0]
+  return first === undefined ? 'ok' : first.code.slice('BACKING_'.length).toLowerCase().split('_').join('-')
+}
+
+export function infoDocument(image: ImageInfo): Record<string, unknown> {
+  const { overlay } = image
+  return {
+    'virtual-size': image.virtualSize,
+    filename: jsonPath(image.path),
+    format: image.format,
+    ...(image.allocatedSize === null ? {} : { 'actual-size': image.allocatedSize }),
+    'dirty-flag': false,
+    ...(overlay === null ? {} : overlayKeys(image, overlay)),
+  }
+}
+
+function overlayKeys(image: ImageInfo, overlay: OverlayInfo): Record<string, unknown> {
+  const { header, layout, backing, users } = overlay
+  const located = backing?.located ?? null
+  const nameIsText = pathText(header.backingPath) !== null
+  const present = overlay.allocatedSectors
+  return {
+    'cluster-size': header.sectorSize,
+    'backing-filename': jsonPath(header.backingPath),
+    ...(located === null ? {} : { 'full-backing-filename': jsonPath(located.path) }),
+    'backing-filename-format': 'raw',
+    'format-specific': {
+      type: 'cow',
+      data: {
+        version: header.version,
+        layout: header.layout === 'v3padded' ? 'padded64' : 'packed',
+        'magic-byte-order': header.magicOrder,
+        'field-byte-order': header.fieldOrder,
+        sectorsize: header.sectorSize,
+        alignment: header.alignment,
+        'cow-format': header.cowFormat,
+        'backing-mtime': header.mtime,
+        'header-size': layout.headerSize,
+        'bitmap-offset': layout.bitmapOffset,
+        'bitmap-length': layout.bitmapLength,
+        'data-offset': layout.dataOffset,
+        'file-size': image.fileSize,
+        sectors: layout.sectorCount,
+        'sectors-present': present,
+        'bytes-present': present === null ? null : present * header.sectorSize,
+        'backing-state': backingState(backing),
+        ...(backing?.lookalike ? { 'backing-lookalike': jsonPath(backing.lookalike) } : {}),
+        ...(nameIsText ? {} : { 'backing-filename-base64': Buffer.from(header.backingPath).toString('base64') }),
+        'in-use-by': users === null ? null : users.users.map((user) => user.pid),
+        'in-use': users === null ? null : users.users.map((user) => ({ ...user })),
+        'in-use-known': users === null ? false : users.complete,
+        'unfinished-rewrite': overlay.rewrite === 'torn',
+      },
+    },
+  }
+}
+
+export function infoText(image: ImageInfo): string {
+  const lines = [
+    `image: ${printablePath(image.path)}`,
+    `file format: ${image.format}`,
+    `virtual size: ${formatSize(image.virtualSize)} (${image.virtualSize} bytes)`,
+  ]
+  if (image.allocatedSize !== null) lines.push(`disk size: ${formatSize(image.allocatedSize)}`)
+  if (image.overlay !== null) lines.push(...overlayLines(image, image.overlay))
+  return `${lines.join('\n')}\n`
+}
+
+function overlayLines(image: ImageInfo, overlay: OverlayInfo): string[] {
+  const { header, layout, allocatedSectors } = overlay
+  const lines = [
+    `sector size: ${header.sectorSize}`,
+    `backing file: ${printablePath(header.backingPath)}`,
+    `backing file mtime: ${header.mtime} (${dateText(header.mtime)})`,
+    ...backingLines(image, overlay.backing),
+  ]
+  if (allocatedSectors !== null) {
+    const size = formatSize(allocatedSectors * header.sectorSize)
+    lines.push(`allocated: ${allocatedSectors} of ${layout.sectorCount} sectors (${size})`)
+  }
+  if (overlay.users !== null) lines.push(`in use: ${usersText(overlay.users)}`)
+  if (overlay.rewrite === 'torn') lines.push('header: its rewrite was cut short; run "umlcow check --repair"')
+  lines.push(
+    'Format specific information:',
+    `    version: ${header.version}${header.layout === 'v3padded' ? ', padded 64-bit layout' : ''}`,
+    `    byte order: ${byteOrderText(header)}`,
+    `    alignment: ${header.alignment}`,
+    `    bitmap: ${layout.bitmapLength} bytes at offset ${layout.bitmapOffset}`,
+    `    data: at offset ${layout.dataOffset}`,
+  )
+  return lines
+}
+
+function byteOrderText({ magicOrder, fieldOrder }: OverlayInfo['header']): string {
+  if (magicOrder === fieldOrder) return `${fieldOrder}-endian`
+  return `${fieldOrder}-endian, magic and version ${magicOrder}-endian`
+}
+
+function backingLines(image: ImageInfo, backing: BackingInspection | null): string[] {
+  if (backing === null) return []
+  const lines: string[] = []
+  if (backing.located !== null) lines.push(`backing file found: ${printablePath(backing.located.path)}`)
+  lines.push(`backing file state: ${backingState(backing)}`)
+  for (const finding of backing.findings) lines.push(`    ${escapeText(finding.message)}`)
+  if (backing.lookalike !== null) {
+    const command = `umlcow rebase -u -b ${shellQuote(backing.lookalike)} ${shellQuote(image.path)}`
+    lines.push(
+      `    a file of that name, size and modification time lies beside the overlay: ${printablePath(backing.lookalike)}`,
+      `    to use it: ${command}`,
+    )
+  }
+  return lines
+}
+
+function usersText({ users, complete }: NonNullable<OverlayInfo['users']>): string {
+  const unknown = complete ? '' : ' (processes of other users cannot be looked into)'
+  if (users.length === 0) return `no process seen${unknown}`
+  const names = users.map(({ pid, access, seen }) => {
+    const how = seen === 'lock' ? `${access} lock` : access === 'write' ? 'open for writing' : 'open for reading'
+    return `${pid > 0 ? `process ${pid}` : 'a process that cannot be named'} (${how})`
+  })
+  return names.join(', ') + unknown
+}

@@ -1,0 +1,49 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { throwIfAborted } from '../errors.js'
+import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
+import type { Step, Steps } from './step.js'
+
+/** Time between two looks at signals and progress, milliseconds. */
+const sliceDuration = 25
+
+export interface ExecuteOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called with the guest bytes behind the plan, about every 25 ms and at the end. */
+  readonly onPosition?: ((position: number) => void) | undefined
+}
+
+function runNow(step: Step): Promise<void> | undefined {
+  const { store } = step
+  if (isSyncStore(store)) {
+    if (step.kind === 'read') readPaddedNow(store, step.offset, step.bytes)
+    else writeExactNow(store, step.offset, step.bytes)
+    return undefined
+  }
+  return step.kind === 'read' ? readPadded(store, step.offset, step.bytes) : writeExact(store, step.offset, step.bytes)
+}
+
+/**
+ * Carry out a plan.
+ *
+ * Local files are transferred synchronously, in slices with a yield between them, so that progress, SIGINT and an
+ * AbortSignal stay alive; any other store is awaited.
+ *
+ * @throws UmlcowError INTERRUPTED, and whatever the stores throw
+ */
+export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): Promise<void> {
+  let position = 0
+  let sliceEnd = performance.now() + sliceDuration
+  throwIfAborted(options.signal)
+  for (const step of steps) {
+    position = step.position
+    const pending = runNow(step)
+    if (pending !== undefined) await pending
+    if (performance.now() >= sliceEnd) {
+      options.onPosition?.(position)
+      await nextTurn()
+      throwIfAborted(options.signal)
+      sliceEnd = performance.now() + sliceDuration
+    }
+  }
+  options.onPosition?.(position)
+}

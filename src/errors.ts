@@ -1,0 +1,93 @@
+/**
+ * Every code an UmlcowError can carry, with what it means. Codes are part of the public API: they do not change.
+ * Errors of the operating system keep their own code (ENOSPC, EACCES, ...).
+ */
+export const errorCodes = {
+  // The header of an overlay
+  NOT_COW: 'the file is no COW file',
+  SHORT_HEADER: 'the file ends inside its header',
+  BAD_VERSION: 'the header has a version nobody defined',
+  BAD_BYTE_ORDER: 'the byte order of a version 1 header cannot be told',
+  BAD_SECTOR_SIZE: 'sectorSize is no power of two from 512 to 1 MiB',
+  BAD_ALIGNMENT: 'alignment is not in 1 byte to 1 GiB',
+  BAD_VIRTUAL_SIZE: 'the virtual size is too large',
+  BAD_COW_FORMAT: 'the header names an unknown bitmap format',
+  BAD_BACKING_PATH: 'the path of the backing file is empty or has no end',
+  PATH_TOO_LONG: 'the path does not fit into the header',
+  BAD_MTIME: 'a modification time does not fit into a header',
+  // The overlay as a whole
+  TRUNCATED_OVERLAY: 'allocated sectors, or the bitmap, lie beyond the end of the file',
+  UNFINISHED_REWRITE: 'the rewrite of a header was cut short',
+  // The backing file
+  BACKING_MISSING: 'the backing file does not exist',
+  BACKING_AMBIGUOUS: 'a relative path leads to two different files',
+  BACKING_SIZE: 'the size of the backing file is not the one in the header',
+  BACKING_MTIME: 'the modification time of the backing file is not the one in the header',
+  BACKING_KIND: 'the backing file is neither a regular file nor a block device',
+  BACKING_SELF: 'the overlay names itself as its backing file',
+  BACKING_IS_COW: 'the backing file is itself a COW file',
+  BACKING_UNREADABLE: 'the backing file cannot be looked at',
+  BACKING_OUTSIDE_ROOT: 'the path of the backing file leads out of the given root directory',
+  CHAIN_TOO_LONG: 'the chain of backing files is too long or goes in a circle',
+  // Refusals that protect data
+  SAME_FILE: 'the output is one of the inputs',
+  TARGET_EXISTS: 'the output exists',
+  TARGET_KIND: 'the output is neither missing nor a regular file',
+  TARGET_PROTECTED: 'the output is an overlay or the backing file of one',
+  IN_USE: 'another process has the file open',
+  IN_PLACE_UNAVAILABLE: 'merging in place is not available in this release',
+  // Running
+  NOT_A_FILE: 'the input is neither a regular file nor a block device',
+  OUT_OF_RANGE: 'a read or write goes beyond the end of a store',
+  SHORT_READ: 'a file ended before it should',
+  HELPER_MISSING: 'a program of the host is needed and absent',
+  HELPER_FAILED: 'a program of the host failed',
+  INTERRUPTED: 'stopped by a signal or an AbortSignal',
+  USAGE: 'wrong usage',
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** Operands of an error: plain values, fit for JSON. */
+export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>
+
+/**
+ * What every operation throws when a file, not the caller, is at fault.
+ *
+ * `code` is one of `errorCodes` or a code of the operating system, `details` holds the operands, `hint` the next thing
+ * to do where there is one.
+ */
+export class UmlcowError extends Error {
+  override readonly name = 'UmlcowError'
+  readonly code: string
+  readonly details: ErrorDetails
+  readonly hint: string | undefined
+
+  constructor(
+    code: ErrorCode | (string & {}),
+    message: string,
+    options: { details?: ErrorDetails; hint?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+    this.hint = options.hint
+  }
+}
+
+/** True for errors of the operating system as Node reports them. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string' && 'syscall' in error
+}
+
+/** True when `error` carries `code`, ours or the system's. */
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
+/** Throws INTERRUPTED when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new UmlcowError('INTERRUPTED', 'stopped', { cause: signal.reason })
+  }
+}

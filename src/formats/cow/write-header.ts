@@ -1,0 +1,87 @@
+import { UmlcowError } from '../../errors.js'
+import type { CowHeader } from './header.js'
+import { cowMagic, headerStructs } from './layouts.js'
+
+/** What a new version 3 header says. */
+export interface NewCowHeader {
+  readonly mtime: number
+  readonly virtualSize: number
+  readonly sectorSize: number
+  readonly alignment: number
+  readonly backingPath: Uint8Array
+}
+
+/**
+ * Serialize a new header, version 3, as uml_mkcow and the kernel write it.
+ *
+ * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME
+ */
+export function serializeNewHeader(header: NewCowHeader): Uint8Array {
+  const struct = headerStructs.v3
+  return struct.serialize(
+    {
+      magic: cowMagic,
+      version: 3,
+      mtime: checkedMtime(header.mtime),
+      size: header.virtualSize,
+      sectorSize: header.sectorSize,
+      alignment: header.alignment,
+      cowFormat: 0,
+      backingFile: pathField(header.backingPath, struct.lengthOf('backingFile')),
+    },
+    false,
+  )
+}
+
+/**
+ * The bytes of a header with another path or mtime, every other byte kept: reserved fields, and what is left over
+ * after the path where the new path does not cover it.
+ *
+ * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME
+ */
+export function editHeader(
+  header: CowHeader,
+  change: { backingPath?: Uint8Array | undefined; mtime?: number | undefined },
+): Uint8Array {
+  const struct = headerStructs[header.layout]
+  const bytes = Uint8Array.from(header.bytes)
+  if (change.backingPath !== undefined) {
+    const field = pathField(change.backingPath, struct.lengthOf('backingFile'))
+    bytes.set(field.subarray(0, change.backingPath.length + 1), struct.offsetOf('backingFile'))
+  }
+  if (change.mtime !== undefined) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    view.setUint32(struct.offsetOf('mtime'), checkedMtime(change.mtime), header.fieldOrder === 'little')
+  }
+  return bytes
+}
+
+/** Bytes of path that a header of this layout holds, its NUL not counted. */
+export function maxPathLength(layout: CowHeader['layout']): number {
+  return headerStructs[layout].lengthOf('backingFile') - 1
+}
+
+function pathField(path: Uint8Array, length: number): Uint8Array {
+  if (path.length === 0 || path.includes(0)) {
+    throw new UmlcowError('BAD_BACKING_PATH', 'the path of a backing file is empty or holds a NUL byte')
+  }
+  if (path.length > length - 1) {
+    throw new UmlcowError(
+      'PATH_TOO_LONG',
+      `the path of the backing file has ${path.length} bytes, the header holds ${length - 1}`,
+      { details: { length: path.length, limit: length - 1 } },
+    )
+  }
+  const field = new Uint8Array(length)
+  field.set(path)
+  return field
+}
+
+function checkedMtime(mtime: number): number {
+  if (Number.isInteger(mtime) && mtime >= 0 && mtime < 2 ** 32) return mtime
+  throw new UmlcowError(
+    'BAD_MTIME',
+    `a header holds modification times from 1970 to 2106 only, the backing file's is ${mtime} s`,
+    { details: { mtime } },
+  )
+}

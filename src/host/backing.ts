@@ -1,0 +1,166 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
+import { type Overlay, openInput, readHeaderBytes } from './open-overlay.js'
+import { baseName, directoryName, joinPath } from './path-bytes.js'
+import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
+
+/** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */
+export interface Finding {
+  readonly code: 'IN_USE' | BackingCode
+  readonly message: string
+  /** The word for `--force` that overrides it, when there is one. */
+  readonly force?: 'in-use' | 'mtime' | 'size'
+  readonly hint?: string | undefined
+}
+
+type BackingCode =
+  | 'BACKING_MISSING'
+  | 'BACKING_AMBIGUOUS'
+  | 'BACKING_OUTSIDE_ROOT'
+  | 'BACKING_SIZE'
+  | 'BACKING_MTIME'
+  | 'BACKING_KIND'
+  | 'BACKING_SELF'
+  | 'BACKING_IS_COW'
+  | 'BACKING_UNREADABLE'
+
+export interface BackingOptions extends ResolveOptions {
+  /** Use this file, whatever the header says. */
+  readonly backing?: string | undefined
+  /** The backing file may itself be an overlay: its virtual size then counts, not the length of its file. */
+  readonly chain?: boolean | undefined
+}
+
+/** What is known of a backing file without reading it. */
+export interface BackingInspection {
+  /** The path that was looked for: the given one or the header's. */
+  readonly wanted: HostPath
+  /** Null when no such file exists. */
+  readonly located: LocatedFile | null
+  readonly findings: readonly Finding[]
+  /** A file of the same name, size and mtime beside the overlay, when the backing file is missing. */
+  readonly lookalike: Buffer | null
+}
+
+/** The part of an overlay that says which backing file it wants. */
+type Wanting = Pick<Overlay, 'path' | 'facts' | 'header'>
+
+/**
+ * Find the backing file of an overlay and compare it with the header, as uml_moo and the kernel do: size, then mtime in
+ * whole seconds. Only `stat` is used.
+ */
+export async function inspectBacking(
+  files: HostFiles,
+  overlay: Wanting,
+  options: BackingOptions = {},
+): Promise<BackingInspection> {
+  const wanted = options.backing ?? Buffer.from(overlay.header.backingPath)
+  let located: LocatedFile | null
+  try {
+    located = await locate(files, overlay, options)
+  } catch (error) {
+    if (!(error instanceof UmlcowError)) throw error
+    const known = error.code === 'BACKING_AMBIGUOUS' || error.code === 'BACKING_OUTSIDE_ROOT'
+    const code = known ? (error.code as BackingCode) : 'BACKING_UNREADABLE'
+    return { wanted, located: null, findings: [{ code, message: error.message, hint: error.hint }], lookalike: null }
+  }
+  if (located !== null) {
+    const size = await imageSize(files, located, options.chain === true)
+    return { wanted, located, findings: compareWithHeader(overlay, located, size), lookalike: null }
+  }
+
+  const lookalike = options.backing === undefined ? await findLookalike(files, overlay) : null
+  const name = printablePath(wanted)
+  const message =
+    wanted.length === 0
+      ? `${printablePath(overlay.path)}: its header names no backing file`
+      : `${printablePath(overlay.path)}: its backing file "${name}" does not exist`
+  return { wanted, located: null, findings: [{ code: 'BACKING_MISSING', message }], lookalike }
+}
+
+async function locate(files: HostFiles, overlay: Wanting, options: BackingOptions): Promise<LocatedFile | null> {
+  if (options.backing === undefined) return resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
+  try {
+    return { path: Buffer.from(options.backing), facts: await files.stat(options.backing) }
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
+}
+
+async function imageSize(files: HostFiles, located: LocatedFile, chain: boolean): Promise<number> {
+  if (!chain || located.facts.kind !== 'file') return located.facts.size
+  const input = await openInput(files, located.path)
+  try {
+    const bytes = await readHeaderBytes(input.store)
+    if (cowMagicOrder(bytes) === null) return located.facts.size
+    return parseCowHeader(bytes, { fileSize: located.facts.size, name: printablePath(located.path) }).virtualSize
+  } finally {
+    await input.store.close()
+  }
+}
+
+function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number): Finding[] {
+  const { facts } = located
+  const name = printablePath(located.path)
+  const { header } = overlay
+  if (isSameFile(facts, overlay.facts)) {
+    return [{ code: 'BACKING_SELF', message: `${printablePath(overlay.path)}: is its own backing file` }]
+  }
+  if (facts.kind !== 'file' && facts.kind !== 'blockDevice') {
+    return [{ code: 'BACKING_KIND', message: `${name}: is neither a regular file nor a block device` }]
+  }
+  const findings: Finding[] = []
+  if (size !== header.virtualSize) {
+    findings.push({
+      code: 'BACKING_SIZE',
+      message: `${name}: its size is not the one in the header of ${printablePath(overlay.path)}: expected ${header.virtualSize}, got ${size}`,
+      force: 'size',
+    })
+  }
+  // A block device's mtime says nothing about its content.
+  if (facts.kind === 'file' && facts.mtime !== header.mtime) {
+    findings.push({
+      code: 'BACKING_MTIME',
+      message:
+        `${name}: its modification time is not the one in the header of ${printablePath(overlay.path)}: ` +
+        `expected ${header.mtime} (${dateText(header.mtime)}), got ${facts.mtime} (${dateText(facts.mtime)})`,
+      force: 'mtime',
+      hint: 'if its content never changed (a copy without "cp -p"), add --force=mtime; if it did, the overlay no longer fits it',
+    })
+  }
+  return findings
+}
+
+export function dateText(seconds: number): string {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime()) ? 'no date' : date.toISOString().replace('.000Z', 'Z')
+}
+
+/** A pair that was copied elsewhere together: the same name, size and mtime beside the overlay. */
+async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer | null> {
+  const name = baseName(Buffer.from(overlay.header.backingPath))
+  if (name.length === 0) return null
+  const path = joinPath(directoryName(overlay.path), name)
+  let facts: FileFacts
+  try {
+    facts = await files.stat(path)
+  } catch (error) {
+    if (error instanceof UmlcowError) return null // Not there, or not for us to see: no advice then.
+    throw error
+  }
+  const fits = facts.size === overlay.header.virtualSize && facts.mtime === overlay.header.mtime
+  return fits && facts.kind === 'file' && !isSameFile(facts, overlay.facts) ? path : null
+}
+
+/** Looks at the first bytes of a backing file: COW files do not chain in the kernel, it takes them as plain data. */
+export async function isCowFile(files: HostFiles, path: HostPath): Promise<boolean> {
+  const input = await openInput(files, path)
+  try {
+    return cowMagicOrder(await readHeaderBytes(input.store)) !== null
+  } finally {
+    await input.store.close()
+  }
+}

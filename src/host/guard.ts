@@ -1,0 +1,42 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import type { Finding } from './backing.js'
+import type { FileFacts, HostPath } from './host-files.js'
+import { findUsers } from './in-use.js'
+
+export type ForceWord = 'in-use' | 'mtime' | 'size'
+
+export const forceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size']
+
+/**
+ * Refuse with everything that was found and that no `--force` word overrides.
+ *
+ * @throws UmlcowError with the code of the first finding and all of them in `details.findings`
+ */
+export function refuseUnlessForced(findings: readonly Finding[], force: readonly ForceWord[] = []): void {
+  const open = findings.filter((finding) => finding.force === undefined || !force.includes(finding.force))
+  const first = open[0]
+  if (first === undefined) return
+  const hint = open.find((finding) => finding.hint !== undefined)?.hint
+  throw new UmlcowError(first.code, open.map((finding) => finding.message).join('\n'), {
+    details: { findings: open.map((finding) => `${finding.code}: ${finding.message}`) },
+    hint,
+  })
+}
+
+/** A finding when another process may write the file: what is read from it then fits together at no instant. */
+export function findWriters(path: HostPath, facts: FileFacts): Finding[] {
+  const writers = findUsers(facts).users.filter((user) => user.access === 'write')
+  if (writers.length === 0) return []
+  const who = writers
+    .map((user) => (user.pid > 0 ? `process ${user.pid}` : 'a process that cannot be named'))
+    .join(', ')
+  return [
+    {
+      code: 'IN_USE',
+      message: `${printablePath(path)}: is open for writing by ${who}`,
+      force: 'in-use',
+      hint: 'halt the guest first; --force=in-use reads it all the same, and what comes out may be torn',
+    },
+  ]
+}

@@ -1,0 +1,163 @@
+import fs from 'node:fs'
+import { printablePath } from '../bytes/escape.js'
+import { isSystemError } from '../errors.js'
+import {
+  type FileAccess,
+  type FileStore,
+  fileError,
+  type OpenFileOptions,
+  openFileStore,
+} from '../stores/file-store.js'
+
+/** A path of the host: text, or bytes where it comes out of a header or a directory. */
+export type HostPath = string | Buffer
+
+export type FileKind = 'file' | 'blockDevice' | 'directory' | 'other'
+
+/** What `stat` tells, as far as we use it. */
+export interface FileFacts {
+  readonly kind: FileKind
+  readonly device: bigint
+  readonly inode: bigint
+  /** Bytes; for a block device the device's own size. */
+  readonly size: number
+  /** Bytes that the host stores. */
+  readonly allocatedSize: number
+  /** Whole seconds since 1970, rounded down, as the kernel compares them. */
+  readonly mtime: number
+  readonly permissions: number
+  readonly owner: number
+  readonly group: number
+}
+
+/**
+ * Everything of the host's file system apart from the bytes in open files. Operations take it as an option, so that a
+ * recorder can log every effect and a faulty one can fail any of them.
+ */
+export interface HostFiles {
+  /** Follows links. @throws UmlcowError with the system's code */
+  stat(path: HostPath): Promise<FileFacts>
+  /** The same without following a link, or null when nothing has that name. */
+  lstatOrNull(path: HostPath): Promise<FileFacts | null>
+  statOpen(store: FileStore): FileFacts
+  realPath(path: HostPath): Promise<Buffer>
+  readLink(path: HostPath): Promise<Buffer>
+  /** Names in a directory, as bytes. */
+  names(directory: HostPath): AsyncIterable<Buffer>
+  open(path: HostPath, access: FileAccess, options?: OpenFileOptions): Promise<FileStore>
+  setPermissions(store: FileStore, permissions: number): Promise<void>
+  setOwner(store: FileStore, owner: number, group: number): Promise<void>
+  link(from: HostPath, to: HostPath): Promise<void>
+  rename(from: HostPath, to: HostPath): Promise<void>
+  unlink(path: HostPath): Promise<void>
+  syncDirectory(path: HostPath): Promise<void>
+}
+
+function kindOf(stats: fs.BigIntStats): FileKind {
+  if (stats.isFile()) return 'file'
+  if (stats.isBlockDevice()) return 'blockDevice'
+  return stats.isDirectory() ? 'directory' : 'other'
+}
+
+/** Device numbers as the kernel prints them. @see gnu_dev_major and gnu_dev_minor, glibc sysmacros: 12 and 20 bits */
+export function deviceNumbers(device: bigint): { major: number; minor: number } {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
+  return { major: Number(major & 0xffffffffn), minor: Number(minor & 0xffffffffn) }
+}
+
+/** Size of a block device, which `stat` does not tell. @see native-free-notes/block-device-size.md */
+function blockDeviceSize(rdev: bigint): number {
+  const { major, minor } = deviceNumbers(rdev)
+  return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'latin1').trim()) * 512
+}
+
+const nanosecondsPerSecond = 1_000_000_000n
+
+function floorSeconds(nanoseconds: bigint): number {
+  const seconds = nanoseconds / nanosecondsPerSecond
+  return Number(nanoseconds < 0n && nanoseconds % nanosecondsPerSecond !== 0n ? seconds - 1n : seconds)
+}
+
+function factsOf(stats: fs.BigIntStats): FileFacts {
+  const kind = kindOf(stats)
+  return {
+    kind,
+    device: stats.dev,
+    inode: stats.ino,
+    size: kind === 'blockDevice' ? blockDeviceSize(stats.rdev) : Number(stats.size),
+    allocatedSize: Number(stats.blocks) * 512,
+    mtime: floorSeconds(stats.mtimeNs),
+    permissions: Number(stats.mode & 0o7777n),
+    owner: Number(stats.uid),
+    group: Number(stats.gid),
+  }
+}
+
+/** What `fstat` tells. */
+export function factsOfDescriptor(fd: number): FileFacts {
+  return factsOf(fs.fstatSync(fd, { bigint: true }))
+}
+
+export function isSameFile(a: FileFacts, b: FileFacts): boolean {
+  return a.device === b.device && a.inode === b.inode
+}
+
+async function named<T>(path: HostPath, action: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw fileError(printablePath(path), action, error)
+  }
+}
+
+/** The file system of this machine. */
+export const localHostFiles: HostFiles = {
+  stat: (path) => named(path, 'look at it', async () => factsOf(await fs.promises.stat(path, { bigint: true }))),
+
+  async lstatOrNull(path) {
+    try {
+      return factsOf(await fs.promises.lstat(path, { bigint: true }))
+    } catch (error) {
+      if (isSystemError(error) && error.code === 'ENOENT') return null
+      throw fileError(printablePath(path), 'look at it', error)
+    }
+  },
+
+  statOpen: (store) => factsOfDescriptor(store.fd),
+
+  realPath: (path) => named(path, 'resolve it', () => fs.promises.realpath(path, { encoding: 'buffer' })),
+
+  readLink: (path) => named(path, 'read the link', () => fs.promises.readlink(path, { encoding: 'buffer' })),
+
+  async *names(directory) {
+    // Types of @types/node 20 know no Buffer names here; Node does.
+    const options = { encoding: 'buffer' as BufferEncoding }
+    const handle = await named(directory, 'list it', () => fs.promises.opendir(directory as string, options))
+    for await (const entry of handle) yield entry.name as unknown as Buffer
+  },
+
+  open: openFileStore,
+
+  setPermissions: (store, permissions) =>
+    named(store.name, 'set its permissions', async () => fs.fchmodSync(store.fd, permissions)),
+
+  setOwner: (store, owner, group) =>
+    named(store.name, 'set its owner', async () => fs.fchownSync(store.fd, owner, group)),
+
+  link: (from, to) => named(to, 'create it', () => fs.promises.link(from, to)),
+
+  rename: (from, to) => named(to, 'replace it', () => fs.promises.rename(from, to)),
+
+  unlink: (path) => named(path, 'remove it', () => fs.promises.unlink(path)),
+
+  syncDirectory: (path) =>
+    named(path, 'sync the directory', async () => {
+      const handle = await fs.promises.open(path, 'r')
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    }),
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
+import type { FileStore } from '../stores/file-store.js'
+import type { FileFacts, HostFiles, HostPath } from './host-files.js'
+import { directoryName, joinPath } from './path-bytes.js'
+
+export interface NewFileOptions {
+  /** Permission bits of the new file; an overwritten file keeps its own, and its owner where we may set it. */
+  readonly permissions: number
+  /** Replace a regular file of that name. Without it the new file never clobbers one, not even one that appears now. */
+  readonly overwrite?: boolean | undefined
+  /** Skip every fsync. */
+  readonly noSync?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Where the bytes of a new file will really go: the file behind a link, when it exists. */
+export interface NewFileTarget {
+  readonly path: Buffer
+  /** What is there now. */
+  readonly existing: FileFacts | null
+}
+
+/**
+ * Look at the place of a new file.
+ *
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND
+ */
+export async function inspectTarget(files: HostFiles, path: HostPath, overwrite: boolean): Promise<NewFileTarget> {
+  const shown = printablePath(path)
+  const here = await files.lstatOrNull(path)
+  if (here === null) return { path: Buffer.from(path as Buffer), existing: null }
+  if (here.kind === 'directory') {
+    throw new UmlcowError('TARGET_KIND', `${shown}: is a directory, a file name is needed`)
+  }
+  if (!overwrite) {
+    throw new UmlcowError('TARGET_EXISTS', `${shown}: exists already`, { hint: 'use --overwrite to replace it' })
+  }
+  let target: NewFileTarget
+  try {
+    const path2 = await files.realPath(path)
+    target = { path: path2, existing: await files.stat(path2) }
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    throw new UmlcowError('TARGET_KIND', `${shown}: is a link to a file that does not exist`)
+  }
+  if (target.existing?.kind === 'file') return target
+  throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
+}
+
+/**
+ * Make a file that appears under its name whole or not at all: temporary name in the same directory, filled, synced,
+ * then linked or renamed, and the directory synced. Whatever goes wrong on the way, the temporary file is removed.
+ *
+ * @param fill  writes the content; the store is empty at first
+ * @throws      UmlcowError TARGET_EXISTS when the name was taken meanwhile, and whatever `fill` throws
+ */
+export async function writeNewFile(
+  files: HostFiles,
+  target: NewFileTarget,
+  options: NewFileOptions,
+  fill: (store: FileStore, temporaryPath: Buffer) => Promise<void>,
+): Promise<void> {
+  const directory = directoryName(target.path)
+  const temporaryPath = joinPath(directory, `.umlcow-${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
+  const name = printablePath(target.path)
+  const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })
+  let placed = false
+  try {
+    try {
+      await fill(store, temporaryPath)
+      await applyOwnership(files, store, target.existing, options.permissions)
+      if (!options.noSync) await store.sync()
+      throwIfAborted(options.signal)
+    } finally {
+      await store.close()
+    }
+    placed = await place(files, temporaryPath, target, options.overwrite === true)
+    if (!options.noSync) await files.syncDirectory(directory)
+  } finally {
+    if (!placed) await files.unlink(temporaryPath)
+  }
+}
+
+async function applyOwnership(
+  files: HostFiles,
+  store: FileStore,
+  existing: FileFacts | null,
+  permissions: number,
+): Promise<void> {
+  if (existing !== null) {
+    try {
+      await files.setOwner(store, existing.owner, existing.group)
+    } catch (error) {
+      // Only root may give files away; the content is what matters, and it then belongs to who made it.
+      if (!hasCode(error, 'EPERM')) throw error
+    }
+  }
+  await files.setPermissions(store, existing?.permissions ?? permissions & ~process.umask())
+}
+
+/** Gives the temporary file its final name. Returns true when the temporary name is gone. */
+async function place(
+  files: HostFiles,
+  temporaryPath: Buffer,
+  target: NewFileTarget,
+  overwrite: boolean,
+): Promise<boolean> {
+  if (overwrite) {
+    await files.rename(temporaryPath, target.path)
+    return true
+  }
+  try {
+    await files.link(temporaryPath, target.path)
+    return false
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) throw takenMeanwhile(target.path)
+    if (!hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error
+  }
+  return placeWithoutLinks(files, temporaryPath, target.path)
+}
+
+/** For file systems without hard links: reserve the name, then rename over it. */
+async function placeWithoutLinks(files: HostFiles, temporaryPath: Buffer, path: Buffer): Promise<boolean> {
+  let reserved: FileStore
+  try {
+    reserved = await files.open(path, 'createNew')
+  } catch (error) {
+    throw hasCode(error, 'EEXIST') ? takenMeanwhile(path) : error
+  }
+  await reserved.close()
+  try {
+    await files.rename(temporaryPath, path)
+    return true
+  } catch (error) {
+    await files.unlink(path)
+    throw error
+  }
+}
+
+function takenMeanwhile(path: Buffer): UmlcowError {
+  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: appeared while its content was being made`)
+}

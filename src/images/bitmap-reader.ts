@@ -1,0 +1,76 @@
+import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
+import type { CowLayout } from '../formats/cow/index.js'
+import { type BlockStore, readPadded } from '../stores/block-store.js'
+
+/** Bytes of bitmap in memory at a time. 64 KiB are the bits of 256 MiB of 512-byte sectors. */
+export const bitmapPieceSize = 64 * 1024
+
+/** Sectors `startSector` to `endSector`, half-open, are allocated and their neighbours are not. */
+export interface SectorRun {
+  readonly startSector: number
+  readonly endSector: number
+}
+
+/** Reads the bitmap of an overlay in pieces; what lies beyond the end of the file reads as clear. */
+export interface BitmapReader {
+  /** Runs of allocated sectors among `fromSector` to `endSector`, clipped to them, in order. */
+  runs(fromSector: number, endSector: number): AsyncGenerator<SectorRun>
+  /** How many sectors are allocated. */
+  countAllocated(signal?: AbortSignal): Promise<number>
+}
+
+export function openBitmapReader(store: BlockStore, layout: CowLayout): BitmapReader {
+  const buffer = Buffer.alloc(bitmapPieceSize)
+  const pieceBits = bitmapPieceSize * 8
+  let loadedIndex = -1
+
+  async function piece(index: number): Promise<Buffer> {
+    if (index !== loadedIndex) {
+      const start = index * bitmapPieceSize
+      const target = buffer.subarray(0, Math.min(bitmapPieceSize, layout.bitmapLength - start))
+      loadedIndex = -1
+      await readPadded(store, layout.bitmapOffset + start, target)
+      loadedIndex = index
+    }
+    return buffer.subarray(0, Math.min(bitmapPieceSize, layout.bitmapLength - index * bitmapPieceSize))
+  }
+
+  return {
+    async *runs(fromSector, endSector) {
+      const end = Math.min(endSector, layout.bitCount)
+      let held: SectorRun | null = null
+      for (let index = Math.floor(fromSector / pieceBits); index * pieceBits < end; index++) {
+        const base = index * pieceBits
+        const found: SectorRun[] = []
+        let from = Math.max(0, fromSector - base)
+        const pieceEnd = Math.min(pieceBits, end - base)
+        while (from < pieceEnd) {
+          // Again after each batch: another reader of this bitmap may have moved the buffer on.
+          from = forEachSetRun(await piece(index), from, pieceEnd, (start, runEnd) => {
+            found.push({ startSector: base + start, endSector: base + runEnd })
+            return found.length < 1024
+          })
+          for (const run of found) {
+            if (held !== null && held.endSector === run.startSector) {
+              held = { startSector: held.startSector, endSector: run.endSector }
+            } else {
+              if (held !== null) yield held
+              held = run
+            }
+          }
+          found.length = 0
+        }
+      }
+      if (held !== null) yield held
+    },
+
+    async countAllocated(signal) {
+      let count = 0
+      for (let base = 0; base < layout.bitCount; base += pieceBits) {
+        signal?.throwIfAborted()
+        count += countSetBits(await piece(base / pieceBits), Math.min(pieceBits, layout.bitCount - base))
+      }
+      return count
+    },
+  }
+}

@@ -1,0 +1,123 @@
+import { type Extent, joinExtents } from '../bytes/extents.js'
+import { type CowHeader, type CowLayout, computeLayout } from '../formats/cow/index.js'
+import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { openBitmapReader } from './bitmap-reader.js'
+import { checkGuestRange, type Image } from './image.js'
+
+/** A guest byte range and the layer that supplies it. */
+interface Piece {
+  readonly start: number
+  readonly end: number
+  readonly allocated: boolean
+}
+
+/**
+ * An overlay over a backing image; it closes both.
+ *
+ * @param overlay  the store of the COW file; allocated sectors beyond its end read as zeros, as in the kernel: whoever
+ *                 wants them refused calls `findTruncation` before
+ * @param backing  the image below; bytes beyond its virtual size read as zeros
+ */
+export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Image): Image {
+  const layout = computeLayout(header)
+  const { sectorSize, virtualSize } = header
+
+  async function* pieces(start: number, end: number): AsyncGenerator<Piece> {
+    const bitmap = openBitmapReader(overlay, layout)
+    let at = start
+    for await (const run of bitmap.runs(Math.floor(start / sectorSize), Math.ceil(end / sectorSize))) {
+      const runStart = Math.max(start, run.startSector * sectorSize)
+      const runEnd = Math.min(end, run.endSector * sectorSize)
+      if (runStart > at) yield { start: at, end: runStart, allocated: false }
+      yield { start: runStart, end: runEnd, allocated: true }
+      at = runEnd
+    }
+    if (at < end) yield { start: at, end, allocated: false }
+  }
+
+  async function* extents(start: number, end: number): AsyncGenerator<Extent> {
+    for await (const piece of pieces(start, end)) {
+      if (piece.allocated) yield overlayExtent(piece, layout)
+      else yield* backingExtents(backing, piece)
+    }
+  }
+
+  const image: Image = {
+    virtualSize,
+    async read(offset, target) {
+      checkGuestRange(image, offset, target.length)
+      for await (const piece of pieces(offset, offset + target.length)) {
+        const part = target.subarray(piece.start - offset, piece.end - offset)
+        if (piece.allocated) await readPadded(overlay, layout.dataOffset + piece.start, part)
+        else await readBacking(backing, piece.start, part)
+      }
+    },
+    extents(start, length) {
+      checkGuestRange(image, start, length)
+      return joinExtents(extents(start, start + length))
+    },
+    async close() {
+      try {
+        await backing.close()
+      } finally {
+        await overlay.close()
+      }
+    },
+  }
+  return image
+}
+
+function overlayExtent(piece: Piece, layout: CowLayout): Extent {
+  const { start, end } = piece
+  return { start, length: end - start, depth: 0, data: true, zero: false, offset: layout.dataOffset + start }
+}
+
+/** Extents of the backing image, one layer down; zeros where it has ended. */
+async function* backingExtents(backing: Image, piece: Piece): AsyncGenerator<Extent> {
+  const end = Math.min(piece.end, backing.virtualSize)
+  if (end > piece.start) {
+    for await (const extent of backing.extents(piece.start, end - piece.start)) {
+      yield { ...extent, depth: extent.depth + 1 }
+    }
+  }
+  const start = Math.max(piece.start, backing.virtualSize)
+  if (start < piece.end) yield { start, length: piece.end - start, depth: 1, data: false, zero: true }
+}
+
+async function readBacking(backing: Image, offset: number, target: Uint8Array): Promise<void> {
+  const stored = Math.max(0, Math.min(target.length, backing.virtualSize - offset))
+  if (stored > 0) await backing.read(offset, target.subarray(0, stored))
+  if (stored < target.length) target.fill(0, stored)
+}
+
+/** Where an overlay's file ends too early. Bytes from its start. */
+export interface Truncation {
+  /** The file ends inside the bitmap, so some bits are unknown. */
+  readonly inBitmap: boolean
+  /** Guest bytes of allocated sectors that the file does not hold, in whole or in part. */
+  readonly missingLength: number
+  /** Guest offset of the first of them. */
+  readonly firstMissing: number | null
+}
+
+/**
+ * Look for allocated sectors beyond the end of an overlay's file; null when there are none.
+ *
+ * A file that ends early is fine as long as the sectors it misses are not allocated.
+ */
+export async function findTruncation(overlay: BlockStore, header: CowHeader): Promise<Truncation | null> {
+  const layout = computeLayout(header)
+  const storedGuestLength = Math.max(0, overlay.size - layout.dataOffset)
+  if (storedGuestLength >= header.virtualSize) return null
+  const inBitmap = overlay.size < layout.bitmapOffset + layout.bitmapLength
+  let missingLength = 0
+  let firstMissing: number | null = null
+  const fromSector = Math.floor(storedGuestLength / header.sectorSize)
+  for await (const run of openBitmapReader(overlay, layout).runs(fromSector, layout.sectorCount)) {
+    const start = Math.max(storedGuestLength, run.startSector * header.sectorSize)
+    const end = Math.min(header.virtualSize, run.endSector * header.sectorSize)
+    firstMissing ??= start
+    missingLength += end - start
+  }
+  return inBitmap || missingLength > 0 ? { inBitmap, missingLength, firstMissing } : null
+}

@@ -1,0 +1,25 @@
+import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { checkGuestRange, type Image } from './image.js'
+
+/**
+ * A raw image over a store, which it closes.
+ *
+ * @param virtualSize  bytes; defaults to the store's. What lies beyond the store's end reads as zeros.
+ */
+export function openRawImage(store: BlockStore, virtualSize = store.size): Image {
+  const image: Image = {
+    virtualSize,
+    async read(offset, target) {
+      checkGuestRange(image, offset, target.length)
+      await readPadded(store, offset, target)
+    },
+    async *extents(start, length) {
+      checkGuestRange(image, start, length)
+      const stored = Math.max(0, Math.min(length, store.size - start))
+      if (stored > 0) yield { start, length: stored, depth: 0, data: true, zero: false, offset: start }
+      if (stored < length) yield { start: start + stored, length: length - stored, depth: 0, data: false, zero: true }
+    },
+    close: () => store.close(),
+  }
+  return image
+}

@@ -1,0 +1,33 @@
+export type { Extent } from './bytes/extents.js'
+export { type ErrorCode, type ErrorDetails, errorCodes, UmlcowError } from './errors.js'
+export {
+  type ByteOrder,
+  type CowHeader,
+  type CowLayout,
+  computeLayout,
+  editHeader,
+  maxHeaderSize,
+  type NewCowHeader,
+  parseCowHeader,
+  serializeNewHeader,
+} from './formats/cow/index.js'
+export type { BackingInspection, BackingOptions, Finding } from './host/backing.js'
+export type { ForceWord } from './host/guard.js'
+export type { FileFacts, HostFiles, HostPath } from './host/host-files.js'
+export { type OpenImageOptions, openCow, openImage } from './host/open-image.js'
+export type { PathStyle } from './host/stored-path.js'
+export type { Image } from './images/image.js'
+export type { BlockStore } from './stores/block-store.js'
+export { type CheckFinding, type CheckOptions, type CheckResult, check } from './verbs/check.js'
+export {
+  type CreateOverlayOptions,
+  type CreateRawOptions,
+  type CreateResult,
+  createOverlay,
+  createRaw,
+} from './verbs/create.js'
+export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
+export { type ImageMap, type MapOptions, map } from './verbs/map.js'
+export { type MergeOptions, type MergeResult, type MergeTargetSpec, merge } from './verbs/merge.js'
+export type { OperationOptions, Progress } from './verbs/operation.js'
+export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'

@@ -1,0 +1,143 @@
+import fs from 'node:fs'
+import { printablePath } from '../bytes/escape.js'
+import { isSystemError, UmlcowError } from '../errors.js'
+import { checkRange, type SyncBlockStore } from './block-store.js'
+
+/** An open file of the host. `size` follows writes and truncates of this store, not those of other processes. */
+export interface FileStore extends SyncBlockStore {
+  readonly fd: number
+}
+
+export type FileAccess =
+  /** read only; must exist */
+  | 'read'
+  /** read and write; must exist */
+  | 'readWrite'
+  /** read and write; must not exist */
+  | 'createNew'
+
+export interface OpenFileOptions {
+  /** Bytes, where the caller knows better than `fstat`: block devices. */
+  readonly size?: number | undefined
+  /** Of a new file, before the umask; default 0644. */
+  readonly permissions?: number | undefined
+  /** What messages call it; default its path. */
+  readonly name?: string | undefined
+}
+
+// O_NONBLOCK: opening a FIFO must not wait for its writer; on files and block devices it does nothing.
+const flagsOf: Record<FileAccess, number> = {
+  read: fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0),
+  readWrite: fs.constants.O_RDWR | (fs.constants.O_NONBLOCK ?? 0),
+  createNew: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+}
+
+/** The error of a failed call with the file's name in front and the system's own code. */
+export function fileError(name: string, action: string, error: unknown): unknown {
+  if (!isSystemError(error)) return error
+  const end = error.message.indexOf(',')
+  const reason = end < 0 ? error.message : error.message.slice(0, end)
+  return new UmlcowError(error.code, `${name}: cannot ${action}: ${reason}`, { cause: error })
+}
+
+/**
+ * Open a file of the host as a store.
+ *
+ * @throws UmlcowError with the system's code
+ */
+export async function openFileStore(
+  path: string | Buffer,
+  access: FileAccess,
+  options: OpenFileOptions = {},
+): Promise<FileStore> {
+  const name = options.name ?? printablePath(path)
+  let fd: number
+  try {
+    fd = await promised<number>((done) => fs.open(path, flagsOf[access], options.permissions ?? 0o644, done))
+  } catch (error) {
+    throw fileError(name, access === 'createNew' ? 'create' : 'open', error)
+  }
+  try {
+    return fileStore(fd, name, options.size ?? fs.fstatSync(fd).size)
+  } catch (error) {
+    fs.closeSync(fd)
+    throw fileError(name, 'open', error)
+  }
+}
+
+function fileStore(fd: number, name: string, initialSize: number): FileStore {
+  let size = initialSize
+  let open = true
+  const wrote = (offset: number, count: number): number => {
+    if (offset + count > size) size = offset + count
+    return count
+  }
+
+  return {
+    fd,
+    name,
+    get size() {
+      return size
+    },
+
+    readNow(offset, target) {
+      checkRange(name, offset, target.length)
+      try {
+        return fs.readSync(fd, target, 0, target.length, offset)
+      } catch (error) {
+        throw fileError(name, `read at offset ${offset}`, error)
+      }
+    },
+    writeNow(offset, source) {
+      checkRange(name, offset, source.length)
+      try {
+        return wrote(offset, fs.writeSync(fd, source, 0, source.length, offset))
+      } catch (error) {
+        throw fileError(name, `write at offset ${offset}`, error)
+      }
+    },
+    async read(offset, target) {
+      checkRange(name, offset, target.length)
+      try {
+        return await promised<number>((done) => fs.read(fd, target, 0, target.length, offset, done))
+      } catch (error) {
+        throw fileError(name, `read at offset ${offset}`, error)
+      }
+    },
+    async write(offset, source) {
+      checkRange(name, offset, source.length)
+      try {
+        return wrote(offset, await promised<number>((done) => fs.write(fd, source, 0, source.length, offset, done)))
+      } catch (error) {
+        throw fileError(name, `write at offset ${offset}`, error)
+      }
+    },
+    async truncate(newSize) {
+      checkRange(name, 0, newSize)
+      try {
+        await promised<void>((done) => fs.ftruncate(fd, newSize, done))
+        size = newSize
+      } catch (error) {
+        throw fileError(name, `set the size to ${newSize}`, error)
+      }
+    },
+    async sync() {
+      try {
+        await promised<void>((done) => fs.fsync(fd, done))
+      } catch (error) {
+        throw fileError(name, 'sync', error)
+      }
+    },
+    async close() {
+      if (!open) return
+      open = false
+      await promised<void>((done) => fs.close(fd, done))
+    },
+  }
+}
+
+function promised<T>(start: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, value) => (error ? reject(error) : resolve(value as T)))
+  })
+}

@@ -1,0 +1,51 @@
+import { type BlockStore, checkRange, type SyncBlockStore } from './block-store.js'
+
+/** A store in memory; it grows as it is written. */
+export function openMemoryStore(
+  initial: Uint8Array = new Uint8Array(0),
+  name = 'memory',
+): SyncBlockStore & { bytes(): Uint8Array } {
+  let memory = Uint8Array.from(initial)
+  let size = initial.length
+
+  function reserve(needed: number): void {
+    if (needed <= memory.length) return
+    const grown = new Uint8Array(Math.max(needed, memory.length * 2))
+    grown.set(memory.subarray(0, size))
+    memory = grown
+  }
+  function readNow(offset: number, target: Uint8Array): number {
+    checkRange(name, offset, target.length)
+    const part = memory.subarray(Math.min(offset, size), Math.min(offset + target.length, size))
+    target.set(part)
+    return part.length
+  }
+  function writeNow(offset: number, source: Uint8Array): number {
+    checkRange(name, offset, source.length)
+    reserve(offset + source.length)
+    memory.set(source, offset)
+    size = Math.max(size, offset + source.length)
+    return source.length
+  }
+  function truncateNow(newSize: number): void {
+    checkRange(name, 0, newSize)
+    reserve(newSize)
+    if (newSize < size) memory.fill(0, newSize, size)
+    size = newSize
+  }
+
+  return {
+    name,
+    get size() {
+      return size
+    },
+    bytes: () => memory.slice(0, size),
+    readNow,
+    writeNow,
+    read: async (offset, target) => readNow(offset, target),
+    write: async (offset, source) => writeNow(offset, source),
+    truncate: async (newSize) => truncateNow(newSize),
+    sync: async () => {},
+    close: async () => {},
+  } satisfies BlockStore & SyncBlockStore & { bytes(): Uint8Array }
+}

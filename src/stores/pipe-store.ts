@@ -1,0 +1,46 @@
+import fs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode, UmlcowError } from '../errors.js'
+import type { BlockStore } from './block-store.js'
+import { fileError } from './file-store.js'
+
+/**
+ * A store that is written once from its start to its end: standard output, a pipe, a terminal.
+ *
+ * Writes go through the thread pool, so that a reader who stops reading does not stop signals.
+ */
+export function openPipeStore(fd: number, name: string): BlockStore {
+  let size = 0
+
+  async function write(offset: number, source: Uint8Array): Promise<number> {
+    if (offset !== size)
+      throw new UmlcowError('OUT_OF_RANGE', `${name}: cannot write at offset ${offset}: not seekable`)
+    for (;;) {
+      try {
+        const count = await new Promise<number>((resolve, reject) => {
+          fs.write(fd, source, 0, source.length, null, (error, written) => (error ? reject(error) : resolve(written)))
+        })
+        size += count
+        return count
+      } catch (error) {
+        // Somebody made the other end non-blocking: its reader needs a moment.
+        if (!hasCode(error, 'EAGAIN')) throw fileError(name, 'write', error)
+        await sleep(5)
+      }
+    }
+  }
+
+  return {
+    name,
+    get size() {
+      return size
+    },
+    write,
+    read: async () => {
+      throw new UmlcowError('OUT_OF_RANGE', `${name}: cannot be read`)
+    },
+    truncate: async () => {},
+    sync: async () => {},
+    close: async () => {},
+  }
+}

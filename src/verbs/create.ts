@@ -1,0 +1,166 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
+import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
+import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
+import { assertMkfsAvailable, runMkfs } from '../host/mkfs.js'
+import { inspectTarget, type NewFileTarget, writeNewFile } from '../host/new-file.js'
+import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
+import { findOverlayOver } from '../host/overlays-over.js'
+import { directoryName } from '../host/path-bytes.js'
+import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
+import { writeExact } from '../stores/block-store.js'
+import type { OperationOptions } from './operation.js'
+
+export interface NewFileVerbOptions extends OperationOptions {
+  /** Replace an existing file. */
+  readonly overwrite?: boolean | undefined
+  readonly dryRun?: boolean | undefined
+  readonly noSync?: boolean | undefined
+  readonly force?: readonly ForceWord[] | undefined
+}
+
+export interface CreateOverlayOptions extends NewFileVerbOptions {
+  /** How the path of the backing file is stored; default absolute, as uml_mkcow and the kernel do. */
+  readonly pathStyle?: PathStyle | undefined
+  /** The backing file may be an overlay. Only umlcow reads such chains. */
+  readonly chain?: boolean | undefined
+}
+
+export interface CreateResult {
+  readonly path: string
+  readonly format: 'cow' | 'raw'
+  readonly virtualSize: number
+  /** The path in the header of an overlay. */
+  readonly backingPath: Buffer | null
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}
+
+/** What the kernel and uml_mkcow write. The alignment is the page size of their hosts. */
+const newOverlay = { sectorSize: 512, alignment: 4096 }
+
+/**
+ * Make an empty overlay: version 3, byte for byte what uml_mkcow makes.
+ *
+ * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, and what the host throws
+ */
+export async function createOverlay(
+  path: string,
+  backingPath: string,
+  options: CreateOverlayOptions = {},
+): Promise<CreateResult> {
+  const files = options.files ?? localHostFiles
+  const backing = await openInput(files, backingPath)
+  try {
+    const virtualSize = await virtualSizeOf(backing, options.chain === true)
+    const stored = await storedBackingPath(files, path, backingPath, options.pathStyle ?? { kind: 'absolute' })
+    const header = { ...newOverlay, virtualSize, mtime: backing.facts.mtime, backingPath: stored }
+    const bytes = serializeNewHeader(header)
+    const { dataOffset } = computeLayout({ ...header, layout: 'v3' })
+    const result: CreateResult = {
+      path,
+      format: 'cow',
+      virtualSize,
+      backingPath: stored,
+      dryRun: options.dryRun === true,
+      warnings: warningsFor(backing, virtualSize),
+    }
+    const place = await inspectPlace(files, path, backing.facts, options)
+    if (options.dryRun) return result
+    await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store) => {
+      await writeExact(store, 0, bytes)
+      await store.truncate(dataOffset + virtualSize)
+    })
+    return result
+  } finally {
+    await backing.store.close()
+  }
+}
+
+async function virtualSizeOf(backing: InputFile, chain: boolean): Promise<number> {
+  const bytes = await readHeaderBytes(backing.store)
+  if (cowMagicOrder(bytes) === null) return backing.facts.size
+  const name = printablePath(backing.path)
+  if (chain) return parseCowHeader(bytes, { fileSize: backing.facts.size, name }).virtualSize
+  throw new UmlcowError(
+    'BACKING_IS_COW',
+    `${name}: is itself a COW file; the kernel takes such a backing file as plain data`,
+    {
+      hint: 'use --chain to make an overlay on it that only umlcow reads',
+    },
+  )
+}
+
+function warningsFor(backing: InputFile, virtualSize: number): string[] {
+  if (virtualSize > 32 * 1024) return []
+  return [
+    `${printablePath(backing.path)}: has ${virtualSize} bytes; a guest hangs at its first write to 32 KiB or less`,
+  ]
+}
+
+/** The place of the new file, once it is sure that nothing of value is lost there. */
+async function inspectPlace(
+  files: HostFiles,
+  path: string,
+  input: FileFacts | null,
+  options: NewFileVerbOptions,
+): Promise<NewFileTarget> {
+  const existing = await existingFacts(files, path)
+  if (existing !== null && input !== null && isSameFile(existing, input)) {
+    throw new UmlcowError('SAME_FILE', `${printablePath(path)}: is the same file as the backing file`)
+  }
+  const place = await inspectTarget(files, path, options.overwrite === true)
+  if (place.existing !== null) {
+    refuseUnlessForced(findWriters(path, place.existing), options.force)
+    const overlay = await findOverlayOver(files, directoryName(place.path), place.existing)
+    if (overlay !== null) {
+      const shown = printablePath(path)
+      throw new UmlcowError(
+        'TARGET_PROTECTED',
+        `${shown}: is the backing file of the overlay ${printablePath(overlay)}`,
+      )
+    }
+  }
+  return place
+}
+
+async function existingFacts(files: HostFiles, path: string): Promise<FileFacts | null> {
+  try {
+    return await files.stat(path)
+  } catch (error) {
+    if (error instanceof UmlcowError && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+export interface CreateRawOptions extends NewFileVerbOptions {
+  /** Make this file system in it with the host's mkfs: ext4, swap, ... */
+  readonly fs?: string | undefined
+}
+
+/**
+ * Make a sparse raw image: nothing but a hole.
+ *
+ * @param size  bytes
+ * @throws      UmlcowError HELPER_MISSING, HELPER_FAILED, TARGET_…, and what the host throws
+ */
+export async function createRaw(path: string, size: number, options: CreateRawOptions = {}): Promise<CreateResult> {
+  const files = options.files ?? localHostFiles
+  const result: CreateResult = {
+    path,
+    format: 'raw',
+    virtualSize: size,
+    backingPath: null,
+    dryRun: options.dryRun === true,
+    warnings: [],
+  }
+  if (options.fs !== undefined) await assertMkfsAvailable(options.fs)
+  const place = await inspectPlace(files, path, null, options)
+  if (options.dryRun) return result
+  await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store, temporaryPath) => {
+    await store.truncate(size)
+    if (options.fs !== undefined) await runMkfs(options.fs, temporaryPath, options.signal)
+  })
+  return result
+}

@@ -1,0 +1,118 @@
+import { UmlcowError } from '../errors.js'
+import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import { type BackingInspection, type BackingOptions, inspectBacking } from '../host/backing.js'
+import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../host/host-files.js'
+import { type FileUsers, findUsers } from '../host/in-use.js'
+import { openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
+import { findUnfinishedRewrite, type RewriteState } from '../host/rewrite-header.js'
+import { openBitmapReader } from '../images/bitmap-reader.js'
+import type { OperationOptions } from './operation.js'
+
+export interface InfoOptions extends OperationOptions, BackingOptions {
+  /** Header only: do not count allocated sectors, do not look who has the file open. */
+  readonly fast?: boolean | undefined
+  /** Do not look at the backing file. */
+  readonly noBacking?: boolean | undefined
+}
+
+/** What is known of an overlay beyond its file. Counts are null where they were not asked for. */
+export interface OverlayInfo {
+  readonly header: CowHeader
+  readonly layout: CowLayout
+  readonly allocatedSectors: number | null
+  readonly backing: BackingInspection | null
+  readonly users: FileUsers | null
+  readonly rewrite: RewriteState
+}
+
+/** What `info` tells of one file. Sizes are bytes. */
+export interface ImageInfo {
+  readonly path: HostPath
+  readonly format: 'cow' | 'raw'
+  readonly virtualSize: number
+  /** Length of the file; null when only its first bytes were given. */
+  readonly fileSize: number | null
+  /** Bytes that the host stores; null when only its first bytes were given. */
+  readonly allocatedSize: number | null
+  /** Null for a raw image. */
+  readonly overlay: OverlayInfo | null
+}
+
+/**
+ * Tell what a file is: for an overlay its header, layout, backing file, users and allocated sectors.
+ *
+ * Anything without the magic of a COW file is a raw image. Reads the header and the bitmap, never any data.
+ *
+ * @throws UmlcowError for a damaged header or a failed read
+ */
+export async function info(path: HostPath, options: InfoOptions = {}): Promise<ImageInfo> {
+  return (await inspect(path, options)).info
+}
+
+async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: ImageInfo; facts: FileFacts }> {
+  const files = options.files ?? localHostFiles
+  const input = await openInput(files, path)
+  try {
+    const { facts } = input
+    const bytes = await readHeaderBytes(input.store)
+    const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize }
+    if (cowMagicOrder(bytes) === null) {
+      return { facts, info: { ...common, format: 'raw', virtualSize: facts.size, overlay: null } }
+    }
+    const overlay = toOverlay(input, bytes)
+    const { header, layout } = overlay
+    const count = options.fast ? null : await openBitmapReader(input.store, layout).countAllocated(options.signal)
+    const overlayInfo: OverlayInfo = {
+      header,
+      layout,
+      allocatedSectors: count,
+      backing: options.noBacking ? null : await inspectBacking(files, overlay, options),
+      users: options.fast ? null : findUsers(facts),
+      rewrite: await findUnfinishedRewrite(files, path, bytes),
+    }
+    return { facts, info: { ...common, format: 'cow', virtualSize: header.virtualSize, overlay: overlayInfo } }
+  } finally {
+    await input.store.close()
+  }
+}
+
+/**
+ * The same for a file and all its backing files, top first.
+ *
+ * @throws UmlcowError CHAIN_TOO_LONG for a circle
+ */
+export async function infoChain(path: HostPath, options: InfoOptions = {}): Promise<ImageInfo[]> {
+  const chain: ImageInfo[] = []
+  const seen: FileFacts[] = []
+  for (let next: HostPath | undefined = path; next !== undefined; ) {
+    const { info: one, facts }: { info: ImageInfo; facts: FileFacts } = await inspect(next, options)
+    if (seen.some((above) => isSameFile(above, facts))) {
+      throw new UmlcowError('CHAIN_TOO_LONG', 'the chain of backing files goes in a circle')
+    }
+    seen.push(facts)
+    chain.push(one)
+    next = one.overlay?.backing?.located?.path
+    // Only the top may be given another backing file than its header says.
+    options = { ...options, backing: undefined }
+  }
+  return chain
+}
+
+/**
+ * The same for the first bytes of an overlay, from a pipe.
+ *
+ * @param bytes  `maxHeaderSize` of them where there are so many
+ * @throws       UmlcowError as `parseCowHeader`
+ */
+export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
+  const header = parseCowHeader(bytes, { name })
+  const overlay: OverlayInfo = {
+    header,
+    layout: computeLayout(header),
+    allocatedSectors: null,
+    backing: null,
+    users: null,
+    rewrite: 'none',
+  }
+  return { path: name, format: 'cow', virtualSize: header.virtualSize, fileSize: null, allocatedSize: null, overlay }
+}

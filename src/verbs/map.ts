@@ -1,0 +1,145 @@
+import type { Extent } from '../bytes/extents.js'
+import { joinExtents } from '../bytes/extents.js'
+import { forEachDataStretch } from '../bytes/zeros.js'
+import { throwIfAborted, UmlcowError } from '../errors.js'
+import { inspectBacking } from '../host/backing.js'
+import { refuseUnlessForced } from '../host/guard.js'
+import { type HostFiles, type HostPath, localHostFiles } from '../host/host-files.js'
+import { type OpenImageOptions, openBackingOf } from '../host/open-image.js'
+import { openInput, openOverlay } from '../host/open-overlay.js'
+import { openCowImage } from '../images/cow-image.js'
+import type { Image } from '../images/image.js'
+import { openRawImage } from '../images/raw-image.js'
+import type { OperationOptions } from './operation.js'
+
+export interface MapOptions extends OperationOptions, OpenImageOptions {
+  /** First guest byte, default 0. */
+  readonly startOffset?: number | undefined
+  /** Guest bytes at most, default all. */
+  readonly maxLength?: number | undefined
+  /** Read all data and tell which of it is zeros. */
+  readonly detectZeroes?: boolean | undefined
+  /** Do not look for the backing file: what the overlay does not supply is told as data one layer down. */
+  readonly noBacking?: boolean | undefined
+}
+
+/** The extents of an image. Close it when done. */
+export interface ImageMap {
+  readonly virtualSize: number
+  /** The file of each depth. */
+  readonly layers: readonly HostPath[]
+  /** Extents that tile the asked range exactly. May be iterated once. */
+  readonly extents: AsyncIterable<Extent>
+  close(): Promise<void>
+}
+
+/**
+ * Map the bytes of an image to the files that supply them, in the shape of `qemu-img map`.
+ *
+ * Stats the backing file and never reads its data, unless `detectZeroes`.
+ *
+ * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, OUT_OF_RANGE
+ */
+export async function map(path: HostPath, options: MapOptions = {}): Promise<ImageMap> {
+  const { image, layers } = await openLayers(options.files ?? localHostFiles, path, options)
+  try {
+    const start = options.startOffset ?? 0
+    if (start > image.virtualSize) {
+      throw new UmlcowError('OUT_OF_RANGE', `no offset ${start} in an image of ${image.virtualSize} bytes`)
+    }
+    const length = Math.min(options.maxLength ?? Number.POSITIVE_INFINITY, image.virtualSize - start)
+    const plain = image.extents(start, length)
+    const extents = options.detectZeroes ? joinExtents(splitZeroes(image, plain, options.signal)) : plain
+    return { virtualSize: image.virtualSize, layers, extents, close: () => image.close() }
+  } catch (error) {
+    await image.close()
+    throw error
+  }
+}
+
+async function openLayers(
+  files: HostFiles,
+  path: HostPath,
+  options: MapOptions,
+): Promise<{ image: Image; layers: HostPath[] }> {
+  let overlay: Awaited<ReturnType<typeof openOverlay>>
+  try {
+    overlay = await openOverlay(files, path)
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || error.code !== 'NOT_COW') throw error
+    return { image: openRawImage((await openInput(files, path)).store), layers: [path] }
+  }
+  try {
+    const { header } = overlay
+    if (options.chain || options.detectZeroes) {
+      const backing = await openBackingOf(files, overlay, options)
+      const layers = [path, ...backing.inputs.map((input) => input.path)]
+      return { image: openCowImage(overlay.store, header, backing.image), layers }
+    }
+    const inspection = options.noBacking ? null : await inspectBacking(files, overlay, options)
+    if (inspection !== null) refuseUnlessForced(inspection.findings, options.force)
+    const below = inspection?.located?.facts.size ?? header.virtualSize
+    const layers = [path, inspection?.located?.path ?? Buffer.from(header.backingPath)]
+    return { image: openCowImage(overlay.store, header, unreadImage(below)), layers }
+  } catch (error) {
+    await overlay.store.close()
+    throw error
+  }
+}
+
+/** Stands for a backing file of which only the size is known. */
+function unreadImage(virtualSize: number): Image {
+  return {
+    virtualSize,
+    read: async () => {
+      throw new Error('unreachable: the backing file is not open')
+    },
+    async *extents(start, length) {
+      yield { start, length, depth: 0, data: true, zero: false, offset: start }
+    },
+    close: async () => {},
+  }
+}
+
+const scanWindow = 256 * 1024
+
+/** Extents of data split where blocks of 4 KiB are all zeros. */
+async function* splitZeroes(
+  image: Image,
+  extents: AsyncIterable<Extent>,
+  signal?: AbortSignal,
+): AsyncGenerator<Extent> {
+  const buffer = Buffer.allocUnsafeSlow(scanWindow)
+  for await (const extent of extents) {
+    if (!extent.data || extent.zero) {
+      yield extent
+      continue
+    }
+    const end = extent.start + extent.length
+    for (let at = extent.start; at < end; ) {
+      throwIfAborted(signal)
+      const windowEnd = Math.min(end, at - (at % scanWindow) + scanWindow)
+      const bytes = buffer.subarray(0, windowEnd - at)
+      await image.read(at, bytes)
+      yield* zeroesOf(bytes, at, extent)
+      at = windowEnd
+    }
+  }
+}
+
+function zeroesOf(bytes: Buffer, start: number, extent: Extent): Extent[] {
+  const found: Extent[] = []
+  const add = (from: number, to: number, zero: boolean) => {
+    if (from === to) return
+    const offset = (extent.offset ?? 0) + (start + from - extent.start)
+    found.push({ ...extent, start: start + from, length: to - from, zero, offset })
+  }
+  let at = 0
+  forEachDataStretch(bytes, (from, to) => {
+    add(at, from, true)
+    add(from, to, false)
+    at = to
+  })
+  add(at, bytes.length, true)
+  return found
+}

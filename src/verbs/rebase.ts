@@ -1,0 +1,128 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { editHeader, maxPathLength, parseCowHeader } from '../formats/cow/index.js'
+import { dateText, inspectBacking } from '../host/backing.js'
+import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
+import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
+import { type Overlay, openOverlay } from '../host/open-overlay.js'
+import { rewriteHeader } from '../host/rewrite-header.js'
+import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
+import type { OperationOptions } from './operation.js'
+
+export interface RebaseOptions extends OperationOptions {
+  /** How the path is stored; default as typed. */
+  readonly pathStyle?: PathStyle | undefined
+  /** `mtime`: the header takes the new file's mtime; `size`: accept another size; `in-use`. */
+  readonly force?: readonly ForceWord[] | undefined
+  readonly dryRun?: boolean | undefined
+}
+
+export interface RebaseResult {
+  readonly path: string
+  readonly oldBackingPath: Buffer
+  readonly newBackingPath: Buffer
+  readonly oldMtime: number
+  readonly newMtime: number
+  /** False when the header said all that already. */
+  readonly changed: boolean
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Give an overlay another backing file by its header alone; not a byte of data is looked at.
+ *
+ * The header's mtime stays, so that the kernel goes on refusing a file that is not the one the overlay was made on,
+ * unless `mtime` is forced.
+ *
+ * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE, and what
+ *         `parseCowHeader` and the host throw
+ */
+export async function rebaseUnsafe(path: string, backing: string, options: RebaseOptions = {}): Promise<RebaseResult> {
+  const files = options.files ?? localHostFiles
+  const overlay = await openOverlay(files, path)
+  try {
+    const facts = await newBackingFacts(files, backing)
+    const warnings = facts === null ? [missingWarning(backing)] : await guard(files, overlay, backing, facts, options)
+    const backingPath = await storedBackingPath(files, path, backing, options.pathStyle ?? { kind: 'asTyped' })
+    const takeMtime = options.force?.includes('mtime') === true && facts !== null
+    const mtime = takeMtime ? facts.mtime : overlay.header.mtime
+    if (takeMtime && mtime !== overlay.header.mtime) warnings.push(mtimeTaken(overlay, mtime))
+    const { header } = overlay
+    const after = editHeader(header, { backingPath, mtime })
+    assertReadsBack(after, overlay, backingPath)
+    const changed = Buffer.compare(after, header.bytes) !== 0
+    if (changed && !options.dryRun) await rewrite(files, overlay, after)
+    return {
+      path,
+      oldBackingPath: Buffer.from(header.backingPath),
+      newBackingPath: backingPath,
+      oldMtime: header.mtime,
+      newMtime: mtime,
+      changed,
+      dryRun: options.dryRun === true,
+      warnings,
+    }
+  } finally {
+    await overlay.store.close()
+  }
+}
+
+async function newBackingFacts(files: HostFiles, backing: string): Promise<FileFacts | null> {
+  try {
+    return await files.stat(backing)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null // It may exist where the overlay is going.
+    throw error
+  }
+}
+
+/** Refuses what cannot be right; returns what may be. */
+async function guard(
+  files: HostFiles,
+  overlay: Overlay,
+  backing: string,
+  facts: FileFacts,
+  options: RebaseOptions,
+): Promise<string[]> {
+  const { findings } = await inspectBacking(files, overlay, { backing })
+  const mtimeFinding = findings.find((finding) => finding.code === 'BACKING_MTIME')
+  const others = findings.filter((finding) => finding !== mtimeFinding)
+  refuseUnlessForced([...others, ...findWriters(overlay.path, overlay.facts)], options.force)
+  if (isSameFile(facts, overlay.facts)) throw new Error('unreachable: BACKING_SELF is a finding')
+  if (mtimeFinding === undefined || options.force?.includes('mtime')) return []
+  return [`${mtimeFinding.message}; the header keeps its own, so the kernel refuses this pair until they agree`]
+}
+
+function missingWarning(backing: string): string {
+  return `${printablePath(backing)}: does not exist here; the path is written as it is`
+}
+
+function mtimeTaken(overlay: Overlay, mtime: number): string {
+  return (
+    `${printablePath(overlay.path)}: its header now has the modification time ${dateText(mtime)}; if the new backing ` +
+    'file does not hold the very bytes of the old one, the guest sees a damaged disk'
+  )
+}
+
+/** A path of version 3 whose first four bytes were zeros would make the header another layout. */
+function assertReadsBack(after: Uint8Array, overlay: Overlay, backingPath: Buffer): void {
+  const { header } = overlay
+  const again = parseCowHeader(after, { fileSize: overlay.facts.size, name: printablePath(overlay.path) })
+  if (again.layout === header.layout && backingPath.equals(again.backingPath)) return
+  throw new UmlcowError('BAD_BACKING_PATH', `${printablePath(overlay.path)}: its header cannot hold this path`, {
+    details: { limit: maxPathLength(header.layout) },
+  })
+}
+
+async function rewrite(files: HostFiles, overlay: Overlay, after: Uint8Array): Promise<void> {
+  const writable = await openOverlay(files, overlay.path, 'readWrite')
+  try {
+    if (!isSameFile(writable.facts, overlay.facts)) {
+      throw new UmlcowError('NOT_A_FILE', `${printablePath(overlay.path)}: was replaced meanwhile`)
+    }
+    await rewriteHeader(files, overlay.path, writable.store, overlay.header.bytes, after)
+  } finally {
+    await writable.store.close()
+  }
+}

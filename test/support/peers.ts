@@ -1,0 +1,38 @@
+import { accessSync, constants } from 'node:fs'
+
+/** Programs that tests compare with, by absolute path, and the Debian package each comes from. */
+export const peers = {
+  '/usr/bin/uml_moo': 'uml-utilities',
+  '/usr/bin/uml_mkcow': 'uml-utilities',
+  '/usr/bin/linux.uml': 'user-mode-linux',
+  '/usr/bin/busybox': 'busybox-static',
+  '/usr/bin/python3': 'python3-minimal',
+  '/usr/bin/qemu-img': 'qemu-utils',
+  '/usr/sbin/mkfs.ext4': 'e2fsprogs',
+  '/usr/sbin/e2fsck': 'e2fsprogs',
+  '/usr/bin/file': 'file',
+} as const
+
+export type Peer = keyof typeof peers
+
+function isThere(peer: Peer): boolean {
+  try {
+    accessSync(peer, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * True when all these programs are there. In CI a missing one is a failure; elsewhere the tests that need it are
+ * skipped, and say so.
+ */
+export function havePeers(...needed: Peer[]): boolean {
+  const missing = needed.filter((peer) => !isThere(peer))
+  if (missing.length === 0) return true
+  const names = missing.map((peer) => `${peer} (Debian: ${peers[peer]})`).join(', ')
+  if (process.env['CI'] === 'true') throw new Error(`missing in CI: ${names}`)
+  console.warn(`SKIPPED: tests that need ${names}`)
+  return false
+}
