@@ -87,7 +87,9 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
 
 /** Throws INTERRUPTED when the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new UmlcowError('INTERRUPTED', 'stopped', { cause: signal.reason })
-  }
+  if (signal?.aborted) throw interrupted(signal)
+}
+
+export function interrupted(signal: AbortSignal): UmlcowError {
+  return new UmlcowError('INTERRUPTED', 'stopped', { cause: signal.reason })
 }

@@ -17,6 +17,12 @@ function wordAt(view: DataView, wordIndex: number): number {
   return word
 }
 
+/** True when `bytes` holds a whole stretch at `offset` that equals `pattern`. */
+function isStretch(bytes: Buffer, offset: number, pattern: Buffer): boolean {
+  const end = offset + skipBytes
+  return end <= bytes.length && bytes.compare(pattern, 0, skipBytes, offset, end) === 0
+}
+
 /** Number of the lowest bit that is set in `word`; `word` is not 0. */
 function lowestSet(word: number): number {
   return 31 - Math.clz32(word & -word)
@@ -33,10 +39,7 @@ function nextBit(bytes: Buffer, view: DataView, from: number, end: number, set: 
   while (at < end) {
     if (at % (skipBytes * 8) === 0) {
       let offset = at / 8
-      while (
-        offset + skipBytes <= bytes.length &&
-        bytes.compare(boring, 0, skipBytes, offset, offset + skipBytes) === 0
-      ) {
+      while (isStretch(bytes, offset, boring)) {
         offset += skipBytes
       }
       at = offset * 8
@@ -88,7 +91,7 @@ export function countSetBits(bytes: Uint8Array, end: number): number {
   let count = 0
   for (let wordIndex = 0; wordIndex < wholeWords; wordIndex++) {
     const offset = wordIndex * 4
-    if (offset % skipBytes === 0 && buffer.compare(allClear, 0, skipBytes, offset, offset + skipBytes) === 0) {
+    if (offset % skipBytes === 0 && isStretch(buffer, offset, allClear) && wordIndex + skipBytes / 4 <= wholeWords) {
       wordIndex += skipBytes / 4 - 1
       continue
     }

@@ -38,7 +38,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (stopStatus !== null && hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) {
       process.stderr.write('umlcow: stopped; the inputs are as they were, and nothing half-made is left\n')
-      return stopStatus
+      // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process.
+      process.exit(stopStatus)
     }
     return reportFailure(error, args)
   }

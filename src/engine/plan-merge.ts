@@ -1,4 +1,5 @@
 import type { CowHeader, CowLayout } from '../formats/cow/index.js'
+import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { type BitmapPiece, createRunBatch, fillRunBatch, type RunBatch } from './run-batch.js'
 import type { Step, Steps } from './step.js'
@@ -50,9 +51,11 @@ export function* planRuns(
   const bits = Buffer.allocUnsafeSlow(pieceSize)
   const batch = createRunBatch()
   const step: Step = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
-  for (let offset = 0; offset < layout.bitmapLength; offset += pieceSize) {
+  // A header may claim a bitmap of terabytes; only what the file holds is looked at.
+  const length = storedBitmapLength(overlay, layout)
+  for (let offset = 0; offset < length; offset += pieceSize) {
     step.offset = layout.bitmapOffset + offset
-    step.bytes = bits.subarray(0, Math.min(pieceSize, layout.bitmapLength - offset))
+    step.bytes = bits.subarray(0, Math.min(pieceSize, length - offset))
     step.position = Math.min(virtualSize, offset * 8 * sectorSize)
     yield step
     const bitCount = Math.min(step.bytes.length * 8, layout.bitCount - offset * 8)

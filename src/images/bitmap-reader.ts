@@ -1,4 +1,5 @@
 import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
+import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
 
@@ -19,25 +20,36 @@ export interface BitmapReader {
   countAllocated(signal?: AbortSignal): Promise<number>
 }
 
+/** Bytes of the bitmap that the file holds. */
+export function storedBitmapLength(
+  store: BlockStore,
+  layout: Pick<CowLayout, 'bitmapOffset' | 'bitmapLength'>,
+): number {
+  return Math.max(0, Math.min(layout.bitmapLength, store.size - layout.bitmapOffset))
+}
+
 export function openBitmapReader(store: BlockStore, layout: CowLayout): BitmapReader {
   const buffer = Buffer.alloc(bitmapPieceSize)
   const pieceBits = bitmapPieceSize * 8
+  // A header may claim a bitmap of terabytes; only what the file holds is looked at.
+  const storedLength = storedBitmapLength(store, layout)
+  const bitCount = Math.min(layout.bitCount, storedLength * 8)
   let loadedIndex = -1
 
   async function piece(index: number): Promise<Buffer> {
     if (index !== loadedIndex) {
       const start = index * bitmapPieceSize
-      const target = buffer.subarray(0, Math.min(bitmapPieceSize, layout.bitmapLength - start))
+      const target = buffer.subarray(0, Math.min(bitmapPieceSize, storedLength - start))
       loadedIndex = -1
       await readPadded(store, layout.bitmapOffset + start, target)
       loadedIndex = index
     }
-    return buffer.subarray(0, Math.min(bitmapPieceSize, layout.bitmapLength - index * bitmapPieceSize))
+    return buffer.subarray(0, Math.min(bitmapPieceSize, storedLength - index * bitmapPieceSize))
   }
 
   return {
     async *runs(fromSector, endSector) {
-      const end = Math.min(endSector, layout.bitCount)
+      const end = Math.min(endSector, bitCount)
       let held: SectorRun | null = null
       for (let index = Math.floor(fromSector / pieceBits); index * pieceBits < end; index++) {
         const base = index * pieceBits
@@ -66,9 +78,9 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout): BitmapRe
 
     async countAllocated(signal) {
       let count = 0
-      for (let base = 0; base < layout.bitCount; base += pieceBits) {
-        signal?.throwIfAborted()
-        count += countSetBits(await piece(base / pieceBits), Math.min(pieceBits, layout.bitCount - base))
+      for (let base = 0; base < bitCount; base += pieceBits) {
+        throwIfAborted(signal)
+        count += countSetBits(await piece(base / pieceBits), Math.min(pieceBits, bitCount - base))
       }
       return count
     },

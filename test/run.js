@@ -1,0 +1,79 @@
+// The test command: `npm ci && npm test`. Builds, lints, checks types, runs every test, and prints one closing line.
+// In CI, as root, it first installs the Debian packages of the tools that tests compare with. Anywhere else it installs
+// nothing, and what needs an absent tool is skipped and named.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const debianPackages = [
+  'bash',
+  'busybox-static',
+  'e2fsprogs',
+  'file',
+  'man-db',
+  'python3',
+  'qemu-utils',
+  'uml-utilities',
+  'user-mode-linux',
+  'util-linux',
+]
+
+function run(program, args, env = {}) {
+  const shown = [program, ...args].join(' ')
+  console.log(`\n> ${shown}`)
+  const { status, signal, error } = spawnSync(program, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...env },
+  })
+  if (status !== 0) console.error(`failed: ${shown}: ${error?.message ?? signal ?? `status ${status}`}`)
+  return status === 0
+}
+
+function installPeers() {
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  return (
+    run('apt-get', ['-q', 'update'], env) &&
+    run('apt-get', ['-q', 'install', '-y', '--no-install-recommends', ...debianPackages], env)
+  )
+}
+
+function runTests() {
+  const directory = mkdtempSync(path.join(tmpdir(), 'umlcow-results-'))
+  try {
+    const file = path.join(directory, 'results.json')
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
+    const passed = run('npx', ['vitest', 'run', '--config', 'test/vitest.config.ts', ...reporters])
+    const results = JSON.parse(readFileSync(file, 'utf8'))
+    return { passed, results }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+function namesOfSkipped(results) {
+  return results.testResults.flatMap((file) =>
+    file.assertionResults
+      .filter((test) => test.status === 'pending' || test.status === 'skipped' || test.status === 'todo')
+      .map((test) => test.fullName),
+  )
+}
+
+const inCi = process.env.CI === 'true'
+const isRoot = process.getuid?.() === 0
+let good = !(inCi && isRoot) || installPeers()
+for (const script of ['lint', 'types']) good = run('npm', ['run', script]) && good
+const { passed, results } = runTests()
+
+const skipped = namesOfSkipped(results)
+if (skipped.length > 0) {
+  console.log(`\nSKIPPED, for want of tools that are not on this machine:\n  ${skipped.join('\n  ')}`)
+}
+const failedFiles = results.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
+const failures = results.numFailedTests + failedFiles.length + (good ? 0 : 1)
+const failed = passed ? failures : Math.max(1, failures)
+console.log(`\n${results.numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`)
+process.exitCode = failed === 0 ? 0 : 1
