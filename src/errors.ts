@@ -38,8 +38,10 @@ export const errorCodes = {
   IN_PLACE_UNAVAILABLE: 'merging in place is not available in this release',
   // Running
   NOT_A_FILE: 'the input is neither a regular file nor a block device',
+  DEVICE_SIZE: 'the size of a block device cannot be told',
   OUT_OF_RANGE: 'a read or write goes beyond the end of a store',
   SHORT_READ: 'a file ended before it should',
+  SHORT_WRITE: 'a store took no more bytes',
   HELPER_MISSING: 'a program of the host is needed and absent',
   HELPER_FAILED: 'a program of the host failed',
   INTERRUPTED: 'stopped by a signal or an AbortSignal',

@@ -1,7 +1,9 @@
 import { escapeText, pathText, printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
 import { type BackingInspection, dateText } from '../host/backing.js'
+import { userName } from '../host/guard.js'
 import type { HostPath } from '../host/host-files.js'
+import { type FileUser, mainUsers } from '../host/in-use.js'
 import { pathBytes } from '../host/path-bytes.js'
 import { shellQuote } from '../host/shell-quote.js'
 import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
@@ -65,9 +67,9 @@ function overlayKeys(image: ImageInfo, overlay: OverlayInfo): Record<string, unk
         'backing-state': backingState(backing),
         ...(backing?.lookalike ? { 'backing-lookalike': jsonPath(backing.lookalike) } : {}),
         ...(nameIsText ? {} : { 'backing-filename-base64': Buffer.from(header.backingPath).toString('base64') }),
-        'in-use-by': users === null ? null : users.users.map((user) => user.pid),
-        'in-use': users === null ? null : users.users.map((user) => ({ ...user })),
-        'in-use-known': users === null ? false : users.complete,
+        'in-use-by': users === null ? null : mainUsers(users.users).map((user) => user.pid),
+        'in-use': users === null ? null : users.users,
+        'in-use-not-seen': users === null ? null : users.unseen,
         'unfinished-rewrite': overlay.rewrite === 'torn',
       },
     },
@@ -131,12 +133,13 @@ function backingLines(image: ImageInfo, backing: BackingInspection | null): stri
   return lines
 }
 
-function usersText({ users, complete }: NonNullable<OverlayInfo['users']>): string {
-  const unknown = complete ? '' : ' (processes of other users cannot be looked into)'
-  if (users.length === 0) return `no process seen${unknown}`
-  const names = users.map(({ pid, access, seen }) => {
-    const how = seen === 'lock' ? `${access} lock` : access === 'write' ? 'open for writing' : 'open for reading'
-    return `${pid > 0 ? `process ${pid}` : 'a process that cannot be named'} (${how})`
-  })
-  return names.join(', ') + unknown
+function usersText({ users, unseen }: NonNullable<OverlayInfo['users']>): string {
+  const unknown = unseen.length === 0 ? '' : ` (not looked at: ${unseen.join('; ')})`
+  if (users.length === 0) return `nobody seen${unknown}`
+  const how = ({ access, seen }: FileUser) =>
+    seen === 'lock' ? `${access} lock` : access === 'write' ? 'open for writing' : 'open for reading'
+  const main = mainUsers(users)
+  const names = main.map((user) => `${userName(user)} (${how(user)})`)
+  const helpers = users.length - main.length
+  return `${names.join(', ')}${helpers > 0 ? ` and ${helpers} processes that share its open file` : ''}${unknown}`
 }

@@ -120,8 +120,7 @@ function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number)
       force: 'size',
     })
   }
-  // A block device's mtime says nothing about its content.
-  if (facts.kind === 'file' && facts.mtime !== header.mtime) {
+  if (facts.mtime !== header.mtime) {
     findings.push({
       code: 'BACKING_MTIME',
       message:

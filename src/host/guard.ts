@@ -2,7 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import type { Finding } from './backing.js'
 import type { FileFacts, HostPath } from './host-files.js'
-import { findUsers } from './in-use.js'
+import { type FileUser, findUsers, mainUsers } from './in-use.js'
 
 export type ForceWord = 'in-use' | 'mtime' | 'size'
 
@@ -24,19 +24,22 @@ export function refuseUnlessForced(findings: readonly Finding[], force: readonly
   })
 }
 
-/** A finding when another process may write the file: what is read from it then fits together at no instant. */
+/** A finding when somebody may write the file: what is read from it then fits together at no instant. */
 export function findWriters(path: HostPath, facts: FileFacts): Finding[] {
   const writers = findUsers(facts).users.filter((user) => user.access === 'write')
   if (writers.length === 0) return []
-  const who = writers
-    .map((user) => (user.pid > 0 ? `process ${user.pid}` : 'a process that cannot be named'))
-    .join(', ')
   return [
     {
       code: 'IN_USE',
-      message: `${printablePath(path)}: is open for writing by ${who}`,
+      message: `${printablePath(path)}: is open for writing by ${mainUsers(writers).map(userName).join(', ')}`,
       force: 'in-use',
-      hint: 'halt the guest first; --force=in-use reads it all the same, and what comes out may be torn',
+      hint: 'halt the guest first; --force=in-use goes on all the same, and the result may be torn',
     },
   ]
+}
+
+/** What a message calls somebody who has a file open. */
+export function userName(user: FileUser): string {
+  if (user.seen === 'loop') return 'a loop device'
+  return user.pid > 0 ? `process ${user.pid}` : 'a process that cannot be named'
 }

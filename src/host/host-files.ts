@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { printablePath } from '../bytes/escape.js'
-import { isSystemError } from '../errors.js'
+import { isSystemError, UmlcowError } from '../errors.js'
 import {
   type FileAccess,
   type FileStore,
@@ -19,6 +19,8 @@ export interface FileFacts {
   readonly kind: FileKind
   readonly device: bigint
   readonly inode: bigint
+  /** Of a block device: which device it is, whatever node it was reached by. */
+  readonly deviceId: bigint
   /** Bytes; for a block device the device's own size. */
   readonly size: number
   /** Bytes that the host stores. */
@@ -69,7 +71,11 @@ export function deviceNumbers(device: bigint): { major: number; minor: number } 
 /** Size of a block device, which `stat` does not tell. @see native-free-notes/block-device-size.md */
 function blockDeviceSize(rdev: bigint): number {
   const { major, minor } = deviceNumbers(rdev)
-  return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'latin1').trim()) * 512
+  try {
+    return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'latin1').trim()) * 512
+  } catch (error) {
+    throw new UmlcowError('DEVICE_SIZE', `block device ${major}:${minor}: its size cannot be told`, { cause: error })
+  }
 }
 
 const nanosecondsPerSecond = 1_000_000_000n
@@ -85,6 +91,7 @@ function factsOf(stats: fs.BigIntStats): FileFacts {
     kind,
     device: stats.dev,
     inode: stats.ino,
+    deviceId: stats.rdev,
     size: kind === 'blockDevice' ? blockDeviceSize(stats.rdev) : Number(stats.size),
     allocatedSize: Number(stats.blocks) * 512,
     mtime: floorSeconds(stats.mtimeNs),
@@ -99,7 +106,9 @@ export function factsOfDescriptor(fd: number): FileFacts {
   return factsOf(fs.fstatSync(fd, { bigint: true }))
 }
 
+/** The same file, or the same block device by whatever nodes. */
 export function isSameFile(a: FileFacts, b: FileFacts): boolean {
+  if (a.kind === 'blockDevice' && b.kind === 'blockDevice') return a.deviceId === b.deviceId
   return a.device === b.device && a.inode === b.inode
 }
 

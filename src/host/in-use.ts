@@ -2,52 +2,62 @@ import fs from 'node:fs'
 import { hasCode } from '../errors.js'
 import { deviceNumbers, type FileFacts } from './host-files.js'
 
-/** A process that has a file open or locked. */
+/** Somebody who has a file open or locked. */
 export interface FileUser {
-  /** 0 or -1 when the kernel does not tell: another pid namespace, or a lock of an open file description. */
+  /** -1 for the lock of an open file description, whose owner the kernel does not tell; 0 for a loop device. */
   readonly pid: number
   readonly access: 'read' | 'write'
-  /** How it was seen: a line of /proc/locks, or an open file in /proc/PID/fd. */
-  readonly seen: 'lock' | 'open'
+  /** How it was seen: a line of /proc/locks, an open file in /proc/PID/fd, or a loop device. */
+  readonly seen: 'lock' | 'open' | 'loop'
 }
 
 export interface FileUsers {
   readonly users: readonly FileUser[]
-  /** False when there is no /proc, or processes of others could not be looked into: silence then proves nothing. */
-  readonly complete: boolean
+  /** What could not be looked at, for people; silence proves little when there is something here. */
+  readonly unseen: readonly string[]
 }
 
 /**
- * Find the processes that have a file open: by their locks, and by their open files where we may look.
+ * Find who has a file open: by locks, by the open files of processes, by loop devices.
  *
  * UML takes a write lock on the overlay and a read lock on the backing file, and none with its `c` flag.
  *
- * @see native-free-notes/locks.md for what neither shows
+ * @see native-free-notes/locks.md for what none of these shows
  */
 export function findUsers(facts: FileFacts): FileUsers {
-  const locks = lockHolders(facts)
-  const opens = openHolders(facts)
+  const unseen: string[] = []
+  const found = [...lockHolders(facts, unseen), ...openHolders(facts, unseen), ...loopHolders(facts)]
   const users = new Map<string, FileUser>()
-  for (const user of [...locks.users, ...opens.users]) {
-    const key = String(user.pid)
+  for (const user of found) {
+    const key = `${user.pid} ${user.seen === 'loop'}`
     const known = users.get(key)
     // A lock tells more than an open file; writing matters more than reading.
     if (known === undefined || (known.access === 'read' && user.access === 'write')) users.set(key, user)
   }
-  return { users: [...users.values()], complete: locks.complete && opens.complete }
+  return { users: [...users.values()], unseen }
+}
+
+/**
+ * The users to name: who holds a lock, else everybody. The helpers of a UML share its open files, so that one guest
+ * would show as half a dozen processes.
+ */
+export function mainUsers(users: readonly FileUser[]): readonly FileUser[] {
+  const named = users.filter((user) => user.seen !== 'open')
+  return named.length > 0 ? named : users
 }
 
 /**
  * Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`, device numbers in hexadecimal. Those that wait for a
  * lock have `->` after the number.
  */
-function lockHolders(facts: FileFacts): FileUsers {
+function lockHolders(facts: FileFacts, unseen: string[]): FileUser[] {
   let text: string
   try {
     text = fs.readFileSync('/proc/locks', 'latin1')
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'EACCES')) return { users: [], complete: false }
-    throw error
+    if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error
+    unseen.push('locks: there is no /proc/locks')
+    return []
   }
   const { major, minor } = deviceNumbers(facts.device)
   const place = [major, minor].map((n) => n.toString(16).padStart(2, '0')).join(':')
@@ -58,35 +68,42 @@ function lockHolders(facts: FileFacts): FileUsers {
     if (file !== `${place}:${facts.inode}` || Number(pid) === process.pid) continue
     users.push({ pid: Number(pid), access: access === 'WRITE' ? 'write' : 'read', seen: 'lock' })
   }
-  return { users, complete: true }
+  return users
 }
 
-function openHolders(facts: FileFacts): FileUsers {
-  const users: FileUser[] = []
-  let complete = true
+/** The inode that the kernel gives its first pid namespace, the one that holds every process. */
+const initialPidNamespace = 'pid:[4026531836]'
+
+function openHolders(facts: FileFacts, unseen: string[]): FileUser[] {
   let entries: string[]
   try {
     entries = fs.readdirSync('/proc')
+    if (fs.readlinkSync('/proc/self/ns/pid') !== initialPidNamespace) unseen.push('processes of other pid namespaces')
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'EACCES')) return { users, complete: false }
-    throw error
+    if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error
+    unseen.push('open files: there is no /proc')
+    return []
   }
+  const users: FileUser[] = []
+  // With hidepid, processes of others are not even listed; process 1 is never ours.
+  let othersHidden = !entries.includes('1')
   for (const entry of entries) {
     const pid = Number(entry)
     if (!Number.isInteger(pid) || pid === process.pid) continue
     const access = accessOf(`/proc/${pid}`, facts)
-    if (access === 'unknown') complete = false
+    if (access === 'hidden') othersHidden = true
     else if (access !== null) users.push({ pid, access, seen: 'open' })
   }
-  return { users, complete }
+  if (othersHidden) unseen.push('open files of other users')
+  return users
 }
 
-function accessOf(processDirectory: string, facts: FileFacts): FileUser['access'] | 'unknown' | null {
+function accessOf(processDirectory: string, facts: FileFacts): FileUser['access'] | 'hidden' | null {
   let fds: string[]
   try {
     fds = fs.readdirSync(`${processDirectory}/fd`)
   } catch (error) {
-    if (hasCode(error, 'EACCES', 'EPERM')) return 'unknown'
+    if (hasCode(error, 'EACCES', 'EPERM')) return 'hidden'
     if (hasCode(error, 'ENOENT', 'ESRCH')) return null // The process has ended.
     throw error
   }
@@ -106,9 +123,8 @@ function accessThrough(processDirectory: string, fd: string, facts: FileFacts): 
     const stats = fs.statSync(`${processDirectory}/fd/${fd}`, { bigint: true })
     if (stats.dev !== facts.device || stats.ino !== facts.inode) return null
     return isWritable(`${processDirectory}/fdinfo/${fd}`) ? 'write' : 'read'
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'ENXIO')) return null // Closed meanwhile.
-    throw error
+  } catch {
+    return null // Closed meanwhile, or on a file system that has gone away.
   }
 }
 
@@ -118,4 +134,30 @@ function isWritable(fdInfo: string): boolean {
     if (line.startsWith('flags:')) return Number.parseInt(line.slice('flags:'.length).trim(), 8) % 4 !== 0
   }
   return false
+}
+
+/** The kernel itself has the file of a loop device open; no process shows it. */
+function loopHolders(facts: FileFacts): FileUser[] {
+  const users: FileUser[] = []
+  for (const name of readNames('/sys/block').filter((one) => one.startsWith('loop'))) {
+    const directory = `/sys/block/${name}`
+    try {
+      const path = fs.readFileSync(`${directory}/loop/backing_file`, 'latin1')
+      const stats = fs.statSync(Buffer.from(path.endsWith('\n') ? path.slice(0, -1) : path, 'latin1'), { bigint: true })
+      if (stats.dev !== facts.device || stats.ino !== facts.inode) continue
+      const readOnly = fs.readFileSync(`${directory}/ro`, 'latin1').trim() === '1'
+      users.push({ pid: 0, access: readOnly ? 'read' : 'write', seen: 'loop' })
+    } catch {
+      // A loop device without a file, or one whose file cannot be reached by that name.
+    }
+  }
+  return users
+}
+
+function readNames(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory)
+  } catch {
+    return [] // No /sys: not Linux, or a bare chroot.
+  }
 }

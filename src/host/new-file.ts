@@ -66,7 +66,6 @@ export async function writeNewFile(
   const temporaryPath = joinPath(directory, `.umlcow-${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
   const name = printablePath(target.path)
   const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })
-  let placed = false
   try {
     try {
       await fill(store, temporaryPath)
@@ -76,10 +75,21 @@ export async function writeNewFile(
     } finally {
       await store.close()
     }
-    placed = await place(files, temporaryPath, target, options.overwrite === true)
-    if (!options.noSync) await files.syncDirectory(directory)
-  } finally {
-    if (!placed) await files.unlink(temporaryPath)
+    const moved = await place(files, temporaryPath, target, options.overwrite === true)
+    if (!moved) await files.unlink(temporaryPath)
+  } catch (error) {
+    await removeQuietly(files, temporaryPath)
+    throw error
+  }
+  if (!options.noSync) await files.syncDirectory(directory)
+}
+
+/** On the way out of a failure: a second one must not hide the first. */
+async function removeQuietly(files: HostFiles, path: Buffer): Promise<void> {
+  try {
+    await files.unlink(path)
+  } catch {
+    // Gone already, or the disk fails altogether; the first error tells.
   }
 }
 

@@ -16,6 +16,7 @@ export function standardOutput(): { pipe: BlockStore; facts: FileFacts | null } 
   if (tty.isatty(standardOutputFd)) {
     throw new UmlcowError('USAGE', 'an image is nothing for a terminal: redirect standard output')
   }
-  const facts = fs.fstatSync(standardOutputFd).isFile() ? factsOfDescriptor(standardOutputFd) : null
+  const stats = fs.fstatSync(standardOutputFd)
+  const facts = stats.isFile() || stats.isBlockDevice() ? factsOfDescriptor(standardOutputFd) : null
   return { pipe: openPipeStore(standardOutputFd, 'standard output'), facts }
 }

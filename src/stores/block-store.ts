@@ -57,10 +57,19 @@ export async function readPadded(store: BlockStore, offset: number, target: Uint
   if (stored < target.length) target.fill(0, stored)
 }
 
-/** Write all of `source`. */
+function checkProgress(store: BlockStore, offset: number, count: number): number {
+  if (count > 0) return count
+  throw new UmlcowError('SHORT_WRITE', `${store.name}: takes no more bytes at offset ${offset}`, {
+    details: { offset },
+  })
+}
+
+/** Write all of `source`. @throws UmlcowError SHORT_WRITE when the store takes nothing */
 export async function writeExact(store: BlockStore, offset: number, source: Uint8Array): Promise<void> {
   let done = 0
-  while (done < source.length) done += await store.write(offset + done, source.subarray(done))
+  while (done < source.length) {
+    done += checkProgress(store, offset + done, await store.write(offset + done, source.subarray(done)))
+  }
 }
 
 /** `readPadded` at once. */
@@ -81,7 +90,10 @@ export function readPaddedNow(store: SyncBlockStore, offset: number, target: Uin
 /** `writeExact` at once. */
 export function writeExactNow(store: SyncBlockStore, offset: number, source: Uint8Array): void {
   let done = 0
-  while (done < source.length) done += store.writeNow(offset + done, done === 0 ? source : source.subarray(done))
+  while (done < source.length) {
+    const rest = done === 0 ? source : source.subarray(done)
+    done += checkProgress(store, offset + done, store.writeNow(offset + done, rest))
+  }
 }
 
 /** @throws UmlcowError OUT_OF_RANGE unless `offset` and `offset + length` are safe, non-negative integers */

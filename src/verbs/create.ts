@@ -1,14 +1,13 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
-import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
-import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
+import type { ForceWord } from '../host/guard.js'
+import { localHostFiles } from '../host/host-files.js'
 import { assertMkfsAvailable, runMkfs } from '../host/mkfs.js'
-import { inspectTarget, type NewFileTarget, writeNewFile } from '../host/new-file.js'
+import { writeNewFile } from '../host/new-file.js'
 import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
-import { findOverlayOver } from '../host/overlays-over.js'
-import { directoryName } from '../host/path-bytes.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
+import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
 import { writeExact } from '../stores/block-store.js'
 import type { OperationOptions } from './operation.js'
 
@@ -66,7 +65,8 @@ export async function createOverlay(
       dryRun: options.dryRun === true,
       warnings: warningsFor(backing, virtualSize),
     }
-    const place = await inspectPlace(files, path, backing.facts, options)
+    refuseSameFile(await targetFacts(files, path), printablePath(path), backing.facts, backing.path)
+    const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
     if (options.dryRun) return result
     await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store) => {
       await writeExact(store, 0, bytes)
@@ -99,41 +99,6 @@ function warningsFor(backing: InputFile, virtualSize: number): string[] {
   ]
 }
 
-/** The place of the new file, once it is sure that nothing of value is lost there. */
-async function inspectPlace(
-  files: HostFiles,
-  path: string,
-  input: FileFacts | null,
-  options: NewFileVerbOptions,
-): Promise<NewFileTarget> {
-  const existing = await existingFacts(files, path)
-  if (existing !== null && input !== null && isSameFile(existing, input)) {
-    throw new UmlcowError('SAME_FILE', `${printablePath(path)}: is the same file as the backing file`)
-  }
-  const place = await inspectTarget(files, path, options.overwrite === true)
-  if (place.existing !== null) {
-    refuseUnlessForced(findWriters(path, place.existing), options.force)
-    const overlay = await findOverlayOver(files, directoryName(place.path), place.existing)
-    if (overlay !== null) {
-      const shown = printablePath(path)
-      throw new UmlcowError(
-        'TARGET_PROTECTED',
-        `${shown}: is the backing file of the overlay ${printablePath(overlay)}`,
-      )
-    }
-  }
-  return place
-}
-
-async function existingFacts(files: HostFiles, path: string): Promise<FileFacts | null> {
-  try {
-    return await files.stat(path)
-  } catch (error) {
-    if (error instanceof UmlcowError && error.code === 'ENOENT') return null
-    throw error
-  }
-}
-
 export interface CreateRawOptions extends NewFileVerbOptions {
   /** Make this file system in it with the host's mkfs: ext4, swap, ... */
   readonly fs?: string | undefined
@@ -156,7 +121,7 @@ export async function createRaw(path: string, size: number, options: CreateRawOp
     warnings: [],
   }
   if (options.fs !== undefined) await assertMkfsAvailable(options.fs)
-  const place = await inspectPlace(files, path, null, options)
+  const place = await guardTarget(files, path, options)
   if (options.dryRun) return result
   await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store, temporaryPath) => {
     await store.truncate(size)

@@ -1,18 +1,17 @@
 import { printablePath } from '../bytes/escape.js'
 import { executeSteps } from '../engine/execute.js'
 import { type MergeInputs, planMerge } from '../engine/plan-merge.js'
-import { errorCodes, hasCode, UmlcowError } from '../errors.js'
+import { UmlcowError } from '../errors.js'
 import type { BackingOptions } from '../host/backing.js'
 import { inspectBacking } from '../host/backing.js'
 import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
 import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
-import { inspectTarget, type NewFileTarget, writeNewFile } from '../host/new-file.js'
+import { writeNewFile } from '../host/new-file.js'
 import { type OpenBacking, openBacking } from '../host/open-image.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
-import { findOverlayOver } from '../host/overlays-over.js'
-import { directoryName } from '../host/path-bytes.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { shellQuote } from '../host/shell-quote.js'
+import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
 import { openBitmapReader } from '../images/bitmap-reader.js'
 import { findTruncation } from '../images/cow-image.js'
 import type { BlockStore } from '../stores/block-store.js'
@@ -83,10 +82,10 @@ async function mergeOpened(
   target: MergeTargetSpec,
   options: MergeOptions,
 ): Promise<MergeResult> {
-  for (const input of backing.inputs.slice(1)) await refuseSameFile(files, target, input.facts, input.path)
+  const facts = await factsOf(files, target)
+  for (const input of backing.inputs.slice(1)) refuseSameFile(facts, nameOf(target), input.facts, input.path)
   if (!options.allowShort) await refuseTruncated(overlay)
-  const place = typeof target === 'string' ? await inspectTarget(files, target, options.overwrite === true) : null
-  if (place !== null) await refuseProtected(files, place)
+  const place = typeof target === 'string' ? await guardTarget(files, target, options) : null
 
   const { header, layout } = overlay
   const result: MergeResult = {
@@ -131,6 +130,14 @@ function newImagePermissions(overlay: FileFacts, backing: FileFacts): number {
   return (readable & 0o644) | 0o600
 }
 
+async function factsOf(files: HostFiles, target: MergeTargetSpec): Promise<FileFacts | null> {
+  return typeof target === 'string' ? targetFacts(files, target) : target.facts
+}
+
+function nameOf(target: MergeTargetSpec): string {
+  return typeof target === 'string' ? printablePath(target) : target.pipe.name
+}
+
 /** Everything that speaks against reading these inputs and writing that output, found before anything is opened for writing. */
 async function guardInputs(
   files: HostFiles,
@@ -138,10 +145,14 @@ async function guardInputs(
   target: MergeTargetSpec,
   options: MergeOptions,
 ): Promise<LocatedFile> {
-  await refuseSameFile(files, target, overlay.facts, overlay.path)
+  const facts = await factsOf(files, target)
+  refuseSameFile(facts, nameOf(target), overlay.facts, overlay.path)
   const inspection = await inspectBacking(files, overlay, options)
   const { located, lookalike } = inspection
-  if (located !== null) await refuseInPlace(files, target, located, overlay)
+  if (located !== null && facts !== null && isSameFile(facts, located.facts)) {
+    if (typeof target === 'string') throw inPlaceUnavailable(target, overlay.path)
+    refuseSameFile(facts, nameOf(target), located.facts, located.path)
+  }
   const findings = inspection.findings.map((finding) => {
     if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
     const beside = `a file of that name, size and modification time lies beside the overlay`
@@ -157,41 +168,6 @@ async function guardInputs(
   refuseUnlessForced([...findings, ...users], options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   return located
-}
-
-async function targetFacts(files: HostFiles, target: MergeTargetSpec): Promise<FileFacts | null> {
-  if (typeof target !== 'string') return target.facts
-  const here = await files.lstatOrNull(target)
-  if (here === null) return null
-  try {
-    return await files.stat(target)
-  } catch (error) {
-    if (error instanceof UmlcowError) return null // A dangling link is no input; inspectTarget refuses it.
-    throw error
-  }
-}
-
-async function refuseSameFile(
-  files: HostFiles,
-  target: MergeTargetSpec,
-  input: FileFacts,
-  path: string | Buffer,
-): Promise<void> {
-  const facts = await targetFacts(files, target)
-  if (facts === null || !isSameFile(facts, input)) return
-  const shown = typeof target === 'string' ? printablePath(target) : 'standard output'
-  throw new UmlcowError('SAME_FILE', `${shown}: is the same file as the input ${printablePath(path)}`)
-}
-
-async function refuseInPlace(
-  files: HostFiles,
-  target: MergeTargetSpec,
-  located: LocatedFile,
-  overlay: Overlay,
-): Promise<void> {
-  if (typeof target !== 'string') return refuseSameFile(files, target, located.facts, located.path)
-  const facts = await targetFacts(files, target)
-  if (facts !== null && isSameFile(facts, located.facts)) throw inPlaceUnavailable(target, overlay.path)
 }
 
 /** The refusal of a merge into the backing file itself. */
@@ -214,28 +190,6 @@ async function refuseTruncated(overlay: Overlay): Promise<void> {
     details: { missingLength: truncation.missingLength, inBitmap: truncation.inBitmap },
     hint: 'use --allow-short to read zeros there, as the kernel does',
   })
-}
-
-async function refuseProtected(files: HostFiles, place: NewFileTarget): Promise<void> {
-  if (place.existing === null) return
-  const shown = printablePath(place.path)
-  if (await isOverlay(files, place)) {
-    throw new UmlcowError('TARGET_PROTECTED', `${shown}: is an overlay; remove it first if it is not needed`)
-  }
-  const overlay = await findOverlayOver(files, directoryName(place.path), place.existing)
-  if (overlay === null) return
-  throw new UmlcowError('TARGET_PROTECTED', `${shown}: is the backing file of the overlay ${printablePath(overlay)}`)
-}
-
-async function isOverlay(files: HostFiles, place: NewFileTarget): Promise<boolean> {
-  try {
-    await (await openOverlay(files, place.path)).store.close()
-    return true
-  } catch (error) {
-    if (hasCode(error, 'NOT_COW')) return false
-    if (error instanceof UmlcowError && error.code in errorCodes) return true // A damaged one.
-    throw error
-  }
 }
 
 function warningsFor(overlay: Overlay): string[] {
