@@ -130,7 +130,7 @@ function checkHeader(overlay: Overlay): Problem[] {
   const note = (code: string, message: string) =>
     problems.push({ code, severity: 'note', message: `${shown}: ${message}` })
   if (header.backingPath.length === 0) {
-    const message = `${shown}: its header names no backing file; the kernel panics on it`
+    const message = `${shown}: its header names no backing file`
     problems.push({ code: 'BAD_BACKING_PATH', severity: 'damage', message })
   }
   if (header.sectorSize !== 512) {

@@ -87,17 +87,13 @@ export function parseCowHeader(
 }
 
 /**
- * A padded header has its cowFormat, 0, where the path of a packed one starts. So a packed header with an empty path
- * looks padded, too; then what would be the alignment is its cowFormat, 0, which no padded header has.
+ * A padded header has its cowFormat, 0, where the path of a packed one starts. So a packed header with an empty path is
+ * taken for a padded one, as the kernel does; its cowFormat, 0, is then refused as an alignment.
  */
 function parseVersion3(bytes: Uint8Array, magicOrder: ByteOrder, name: string): CowHeader {
   const pathOffset = headerStructs.v3.offsetOf('backingFile')
-  const packed: Reading = { layout: 'v3', magicOrder, fieldOrder: 'big' }
-  if (bytes.length < pathOffset + 4 || viewOf(bytes).getUint32(pathOffset, false) !== 0) {
-    return parseAs(bytes, packed, name)
-  }
-  const paddedAlignment = viewOf(bytes).getUint32(headerStructs.v3padded.offsetOf('alignment'), false)
-  return parseAs(bytes, paddedAlignment === 0 ? packed : { ...packed, layout: 'v3padded' }, name)
+  const padded = bytes.length >= pathOffset + 4 && viewOf(bytes).getUint32(pathOffset, false) === 0
+  return parseAs(bytes, { layout: padded ? 'v3padded' : 'v3', magicOrder, fieldOrder: 'big' }, name)
 }
 
 /** Version 1 in host order, read on another host: all big-endian, or as the kernel has it, magic and version only. */
@@ -141,9 +137,9 @@ function parseAs(bytes: Uint8Array, reading: Reading, name: string): CowHeader {
   checkSectorSize(values.sectorSize, at('sectorSize'), name)
   const alignment = values.alignment ?? values.sectorSize
   if (values.alignment !== undefined && (alignment < 1 || alignment > maxAlignment)) {
-    throw new UmlcowError('BAD_ALIGNMENT', `${name}: expected an alignment of 1 to ${maxAlignment}, got ${alignment}`, {
-      details: { alignment },
-    })
+    const orEmpty = reading.layout === 'v3padded' && alignment === 0 ? '; or its path is empty' : ''
+    const message = `${name}: expected an alignment of 1 to ${maxAlignment}, got ${alignment}${orEmpty}`
+    throw new UmlcowError('BAD_ALIGNMENT', message, { details: { alignment } })
   }
   if ((values.cowFormat ?? 0) !== 0) {
     throw new UmlcowError('BAD_COW_FORMAT', `${name}: expected cow format 0, got ${values.cowFormat}`, {

@@ -1,0 +1,279 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import path from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+import { root } from './support/paths.js'
+
+// Layers are folders and imports point one way. Each may import what stands before it, and itself; those of one line do
+// not import each other.
+const layers: readonly (readonly string[])[] = [
+  ['errors'],
+  ['bytes'],
+  ['formats'],
+  ['stores'],
+  ['images'],
+  ['host'],
+  ['engine'],
+  ['verbs'],
+  ['humfs', 'nbd', 'web'],
+  ['cli'],
+]
+
+/** Modules that reach the host's files or run its programs, and the only folders that may have them. */
+const hostModules = new Set(['fs', 'fs/promises', 'child_process', 'worker_threads', 'cluster'])
+const hostFolders = new Set(['stores', 'host'])
+
+/** Files elsewhere that may have one, and why. */
+const hostExceptions: Readonly<Record<string, string>> = {
+  'cli/main.ts': 'reads the version out of package.json',
+  'cli/progress.ts': 'writes progress to a file descriptor that the caller opened',
+}
+
+/** Folders that are pure: bytes in, bytes out. They get by without any module of Node. */
+const pureFolders = new Set(['errors', 'bytes', 'formats'])
+
+/** The only packages there are, and the folder that has them. */
+const packageFolders: Readonly<Record<string, string>> = { commander: 'cli', 'cli-progress': 'cli' }
+
+interface Edge {
+  /** Path of a file below src/. */
+  readonly from: string
+  /** Path of a file below src/, or the name of a module. */
+  readonly to: string
+  readonly isLocal: boolean
+  /** `import type` is erased: it matters to the layers and not to the order in which modules run. */
+  readonly isTypeOnly: boolean
+}
+
+type Sources = ReadonlyMap<string, string>
+
+function readSources(): Sources {
+  const directory = path.join(root, 'src')
+  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  return new Map(names.map((name) => [name, readFileSync(path.join(directory, name), 'utf8')]))
+}
+
+function edgesOf(sources: Sources): Edge[] {
+  return [...sources].flatMap(([from, text]) => {
+    const edges: Edge[] = []
+    const add = (specifier: string, isTypeOnly: boolean) => {
+      const isLocal = specifier.startsWith('.')
+      const resolved = path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts')
+      const to = isLocal ? resolved : specifier.replace(/^node:/, '')
+      edges.push({ from, to, isLocal, isTypeOnly })
+    }
+    const visit = (node: ts.Node): void => {
+      if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier) {
+        const isTypeOnly = ts.isImportDeclaration(node)
+          ? node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+          : node.isTypeOnly
+        add((node.moduleSpecifier as ts.StringLiteral).text, isTypeOnly)
+      } else if (ts.isCallExpression(node) && isImportCall(node)) {
+        const [argument] = node.arguments
+        if (argument === undefined || !ts.isStringLiteral(argument)) throw new Error(`${from}: an import of no literal`)
+        add(argument.text, false)
+      } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+        add((node.argument.literal as ts.StringLiteral).text, true)
+      } else if (ts.isExternalModuleReference(node)) {
+        add((node.expression as ts.StringLiteral).text, false)
+      }
+      ts.forEachChild(node, visit)
+    }
+    visit(ts.createSourceFile(from, text, ts.ScriptTarget.Latest, true))
+    return edges
+  })
+}
+
+function isImportCall(node: ts.CallExpression): boolean {
+  const callee = node.expression
+  if (callee.kind === ts.SyntaxKind.ImportKeyword) return true
+  const name = ts.isPropertyAccessExpression(callee) ? callee.name.text : callee.getText()
+  return name === 'require' || name === 'createRequire' || name === 'getBuiltinModule'
+}
+
+function folderOf(file: string): string {
+  const slash = file.indexOf('/')
+  return slash < 0 ? file.replace(/\.ts$/, '') : file.slice(0, slash)
+}
+
+function rankOf(folder: string): number {
+  return layers.findIndex((layer) => layer.includes(folder))
+}
+
+/** What is wrong with an edge, or null. */
+function violation(edge: Edge): string | null {
+  const from = folderOf(edge.from)
+  const shown = `${edge.from} -> ${edge.to}`
+  if (!edge.isLocal) return moduleViolation(edge, from)
+  const to = folderOf(edge.to)
+  if (from === 'index') return to === 'cli' ? `${shown}: the library has no command line` : null
+  if (rankOf(from) < 0) return `${shown}: ${from} is no layer`
+  if (rankOf(to) < 0) return `${shown}: ${to} is no layer`
+  if (from === to) return null
+  return rankOf(to) < rankOf(from) ? null : `${shown}: ${from} may not import ${to}`
+}
+
+function moduleViolation({ from: file, to: module }: Edge, folder: string): string | null {
+  const shown = `${file} -> ${module}`
+  const isBuiltin = builtinModules.includes(module)
+  if (!isBuiltin) {
+    return packageFolders[module] === folder ? null : `${shown}: no package that ${folder} may have`
+  }
+  if (pureFolders.has(folder)) return `${shown}: ${folder} is pure`
+  if (!hostModules.has(module) || hostFolders.has(folder) || file in hostExceptions) return null
+  return `${shown}: only ${[...hostFolders].join(' and ')} touch the host`
+}
+
+function violations(sources: Sources): string[] {
+  return edgesOf(sources)
+    .map(violation)
+    .filter((text) => text !== null)
+}
+
+/** The files of a circle of imports that are there at run time, or null. */
+function findCycle(sources: Sources): string[] | null {
+  const next = new Map([...sources.keys()].map((file): [string, string[]] => [file, []]))
+  for (const { from, to, isLocal, isTypeOnly } of edgesOf(sources)) {
+    if (isLocal && !isTypeOnly) next.get(from)?.push(to)
+  }
+  const finished = new Set<string>()
+  const search = (file: string, trail: readonly string[]): string[] | null => {
+    if (trail.includes(file)) return [...trail.slice(trail.indexOf(file)), file]
+    if (finished.has(file)) return null
+    for (const imported of next.get(file) ?? []) {
+      const cycle = search(imported, [...trail, file])
+      if (cycle !== null) return cycle
+    }
+    finished.add(file)
+    return null
+  }
+  for (const file of next.keys()) {
+    const cycle = search(file, [])
+    if (cycle !== null) return cycle
+  }
+  return null
+}
+
+describe('src', () => {
+  const sources = readSources()
+
+  test('is read: every layer that has files shows up', () => {
+    const folders = new Set([...sources.keys()].map(folderOf))
+    for (const folder of ['errors', 'bytes', 'formats', 'stores', 'images', 'host', 'engine', 'verbs', 'cli']) {
+      expect(folders).toContain(folder)
+    }
+    expect(edgesOf(sources).length).toBeGreaterThan(sources.size)
+  })
+
+  test('has no folder that is no layer', () => {
+    const strangers = [...sources.keys()].map(folderOf).filter((folder) => rankOf(folder) < 0)
+    expect(strangers).toEqual(['index'])
+  })
+
+  test('has no forbidden import', () => {
+    expect(violations(sources)).toEqual([])
+  })
+
+  test('imports only files that are there', () => {
+    const missing = edgesOf(sources).filter((edge) => edge.isLocal && !sources.has(edge.to))
+    expect(missing).toEqual([])
+  })
+
+  test('has no circle of imports between files', () => {
+    expect(findCycle(sources)).toBeNull()
+  })
+
+  test('needs every exception that is granted here', () => {
+    const used = edgesOf(sources).filter((edge) => hostModules.has(edge.to) && !hostFolders.has(folderOf(edge.from)))
+    expect(new Set(used.map((edge) => edge.from))).toEqual(new Set(Object.keys(hostExceptions)))
+  })
+
+  test('names node modules with the prefix', () => {
+    const bare = [...sources].flatMap(([file, text]) =>
+      ts
+        .preProcessFile(text)
+        .importedFiles.filter(({ fileName }) => builtinModules.includes(fileName))
+        .map(({ fileName }) => `${file} -> ${fileName}`),
+    )
+    expect(bare).toEqual([])
+  })
+})
+
+describe('the reader of imports', () => {
+  const one = (file: string, line: string) => violations(new Map([[file, line]]))
+
+  test.each([
+    ['bytes/a.ts', "import { b } from '../formats/b.js'"],
+    ['bytes/a.ts', "import type { b } from '../formats/cow/b.js'"],
+    ['bytes/a.ts', "import {\n  b,\n  c,\n} from '../stores/b.js'"],
+    ['bytes/a.ts', "import '../images/b.js'"],
+    ['bytes/a.ts', "export { b } from '../host/b.js'"],
+    ['bytes/a.ts', "export * from '../engine/b.js'"],
+    ['verbs/a.ts', "const b = await import('../cli/b.js')"],
+    ['verbs/a.ts', "type B = import('../cli/b.js').B"],
+    ['verbs/a.ts', "import b = require('../cli/b.js')"],
+    ['verbs/a.ts', "const b = require('../cli/b.js')"],
+    ['errors.ts', "import { b } from './bytes/b.js'"],
+    ['formats/cow/a.ts', "import { b } from '../../stores/b.js'"],
+    ['stores/a.ts', "import { b } from '../images/b.js'"],
+    ['images/a.ts', "import { b } from '../host/b.js'"],
+    ['host/a.ts', "import { b } from '../engine/b.js'"],
+    ['engine/a.ts', "import { b } from '../verbs/b.js'"],
+    ['verbs/a.ts', "import { b } from '../humfs/b.js'"],
+    ['nbd/a.ts', "import { b } from '../humfs/b.js'"],
+    ['humfs/a.ts', "import { b } from '../web/b.js'"],
+    ['web/a.ts', "import { b } from '../nbd/b.js'"],
+    ['web/a.ts', "import { b } from '../cli/b.js'"],
+    ['index.ts', "import { b } from './cli/b.js'"],
+    ['cli/a.ts', "import { b } from '../index.js'"],
+    ['cli/commands/a.ts', "import { b } from '../../utils/b.js'"],
+    ['utils/a.ts', "import { b } from '../bytes/b.js'"],
+    ['images/a.ts', "import fs from 'node:fs'"],
+    ['engine/a.ts', "import { open } from 'node:fs/promises'"],
+    ['verbs/a.ts', "import fs from 'fs'"],
+    ['cli/commands/a.ts', "import { spawn } from 'node:child_process'"],
+    ['index.ts', "export { readFile } from 'node:fs/promises'"],
+    ['verbs/a.ts', "const fs = process.getBuiltinModule('node:fs')"],
+    ['formats/cow/a.ts', "import path from 'node:path'"],
+    ['verbs/a.ts', "import { Command } from 'commander'"],
+    ['cli/a.ts', "import lodash from 'lodash'"],
+  ])('forbids in %s: %s', (file, line) => {
+    expect(one(file, line)).toHaveLength(1)
+  })
+
+  test.each([
+    ['bytes/a.ts', "import { b } from './b.js'"],
+    ['bytes/a.ts', "import { b } from '../errors.js'"],
+    ['formats/cow/a.ts', "import { b } from '../../bytes/b.js'"],
+    ['formats/cow/a.ts', "import { b } from '../qcow2/b.js'"],
+    ['host/a.ts', "import fs from 'node:fs'"],
+    ['stores/a.ts', "import fs from 'node:fs'"],
+    ['engine/a.ts', "import { setImmediate } from 'node:timers/promises'"],
+    ['cli/main.ts', "import { readFileSync } from 'node:fs'"],
+    ['cli/commands/a.ts', "import { b } from '../../nbd/b.js'"],
+    ['cli/a.ts', "import { Command } from 'commander'"],
+    ['index.ts', "export { b } from './verbs/b.js'"],
+    ['bytes/a.ts', "// import { b } from '../cli/b.js'\nconst text = \"import '../cli/b.js'\""],
+  ])('allows in %s: %s', (file, line) => {
+    expect(one(file, line)).toEqual([])
+  })
+
+  test('finds a circle, and none through an import that is erased', () => {
+    const circle = (b: string) =>
+      new Map([
+        ['bytes/a.ts', "import { b } from './b.js'"],
+        ['bytes/b.ts', "import { c } from './c.js'"],
+        ['bytes/c.ts', b],
+      ])
+    expect(findCycle(circle("import { a } from './a.js'"))).toEqual([
+      'bytes/a.ts',
+      'bytes/b.ts',
+      'bytes/c.ts',
+      'bytes/a.ts',
+    ])
+    expect(findCycle(circle("import { type A } from './a.js'"))).not.toBeNull()
+    expect(findCycle(circle("import type { A } from './a.js'"))).toBeNull()
+    expect(findCycle(circle("import { c } from './c.js'"))).toEqual(['bytes/c.ts', 'bytes/c.ts'])
+  })
+})
