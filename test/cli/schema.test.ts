@@ -5,7 +5,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { listPairs, unpackPair } from '../../fixtures/unpack.js'
 import { errorCodes } from '../../src/errors.js'
-import { commandPath, type Outcome, umlcow } from '../support/command.js'
+import { type Outcome, umlcow } from '../support/command.js'
 import { assertUsableSchema, type Json, validate } from '../support/json-schema.js'
 import { root, temporaryDirectory } from '../support/paths.js'
 
