@@ -16,13 +16,11 @@ export const exitStatus = {
   terminated: 143,
 } as const
 
-const refusals = [
-  'SAME_FILE',
-  'TARGET_EXISTS',
-  'TARGET_KIND',
-  'TARGET_PROTECTED',
-  'IN_USE',
-  'IN_PLACE_UNAVAILABLE',
+/** Only what writes can meet these. */
+const refusals = ['SAME_FILE', 'TARGET_EXISTS', 'TARGET_KIND', 'TARGET_PROTECTED', 'IN_USE', 'IN_PLACE_UNAVAILABLE']
+
+/** A verb that writes refuses these; one that only looks fails. */
+const refusalsOfWriters = [
   'UNFINISHED_REWRITE',
   'BACKING_SIZE',
   'BACKING_MTIME',
@@ -33,9 +31,9 @@ const refusals = [
   'BACKING_OUTSIDE_ROOT',
 ]
 
-/** @param writes  the verb writes; a verb that only looks fails where another refuses */
 export function statusOf(error: unknown, writes: boolean): number {
   if (hasCode(error, 'USAGE')) return exitStatus.usage
   if (hasCode(error, 'NOT_COW')) return exitStatus.notThisFormat
-  return writes && hasCode(error, ...refusals) ? exitStatus.refused : exitStatus.failed
+  const refused = hasCode(error, ...refusals) || (writes && hasCode(error, ...refusalsOfWriters))
+  return refused ? exitStatus.refused : exitStatus.failed
 }

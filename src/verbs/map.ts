@@ -26,6 +26,8 @@ export interface MapOptions extends OperationOptions, OpenImageOptions {
 /** The extents of an image. Close it when done. */
 export interface ImageMap {
   readonly virtualSize: number
+  /** Bytes that the extents tile. */
+  readonly mappedLength: number
   /** The file of each depth. */
   readonly layers: readonly HostPath[]
   /** Extents that tile the asked range exactly. May be iterated once. */
@@ -50,7 +52,7 @@ export async function map(path: HostPath, options: MapOptions = {}): Promise<Ima
     const length = Math.min(options.maxLength ?? Number.POSITIVE_INFINITY, image.virtualSize - start)
     const plain = image.extents(start, length)
     const extents = options.detectZeroes ? joinExtents(splitZeroes(image, plain, options.signal)) : plain
-    return { virtualSize: image.virtualSize, layers, extents, close: () => image.close() }
+    return { virtualSize: image.virtualSize, mappedLength: length, layers, extents, close: () => image.close() }
   } catch (error) {
     await image.close()
     throw error

@@ -1,5 +1,12 @@
 import type { Command } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import { UmlcowError } from '../../errors.js'
+import { gatherCells } from '../../formats/picture/cells.js'
+import { encodePng } from '../../formats/picture/png.js'
+import { encodeSvg } from '../../formats/picture/svg.js'
+import { encodeText } from '../../formats/picture/text.js'
+import { writeBytes } from '../../host/write-bytes.js'
 import { type ImageMap, type MapOptions, map } from '../../verbs/map.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
@@ -15,6 +22,10 @@ import type { Finish } from '../program.js'
 
 interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'backing' | 'noBacking'> {
   readonly backing?: string | false
+  readonly picture?: boolean
+  readonly svg?: string
+  readonly png?: string
+  readonly overwrite?: boolean
 }
 
 export function addMap(program: Command, context: CliContext, finish: Finish): void {
@@ -26,22 +37,52 @@ export function addMap(program: Command, context: CliContext, finish: Finish): v
     )
     .option('--start-offset <offset>', 'first guest byte', sizeArgument)
     .option('--max-length <length>', 'guest bytes at most', sizeArgument)
+    .option(
+      '--picture',
+      'draw the image in the terminal: shades where the overlay, dots where the backing file supplies',
+    )
+    .option('--svg <file>', 'write the picture as SVG')
+    .option('--png <file>', 'write the picture as PNG')
+    .option('--overwrite', 'replace the file of a picture')
     .option('--detect-zeroes', 'read all data and tell what is zeros')
   addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size'])
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n' +
+    '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture cow.node0\n' +
       '\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit.',
   )
   command.action(async (path: string, flags: Flags) => {
     const image = await map(path, { ...flags, ...backingFlags(flags), signal: context.signal })
     try {
-      await (wantsJson(flags) ? printJsonMap(context, image) : printTable(context, image))
+      if (flags.picture || flags.svg !== undefined || flags.png !== undefined) await draw(context, image, flags)
+      else await (wantsJson(flags) ? printJsonMap(context, image) : printTable(context, image))
     } finally {
       await image.close()
     }
     finish(exitStatus.done)
   })
+}
+
+const terminalGrid = { columns: 64, rows: 16 }
+const pictureGrid = { columns: 128, rows: 64 }
+const pngScale = 6
+
+/** All pictures that are asked for, from one walk over the map. */
+async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise<void> {
+  const inFiles = flags.svg !== undefined || flags.png !== undefined
+  if (flags.picture && inFiles) throw new UmlcowError('USAGE', '--picture goes without --svg and --png')
+  if (wantsJson(flags)) throw new UmlcowError('USAGE', 'a picture is no JSON')
+  const { columns, rows } = inFiles ? pictureGrid : terminalGrid
+  const grid = await gatherCells(image.extents, image.mappedLength, columns, rows)
+  if (flags.picture) {
+    const legend = 'overlay ░▒▓█  backing file ·  zeros blank; each character is'
+    await context.print(
+      `${encodeText(grid)}${legend} ${formatSize(Math.round(image.mappedLength / (columns * rows)))}\n`,
+    )
+  }
+  const options = { overwrite: flags.overwrite }
+  if (flags.svg !== undefined) await writeBytes(flags.svg, Buffer.from(encodeSvg(grid)), options)
+  if (flags.png !== undefined) await writeBytes(flags.png, encodePng(grid, pngScale), options)
 }
 
 /** Text is handed on in pieces of about this many characters. */
