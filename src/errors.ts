@@ -26,7 +26,6 @@ export const errorCodes = {
   BACKING_KIND: 'the backing file is neither a regular file nor a block device',
   BACKING_SELF: 'the overlay names itself as its backing file',
   BACKING_IS_COW: 'the backing file is itself a COW file',
-  BACKING_UNREADABLE: 'the backing file cannot be looked at',
   BACKING_OUTSIDE_ROOT: 'the path of the backing file leads out of the given root directory',
   CHAIN_TOO_LONG: 'the chain of backing files is too long or goes in a circle',
   // Refusals that protect data

@@ -16,11 +16,16 @@ export function jsonPath(path: HostPath | Uint8Array): string {
   return pathText(bytes) ?? printablePath(bytes)
 }
 
+const backingCode = 'BACKING_'
+
 /** One word for what is wrong with the backing file first of all. */
 function backingState(backing: BackingInspection | null): string | null {
   if (backing === null) return null
   const first = backing.findings[0]
-  return first === undefined ? 'ok' : first.code.slice('BACKING_'.length).toLowerCase().split('_').join('-')
+  if (first === undefined) return 'ok'
+  return first.code.startsWith(backingCode)
+    ? first.code.slice(backingCode.length).toLowerCase().replaceAll('_', '-')
+    : 'unreadable'
 }
 
 export function infoDocument(image: ImageInfo): Record<string, unknown> {

@@ -8,23 +8,13 @@ import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './res
 
 /** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */
 export interface Finding {
-  readonly code: 'IN_USE' | BackingCode
+  /** IN_USE, a BACKING_… code, or the system's own when the backing file cannot be looked at. */
+  readonly code: string
   readonly message: string
   /** The word for `--force` that overrides it, when there is one. */
   readonly force?: 'in-use' | 'mtime' | 'size'
   readonly hint?: string | undefined
 }
-
-type BackingCode =
-  | 'BACKING_MISSING'
-  | 'BACKING_AMBIGUOUS'
-  | 'BACKING_OUTSIDE_ROOT'
-  | 'BACKING_SIZE'
-  | 'BACKING_MTIME'
-  | 'BACKING_KIND'
-  | 'BACKING_SELF'
-  | 'BACKING_IS_COW'
-  | 'BACKING_UNREADABLE'
 
 export interface BackingOptions extends ResolveOptions {
   /** Use this file, whatever the header says. */
@@ -62,9 +52,12 @@ export async function inspectBacking(
     located = await locate(files, overlay, options)
   } catch (error) {
     if (!(error instanceof UmlcowError)) throw error
-    const known = error.code === 'BACKING_AMBIGUOUS' || error.code === 'BACKING_OUTSIDE_ROOT'
-    const code = known ? (error.code as BackingCode) : 'BACKING_UNREADABLE'
-    return { wanted, located: null, findings: [{ code, message: error.message, hint: error.hint }], lookalike: null }
+    return {
+      wanted,
+      located: null,
+      findings: [{ code: error.code, message: error.message, hint: error.hint }],
+      lookalike: null,
+    }
   }
   if (located !== null) {
     const size = await imageSize(files, located, options.chain === true)

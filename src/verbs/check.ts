@@ -192,11 +192,13 @@ async function checkLength(overlay: Overlay): Promise<Problem[]> {
   return [{ code: 'TRAILING_BYTES', severity: 'waste', message, mend: cut }]
 }
 
+/** A backing file is there and is not the right one; anything else leaves the question open. */
+const contradictions = new Set(['BACKING_SIZE', 'BACKING_MTIME', 'BACKING_KIND', 'BACKING_SELF'])
+
 async function checkBacking(files: HostFiles, overlay: Overlay, options: CheckOptions): Promise<Problem[]> {
   const inspection = await inspectBacking(files, overlay, options)
   const problems: Problem[] = inspection.findings.map(({ code, message }) => {
-    const missing = code === 'BACKING_MISSING' || code === 'BACKING_UNREADABLE' || code === 'BACKING_AMBIGUOUS'
-    return { code, severity: missing ? 'unknown' : 'damage', message }
+    return { code, severity: contradictions.has(code) ? 'damage' : 'unknown', message }
   })
   if (inspection.located === null || problems.length > 0) return problems
   try {
