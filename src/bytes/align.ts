@@ -11,7 +11,8 @@ export function ceilTo(value: number, unit: number): number {
 
 /** `value / unit`, rounded up, exact for safe integers. */
 export function ceilDivide(value: number, unit: number): number {
-  return ceilTo(value, unit) / unit
+  // Not by way of ceilTo: the multiple may lie beyond the safe integers although the quotient does not.
+  return floorDivide(value, unit) + (value % unit === 0 ? 0 : 1)
 }
 
 /** `value / unit`, rounded down, exact for safe integers. */

@@ -30,7 +30,7 @@ function isDigits(text: string): boolean {
   return text.length > 0 && text.length <= 17 && [...text].every((character) => digits.has(character))
 }
 
-/** `16 MiB`, `2.5 KiB`, `100 B`, at most three digits behind the point. */
+/** `16 MiB`, `2.25 KiB`, `976.6 KiB`, `1023 B`: at most four digits, no zeros at the end. */
 export function formatSize(bytes: number): string {
   let value = bytes
   let unit = ''
@@ -39,5 +39,5 @@ export function formatSize(bytes: number): string {
     value /= 1024
     unit = `${suffix}i`
   }
-  return `${Number(value.toPrecision(3)) === value ? value : value.toFixed(value < 10 ? 2 : 1)} ${unit}B`
+  return `${Number(value.toFixed(value < 10 ? 2 : 1))} ${unit}B`
 }

@@ -63,7 +63,8 @@ export function defineStruct<const F extends readonly Field[]>(fields: F): Struc
       for (const [name, { offset, kind }] of places) {
         if (kind === 'u32') values[name] = view.getUint32(offset, littleEndian)
         else if (kind === 'u64') values[name] = readU64(view, offset, littleEndian)
-        else values[name] = bytes.slice(offset, offset + kind)
+        // Not slice: a Buffer's shares the memory.
+        else values[name] = Uint8Array.from(bytes.subarray(offset, offset + kind))
       }
       return values as Values<F>
     },

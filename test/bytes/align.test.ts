@@ -30,8 +30,15 @@ describe('rounding', () => {
   })
 
   test('agrees with exact integers wherever the result is safe', () => {
-    const value = fc.oneof(fc.maxSafeNat(), fc.nat(1000), fc.nat(2 ** 20).map((below) => largest - below))
-    const unit = fc.oneof(fc.integer({ min: 1, max: 2 ** 30 }), fc.nat(30).map((power) => 2 ** power))
+    const value = fc.oneof(
+      fc.maxSafeNat(),
+      fc.nat(1000),
+      fc.nat(2 ** 20).map((below) => largest - below),
+    )
+    const unit = fc.oneof(
+      fc.integer({ min: 1, max: 2 ** 30 }),
+      fc.nat(30).map((power) => 2 ** power),
+    )
     const property = fc.property(value, unit, (value, unit) => {
       const floor = BigInt(value) / BigInt(unit)
       const ceil = (BigInt(value) + BigInt(unit) - 1n) / BigInt(unit)

@@ -179,11 +179,14 @@ describe('countSetBits', () => {
     }
   })
 
-  test.each([0, 1, 3, 4, 5, 100, 4095, 4096, 4097, 8192, 8195])('counts %d bytes of clear and of set bits', (length) => {
-    expect(countSetBits(new Uint8Array(length), length * 8)).toBe(0)
-    expect(countSetBits(embedded(new Uint8Array(length), 3), length * 8)).toBe(0)
-    expect(countSetBits(embedded(new Uint8Array(length).fill(0xff), 3), length * 8)).toBe(length * 8)
-  })
+  test.each([0, 1, 3, 4, 5, 100, 4095, 4096, 4097, 8192, 8195])(
+    'counts %d bytes of clear and of set bits',
+    (length) => {
+      expect(countSetBits(new Uint8Array(length), length * 8)).toBe(0)
+      expect(countSetBits(embedded(new Uint8Array(length), 3), length * 8)).toBe(0)
+      expect(countSetBits(embedded(new Uint8Array(length).fill(0xff), 3), length * 8)).toBe(length * 8)
+    },
+  )
 
   test('does not count bits after the end asked for', () => {
     const bytes = new Uint8Array(2 * 4096)
@@ -197,10 +200,15 @@ describe('countSetBits', () => {
   })
 
   test('equals a loop over the bits', () => {
-    const property = fc.property(stretches, fc.double({ min: 0, max: 1, noNaN: true }), fc.nat(7), (bytes, share, at) => {
-      const end = Math.round(share * bytes.length * 8)
-      expect(countSetBits(embedded(bytes, at), end)).toBe(naiveCount(bytes, end))
-    })
+    const property = fc.property(
+      stretches,
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.nat(7),
+      (bytes, share, at) => {
+        const end = Math.round(share * bytes.length * 8)
+        expect(countSetBits(embedded(bytes, at), end)).toBe(naiveCount(bytes, end))
+      },
+    )
     fc.assert(property, { numRuns: 150 })
   })
 })

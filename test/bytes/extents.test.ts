@@ -9,7 +9,9 @@ async function joined(extents: readonly Extent[]): Promise<Extent[]> {
   async function* source() {
     yield* extents
   }
-  return Array.fromAsync(joinExtents(source()))
+  const found: Extent[] = []
+  for await (const extent of joinExtents(source())) found.push(extent)
+  return found
 }
 
 describe('clipExtent', () => {
@@ -75,7 +77,12 @@ describe('joinExtents', () => {
   test('keeps apart what has an offset and what has none', async () => {
     const { offset: _, ...without } = next
     expect(await joined([stored, without])).toEqual([stored, without])
-    expect(await joined([{ ...hole, data: true, zero: false }, { ...next, depth: 1 }])).toHaveLength(2)
+    expect(
+      await joined([
+        { ...hole, data: true, zero: false },
+        { ...next, depth: 1 },
+      ]),
+    ).toHaveLength(2)
   })
 
   test('gives the pieces of a cut extent back as one', async () => {

@@ -41,8 +41,10 @@ describe('a structure', () => {
     expect(() => sample.parse(larger.subarray(7, 7 + 20), false)).toThrow(RangeError)
   })
 
-  test('gives byte strings that are copies', () => {
-    const bytes = Uint8Array.from(big)
+  test.each([
+    ['an array', Uint8Array.from(big)],
+    ['a Buffer, whose slice shares memory', Buffer.from(big)],
+  ])('gives byte strings that are copies of %s', (_what, bytes) => {
     const { name } = sample.parse(bytes, false)
     bytes.fill(0)
     expect([...name]).toEqual([1, 2, 3, 4, 5])

@@ -162,7 +162,7 @@ function parseAs(bytes: Uint8Array, reading: Reading, name: string): CowHeader {
     alignment,
     cowFormat: 0,
     backingPath: values.backingFile.slice(0, pathLength),
-    bytes: bytes.slice(0, struct.size),
+    bytes: Uint8Array.from(bytes.subarray(0, struct.size)),
   }
   checkVirtualSize(header, at('size'), name)
   return header
