@@ -17,7 +17,7 @@ export function isExecutable(program) {
 }
 
 /** How the peak of memory is found: GNU time sees every process, the hook only those of Node. */
-export const rssMethod = isExecutable(gnuTime) ? `${gnuTime} -f %M` : 'process.resourceUsage, ours only'
+export const rssMethod = isExecutable(gnuTime) ? `${gnuTime} -f %M` : 'a hook in Node, ours only'
 
 /** The process that runs now, so that a signal can end it. */
 let running = null

@@ -36,6 +36,7 @@ export const errorCodes = {
   IN_USE: 'another process has the file open',
   IN_PLACE_UNAVAILABLE: 'merging in place is not available in this release',
   // Running
+  INPUT_CHANGED: 'an input was written to while it was read',
   NOT_A_FILE: 'the input is neither a regular file nor a block device',
   DEVICE_SIZE: 'the size of a block device cannot be told',
   OUT_OF_RANGE: 'a read or write goes beyond the end of a store',
@@ -91,6 +92,25 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw interrupted(signal)
 }
 
-export function interrupted(signal: AbortSignal): UmlcowError {
+function interrupted(signal: AbortSignal): UmlcowError {
   return new UmlcowError('INTERRUPTED', 'stopped', { cause: signal.reason })
+}
+
+/**
+ * `pending`, or INTERRUPTED as soon as the signal fires: a write to a pipe that nobody reads never ends. The transfer
+ * itself cannot be called back, so its buffer must not be used again.
+ */
+export async function orInterrupted<T>(pending: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return pending
+  throwIfAborted(signal)
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(interrupted(signal))
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([pending, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

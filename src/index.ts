@@ -18,7 +18,9 @@ export { type OpenImageOptions, openCow, openImage } from './host/open-image.js'
 export type { PathStyle } from './host/stored-path.js'
 export type { Image } from './images/image.js'
 export type { BlockStore } from './stores/block-store.js'
-export { type CheckFinding, type CheckOptions, type CheckResult, check } from './verbs/check.js'
+export { openMemoryStore } from './stores/memory-store.js'
+export { type CheckFinding, type CheckResult, check } from './verbs/check.js'
+export type { CheckOptions, Severity } from './verbs/check-options.js'
 export {
   type CreateOverlayOptions,
   type CreateRawOptions,
@@ -28,6 +30,7 @@ export {
 } from './verbs/create.js'
 export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
 export { type ImageMap, type MapOptions, map } from './verbs/map.js'
-export { type MergeOptions, type MergeResult, type MergeTargetSpec, merge } from './verbs/merge.js'
+export { type MergeResult, merge } from './verbs/merge.js'
+export type { MergeOptions, MergeTargetSpec } from './verbs/merge-options.js'
 export type { OperationOptions, Progress } from './verbs/operation.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'

@@ -1,11 +1,12 @@
-import { once } from 'node:events'
 import { escapeJson, escapeText } from '../bytes/escape.js'
-import { UmlcowError } from '../errors.js'
+import { hasCode, orInterrupted, UmlcowError } from '../errors.js'
+import { writeExact } from '../stores/block-store.js'
+import { openPipeStore } from '../stores/pipe-store.js'
 
 /** What commands need of the process: where to print, and when to stop. */
 export interface CliContext {
   readonly signal: AbortSignal
-  /** Resolves when the reader keeps up. */
+  /** Resolves when the text is written. @throws UmlcowError INTERRUPTED, or the system's code */
   print(text: string): Promise<void>
   printJson(value: unknown): Promise<void>
   warn(message: string): void
@@ -24,12 +25,12 @@ export function wantsJson(flags: CommonFlags): boolean {
 }
 
 export function createContext(signal: AbortSignal): CliContext {
+  // Not process.stdout, whose writes to a pipe block: with a reader that does not read, no signal would come through.
+  const output = openPipeStore(1, 'standard output')
   const context: CliContext = {
     signal,
-    async print(text) {
-      if (!process.stdout.write(text)) await once(process.stdout, 'drain')
-    },
-    printJson: (value) => context.print(`${escapeJson(JSON.stringify(value, null, 2))}\n`),
+    print: (text) => orInterrupted(writeExact(output, output.size, Buffer.from(text)), signal),
+    printJson: (value) => context.print(jsonText(value)),
     warn: (message) => {
       process.stderr.write(`umlcow: warning: ${escapeText(message)}\n`)
     },
@@ -37,8 +38,22 @@ export function createContext(signal: AbortSignal): CliContext {
   return context
 }
 
+function jsonText(value: unknown): string {
+  return `${escapeJson(JSON.stringify(value, null, 2))}\n`
+}
+
+/** True when there is nobody left to tell: the reader of standard output has gone, as `head` does. */
+export function isReaderGone(error: unknown): boolean {
+  return hasCode(error, 'EPIPE')
+}
+
 /** The JSON document of a failed run. */
-export function errorDocument(error: unknown): unknown {
+export function errorDocument(error: unknown): string {
+  return jsonText(describeError(error))
+}
+
+/** What a failure is in a JSON document. */
+export function describeError(error: unknown): { error: Record<string, unknown> } {
   const { code, details, hint } =
     error instanceof UmlcowError ? error : { code: 'INTERNAL', details: {}, hint: undefined }
   const message = error instanceof Error ? error.message : String(error)

@@ -12,6 +12,7 @@ export const exitStatus = {
   refused: 4,
   notThisFormat: 63,
   usage: 64,
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const

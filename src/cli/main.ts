@@ -1,17 +1,22 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { type Command, CommanderError } from 'commander'
-import { escapeText } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
+import { fileError } from '../stores/file-store.js'
+import { refuseMangled } from './arguments.js'
 import { umlUtilities } from './commands/uml-utilities.js'
-import { createContext, errorDocument, errorLines } from './context.js'
+import { createContext, errorDocument, errorLines, isReaderGone } from './context.js'
 import { exitStatus, statusOf } from './exit-status.js'
 import { createProgram } from './program.js'
 
 /** Verbs that write, so that a backing file that does not fit is a refusal and not a failure. */
 const writingVerbs = new Set(['create', 'merge', 'rebase', 'moo', 'mkcow'])
 
-const signalStatus = { SIGINT: exitStatus.interrupted, SIGTERM: exitStatus.terminated } as const
+const signalStatus = {
+  SIGHUP: exitStatus.hungUp,
+  SIGINT: exitStatus.interrupted,
+  SIGTERM: exitStatus.terminated,
+} as const
 
 /**
  * Run the command.
@@ -29,20 +34,23 @@ export async function main(argv: readonly string[]): Promise<number> {
       stop.abort()
     })
   }
-  process.stdout.on('error', (error) => {
-    // The reader has gone; there is nobody left to tell.
-    process.exit(hasCode(error, 'EPIPE') ? exitStatus.failed : reportFailure(error, args))
-  })
+  // Messages whose reader has gone change nothing.
+  process.stderr.on('error', () => {})
+  process.stdout.on('error', (error) => process.exit(reportFailure(fileError('standard output', 'write', error), args)))
   try {
+    refuseMangled(args)
     return await dispatch(path.basename(command), args, stop.signal)
   } catch (error) {
-    if (stopStatus !== null && hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) {
-      process.stderr.write('umlcow: stopped; the inputs are as they were, and nothing half-made is left\n')
-      // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process.
-      process.exit(stopStatus)
-    }
-    return reportFailure(error, args)
+    if (stopStatus === null || !hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
+    process.stderr.write(`umlcow: ${stopMessage(error)}\n`)
+    // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process.
+    process.exit(stopStatus)
   }
+}
+
+function stopMessage(error: unknown): string {
+  const hint = error instanceof UmlcowError ? error.hint : undefined
+  return `stopped; the inputs are as they were, and ${hint ?? 'nothing half-made is left'}`
 }
 
 async function dispatch(name: string, args: string[], signal: AbortSignal): Promise<number> {
@@ -52,43 +60,42 @@ async function dispatch(name: string, args: string[], signal: AbortSignal): Prom
     if (args[0] === verb && args[1] !== '--help' && args[1] !== '-h') return tool.run(args.slice(1), signal)
   }
   let status: number = exitStatus.done
-  const program = createProgram(createContext(signal), (code) => (status = code), readVersion())
-  prepareErrors(program)
+  const finish = (code: number) => {
+    status = code
+  }
+  const program = createProgram(createContext(signal), finish, readVersion())
   if (args.length === 0) {
     process.stderr.write(program.helpInformation())
     return exitStatus.usage
   }
+  for (const each of [program, ...program.commands]) each.exitOverride().configureOutput({ outputError: () => {} })
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
+    if (error.exitCode !== 0) throw wrongUsage(error, program, args)
   }
   return status
 }
 
-/** Wrong usage must neither exit nor print on its own: its text gets our form, its status is ours. */
-function prepareErrors(program: Command): void {
-  for (const command of [program, ...program.commands]) {
-    command.exitOverride()
-    command.configureOutput({ outputError: (text, write) => write(usageText(command, text)) })
-  }
+/** Commander's message in our form, with the help that tells more. */
+function wrongUsage(error: CommanderError, program: Command, args: readonly string[]): UmlcowError {
+  const text = error.message.startsWith('error: ') ? error.message.slice('error: '.length) : error.message
+  const verb = program.commands.find((one) => one.name() === args[0])
+  const hint = verb === undefined ? 'umlcow --help' : `umlcow ${verb.name()} --help`
+  return new UmlcowError('USAGE', text.split('\n').join(' '), { hint })
 }
 
-function usageText(command: Command, text: string): string {
-  const [first = '', ...more] = text.trim().split('\n')
-  const message = first.startsWith('error: ') ? first.slice('error: '.length) : first
-  const suggestion = more.length === 0 ? '' : ` ${more.join(' ')}`
-  const verb = command.parent === null ? '' : ` ${command.name()}`
-  return `umlcow: ${escapeText(message + suggestion)}\numlcow: try "umlcow${verb} --help"\n`
+function wantsJson(args: readonly string[]): boolean {
+  return args.some(
+    (arg, i) => arg === '--json' || arg === '--output=json' || (arg === 'json' && args[i - 1] === '--output'),
+  )
 }
 
 function reportFailure(error: unknown, args: readonly string[]): number {
-  const json = args.some(
-    (arg, i) => arg === '--json' || arg === '--output=json' || (arg === 'json' && args[i - 1] === '--output'),
-  )
+  if (isReaderGone(error)) return exitStatus.failed
   if (!(error instanceof UmlcowError)) process.stderr.write(internalErrorNote(error))
-  if (json) process.stdout.write(`${JSON.stringify(errorDocument(error), null, 2)}\n`)
+  if (wantsJson(args)) process.stdout.write(errorDocument(error))
   process.stderr.write(errorLines(error))
   return statusOf(error, writingVerbs.has(args[0] ?? '') || args.includes('--repair'))
 }

@@ -63,7 +63,7 @@ export function backingFlags(flags: { readonly backing?: string | false }): {
   backing: string | undefined
   noBacking: boolean
 } {
-  return { backing: flags.backing || undefined, noBacking: flags.backing === false }
+  return { backing: flags.backing === false ? undefined : flags.backing, noBacking: flags.backing === false }
 }
 
 export interface PathStyleFlags {

@@ -1,16 +1,17 @@
-import fs from 'node:fs'
 import { UmlcowError } from '../errors.js'
+import { isInheritedAndWritable } from '../host/inherited-descriptor.js'
 import type { Progress } from '../verbs/operation.js'
 import type { CommonFlags } from './context.js'
+import { createLineWriter } from './line-writer.js'
 
 /** Shows the progress of one operation. */
 export interface ProgressView {
   readonly onProgress: ((progress: Progress) => void) | undefined
-  /** Leaves the terminal as it was. */
-  stop(): void
+  /** Leaves the terminal as it was, and lets the last line arrive. */
+  stop(signal: AbortSignal): Promise<void>
 }
 
-const silent: ProgressView = { onProgress: undefined, stop: () => {} }
+const silent: ProgressView = { onProgress: undefined, stop: async () => {} }
 
 /** Time between two lines of JSON, milliseconds. */
 const jsonInterval = 250
@@ -19,36 +20,40 @@ const jsonInterval = 250
  * The view that `--progress` asks for: a bar on a terminal by default, `json` for lines of JSON on stderr, a number for
  * lines `N/100` on that file descriptor, `none`.
  *
- * @throws UmlcowError USAGE
+ * @param stdoutTaken  standard output carries an image or a JSON document
+ * @throws             UmlcowError USAGE
  */
-export async function openProgress(flags: CommonFlags): Promise<ProgressView> {
+export async function openProgress(flags: CommonFlags, stdoutTaken: boolean): Promise<ProgressView> {
   const { progress, quiet } = flags
   if (progress === undefined) return process.stderr.isTTY && !quiet ? openBar() : silent
   if (progress === 'none') return silent
   if (progress === 'bar') return openBar()
   if (progress === 'json') return jsonLines()
-  const fd = Number(progress)
-  if (progress.trim() === '' || !Number.isInteger(fd) || fd < 0 || fd > 2 ** 20) {
-    throw new UmlcowError('USAGE', `--progress takes bar, json, none or a file descriptor, not "${progress}"`)
+  return percentLines(checkedDescriptor(progress, stdoutTaken))
+}
+
+function checkedDescriptor(text: string, stdoutTaken: boolean): number {
+  const fd = Number(text)
+  if (text.trim() === '' || !Number.isInteger(fd) || fd < 0 || fd > 2 ** 20) {
+    throw new UmlcowError('USAGE', `--progress takes bar, json, none or a file descriptor, not "${text}"`)
   }
-  try {
-    fs.fstatSync(fd)
-  } catch {
-    throw new UmlcowError('USAGE', `--progress: file descriptor ${fd} is not open`)
-  }
-  return percentLines(fd)
+  if (fd === 1 && stdoutTaken)
+    throw new UmlcowError('USAGE', '--progress=1: standard output has something else to carry')
+  if (isInheritedAndWritable(fd)) return fd
+  throw new UmlcowError('USAGE', `--progress=${fd}: this file descriptor is not open for writing`)
 }
 
 function jsonLines(): ProgressView {
+  const writer = createLineWriter(process.stderr.fd)
   let last = Number.NEGATIVE_INFINITY
   return {
     onProgress(progress) {
       const finished = progress.transferred >= progress.size
       if (!finished && progress.elapsed - last < jsonInterval) return
       last = progress.elapsed
-      process.stderr.write(`${JSON.stringify(progress)}\n`)
+      writer.write(`${JSON.stringify(progress)}\n`)
     },
-    stop: () => {},
+    stop: (signal) => writer.finish(signal),
   }
 }
 
@@ -57,15 +62,16 @@ function percentOf({ transferred, size }: Progress): number {
 }
 
 function percentLines(fd: number): ProgressView {
+  const writer = createLineWriter(fd)
   let last = -1
   return {
     onProgress(progress) {
       const percent = percentOf(progress)
       if (percent === last) return
       last = percent
-      fs.writeSync(fd, `${percent}/100\n`)
+      writer.write(`${percent}/100\n`)
     },
-    stop: () => {},
+    stop: (signal) => writer.finish(signal),
   }
 }
 
@@ -88,7 +94,7 @@ async function openBar(): Promise<ProgressView> {
       started = true
       bar.update(transferred)
     },
-    stop() {
+    async stop() {
       if (started) bar.stop()
     },
   }

@@ -103,6 +103,8 @@ function overlayLines(image: ImageInfo, overlay: OverlayInfo): string[] {
   if (allocatedSectors !== null) {
     const size = formatSize(allocatedSectors * header.sectorSize)
     lines.push(`allocated: ${allocatedSectors} of ${layout.sectorCount} sectors (${size})`)
+  } else if (overlay.users !== null) {
+    lines.push(`allocated: not counted, for the bitmap has ${formatSize(layout.bitmapLength)}; "umlcow check" counts`)
   }
   if (overlay.users !== null) lines.push(`in use: ${usersText(overlay.users)}`)
   if (overlay.rewrite === 'torn') lines.push('header: its rewrite was cut short; run "umlcow check --repair"')
@@ -129,7 +131,7 @@ function backingLines(image: ImageInfo, backing: BackingInspection | null): stri
   lines.push(`backing file state: ${backingState(backing)}`)
   for (const finding of backing.findings) lines.push(`    ${escapeText(finding.message)}`)
   if (backing.lookalike !== null) {
-    const command = `umlcow rebase -u -b ${shellQuote(backing.lookalike)} ${shellQuote(image.path)}`
+    const command = `umlcow rebase -u --relative -b ${shellQuote(backing.lookalike)} ${shellQuote(image.path)}`
     lines.push(
       `    a file of that name, size and modification time lies beside the overlay: ${printablePath(backing.lookalike)}`,
       `    to use it: ${command}`,

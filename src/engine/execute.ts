@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { interrupted, throwIfAborted } from '../errors.js'
+import { orInterrupted, throwIfAborted } from '../errors.js'
 import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
 import type { Step, Steps } from './step.js'
 
@@ -23,24 +23,6 @@ function runNow(step: Step): Promise<void> | undefined {
 }
 
 /**
- * `pending`, or INTERRUPTED as soon as the signal fires: a write to a pipe that nobody reads never ends. The transfer
- * itself cannot be called back, so its buffer must not be used again.
- */
-async function orAborted(pending: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return pending
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(interrupted(signal))
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    await Promise.race([pending, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}
-
-/**
  * Carry out a plan.
  *
  * Local files are transferred synchronously, in slices with a yield between them, so that progress, SIGINT and an
@@ -55,7 +37,7 @@ export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): 
   for (const step of steps) {
     position = step.position
     const pending = runNow(step)
-    if (pending !== undefined) await orAborted(pending, options.signal)
+    if (pending !== undefined) await orInterrupted(pending, options.signal)
     if (performance.now() >= sliceEnd) {
       options.onPosition?.(position)
       await nextTurn()

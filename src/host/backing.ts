@@ -3,7 +3,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { type Overlay, openInput, readHeaderBytes } from './open-overlay.js'
-import { baseName, directoryName, joinPath } from './path-bytes.js'
+import { baseName, directoryName, joinPath, pathBytes } from './path-bytes.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
 
 /** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */
@@ -18,7 +18,7 @@ export interface Finding {
 
 export interface BackingOptions extends ResolveOptions {
   /** Use this file, whatever the header says. */
-  readonly backing?: string | undefined
+  readonly backing?: HostPath | undefined
   /** The backing file may itself be an overlay: its virtual size then counts, not the length of its file. */
   readonly chain?: boolean | undefined
 }
@@ -76,7 +76,7 @@ export async function inspectBacking(
 async function locate(files: HostFiles, overlay: Wanting, options: BackingOptions): Promise<LocatedFile | null> {
   if (options.backing === undefined) return resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
   try {
-    return { path: Buffer.from(options.backing), facts: await files.stat(options.backing) }
+    return { path: pathBytes(options.backing), facts: await files.stat(options.backing) }
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
     throw error
@@ -145,14 +145,4 @@ async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer
   }
   const fits = facts.size === overlay.header.virtualSize && facts.mtime === overlay.header.mtime
   return fits && facts.kind === 'file' && !isSameFile(facts, overlay.facts) ? path : null
-}
-
-/** Looks at the first bytes of a backing file: COW files do not chain in the kernel, it takes them as plain data. */
-export async function isCowFile(files: HostFiles, path: HostPath): Promise<boolean> {
-  const input = await openInput(files, path)
-  try {
-    return cowMagicOrder(await readHeaderBytes(input.store)) !== null
-  } finally {
-    await input.store.close()
-  }
 }

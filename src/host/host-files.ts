@@ -21,12 +21,14 @@ export interface FileFacts {
   readonly inode: bigint
   /** Of a block device: which device it is, whatever node it was reached by. */
   readonly deviceId: bigint
-  /** Bytes; for a block device the device's own size. */
+  /** Bytes; for a block device the device's own size, 0 from `lstatOrNull`. */
   readonly size: number
   /** Bytes that the host stores. */
   readonly allocatedSize: number
   /** Whole seconds since 1970, rounded down, as the kernel compares them. */
   readonly mtime: number
+  /** Nanoseconds since 1970: differs after any write. */
+  readonly mtimeNs: bigint
   readonly permissions: number
   readonly owner: number
   readonly group: number
@@ -86,15 +88,21 @@ function floorSeconds(nanoseconds: bigint): number {
 }
 
 function factsOf(stats: fs.BigIntStats): FileFacts {
+  const facts = factsWithoutDevice(stats)
+  return facts.kind === 'blockDevice' ? { ...facts, size: blockDeviceSize(stats.rdev) } : facts
+}
+
+function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
   const kind = kindOf(stats)
   return {
     kind,
     device: stats.dev,
     inode: stats.ino,
     deviceId: stats.rdev,
-    size: kind === 'blockDevice' ? blockDeviceSize(stats.rdev) : Number(stats.size),
+    size: Number(stats.size),
     allocatedSize: Number(stats.blocks) * 512,
     mtime: floorSeconds(stats.mtimeNs),
+    mtimeNs: stats.mtimeNs,
     permissions: Number(stats.mode & 0o7777n),
     owner: Number(stats.uid),
     group: Number(stats.gid),
@@ -126,9 +134,9 @@ export const localHostFiles: HostFiles = {
 
   async lstatOrNull(path) {
     try {
-      return factsOf(await fs.promises.lstat(path, { bigint: true }))
+      return factsWithoutDevice(await fs.promises.lstat(path, { bigint: true }))
     } catch (error) {
-      if (isSystemError(error) && error.code === 'ENOENT') return null
+      if (isSystemError(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null
       throw fileError(printablePath(path), 'look at it', error)
     }
   },

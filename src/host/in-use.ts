@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { hasCode } from '../errors.js'
 import { deviceNumbers, type FileFacts } from './host-files.js'
+import { accessModeOf } from './inherited-descriptor.js'
 
 /** Somebody who has a file open or locked. */
 export interface FileUser {
@@ -122,18 +123,11 @@ function accessThrough(processDirectory: string, fd: string, facts: FileFacts): 
     if (!fs.readlinkSync(`${processDirectory}/fd/${fd}`).startsWith('/')) return null
     const stats = fs.statSync(`${processDirectory}/fd/${fd}`, { bigint: true })
     if (stats.dev !== facts.device || stats.ino !== facts.inode) return null
-    return isWritable(`${processDirectory}/fdinfo/${fd}`) ? 'write' : 'read'
+    const info = fs.readFileSync(`${processDirectory}/fdinfo/${fd}`, 'latin1')
+    return accessModeOf(info) === fs.constants.O_RDONLY ? 'read' : 'write'
   } catch {
     return null // Closed meanwhile, or on a file system that has gone away.
   }
-}
-
-/** The line `flags:	0100002` is octal; its lowest two bits are the access mode, 0 for reading only. */
-function isWritable(fdInfo: string): boolean {
-  for (const line of fs.readFileSync(fdInfo, 'latin1').split('\n')) {
-    if (line.startsWith('flags:')) return Number.parseInt(line.slice('flags:'.length).trim(), 8) % 4 !== 0
-  }
-  return false
 }
 
 /** The kernel itself has the file of a loop device open; no process shows it. */

@@ -2,14 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import type { FileStore } from '../stores/file-store.js'
-import type { FileFacts, HostFiles, HostPath } from './host-files.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { directoryName, joinPath } from './path-bytes.js'
 
 export interface NewFileOptions {
   /** Permission bits of the new file; an overwritten file keeps its own, and its owner where we may set it. */
   readonly permissions: number
-  /** Replace a regular file of that name. Without it the new file never clobbers one, not even one that appears now. */
-  readonly overwrite?: boolean | undefined
   /** Skip every fsync. */
   readonly noSync?: boolean | undefined
   readonly signal?: AbortSignal | undefined
@@ -53,6 +51,8 @@ export async function inspectTarget(files: HostFiles, path: HostPath, overwrite:
  * Make a file that appears under its name whole or not at all: temporary name in the same directory, filled, synced,
  * then linked or renamed, and the directory synced. Whatever goes wrong on the way, the temporary file is removed.
  *
+ * Only the file that `target.existing` tells of is replaced: one that appeared meanwhile is never clobbered.
+ *
  * @param fill  writes the content; the store is empty at first
  * @throws      UmlcowError TARGET_EXISTS when the name was taken meanwhile, and whatever `fill` throws
  */
@@ -75,7 +75,7 @@ export async function writeNewFile(
     } finally {
       await store.close()
     }
-    const moved = await place(files, temporaryPath, target, options.overwrite === true)
+    const moved = await place(files, temporaryPath, target)
     if (!moved) await files.unlink(temporaryPath)
   } catch (error) {
     await removeQuietly(files, temporaryPath)
@@ -111,13 +111,10 @@ async function applyOwnership(
 }
 
 /** Gives the temporary file its final name. Returns true when the temporary name is gone. */
-async function place(
-  files: HostFiles,
-  temporaryPath: Buffer,
-  target: NewFileTarget,
-  overwrite: boolean,
-): Promise<boolean> {
-  if (overwrite) {
+async function place(files: HostFiles, temporaryPath: Buffer, target: NewFileTarget): Promise<boolean> {
+  if (target.existing !== null) {
+    const now = await files.lstatOrNull(target.path)
+    if (now === null || !isSameFile(now, target.existing)) throw takenMeanwhile(target.path)
     await files.rename(temporaryPath, target.path)
     return true
   }
@@ -150,5 +147,5 @@ async function placeWithoutLinks(files: HostFiles, temporaryPath: Buffer, path: 
 }
 
 function takenMeanwhile(path: Buffer): UmlcowError {
-  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: appeared while its content was being made`)
+  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: was made or replaced by somebody else meanwhile`)
 }

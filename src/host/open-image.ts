@@ -9,7 +9,7 @@ import type { BlockStore } from '../stores/block-store.js'
 import { type BackingOptions, inspectBacking } from './backing.js'
 import { type ForceWord, refuseUnlessForced } from './guard.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile, localHostFiles } from './host-files.js'
-import { type Overlay, openInput, openOverlay, readHeaderBytes } from './open-overlay.js'
+import { type InputFile, type Overlay, openInput, openOverlay, readHeaderBytes } from './open-overlay.js'
 import type { LocatedFile } from './resolve-backing.js'
 
 /** Layers of a chain; more is a mistake. */
@@ -23,6 +23,8 @@ export interface OpenBacking {
   readonly store: BlockStore
   /** The backing file and, in a chain, the files below it. */
   readonly inputs: readonly LocatedFile[]
+  /** The same files, open. */
+  readonly openFiles: readonly InputFile[]
 }
 
 /**
@@ -45,7 +47,7 @@ export async function openBacking(
     await input.store.close()
     throw error
   }
-  if (!isCow) return { image: openRawImage(input.store), store: input.store, inputs: [located] }
+  if (!isCow) return { image: openRawImage(input.store), store: input.store, inputs: [located], openFiles: [input] }
   await input.store.close()
 
   const name = printablePath(located.path)
@@ -65,7 +67,12 @@ export async function openBacking(
   try {
     const below = await openBackingOf(files, overlay, options, [...above, located.facts])
     const image = openCowImage(overlay.store, overlay.header, below.image)
-    return { image, store: imageStore(image, name), inputs: [located, ...below.inputs] }
+    return {
+      image,
+      store: imageStore(image, name),
+      inputs: [located, ...below.inputs],
+      openFiles: [overlay, ...below.openFiles],
+    }
   } catch (error) {
     await overlay.store.close()
     throw error

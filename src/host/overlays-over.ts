@@ -1,4 +1,4 @@
-import { hasCode, UmlcowError } from '../errors.js'
+import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { openInput, readHeaderBytes } from './open-overlay.js'
@@ -9,8 +9,14 @@ import { resolveBackingPath } from './resolve-backing.js'
  * Find an overlay in a directory whose header leads to a file. Only headers are read; files that cannot be read are
  * passed over.
  */
-export async function findOverlayOver(files: HostFiles, directory: HostPath, file: FileFacts): Promise<Buffer | null> {
+export async function findOverlayOver(
+  files: HostFiles,
+  directory: HostPath,
+  file: FileFacts,
+  signal?: AbortSignal,
+): Promise<Buffer | null> {
   for await (const name of files.names(directory)) {
+    throwIfAborted(signal)
     const path = joinPath(directory, name)
     if (await leadsTo(files, path, file)) return path
   }
@@ -18,9 +24,9 @@ export async function findOverlayOver(files: HostFiles, directory: HostPath, fil
 }
 
 async function leadsTo(files: HostFiles, path: Buffer, file: FileFacts): Promise<boolean> {
-  const facts = await files.lstatOrNull(path)
-  if (facts?.kind !== 'file' || isSameFile(facts, file)) return false
   try {
+    const facts = await files.lstatOrNull(path)
+    if (facts?.kind !== 'file' || isSameFile(facts, file)) return false
     const input = await openInput(files, path)
     try {
       const bytes = await readHeaderBytes(input.store)

@@ -3,9 +3,9 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { maxHeaderSize } from '../formats/cow/index.js'
 import { readExact, writeExact } from '../stores/block-store.js'
 import type { FileStore } from '../stores/file-store.js'
-import type { HostFiles, HostPath } from './host-files.js'
-import { writeNewFile } from './new-file.js'
-import { directoryName, pathBytes } from './path-bytes.js'
+import type { FileFacts, HostFiles, HostPath } from './host-files.js'
+import { inspectTarget, writeNewFile } from './new-file.js'
+import { directoryName } from './path-bytes.js'
 import { shellQuote } from './shell-quote.js'
 
 // A disk writes 512 bytes whole or not at all. A header whose change stays inside one such sector is rewritten by one
@@ -30,8 +30,9 @@ export type RewriteState =
 
 const journalHead = Buffer.from('umlcow header rewrite 1\n')
 
-export function rewriteJournalPath(overlayPath: HostPath): Buffer {
-  return Buffer.concat([pathBytes(overlayPath), Buffer.from('.umlcow-header')])
+/** Beside the file itself, whatever link it was reached by. Another hard link does not lead there. */
+export async function rewriteJournalPath(files: HostFiles, overlayPath: HostPath): Promise<Buffer> {
+  return Buffer.concat([await files.realPath(overlayPath), Buffer.from('.umlcow-header')])
 }
 
 /**
@@ -108,23 +109,36 @@ export async function undoRewrite(files: HostFiles, overlayPath: HostPath, store
   await removeRewriteJournal(files, overlayPath)
 }
 
+/** Removes a journal; a file of that name that is none stays. */
 async function removeRewriteJournal(files: HostFiles, overlayPath: HostPath): Promise<void> {
-  const path = rewriteJournalPath(overlayPath)
-  if ((await files.lstatOrNull(path)) === null) return
+  if ((await readJournal(files, overlayPath)) === null) return
+  const path = await rewriteJournalPath(files, overlayPath)
   await files.unlink(path)
   await files.syncDirectory(directoryName(path))
 }
 
+/** @throws UmlcowError TARGET_EXISTS when a file of the journal's name is no journal */
 async function writeJournal(files: HostFiles, overlayPath: HostPath, journal: RewriteJournal): Promise<void> {
-  const target = { path: rewriteJournalPath(overlayPath), existing: null }
-  await writeNewFile(files, target, { permissions: 0o600, overwrite: true }, async (store) => {
+  await removeRewriteJournal(files, overlayPath)
+  const target = await inspectTarget(files, await rewriteJournalPath(files, overlayPath), false)
+  await writeNewFile(files, target, { permissions: 0o600 }, async (store) => {
     await writeExact(store, 0, Buffer.concat([journalHead, journal.before, journal.after]))
   })
 }
 
+/** No journal can have a name that is too long for the file system. */
+async function lstatShort(files: HostFiles, path: Buffer): Promise<FileFacts | null> {
+  try {
+    return await files.lstatOrNull(path)
+  } catch (error) {
+    if (hasCode(error, 'ENAMETOOLONG')) return null
+    throw error
+  }
+}
+
 async function readJournal(files: HostFiles, overlayPath: HostPath): Promise<RewriteJournal | null> {
-  const path = rewriteJournalPath(overlayPath)
-  const facts = await files.lstatOrNull(path)
+  const path = await rewriteJournalPath(files, overlayPath)
+  const facts = await lstatShort(files, path)
   const headersLength = (facts?.size ?? 0) - journalHead.length
   if (facts?.kind !== 'file' || headersLength <= 0 || headersLength > 2 * maxHeaderSize || headersLength % 2 !== 0) {
     return null

@@ -6,7 +6,9 @@ const plain = new Set('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 /** A path as a word of a POSIX shell, for commands that a message tells the user to run. */
 export function shellQuote(path: HostPath): string {
-  const bytes = pathBytes(path)
+  const given = pathBytes(path)
+  // A word that begins with a dash would be taken for an option.
+  const bytes = given[0] === 0x2d ? Buffer.concat([Buffer.from('./'), given]) : given
   const text = pathText(bytes)
   if (text === null || escapeText(text) !== text) return ansiQuoted(bytes)
   if (text.length > 0 && [...text].every((character) => plain.has(character))) return text

@@ -10,8 +10,9 @@ import { directoryName } from './path-bytes.js'
 export interface TargetOptions {
   readonly overwrite?: boolean | undefined
   readonly force?: readonly ForceWord[] | undefined
-  /** An overlay may be replaced: by another overlay. */
+  /** An overlay may be replaced. */
   readonly mayBeOverlay?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What is at the place of an output, links followed; null when nothing is, or a link to nothing. */
@@ -50,7 +51,7 @@ export async function guardTarget(files: HostFiles, path: HostPath, options: Tar
   if (!options.mayBeOverlay && (await isOverlay(files, place.path))) {
     throw new UmlcowError('TARGET_PROTECTED', `${shown}: is an overlay; remove it first if it is not needed`)
   }
-  const overlay = await findOverlayOver(files, directoryName(place.path), existing)
+  const overlay = await findOverlayOver(files, directoryName(place.path), existing, options.signal)
   if (overlay !== null) {
     throw new UmlcowError('TARGET_PROTECTED', `${shown}: is the backing file of the overlay ${printablePath(overlay)}`)
   }

@@ -1,4 +1,4 @@
-import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
+import { forEachSetRun } from '../bytes/bitmap.js'
 import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
@@ -16,8 +16,6 @@ export interface SectorRun {
 export interface BitmapReader {
   /** Runs of allocated sectors among `fromSector` to `endSector`, clipped to them, in order. */
   runs(fromSector: number, endSector: number): AsyncGenerator<SectorRun>
-  /** How many sectors are allocated. */
-  countAllocated(signal?: AbortSignal): Promise<number>
 }
 
 /** Bytes of the bitmap that the file holds. */
@@ -28,7 +26,8 @@ export function storedBitmapLength(
   return Math.max(0, Math.min(layout.bitmapLength, store.size - layout.bitmapOffset))
 }
 
-export function openBitmapReader(store: BlockStore, layout: CowLayout): BitmapReader {
+/** @param signal  ends a walk over a long bitmap with INTERRUPTED */
+export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: AbortSignal): BitmapReader {
   const buffer = Buffer.alloc(bitmapPieceSize)
   const pieceBits = bitmapPieceSize * 8
   // A header may claim a bitmap of terabytes; only what the file holds is looked at.
@@ -37,6 +36,7 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout): BitmapRe
   let loadedIndex = -1
 
   async function piece(index: number): Promise<Buffer> {
+    throwIfAborted(signal)
     if (index !== loadedIndex) {
       const start = index * bitmapPieceSize
       const target = buffer.subarray(0, Math.min(bitmapPieceSize, storedLength - start))
@@ -74,15 +74,6 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout): BitmapRe
         }
       }
       if (held !== null) yield held
-    },
-
-    async countAllocated(signal) {
-      let count = 0
-      for (let base = 0; base < bitCount; base += pieceBits) {
-        throwIfAborted(signal)
-        count += countSetBits(await piece(base / pieceBits), Math.min(pieceBits, bitCount - base))
-      }
-      return count
     },
   }
 }

@@ -24,6 +24,7 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
 
   async function* pieces(start: number, end: number): AsyncGenerator<Piece> {
     const bitmap = openBitmapReader(overlay, layout)
+    if (start === end) return
     let at = start
     for await (const run of bitmap.runs(Math.floor(start / sectorSize), Math.ceil(end / sectorSize))) {
       const runStart = Math.max(start, run.startSector * sectorSize)
@@ -105,7 +106,11 @@ export interface Truncation {
  *
  * A file that ends early is fine as long as the sectors it misses are not allocated.
  */
-export async function findTruncation(overlay: BlockStore, header: CowHeader): Promise<Truncation | null> {
+export async function findTruncation(
+  overlay: BlockStore,
+  header: CowHeader,
+  signal?: AbortSignal,
+): Promise<Truncation | null> {
   const layout = computeLayout(header)
   const storedGuestLength = Math.max(0, overlay.size - layout.dataOffset)
   if (storedGuestLength >= header.virtualSize) return null
@@ -113,7 +118,7 @@ export async function findTruncation(overlay: BlockStore, header: CowHeader): Pr
   let missingLength = 0
   let firstMissing: number | null = null
   const fromSector = Math.floor(storedGuestLength / header.sectorSize)
-  for await (const run of openBitmapReader(overlay, layout).runs(fromSector, layout.sectorCount)) {
+  for await (const run of openBitmapReader(overlay, layout, signal).runs(fromSector, layout.sectorCount)) {
     const start = Math.max(storedGuestLength, run.startSector * header.sectorSize)
     const end = Math.min(header.virtualSize, run.endSector * header.sectorSize)
     firstMissing ??= start

@@ -98,7 +98,8 @@ export function writeExactNow(store: SyncBlockStore, offset: number, source: Uin
 
 /** @throws UmlcowError OUT_OF_RANGE unless `offset` and `offset + length` are safe, non-negative integers */
 export function checkRange(name: string, offset: number, length: number): void {
-  if (Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(offset + length)) return
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0
+  if (whole && Number.isSafeInteger(offset + length)) return
   throw new UmlcowError('OUT_OF_RANGE', `${name}: no ${length} bytes at offset ${offset}`, {
     details: { offset, length },
   })

@@ -2,9 +2,10 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
 import type { ForceWord } from '../host/guard.js'
-import { localHostFiles } from '../host/host-files.js'
+import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { assertMkfsAvailable, runMkfs } from '../host/mkfs.js'
 import { writeNewFile } from '../host/new-file.js'
+import { openBacking } from '../host/open-image.js'
 import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
@@ -65,7 +66,7 @@ export async function createOverlay(
       dryRun: options.dryRun === true,
       warnings: warningsFor(backing, virtualSize),
     }
-    refuseSameFile(await targetFacts(files, path), printablePath(path), backing.facts, backing.path)
+    await refuseInputs(files, path, backing, options)
     const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
     if (options.dryRun) return result
     await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store) => {
@@ -75,6 +76,26 @@ export async function createOverlay(
     return result
   } finally {
     await backing.store.close()
+  }
+}
+
+/** The backing file, and in a chain all that it stands on. */
+async function refuseInputs(
+  files: HostFiles,
+  path: string,
+  backing: InputFile,
+  options: CreateOverlayOptions,
+): Promise<void> {
+  const existing = await targetFacts(files, path)
+  const name = printablePath(path)
+  refuseSameFile(existing, name, backing.facts, backing.path)
+  if (!options.chain || existing === null) return
+  const located = { path: Buffer.from(String(backing.path)), facts: backing.facts }
+  const chain = await openBacking(files, located, { chain: true }, [])
+  try {
+    for (const input of chain.inputs) refuseSameFile(existing, name, input.facts, input.path)
+  } finally {
+    await chain.store.close()
   }
 }
 
@@ -121,7 +142,7 @@ export async function createRaw(path: string, size: number, options: CreateRawOp
     warnings: [],
   }
   if (options.fs !== undefined) await assertMkfsAvailable(options.fs)
-  const place = await guardTarget(files, path, options)
+  const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
   if (options.dryRun) return result
   await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store, temporaryPath) => {
     await store.truncate(size)

@@ -1,3 +1,4 @@
+import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../host/backing.js'
@@ -5,7 +6,6 @@ import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../ho
 import { type FileUsers, findUsers } from '../host/in-use.js'
 import { openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
 import { findUnfinishedRewrite, type RewriteState } from '../host/rewrite-header.js'
-import { openBitmapReader } from '../images/bitmap-reader.js'
 import type { OperationOptions } from './operation.js'
 
 export interface InfoOptions extends OperationOptions, BackingOptions {
@@ -49,6 +49,12 @@ export async function info(path: HostPath, options: InfoOptions = {}): Promise<I
   return (await inspect(path, options)).info
 }
 
+/**
+ * Bytes of bitmap, those of a disk of 4 TiB, above which `info` does not count: a header may claim more in a file that
+ * is all hole, and reading holes takes its time, too.
+ */
+const longestCounted = 2 ** 30
+
 async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: ImageInfo; facts: FileFacts }> {
   const files = options.files ?? localHostFiles
   const input = await openInput(files, path)
@@ -61,7 +67,10 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
     }
     const overlay = toOverlay(input, bytes)
     const { header, layout } = overlay
-    const count = options.fast ? null : await openBitmapReader(input.store, layout).countAllocated(options.signal)
+    const count =
+      options.fast || layout.bitmapLength > longestCounted
+        ? null
+        : await countAllocated(input.store, layout, options.signal)
     const overlayInfo: OverlayInfo = {
       header,
       layout,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Extent } from '../bytes/extents.js'
 import { joinExtents } from '../bytes/extents.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
@@ -51,7 +52,8 @@ export async function map(path: HostPath, options: MapOptions = {}): Promise<Ima
     }
     const length = Math.min(options.maxLength ?? Number.POSITIVE_INFINITY, image.virtualSize - start)
     const plain = image.extents(start, length)
-    const extents = options.detectZeroes ? joinExtents(splitZeroes(image, plain, options.signal)) : plain
+    const all = options.detectZeroes ? joinExtents(splitZeroes(image, plain, options.signal)) : plain
+    const extents = interruptible(all, options.signal)
     return { virtualSize: image.virtualSize, mappedLength: length, layers, extents, close: () => image.close() }
   } catch (error) {
     await image.close()
@@ -100,6 +102,20 @@ function unreadImage(virtualSize: number): Image {
       yield { start, length, depth: 0, data: true, zero: false, offset: start }
     },
     close: async () => {},
+  }
+}
+
+/** Extents between two turns of the event loop: reading them from memory alone would let no signal through. */
+const extentsPerTurn = 4096
+
+async function* interruptible(extents: AsyncIterable<Extent>, signal?: AbortSignal): AsyncGenerator<Extent> {
+  let count = 0
+  for await (const extent of extents) {
+    if (++count % extentsPerTurn === 0) {
+      await nextTurn()
+      throwIfAborted(signal)
+    }
+    yield extent
   }
 }
 

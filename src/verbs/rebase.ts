@@ -5,8 +5,11 @@ import { dateText, inspectBacking } from '../host/backing.js'
 import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
 import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
+import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
+import type { LocatedFile } from '../host/resolve-backing.js'
 import { rewriteHeader } from '../host/rewrite-header.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
+import { targetFacts } from '../host/target-guard.js'
 import type { OperationOptions } from './operation.js'
 
 export interface RebaseOptions extends OperationOptions {
@@ -42,9 +45,12 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
   const files = options.files ?? localHostFiles
   const overlay = await openOverlay(files, path)
   try {
-    const facts = await newBackingFacts(files, backing)
-    const warnings = facts === null ? [missingWarning(backing)] : await guard(files, overlay, backing, facts, options)
+    const located = await findNewBacking(files, overlay, backing)
+    const facts = located?.facts ?? null
+    refuseUnlessForced(findWriters(overlay.path, overlay.facts), options.force)
+    const warnings = located === null ? [missingWarning(backing)] : await guard(files, overlay, located, options)
     const backingPath = await storedBackingPath(files, path, backing, options.pathStyle ?? { kind: 'asTyped' })
+    if (facts !== null) warnings.push(...(await misleading(files, overlay, backingPath, facts)))
     const takeMtime = options.force?.includes('mtime') === true && facts !== null
     const mtime = takeMtime ? facts.mtime : overlay.header.mtime
     if (takeMtime && mtime !== overlay.header.mtime) warnings.push(mtimeTaken(overlay, mtime))
@@ -68,30 +74,45 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
   }
 }
 
-async function newBackingFacts(files: HostFiles, backing: string): Promise<FileFacts | null> {
-  try {
-    return await files.stat(backing)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null // It may exist where the overlay is going.
-    throw error
+/** A path as typed is looked for here, then beside the overlay; null when it may exist where the overlay is going. */
+async function findNewBacking(files: HostFiles, overlay: Overlay, typed: string): Promise<LocatedFile | null> {
+  const asTyped: Buffer = Buffer.from(typed)
+  const candidates = [asTyped]
+  if (!isAbsolutePath(asTyped)) candidates.push(joinPath(directoryName(overlay.path), typed))
+  for (const path of candidates) {
+    try {
+      return { path, facts: await files.stat(path) }
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) throw error
+    }
   }
+  return null
 }
 
 /** Refuses what cannot be right; returns what may be. */
 async function guard(
   files: HostFiles,
   overlay: Overlay,
-  backing: string,
-  facts: FileFacts,
+  located: LocatedFile,
   options: RebaseOptions,
 ): Promise<string[]> {
-  const { findings } = await inspectBacking(files, overlay, { backing })
+  const { findings } = await inspectBacking(files, overlay, { backing: located.path })
   const mtimeFinding = findings.find((finding) => finding.code === 'BACKING_MTIME')
   const others = findings.filter((finding) => finding !== mtimeFinding)
-  refuseUnlessForced([...others, ...findWriters(overlay.path, overlay.facts)], options.force)
-  if (isSameFile(facts, overlay.facts)) throw new Error('unreachable: BACKING_SELF is a finding')
+  refuseUnlessForced(others, options.force)
   if (mtimeFinding === undefined || options.force?.includes('mtime')) return []
   return [`${mtimeFinding.message}; the header keeps its own, so the kernel refuses this pair until they agree`]
+}
+
+/** A relative path as typed is taken from the current directory here, and from beside the overlay when it is opened. */
+async function misleading(files: HostFiles, overlay: Overlay, stored: Buffer, facts: FileFacts): Promise<string[]> {
+  if (isAbsolutePath(stored)) return []
+  const beside = await targetFacts(files, joinPath(directoryName(overlay.path), stored))
+  if (beside !== null && isSameFile(beside, facts)) return []
+  return [
+    `"${printablePath(stored)}" leads to that file from the current directory only, not from beside ` +
+      `${printablePath(overlay.path)}; --relative stores a path that does`,
+  ]
 }
 
 function missingWarning(backing: string): string {
@@ -120,6 +141,9 @@ async function rewrite(files: HostFiles, overlay: Overlay, after: Uint8Array): P
   try {
     if (!isSameFile(writable.facts, overlay.facts)) {
       throw new UmlcowError('NOT_A_FILE', `${printablePath(overlay.path)}: was replaced meanwhile`)
+    }
+    if (Buffer.compare(writable.header.bytes, overlay.header.bytes) !== 0) {
+      throw new UmlcowError('INPUT_CHANGED', `${printablePath(overlay.path)}: its header was changed meanwhile`)
     }
     await rewriteHeader(files, overlay.path, writable.store, overlay.header.bytes, after)
   } finally {

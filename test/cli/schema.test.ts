@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { listPairs, unpackPair } from '../../fixtures/unpack.js'
@@ -32,6 +32,13 @@ function unpacked(kind = 'v3') {
   const pair = unpackPair(kind, directory)
   const file = (name: string) => path.join(directory, name)
   return { directory, file, pair, run: (...args: string[]) => umlcow(args, { cwd: directory }) }
+}
+
+function replacedBy(make: (file: string) => void): (file: string) => void {
+  return (file) => {
+    rmSync(file)
+    make(file)
+  }
 }
 
 describe('the schemas', () => {
@@ -97,14 +104,21 @@ describe('info --json', () => {
     }
   })
 
-  it.each([
-    ['mtime', (file: string) => utimesSync(file, 1, 1)],
-    ['size', (file: string) => writeFileSync(file, 'short')],
-  ])('tells the state of a backing file: %s', (state, change) => {
+  const changes: [string, (file: string) => void][] = [
+    ['ok', () => {}],
+    ['mtime', (file) => utimesSync(file, 1, 1)],
+    ['size', (file) => writeFileSync(file, 'short')],
+    ['missing', (file) => rmSync(file)],
+    ['kind', replacedBy((file) => mkdirSync(file))],
+    ['self', replacedBy((file) => symlinkSync('cow', file))],
+    ['unreadable', replacedBy((file) => symlinkSync(path.basename(file), file))],
+  ]
+  it.each(changes)('tells the state of a backing file: %s', (state, change) => {
     const { run, file } = unpacked()
     change(file('root_fs'))
     const document = checked('info', run('info', '--json', '-b', 'root_fs', 'cow'))
     expect(JSON.stringify(document)).toContain(`"backing-state":"${state}"`)
+    checked('check', run('check', '--json', '-b', 'root_fs', 'cow'))
   })
 })
 

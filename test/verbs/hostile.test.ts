@@ -25,7 +25,7 @@ function fieldsByTheBook(bytes: Uint8Array, header: CowHeader) {
     mtime: view.getUint32(mtime, little),
     virtualSize: Number(view.getBigUint64(size, little)),
     sectorSize: view.getUint32(sector, little),
-    backingPath: field.slice(0, field.indexOf(0)),
+    backingPath: Uint8Array.from(field.subarray(0, field.indexOf(0))),
   }
 }
 

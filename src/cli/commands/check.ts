@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { escapeText, printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
-import { type CheckOptions, type CheckResult, check, type Severity } from '../../verbs/check.js'
-import { type CliContext, type CommonFlags, errorDocument, errorLines, wantsJson } from '../context.js'
+import { type CheckResult, check } from '../../verbs/check.js'
+import type { CheckOptions, Severity } from '../../verbs/check-options.js'
+import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
 import { exitStatus, statusOf } from '../exit-status.js'
 import {
   addBackingOptions,
@@ -40,23 +41,21 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
       const outcome = await checkOne(path, flags, context)
       if (context.signal.aborted) throw outcome
       statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
-      if (wantsJson(flags)) documents.push(outcome instanceof Error ? errorDocument(outcome) : checkDocument(outcome))
-      else if (outcome instanceof Error) process.stderr.write(errorLines(outcome))
+      if (outcome instanceof Error) process.stderr.write(errorLines(outcome))
+      if (wantsJson(flags)) documents.push(outcome instanceof Error ? describeError(outcome) : checkDocument(outcome))
+      else if (outcome instanceof Error) continue
       else if (!flags.quiet || outcome.findings.length > 0) await context.print(checkText(outcome))
     }
     // As qemu-img: a format without a check prints no JSON.
     if (wantsJson(flags) && !(paths.length === 1 && statuses[0] === exitStatus.notThisFormat)) {
       await context.printJson(paths.length === 1 ? documents[0] : documents)
     }
-    if (wantsJson(flags) && paths.length === 1 && statuses[0] === exitStatus.notThisFormat) {
-      process.stderr.write(`umlcow: ${printablePath(paths[0] as string)}: not a COW file\n`)
-    }
     finish(worst(statuses))
   })
 }
 
 async function checkOne(path: string, flags: Flags, context: CliContext): Promise<CheckResult | Error> {
-  const view = await openProgress(flags)
+  const view = await openProgress(flags, wantsJson(flags))
   try {
     const { signal } = context
     return await check(path, { ...flags, ...backingFlags(flags), signal, onProgress: view.onProgress })
@@ -64,7 +63,7 @@ async function checkOne(path: string, flags: Flags, context: CliContext): Promis
     if (error instanceof UmlcowError && error.code !== 'USAGE') return error
     throw error
   } finally {
-    view.stop()
+    await view.stop(context.signal)
   }
 }
 

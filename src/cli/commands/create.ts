@@ -65,6 +65,9 @@ async function run(
     if (fs !== undefined) throw new UmlcowError('USAGE', '--fs is for raw images: an overlay shows its backing file')
     return createOverlay(file, backing, { ...common, chain, pathStyle: pathStyleOf(flags, { kind: 'absolute' }) })
   }
+  if (chain || flags.relative || flags.chroot !== undefined) {
+    throw new UmlcowError('USAGE', '--chain, --relative and --chroot are for overlays: give -b')
+  }
   if (sizeText === undefined)
     throw new UmlcowError('USAGE', 'create needs -b BACKING for an overlay or SIZE for a raw image')
   const size = parseSize(sizeText)

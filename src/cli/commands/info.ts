@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { UmlcowError } from '../../errors.js'
+import { orInterrupted, UmlcowError } from '../../errors.js'
 import { maxHeaderSize } from '../../formats/cow/index.js'
 import { type ImageInfo, info, infoChain, infoOfHeader } from '../../verbs/info.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
-import { exitStatus } from '../exit-status.js'
+import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
+import { exitStatus, statusOf } from '../exit-status.js'
 import { addBackingOptions, addJsonOptions, addNoBackingOption, backingFlags } from '../options.js'
 import type { Finish } from '../program.js'
 import { infoDocument, infoText } from '../report-info.js'
@@ -34,21 +34,39 @@ export function addInfo(program: Command, context: CliContext, finish: Finish): 
       '\nExit status: 0 done, 1 a file is damaged or cannot be read, 63 standard input holds no COW header.',
   )
   command.action(async (paths: string[], flags: Flags) => {
-    const options = { ...flags, ...backingFlags(flags), signal: context.signal }
-    const lists: ImageInfo[][] = []
-    for (const path of paths) {
-      if (path === '-') lists.push([infoOfHeader(await readStandardInput(), 'standard input')])
-      else lists.push(flags.backingChain ? await infoChain(path, options) : [await info(path, options)])
+    const documents: unknown[] = []
+    const statuses: number[] = []
+    for (const [index, path] of paths.entries()) {
+      const outcome = await lookAt(path, flags, context)
+      if (outcome instanceof Error) {
+        // One file alone fails as any verb does; among several, the others are still shown.
+        if (paths.length === 1 || context.signal.aborted) throw outcome
+        statuses.push(statusOf(outcome, false))
+        process.stderr.write(errorLines(outcome))
+        documents.push(describeError(outcome))
+      } else if (wantsJson(flags)) {
+        documents.push(...outcome.map(infoDocument))
+      } else {
+        await context.print((index > 0 ? '\n' : '') + outcome.map(infoText).join('\n'))
+      }
     }
-    const images = lists.flat()
     if (wantsJson(flags)) {
-      const documents = images.map(infoDocument)
       await context.printJson(paths.length === 1 && !flags.backingChain ? documents[0] : documents)
-    } else {
-      await context.print(images.map(infoText).join('\n'))
     }
-    finish(exitStatus.done)
+    finish(statuses[0] ?? exitStatus.done)
   })
+}
+
+/** A file and, with `--backing-chain`, what it stands on; or the error that it gave. */
+async function lookAt(path: string, flags: Flags, context: CliContext): Promise<ImageInfo[] | UmlcowError> {
+  const options = { ...flags, ...backingFlags(flags), signal: context.signal }
+  try {
+    if (path === '-') return [infoOfHeader(await orInterrupted(readStandardInput(), context.signal), 'standard input')]
+    return flags.backingChain ? await infoChain(path, options) : [await info(path, options)]
+  } catch (error) {
+    if (error instanceof UmlcowError) return error
+    throw error
+  }
 }
 
 /** As much of standard input as a header has. */

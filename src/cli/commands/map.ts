@@ -49,7 +49,8 @@ export function addMap(program: Command, context: CliContext, finish: Finish): v
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture cow.node0\n' +
-      '\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit.',
+      '\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit, ' +
+      '4 the file of a picture exists, 64 wrong usage.',
   )
   command.action(async (path: string, flags: Flags) => {
     const image = await map(path, { ...flags, ...backingFlags(flags), signal: context.signal })
@@ -80,7 +81,7 @@ async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise
       `${encodeText(grid)}${legend} ${formatSize(Math.round(image.mappedLength / (columns * rows)))}\n`,
     )
   }
-  const options = { overwrite: flags.overwrite }
+  const options = { overwrite: flags.overwrite, inputs: image.layers, signal: context.signal }
   if (flags.svg !== undefined) await writeBytes(flags.svg, Buffer.from(encodeSvg(grid)), options)
   if (flags.png !== undefined) await writeBytes(flags.png, encodePng(grid, pngScale), options)
 }

@@ -2,9 +2,11 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import { UmlcowError } from '../../errors.js'
+import { hasCode, UmlcowError } from '../../errors.js'
 import { standardOutput } from '../../host/standard-output.js'
-import { inPlaceUnavailable, type MergeOptions, type MergeResult, merge } from '../../verbs/merge.js'
+import { type MergeResult, merge } from '../../verbs/merge.js'
+import { inPlaceUnavailable } from '../../verbs/merge-guard.js'
+import type { MergeOptions } from '../../verbs/merge-options.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
@@ -47,18 +49,29 @@ export function addMerge(program: Command, context: CliContext, finish: Finish):
     if (target === '-' && wantsJson(flags)) {
       throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
     }
-    const view = await openProgress(flags)
+    const view = await openProgress(flags, target === '-' || wantsJson(flags))
     let result: MergeResult
     try {
       const options = { ...flags, noSync: !flags.sync, signal: context.signal, onProgress: view.onProgress }
       result = await merge(cow, target === '-' ? standardOutput() : target, options)
+    } catch (error) {
+      throw target === '-' ? withIncompleteOutput(error) : error
     } finally {
-      view.stop()
+      await view.stop(context.signal)
     }
     if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
     if (wantsJson(flags)) await context.printJson(mergeDocument(result))
     else if (result.target !== null && !flags.quiet) await context.print(mergeText(result))
     finish(exitStatus.done)
+  })
+}
+
+/** What a reader of standard output got so far must not pass for an image. */
+function withIncompleteOutput(error: unknown): unknown {
+  if (!hasCode(error, 'INTERRUPTED')) return error
+  return new UmlcowError('INTERRUPTED', 'stopped', {
+    hint: 'what went to standard output is a part of the image only',
+    cause: error,
   })
 }
 

@@ -1,7 +1,8 @@
 import { escapeText } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { createOverlay } from '../../verbs/create.js'
-import { inPlaceUnavailable, merge } from '../../verbs/merge.js'
+import { merge } from '../../verbs/merge.js'
+import { inPlaceUnavailable } from '../../verbs/merge-guard.js'
 import { errorLines } from '../context.js'
 import { exitStatus, statusOf } from '../exit-status.js'
 

@@ -1,0 +1,110 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import { type Finding, inspectBacking } from '../host/backing.js'
+import { findWriters, refuseUnlessForced } from '../host/guard.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../host/host-files.js'
+import type { InputFile, Overlay } from '../host/open-overlay.js'
+import { type LocatedFile, resolveBackingPath } from '../host/resolve-backing.js'
+import { shellQuote } from '../host/shell-quote.js'
+import { refuseSameFile, targetFacts } from '../host/target-guard.js'
+import { findTruncation } from '../images/cow-image.js'
+import type { MergeOptions, MergeTargetSpec } from './merge-options.js'
+
+/** What is at the place of the output, and what to call it. */
+export interface TargetPlace {
+  readonly facts: FileFacts | null
+  readonly name: string
+}
+
+export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promise<TargetPlace> {
+  if (typeof target !== 'string') return { facts: target.facts, name: target.pipe.name }
+  return { facts: await targetFacts(files, target), name: printablePath(target) }
+}
+
+/**
+ * Everything that speaks against reading these inputs and writing that output, found before anything is opened for
+ * writing.
+ *
+ * @returns the backing file
+ * @throws  UmlcowError SAME_FILE, TARGET_PROTECTED, IN_PLACE_UNAVAILABLE, IN_USE, BACKING_…
+ */
+export async function guardInputs(
+  files: HostFiles,
+  overlay: Overlay,
+  target: MergeTargetSpec,
+  options: MergeOptions,
+): Promise<LocatedFile> {
+  const place = await placeOf(files, target)
+  refuseSameFile(place.facts, place.name, overlay.facts, overlay.path)
+  const { findings, located, lookalike } = await inspectBacking(files, overlay, options)
+  if (located !== null && place.facts !== null && isSameFile(place.facts, located.facts)) {
+    if (typeof target === 'string') throw inPlaceUnavailable(target, overlay.path)
+    refuseSameFile(place.facts, place.name, located.facts, located.path)
+  }
+  if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
+  const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target))
+  all.push(...findWriters(overlay.path, overlay.facts))
+  if (located !== null) all.push(...findWriters(located.path, located.facts))
+  refuseUnlessForced(all, options.force)
+  if (located === null) throw new Error('unreachable: a missing backing file is a finding')
+  return located
+}
+
+/** With `-b`, the backing file that the header names is no input; the overlay still cannot do without it. */
+async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: TargetPlace): Promise<void> {
+  if (place.facts === null) return
+  let own: LocatedFile | null
+  try {
+    own = await resolveBackingPath(files, overlay.path, overlay.header.backingPath)
+  } catch (error) {
+    if (error instanceof UmlcowError) return // It leads nowhere that could be told, so not to the output either.
+    throw error
+  }
+  if (own === null || !isSameFile(own.facts, place.facts)) return
+  throw new UmlcowError(
+    'TARGET_PROTECTED',
+    `${place.name}: is the backing file in the header of ${printablePath(overlay.path)}`,
+  )
+}
+
+function withLookalike(finding: Finding, lookalike: Buffer | null, overlay: Overlay, target: MergeTargetSpec): Finding {
+  if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
+  const output = typeof target === 'string' ? shellQuote(target) : '-'
+  return {
+    ...finding,
+    message: `${finding.message}; a file of that name, size and modification time lies beside the overlay: ${printablePath(lookalike)}`,
+    hint: `umlcow merge -b ${shellQuote(lookalike)} ${shellQuote(overlay.path)} ${output}`,
+  }
+}
+
+/** The refusal of a merge into the backing file itself. */
+export function inPlaceUnavailable(target: string | null, overlayPath: HostPath): UmlcowError {
+  const into = target === null ? 'the backing file' : `${printablePath(target)}, which is the backing file`
+  return new UmlcowError(
+    'IN_PLACE_UNAVAILABLE',
+    `merging ${printablePath(overlayPath)} into ${into}, in place, is not available in this release; nothing was changed`,
+    { hint: 'merge into a new file instead' },
+  )
+}
+
+/** @throws UmlcowError TRUNCATED_OVERLAY */
+export async function refuseTruncated(overlay: Overlay, signal: AbortSignal | undefined): Promise<void> {
+  const truncation = await findTruncation(overlay.store, overlay.header, signal)
+  if (truncation === null) return
+  const what = truncation.inBitmap
+    ? 'the file ends inside its bitmap'
+    : `the file ends before ${truncation.missingLength} bytes of allocated sectors, the first at guest offset ${truncation.firstMissing}`
+  throw new UmlcowError('TRUNCATED_OVERLAY', `${printablePath(overlay.path)}: ${what}`, {
+    details: { missingLength: truncation.missingLength, inBitmap: truncation.inBitmap },
+    hint: 'use --allow-short to read zeros there, as the kernel does',
+  })
+}
+
+/** @throws UmlcowError INPUT_CHANGED when somebody wrote to an input since it was opened: what was read may be torn */
+export function refuseChanged(files: HostFiles, input: InputFile): void {
+  const now = files.statOpen(input.store)
+  if (now.size === input.facts.size && now.mtimeNs === input.facts.mtimeNs) return
+  throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was written to while it was read`, {
+    hint: 'halt what writes to it and merge again; --force=in-use takes it as it is',
+  })
+}

@@ -1,0 +1,23 @@
+import type { BackingOptions } from '../host/backing.js'
+import type { ForceWord } from '../host/guard.js'
+import type { FileFacts } from '../host/host-files.js'
+import type { BlockStore } from '../stores/block-store.js'
+import type { OperationOptions } from './operation.js'
+
+export interface MergeOptions extends OperationOptions, BackingOptions {
+  /** Replace TARGET when it is a regular file that is nobody's input, overlay or backing file. */
+  readonly overwrite?: boolean | undefined
+  /** `always` (the default): blocks of zeros become holes; `never`: every byte is stored. */
+  readonly sparse?: 'always' | 'never' | undefined
+  /** Findings to override. */
+  readonly force?: readonly ForceWord[] | undefined
+  /** Allocated sectors beyond the end of the overlay read as zeros, as in the kernel. */
+  readonly allowShort?: boolean | undefined
+  /** Check everything, change nothing. */
+  readonly dryRun?: boolean | undefined
+  /** Skip every fsync: for throwaway images. */
+  readonly noSync?: boolean | undefined
+}
+
+/** Where a merge goes: a path for a new file, or a store that is written once from its start to its end. */
+export type MergeTargetSpec = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }

@@ -1,0 +1,200 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, constants, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { root } from '../support/paths.js'
+import {
+  keepsUnwritten,
+  makeLongScene,
+  makeScene,
+  namesIn,
+  type Running,
+  startUmlcow,
+  waitUntil,
+  writeOverlay,
+} from './scene.js'
+
+const statusOf = { SIGINT: 130, SIGTERM: 143 } as const
+type StopSignal = keyof typeof statusOf
+const stopSignals = Object.keys(statusOf) as StopSignal[]
+
+/** Send the signal and wait for the end, which has to come within `limit` milliseconds. */
+async function expectStops(running: Running, signal: StopSignal, limit: number): Promise<void> {
+  const sent = performance.now()
+  running.child.kill(signal)
+  const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), limit + 3000).unref())
+  const outcome = await Promise.race([running.ended, late])
+  const elapsed = performance.now() - sent
+  expect(outcome, `the process goes on after ${signal}`).not.toBe('late')
+  expect(outcome).toMatchObject({ status: statusOf[signal], signal: null })
+  expect(running.stderr()).toMatch(/^umlcow: stopped; /m)
+  expect(running.stderr()).not.toMatch(/defect of umlcow|\n\s+at /)
+  expect(elapsed, 'milliseconds').toBeLessThan(limit)
+}
+
+function isUnderWay(directory: string): boolean {
+  return readdirSync(directory).some((name) => name.endsWith('.tmp'))
+}
+
+/** Long enough to start and to come to a stand. */
+const startTime = () => new Promise((resolve) => setTimeout(resolve, 500))
+
+/** Wait until the process has the file open: it is past its start, and at work. */
+async function untilOpen(running: Running, file: string): Promise<void> {
+  const fds = `/proc/${running.child.pid}/fd`
+  const isOpen = () => {
+    try {
+      return readdirSync(fds).some((fd) => readlinkSync(path.join(fds, fd)) === file)
+    } catch {
+      return false // It has closed the one that was being looked at.
+    }
+  }
+  await waitUntil(isOpen, `${file} to be opened`)
+}
+
+describe('a merge into a new file', () => {
+  it.each(stopSignals)('is stopped by %s, and nothing is left', async (signal) => {
+    const scene = makeLongScene()
+    keepsUnwritten(scene.cow, scene.backing)
+    const running = startUmlcow(['merge', scene.cow, scene.target])
+    await waitUntil(() => isUnderWay(scene.directory), 'the temporary file')
+    await startTime()
+    await expectStops(running, signal, 1000)
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
+  })
+
+  it('that would replace a file leaves the old one', async () => {
+    const scene = makeLongScene()
+    writeFileSync(scene.target, 'precious')
+    keepsUnwritten(scene.cow, scene.backing, scene.target)
+    const running = startUmlcow(['merge', '--overwrite', scene.cow, scene.target])
+    await waitUntil(() => isUnderWay(scene.directory), 'the temporary file')
+    await expectStops(running, 'SIGINT', 1000)
+    expect(namesIn(scene.directory)).toEqual(['cow', 'merged', 'root_fs'])
+  })
+
+  it('is stopped while it still counts sectors', async () => {
+    const scene = makeLongScene(12 * 2 ** 40)
+    const running = startUmlcow(['merge', scene.cow, scene.target])
+    await untilOpen(running, scene.cow)
+    await expectStops(running, 'SIGINT', 1000)
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
+  })
+
+  it('of a stand-in for uml_moo is stopped the same', async () => {
+    const scene = makeLongScene()
+    const running = startUmlcow(['moo', scene.cow, scene.target])
+    await waitUntil(() => isUnderWay(scene.directory), 'the temporary file')
+    await expectStops(running, 'SIGINT', 1000)
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
+  })
+})
+
+/** A pipe that stays open and that nobody reads, as standard output. */
+async function withFullPipe(args: string[], signal: StopSignal): Promise<void> {
+  const directory = path.dirname(args.at(-1) as string)
+  const fifo = path.join(directory, 'fifo')
+  expect(spawnSync('mkfifo', [fifo]).status).toBe(0)
+  const fd = openSync(fifo, constants.O_RDWR)
+  try {
+    const running = startUmlcow(args.slice(0, -1), { stdio: ['ignore', fd, 'pipe'] })
+    await startTime()
+    await expectStops(running, signal, 2000)
+  } finally {
+    closeSync(fd)
+    rmSync(fifo)
+  }
+}
+
+describe('a pipe that nobody reads', () => {
+  it.each(stopSignals)('does not keep a merge from being stopped by %s', async (signal) => {
+    const scene = makeLongScene()
+    keepsUnwritten(scene.cow, scene.backing)
+    await withFullPipe(['merge', scene.cow, '-', scene.cow], signal)
+  })
+
+  it('does not keep a map from being stopped', async () => {
+    const scene = makeScene()
+    const virtualSize = 8 * 2 ** 20
+    const sectors = new Map<number, null>()
+    for (let sector = 0; sector < virtualSize / 512; sector += 2) sectors.set(sector, null)
+    writeOverlay(scene.cow, { virtualSize, backing: '/srv/uml/root_fs', sectors })
+    await withFullPipe(['map', '--no-backing', '--json', scene.cow, scene.cow], 'SIGINT')
+  })
+})
+
+describe('verbs that only look', () => {
+  it.each(['info', 'check', 'map'])('%s of a very large overlay is stopped', async (verb) => {
+    const scene = makeLongScene(12 * 2 ** 40)
+    keepsUnwritten(scene.cow)
+    const running = startUmlcow([verb, '--no-backing', scene.cow])
+    await untilOpen(running, scene.cow)
+    await expectStops(running, 'SIGINT', 1000)
+  })
+
+  it('a deep check is stopped', async () => {
+    const scene = makeLongScene(12 * 2 ** 40)
+    keepsUnwritten(scene.cow, scene.backing)
+    const running = startUmlcow(['check', '--deep', scene.cow])
+    await untilOpen(running, scene.backing)
+    await expectStops(running, 'SIGTERM', 1000)
+  })
+
+  it.each(stopSignals)('info that waits for standard input is stopped by %s', async (signal) => {
+    const running = startUmlcow(['info', '-'], { stdio: ['pipe', 'ignore', 'pipe'] })
+    await startTime()
+    await expectStops(running, signal, 1000)
+  })
+})
+
+describe('the library', () => {
+  interface Library {
+    merge(cow: string, target: string, options: object): Promise<unknown>
+    info(file: string, options: object): Promise<unknown>
+    check(file: string, options: object): Promise<unknown>
+    map(file: string, options: object): Promise<{ extents: AsyncIterable<unknown>; close(): Promise<void> }>
+  }
+  const load = (): Promise<Library> => import(path.join(root, 'dist/index.js'))
+
+  it('rejects with INTERRUPTED when its signal fires in the middle', async () => {
+    const { merge } = await load()
+    const scene = makeLongScene()
+    keepsUnwritten(scene.cow, scene.backing)
+    const stop = new AbortController()
+    const started = performance.now()
+    const merged = merge(scene.cow, scene.target, {
+      signal: stop.signal,
+      onProgress: () => stop.abort(new Error('enough')),
+    })
+    await expect(merged).rejects.toMatchObject({
+      name: 'UmlcowError',
+      code: 'INTERRUPTED',
+      cause: expect.objectContaining({ message: 'enough' }),
+    })
+    expect(performance.now() - started).toBeLessThan(5000)
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
+  })
+
+  it('rejects with INTERRUPTED when its signal has fired before', async () => {
+    const { merge, info, check } = await load()
+    const scene = makeScene()
+    keepsUnwritten(scene.cow, scene.backing)
+    const signal = AbortSignal.abort()
+    const interrupted = { name: 'UmlcowError', code: 'INTERRUPTED' }
+    await expect(merge(scene.cow, scene.target, { signal })).rejects.toMatchObject(interrupted)
+    await expect(info(scene.cow, { signal })).rejects.toMatchObject(interrupted)
+    await expect(check(scene.cow, { signal, deep: true })).rejects.toMatchObject(interrupted)
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
+  })
+
+  it('goes on to the end with a signal that does not fire, and reports progress up to the size', async () => {
+    const { merge } = await load()
+    const scene = makeScene()
+    const seen: { transferred: number; size: number }[] = []
+    await merge(scene.cow, scene.target, {
+      signal: new AbortController().signal,
+      onProgress: (progress: { transferred: number; size: number }) => seen.push(progress),
+    })
+    expect(seen.at(-1)).toMatchObject({ transferred: scene.virtualSize, size: scene.virtualSize })
+  })
+})

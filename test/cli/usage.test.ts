@@ -1,0 +1,161 @@
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { umlcow } from '../support/command.js'
+import { root, temporaryDirectory } from '../support/paths.js'
+import { expectPlainFailure, makeScene, namesIn, runWith } from './scene.js'
+
+const verbs = ['info', 'map', 'check', 'create', 'merge', 'rebase', 'moo', 'mkcow']
+
+describe('help and version', () => {
+  it('prints help that names every verb and every exit status', () => {
+    const { status, stdout, stderr } = umlcow(['--help'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    for (const verb of verbs) expect(stdout).toContain(`\n  ${verb} `)
+    for (const code of [0, 1, 2, 3, 4, 63, 64, 130]) expect(stdout).toMatch(new RegExp(`^ +${code} `, 'm'))
+    expect(umlcow(['-h']).stdout).toBe(stdout)
+  })
+
+  it.each(verbs)('prints help for %s', (verb) => {
+    const { status, stdout, stderr } = umlcow([verb, '--help'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain(`Usage: umlcow ${verb} `)
+    expect(stdout).toContain('--help')
+    expect(umlcow(['help', verb])).toMatchObject({ status: 0, stdout })
+  })
+
+  it.each(['--version', '-V'])('%s prints the version of package.json', (option) => {
+    const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+    expect(umlcow([option])).toEqual({ status: 0, signal: null, stdout: `${version}\n`, stderr: '' })
+  })
+
+  it('without arguments prints help on standard error', () => {
+    const { status, stdout, stderr } = umlcow([])
+    expect({ status, stdout }).toEqual({ status: 64, stdout: '' })
+    expect(stderr).toBe(umlcow(['--help']).stdout.slice(0, stderr.length))
+    expect(stderr).toContain('\n  merge ')
+  })
+})
+
+/** A file that can be mapped. */
+const mappable = path.join(root, 'fixtures/invalid/NOT_COW--text.cow')
+
+describe('wrong usage is status 64, and nothing on standard output', () => {
+  it.each<[why: string, args: string[], says: RegExp]>([
+    ['unknown verb', ['frobnicate'], /unknown command 'frobnicate'/],
+    ['a verb misspelt', ['merg', 'a', 'b'], /unknown command 'merg' \(Did you mean merge\?\)/],
+    ['a verb misspelt', ['inof', 'a'], /\(Did you mean info\?\)/],
+    ['unknown option before the verb', ['--frobnicate'], /unknown option '--frobnicate'/],
+    ['an option misspelt', ['info', '--jsn', 'a'], /unknown option '--jsn' \(Did you mean --json\?\)/],
+    ['an option misspelt', ['merge', '--overwrit', 'a', 'b'], /\(Did you mean --overwrite\?\)/],
+    ['an option of another verb', ['info', '--overwrite', 'a'], /unknown option '--overwrite'/],
+    ['info: no file', ['info'], /missing required argument 'file'/],
+    ['map: no file', ['map'], /missing required argument 'file'/],
+    ['map: two files', ['map', 'a', 'b'], /too many arguments/],
+    ['check: no file', ['check'], /missing required argument 'file'/],
+    ['create: no file', ['create'], /missing required argument 'file'/],
+    ['create: neither size nor backing file', ['create', 'a'], /-b BACKING .*SIZE/],
+    ['create: size and backing file', ['create', 'a', '1M', '-b', 'b'], /give -b or SIZE/],
+    ['create: a file system in an overlay', ['create', 'a', '-b', 'b', '--fs', 'ext4'], /--fs is for raw images/],
+    ['create: no name of a file system', ['create', 'a', '1M', '--fs', '../x'], /no name of a file system/],
+    ['create: relative and chroot', ['create', 'a', '-b', 'b', '--relative', '--chroot', '.'], /cannot be used with/],
+    ['create: --force with a word of others', ['create', 'a', '1M', '--force=mtime'], /"mtime" is none of in-use/],
+    ['merge: no overlay', ['merge'], /missing required argument 'cow'/],
+    ['merge: no target', ['merge', 'a'], /needs a target/],
+    ['merge: three files', ['merge', 'a', 'b', 'c'], /too many arguments/],
+    ['merge: --sparse with another word', ['merge', '--sparse=maybe', 'a', 'b'], /Allowed choices are always, never/],
+    ['merge: --force without a word', ['merge', 'a', 'b', '--force'], /argument missing/],
+    ['merge: --force with a blanket word', ['merge', '--force=all', 'a', 'b'], /"all" is none of in-use, mtime, size/],
+    ['merge: one bad word of two', ['merge', '--force=mtime,bogus', 'a', 'b'], /"bogus" is none of/],
+    [
+      'merge: --progress with another word',
+      ['merge', '--progress=fancy', 'a', 'b'],
+      /--progress takes bar, json, none/,
+    ],
+    ['merge: --progress on no descriptor', ['merge', '--progress=77', 'a', 'b'], /descriptor 77 is not open/],
+    ['merge: --progress on a negative descriptor', ['merge', '--progress=-1', 'a', 'b'], /--progress takes/],
+    ['map: a bad offset', ['map', '--start-offset', '12Q', 'a'], /argument '12Q' is invalid/],
+    ['map: a bad length', ['map', '--max-length=1.3', 'a'], /argument '1.3' is invalid/],
+    ['map: an unknown output format', ['map', '--output=xml', 'a'], /Allowed choices are human, json/],
+    ['map: a picture and a file', ['map', '--picture', '--svg', 'x', mappable], /--picture goes without/],
+    ['rebase: no overlay', ['rebase', '-u', '-b', 'x'], /missing required argument 'cow'/],
+    ['rebase: no new backing file', ['rebase', '-u', 'a'], /rebase needs -b/],
+    ['rebase: not the unsafe form', ['rebase', '-b', 'x', 'a'], /rebase needs -u/],
+    ['help for an unknown verb', ['help', 'frobnicate'], /Usage/],
+  ])('%s: %j', (_why, args, says) => {
+    const directory = temporaryDirectory()
+    const outcome = umlcow(args, { cwd: directory })
+    expect(outcome).toMatchObject({ status: 64, signal: null, stdout: '' })
+    expect(outcome.stderr).toMatch(says)
+    expect(outcome.stderr).not.toMatch(/\n\s+at /)
+    expect(namesIn(directory)).toEqual([])
+  })
+
+  it('says where help is', () => {
+    expect(umlcow(['merge', '--bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try "umlcow merge --help"\n$/)
+    expect(umlcow(['bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try "umlcow --help"\n$/)
+  })
+
+  it('escapes control characters of what it was given', () => {
+    expect(umlcow(['\x1b]0;x\x07\u202e']).stderr).toContain('\\x1b]0;x\\x07\\u{202e}')
+  })
+
+  it('refuses an image on standard output together with JSON, before it looks at any file', () => {
+    const scene = makeScene()
+    const outcome = umlcow(['merge', '--json', scene.cow, '-'])
+    expect(outcome.status).toBe(64)
+    expect(outcome.stderr).toContain('both the image and JSON')
+  })
+})
+
+describe('the stand-ins for uml-utilities keep the statuses of these', () => {
+  it('moo: 1', () => {
+    const outcome = umlcow(['moo'])
+    expect(outcome).toMatchObject({ status: 1, stdout: '' })
+    expect(outcome.stderr).toMatch(/^usage: uml_moo /)
+  })
+
+  it('mkcow: 2', () => {
+    const outcome = umlcow(['mkcow'])
+    expect(outcome).toMatchObject({ status: 2, stdout: '' })
+    expect(outcome.stderr).toMatch(/^usage: uml_mkcow /)
+  })
+})
+
+describe('errors', () => {
+  it('are one JSON document on standard output when JSON was asked for, and text on standard error all the same', () => {
+    const directory = temporaryDirectory()
+    for (const args of [['--json'], ['--output=json'], ['--output', 'json']]) {
+      const outcome = umlcow(['info', ...args, 'missing'], { cwd: directory })
+      expectPlainFailure(outcome, 1)
+      expect(JSON.parse(outcome.stdout)).toEqual({
+        error: { code: 'ENOENT', message: expect.stringContaining('missing: '), details: {} },
+      })
+    }
+  })
+
+  it('carry the hint in JSON, too', () => {
+    const scene = makeScene({ header: '/nowhere/at/all/root_fs' })
+    const outcome = umlcow(['merge', '--json', scene.cow, scene.target])
+    expect(JSON.parse(outcome.stdout).error).toMatchObject({
+      code: 'BACKING_MISSING',
+      hint: expect.stringContaining('umlcow merge -b '),
+    })
+  })
+})
+
+describe.runIf(existsSync('/dev/full'))('a full disk behind standard output', () => {
+  it.each(['info', 'map', 'check', 'merge', 'rebase', 'create'])('%s fails plainly', (verb) => {
+    const scene = makeScene()
+    const args: Record<string, string[]> = {
+      merge: [scene.cow, '-'],
+      rebase: ['-u', '-b', scene.backing, scene.cow],
+      create: [scene.target, '1M'],
+    }
+    const full = openSync('/dev/full', 'w')
+    const outcome = runWith(['ignore', full, 'pipe'], [verb, ...(args[verb] ?? [scene.cow])])
+    closeSync(full)
+    expectPlainFailure(outcome, 1)
+    expect(outcome.stderr).toContain('no space left on device')
+  })
+})
