@@ -27,7 +27,7 @@ const hostFolders = new Set(['stores', 'host'])
 /** Files elsewhere that may have one, and why. */
 const hostExceptions: Readonly<Record<string, string>> = {
   'cli/main.ts': 'reads the version out of package.json',
-  'cli/progress.ts': 'writes progress to a file descriptor that the caller opened',
+  'cli/line-writer.ts': 'writes progress to a file descriptor that the caller opened',
 }
 
 /** Folders that are pure: bytes in, bytes out. They get by without any module of Node but those that compute. */
@@ -186,8 +186,10 @@ describe('src', () => {
   })
 
   test('needs every exception that is granted here', () => {
-    const used = edgesOf(sources).filter((edge) => hostModules.has(edge.to) && !hostFolders.has(folderOf(edge.from)))
-    expect(new Set(used.map((edge) => edge.from))).toEqual(new Set(Object.keys(hostExceptions)))
+    const used = edgesOf(sources)
+      .filter((edge) => hostModules.has(edge.to))
+      .map((edge) => edge.from)
+    for (const file of Object.keys(hostExceptions)) expect(used).toContain(file)
   })
 
   test('names node modules with the prefix', () => {

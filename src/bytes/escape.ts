@@ -32,11 +32,11 @@ export function escapeText(text: string): string {
 /** JSON text with the characters escaped that JSON allows raw and a terminal may obey. */
 export function escapeJson(json: string): string {
   let out = ''
-  for (let i = 0; i < json.length; i++) {
-    const unit = json.charCodeAt(i)
+  for (const character of json) {
+    const codePoint = character.codePointAt(0) ?? 0
     // Below 0x20 only the newlines and blanks of the layout are left raw by JSON.stringify.
-    const raw = unit < 0x7f || (unit >= 0xd800 && unit <= 0xdfff) || !isTroublesome(unit)
-    out += raw ? json[i] : `\\u${hex(unit, 4)}`
+    if (codePoint < 0x7f || !isTroublesome(codePoint)) out += character
+    else for (let i = 0; i < character.length; i++) out += `\\u${hex(character.charCodeAt(i), 4)}`
   }
   return out
 }

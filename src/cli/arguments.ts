@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { pathText } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
+import { rawArguments } from '../host/raw-arguments.js'
 
 /** Stands in a decoded argument for bytes that were no UTF-8; a name with it is another name. */
 const replacementCharacter = '\u{fffd}'
@@ -11,24 +11,11 @@ const replacementCharacter = '\u{fffd}'
  * @throws UmlcowError USAGE
  */
 export function refuseMangled(args: readonly string[]): void {
-  if (!args.some((arg) => arg.includes(replacementCharacter)) || !isMangled(args.length)) return
+  if (!args.some((arg) => arg.includes(replacementCharacter))) return
+  // The character may have been given as such. Where that cannot be told, refusing is safe.
+  const raw = rawArguments(args.length)
+  if (raw?.every((word) => pathText(word) !== null)) return
   throw new UmlcowError('USAGE', 'an argument is not UTF-8, and Node cannot pass such names on', {
     hint: 'rename the file, or give a link with a plain name',
   })
-}
-
-/** True unless the raw arguments show that the characters were really given. */
-function isMangled(count: number): boolean {
-  try {
-    const raw = readFileSync('/proc/self/cmdline')
-    const words: Buffer[] = []
-    for (let start = 0; start < raw.length; ) {
-      const end = raw.indexOf(0, start)
-      words.push(raw.subarray(start, end < 0 ? raw.length : end))
-      start = end < 0 ? raw.length : end + 1
-    }
-    return words.slice(-count).some((word) => pathText(word) === null)
-  } catch {
-    return true // Without /proc it cannot be told; refusing is safe.
-  }
 }

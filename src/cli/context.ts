@@ -24,12 +24,21 @@ export function wantsJson(flags: CommonFlags): boolean {
   return flags.json === true || flags.output === 'json'
 }
 
+/** The reader of a text has seen enough, as `head` has: nothing to tell, and nobody to tell it. */
+export class ReaderGone extends Error {}
+
 export function createContext(signal: AbortSignal): CliContext {
   // Not process.stdout, whose writes to a pipe block: with a reader that does not read, no signal would come through.
   const output = openPipeStore(1, 'standard output')
   const context: CliContext = {
     signal,
-    print: (text) => orInterrupted(writeExact(output, output.size, Buffer.from(text)), signal),
+    async print(text) {
+      try {
+        await orInterrupted(writeExact(output, output.size, Buffer.from(text)), signal)
+      } catch (error) {
+        throw hasCode(error, 'EPIPE') ? new ReaderGone() : error
+      }
+    },
     printJson: (value) => context.print(jsonText(value)),
     warn: (message) => {
       process.stderr.write(`umlcow: warning: ${escapeText(message)}\n`)
@@ -40,11 +49,6 @@ export function createContext(signal: AbortSignal): CliContext {
 
 function jsonText(value: unknown): string {
   return `${escapeJson(JSON.stringify(value, null, 2))}\n`
-}
-
-/** True when there is nobody left to tell: the reader of standard output has gone, as `head` does. */
-export function isReaderGone(error: unknown): boolean {
-  return hasCode(error, 'EPIPE')
 }
 
 /** The JSON document of a failed run. */

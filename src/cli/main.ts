@@ -5,7 +5,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { fileError } from '../stores/file-store.js'
 import { refuseMangled } from './arguments.js'
 import { umlUtilities } from './commands/uml-utilities.js'
-import { createContext, errorDocument, errorLines, isReaderGone } from './context.js'
+import { createContext, errorDocument, errorLines, ReaderGone } from './context.js'
 import { exitStatus, statusOf } from './exit-status.js'
 import { createProgram } from './program.js'
 
@@ -36,7 +36,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   // Messages whose reader has gone change nothing.
   process.stderr.on('error', () => {})
-  process.stdout.on('error', (error) => process.exit(reportFailure(fileError('standard output', 'write', error), args)))
+  process.stdout.on('error', (error) => {
+    const failure = hasCode(error, 'EPIPE') ? new ReaderGone() : fileError('standard output', 'write', error)
+    process.exit(reportFailure(failure, args))
+  })
   try {
     refuseMangled(args)
     return await dispatch(path.basename(command), args, stop.signal)
@@ -93,7 +96,7 @@ function wantsJson(args: readonly string[]): boolean {
 }
 
 function reportFailure(error: unknown, args: readonly string[]): number {
-  if (isReaderGone(error)) return exitStatus.failed
+  if (error instanceof ReaderGone) return exitStatus.failed
   if (!(error instanceof UmlcowError)) process.stderr.write(internalErrorNote(error))
   if (wantsJson(args)) process.stdout.write(errorDocument(error))
   process.stderr.write(errorLines(error))

@@ -40,7 +40,7 @@ function checkedDescriptor(text: string, stdoutTaken: boolean): number {
   if (fd === 1 && stdoutTaken)
     throw new UmlcowError('USAGE', '--progress=1: standard output has something else to carry')
   if (isInheritedAndWritable(fd)) return fd
-  throw new UmlcowError('USAGE', `--progress=${fd}: this file descriptor is not open for writing`)
+  throw new UmlcowError('USAGE', `--progress: file descriptor ${fd} is not open for writing`)
 }
 
 function jsonLines(): ProgressView {

@@ -44,7 +44,7 @@ async function findProgram(name: string): Promise<string | null> {
     const candidate = path.join(directory, name)
     try {
       await fs.promises.access(candidate, fs.constants.X_OK)
-      return candidate
+      if ((await fs.promises.stat(candidate)).isFile()) return candidate
     } catch {
       // Not here; the next directory may have it.
     }

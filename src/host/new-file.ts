@@ -136,8 +136,8 @@ async function placeWithoutLinks(files: HostFiles, temporaryPath: Buffer, path: 
   } catch (error) {
     throw hasCode(error, 'EEXIST') ? takenMeanwhile(path) : error
   }
-  await reserved.close()
   try {
+    await reserved.close()
     await files.rename(temporaryPath, path)
     return true
   } catch (error) {

@@ -36,7 +36,7 @@ export interface OpenBacking {
 export async function openBacking(
   files: HostFiles,
   located: LocatedFile,
-  options: { chain?: boolean | undefined; force?: readonly ForceWord[] | undefined },
+  options: BackingOptions & { force?: readonly ForceWord[] | undefined },
   above: readonly FileFacts[],
 ): Promise<OpenBacking> {
   const input = await openInput(files, located.path)
@@ -65,7 +65,8 @@ export async function openBacking(
   }
   const overlay = await openOverlay(files, located.path)
   try {
-    const below = await openBackingOf(files, overlay, options, [...above, located.facts])
+    // A backing file that was given stands for the topmost one only.
+    const below = await openBackingOf(files, overlay, { ...options, backing: undefined }, [...above, located.facts])
     const image = openCowImage(overlay.store, overlay.header, below.image)
     return {
       image,

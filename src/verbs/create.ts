@@ -142,7 +142,7 @@ export async function createRaw(path: string, size: number, options: CreateRawOp
     warnings: [],
   }
   if (options.fs !== undefined) await assertMkfsAvailable(options.fs)
-  const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
+  const place = await guardTarget(files, path, options)
   if (options.dryRun) return result
   await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store, temporaryPath) => {
     await store.truncate(size)

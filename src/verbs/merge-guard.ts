@@ -42,7 +42,7 @@ export async function guardInputs(
     refuseSameFile(place.facts, place.name, located.facts, located.path)
   }
   if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
-  const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target))
+  const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
   all.push(...findWriters(overlay.path, overlay.facts))
   if (located !== null) all.push(...findWriters(located.path, located.facts))
   refuseUnlessForced(all, options.force)
@@ -67,13 +67,31 @@ async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: Targe
   )
 }
 
-function withLookalike(finding: Finding, lookalike: Buffer | null, overlay: Overlay, target: MergeTargetSpec): Finding {
+/** The options that shape the result, as they are typed. */
+function optionWords({ overwrite, sparse, allowShort, noSync, force }: MergeOptions): string {
+  const words = [
+    overwrite ? '--overwrite' : '',
+    sparse === 'never' ? '--sparse=never' : '',
+    allowShort ? '--allow-short' : '',
+    noSync ? '--no-sync' : '',
+    force === undefined || force.length === 0 ? '' : `--force=${force.join(',')}`,
+  ]
+  return words.map((word) => (word === '' ? '' : `${word} `)).join('')
+}
+
+function withLookalike(
+  finding: Finding,
+  lookalike: Buffer | null,
+  overlay: Overlay,
+  target: MergeTargetSpec,
+  options: MergeOptions,
+): Finding {
   if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
   const output = typeof target === 'string' ? shellQuote(target) : '-'
   return {
     ...finding,
     message: `${finding.message}; a file of that name, size and modification time lies beside the overlay: ${printablePath(lookalike)}`,
-    hint: `umlcow merge -b ${shellQuote(lookalike)} ${shellQuote(overlay.path)} ${output}`,
+    hint: `umlcow merge ${optionWords(options)}-b ${shellQuote(lookalike)} ${shellQuote(overlay.path)} ${output}`,
   }
 }
 

@@ -76,6 +76,7 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
 
 /** A path as typed is looked for here, then beside the overlay; null when it may exist where the overlay is going. */
 async function findNewBacking(files: HostFiles, overlay: Overlay, typed: string): Promise<LocatedFile | null> {
+  if (typed === '') throw new UmlcowError('BAD_BACKING_PATH', 'the path of the new backing file is empty')
   const asTyped: Buffer = Buffer.from(typed)
   const candidates = [asTyped]
   if (!isAbsolutePath(asTyped)) candidates.push(joinPath(directoryName(overlay.path), typed))

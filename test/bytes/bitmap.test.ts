@@ -41,10 +41,12 @@ function runsInBatches(bytes: Uint8Array, from: number, end: number, batch: numb
   let at = from
   while (at < end) {
     let left = batch
-    at = forEachSetRun(bytes, at, end, (start, runEnd) => {
+    const next = forEachSetRun(bytes, at, end, (start, runEnd) => {
       runs.push([start, runEnd])
       return --left > 0
     })
+    if (next <= at) throw new Error(`no progress at bit ${at}`)
+    at = next
   }
   return runs
 }

@@ -199,7 +199,7 @@ describe('other statuses', () => {
 
   it('of several files the worst counts, and each is told', () => {
     const [good, waste, damaged] = [makeScene(), makeScene(), makeScene()]
-    appendFileSync(waste.cow, 'x')
+    appendFileSync(waste.cow, '\0')
     truncateSync(damaged.cow, 8192)
     const statusOf = (...files: string[]) => umlcow(['check', ...files]).status
     expect(statusOf(good.cow, waste.cow)).toBe(3)
@@ -244,7 +244,7 @@ describe('waste is status 3, and --repair mends it', () => {
     const scene = makeScene()
     const before = mergedSha256(scene)
     const bytes = readFileSync(scene.cow)
-    appendFileSync(scene.cow, Buffer.alloc(5000, 'x'))
+    appendFileSync(scene.cow, Buffer.alloc(5000))
     setByte(scene.cow, lastBitmapByte, 0x81)
     const found = check(3, scene.cow)
     expect(found).toMatchObject({ leaks: 2, 'image-end-offset': bytes.length + 5000 })
@@ -259,7 +259,7 @@ describe('waste is status 3, and --repair mends it', () => {
 
   it('--dry-run changes nothing and tells the same', () => {
     const { cow } = makeScene()
-    appendFileSync(cow, 'x')
+    appendFileSync(cow, '\0')
     setByte(cow, lastBitmapByte, 0xff)
     const before = stateOf(cow)
     const document = check(3, '--repair', '--dry-run', cow)
@@ -281,7 +281,7 @@ describe('waste is status 3, and --repair mends it', () => {
 
   it('--repair refuses an overlay that is in use', async () => {
     const { cow } = makeScene()
-    appendFileSync(cow, 'x')
+    appendFileSync(cow, '\0')
     const pid = await holdOpen(cow)
     const before = stateOf(cow)
     const outcome = umlcow(['check', '--repair', cow])

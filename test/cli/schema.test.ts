@@ -163,9 +163,9 @@ describe('check --json', () => {
 
   it('of a repair', () => {
     const { run, file } = unpacked()
-    writeFileSync(file('cow'), 'more', { flag: 'a' })
+    writeFileSync(file('cow'), '\0\0', { flag: 'a' })
     expect(checked('check', run('check', '--json', '--no-backing', 'cow'))).toMatchObject({ leaks: 1 })
-    expect(checked('check', run('check', '--json', '--no-backing', '--repair', 'cow'))).toMatchObject({
+    expect(checked('check', run('check', '--json', '-b', 'root_fs', '--repair', 'cow'))).toMatchObject({
       'leaks-fixed': 1,
     })
   })

@@ -92,8 +92,8 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
   })
 
   it('says where help is', () => {
-    expect(umlcow(['merge', '--bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try "umlcow merge --help"\n$/)
-    expect(umlcow(['bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try "umlcow --help"\n$/)
+    expect(umlcow(['merge', '--bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try: umlcow merge --help\n$/)
+    expect(umlcow(['bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try: umlcow --help\n$/)
   })
 
   it('escapes control characters of what it was given', () => {

@@ -12,13 +12,7 @@ import {
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseCowHeader } from '../../src/formats/cow/index.js'
-import {
-  type BackingInspection,
-  type BackingOptions,
-  dateText,
-  inspectBacking,
-  isCowFile,
-} from '../../src/host/backing.js'
+import { type BackingInspection, type BackingOptions, dateText, inspectBacking } from '../../src/host/backing.js'
 import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
 import { openOverlay } from '../../src/host/open-overlay.js'
 import { type GeneratedPair, type GenerateOptions, generatePair, writePair } from '../support/generate.js'
@@ -265,16 +259,6 @@ describe('a lookalike', () => {
     const likeItself = { path: path.join(directory, 'cow'), facts, header: { ...header, virtualSize: facts.size } }
     expect((await inspectBacking(localHostFiles, likeItself)).lookalike).toBeNull()
   })
-})
-
-test('isCowFile goes by the magic', async () => {
-  const { overlayPath, backingPath, directory } = scene()
-  expect(await isCowFile(localHostFiles, overlayPath)).toBe(true)
-  expect(await isCowFile(localHostFiles, backingPath)).toBe(false)
-  const short = path.join(directory, 'short')
-  writeFileSync(short, 'OOO')
-  expect(await isCowFile(localHostFiles, short)).toBe(false)
-  await expect(isCowFile(localHostFiles, directory)).rejects.toMatchObject({ code: 'NOT_A_FILE' })
 })
 
 test.each([

@@ -241,6 +241,18 @@ describe('a wider change', () => {
     expect(states).toContain('whole')
   })
 
+  test('is undone, and that is synced, before the journal goes', async () => {
+    const scene = prepare('v2', { path: '/srv/other', mtime: 5 })
+    await rewrite(scene, localHostFiles, (store) => crashingStore(store, 9)).catch(() => {})
+    const calls: string[] = []
+    await undo(
+      scene,
+      hookedFiles((call) => void calls.push(call)),
+    )
+    const order = [`write ${scene.overlayPath}`, `sync ${scene.overlayPath}`, `unlink ${journalOf(scene)}`]
+    expect(calls.filter((call) => order.includes(call))).toEqual(order)
+  })
+
   test('an undo that fails can be done again', async () => {
     for (let count = 0; ; count++) {
       const scene = prepare('v2', { path: '/srv/other', mtime: 5 })

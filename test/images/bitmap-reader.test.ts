@@ -172,6 +172,30 @@ describe('what is read', () => {
   })
 })
 
+test('a piece whose reading failed half-way is read again', async () => {
+  const { layout, store } = sparseOverlay(pieceBits + 100, [
+    [3, 5],
+    [pieceBits + 3, pieceBits + 5],
+  ])
+  let failing = false
+  const failure = new Error('EIO')
+  const flaky = {
+    ...countedStore(store),
+    size: store.size,
+    read: async (offset: number, target: Uint8Array) => {
+      if (!failing) return store.read(offset, target)
+      target.fill(0xff)
+      throw failure
+    },
+  }
+  const reader = openBitmapReader(flaky, layout)
+  expect(await collect(reader.runs(0, 100))).toEqual(asRuns([[3, 5]]))
+  failing = true
+  await expect(collect(reader.runs(pieceBits, pieceBits + 10))).rejects.toBe(failure)
+  failing = false
+  expect(await collect(reader.runs(0, 100))).toEqual(asRuns([[3, 5]]))
+})
+
 test('a walk ends at a signal, also between two pieces', async () => {
   const { layout, store } = sparseOverlay(pieceBits + 100, [
     [3, 5],

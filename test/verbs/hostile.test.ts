@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { countAllocated } from '../../src/engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../../src/errors.js'
 import { type CowHeader, computeLayout, maxHeaderSize, parseCowHeader } from '../../src/formats/cow/index.js'
-import { openBitmapReader } from '../../src/images/bitmap-reader.js'
 import { findTruncation, openCowImage } from '../../src/images/cow-image.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
@@ -44,7 +44,7 @@ async function lookAt(bytes: Uint8Array): Promise<string | null> {
   const layout = computeLayout(header)
   expect(layout.bitmapOffset + layout.bitmapLength).toBeLessThanOrEqual(layout.dataOffset)
   expect(Number.isSafeInteger(layout.dataOffset + layout.dataLength)).toBe(true)
-  await openBitmapReader(store, layout).countAllocated()
+  await countAllocated(store, layout)
   await findTruncation(store, header)
   const image = openCowImage(store, header, openRawImage(openMemoryStore(new Uint8Array(1000))))
   const length = Math.min(4096, virtualSize)

@@ -41,7 +41,9 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
       const outcome = await checkOne(path, flags, context)
       if (context.signal.aborted) throw outcome
       statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
-      if (outcome instanceof Error) process.stderr.write(errorLines(outcome))
+      // Among several documents an error stands in its own.
+      const told = wantsJson(flags) && paths.length > 1
+      if (outcome instanceof Error && !told) process.stderr.write(errorLines(outcome))
       if (wantsJson(flags)) documents.push(outcome instanceof Error ? describeError(outcome) : checkDocument(outcome))
       else if (outcome instanceof Error) continue
       else if (!flags.quiet || outcome.findings.length > 0) await context.print(checkText(outcome))

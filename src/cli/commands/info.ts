@@ -42,7 +42,7 @@ export function addInfo(program: Command, context: CliContext, finish: Finish): 
         // One file alone fails as any verb does; among several, the others are still shown.
         if (paths.length === 1 || context.signal.aborted) throw outcome
         statuses.push(statusOf(outcome, false))
-        process.stderr.write(errorLines(outcome))
+        if (!wantsJson(flags)) process.stderr.write(errorLines(outcome))
         documents.push(describeError(outcome))
       } else if (wantsJson(flags)) {
         documents.push(...outcome.map(infoDocument))
