@@ -15,6 +15,13 @@ import type { LocatedFile } from './resolve-backing.js'
 /** Layers of a chain; more is a mistake. */
 const maxChainLength = 64
 
+export interface OpenBackingOptions extends BackingOptions {
+  /** Disagreements to accept. */
+  readonly force?: readonly ForceWord[] | undefined
+  /** Ends reads and walks over long bitmaps. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** The backing of an overlay, opened for reading. */
 export interface OpenBacking {
   /** What the guest sees of it. Closes the same file as `store`. */
@@ -36,7 +43,7 @@ export interface OpenBacking {
 export async function openBacking(
   files: HostFiles,
   located: LocatedFile,
-  options: BackingOptions & { force?: readonly ForceWord[] | undefined },
+  options: OpenBackingOptions,
   above: readonly FileFacts[],
 ): Promise<OpenBacking> {
   const input = await openInput(files, located.path)
@@ -67,7 +74,7 @@ export async function openBacking(
   try {
     // A backing file that was given stands for the topmost one only.
     const below = await openBackingOf(files, overlay, { ...options, backing: undefined }, [...above, located.facts])
-    const image = openCowImage(overlay.store, overlay.header, below.image)
+    const image = openCowImage(overlay.store, overlay.header, below.image, options.signal)
     return {
       image,
       store: imageStore(image, name),
@@ -84,7 +91,7 @@ export async function openBacking(
 export async function openBackingOf(
   files: HostFiles,
   overlay: Overlay,
-  options: BackingOptions & { force?: readonly ForceWord[] | undefined },
+  options: OpenBackingOptions,
   above: readonly FileFacts[] = [overlay.facts],
 ): Promise<OpenBacking> {
   const inspection = await inspectBacking(files, overlay, options)
@@ -93,10 +100,8 @@ export async function openBackingOf(
   return openBacking(files, inspection.located, options, above)
 }
 
-export interface OpenImageOptions extends BackingOptions {
+export interface OpenImageOptions extends OpenBackingOptions {
   readonly files?: HostFiles | undefined
-  /** Disagreements to accept. */
-  readonly force?: readonly ForceWord[] | undefined
 }
 
 /**
@@ -125,7 +130,7 @@ export async function openCow(path: HostPath, options: OpenImageOptions = {}): P
   const overlay = await openOverlay(files, path)
   try {
     const backing = await openBackingOf(files, overlay, options)
-    return openCowImage(overlay.store, overlay.header, backing.image)
+    return openCowImage(overlay.store, overlay.header, backing.image, options.signal)
   } catch (error) {
     await overlay.store.close()
     throw error

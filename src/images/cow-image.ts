@@ -17,13 +17,14 @@ interface Piece {
  * @param overlay  the store of the COW file; allocated sectors beyond its end read as zeros, as in the kernel: whoever
  *                 wants them refused calls `findTruncation` before
  * @param backing  the image below; bytes beyond its virtual size read as zeros
+ * @param signal   ends reads and walks with INTERRUPTED
  */
-export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Image): Image {
+export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Image, signal?: AbortSignal): Image {
   const layout = computeLayout(header)
   const { sectorSize, virtualSize } = header
 
   async function* pieces(start: number, end: number): AsyncGenerator<Piece> {
-    const bitmap = openBitmapReader(overlay, layout)
+    const bitmap = openBitmapReader(overlay, layout, signal)
     if (start === end) return
     let at = start
     for await (const run of bitmap.runs(Math.floor(start / sectorSize), Math.ceil(end / sectorSize))) {

@@ -78,13 +78,13 @@ async function openLayers(
     if (options.chain || options.detectZeroes) {
       const backing = await openBackingOf(files, overlay, options)
       const layers = [path, ...backing.inputs.map((input) => input.path)]
-      return { image: openCowImage(overlay.store, header, backing.image), layers }
+      return { image: openCowImage(overlay.store, header, backing.image, options.signal), layers }
     }
     const inspection = options.noBacking ? null : await inspectBacking(files, overlay, options)
     if (inspection !== null) refuseUnlessForced(inspection.findings, options.force)
     const below = inspection?.located?.facts.size ?? header.virtualSize
     const layers = [path, inspection?.located?.path ?? Buffer.from(header.backingPath)]
-    return { image: openCowImage(overlay.store, header, unreadImage(below)), layers }
+    return { image: openCowImage(overlay.store, header, unreadImage(below), options.signal), layers }
   } catch (error) {
     await overlay.store.close()
     throw error
