@@ -4,7 +4,7 @@ import { maxHeaderSize } from '../formats/cow/index.js'
 import { readExact, writeExact } from '../stores/block-store.js'
 import type { FileStore } from '../stores/file-store.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
-import { inspectTarget, writeNewFile } from './new-file.js'
+import { writeNewFile } from './new-file.js'
 import { directoryName } from './path-bytes.js'
 import { shellQuote } from './shell-quote.js'
 
@@ -120,7 +120,13 @@ async function removeRewriteJournal(files: HostFiles, overlayPath: HostPath): Pr
 /** @throws UmlcowError TARGET_EXISTS when a file of the journal's name is no journal */
 async function writeJournal(files: HostFiles, overlayPath: HostPath, journal: RewriteJournal): Promise<void> {
   await removeRewriteJournal(files, overlayPath)
-  const target = await inspectTarget(files, await rewriteJournalPath(files, overlayPath), false)
+  const path = await rewriteJournalPath(files, overlayPath)
+  if ((await files.lstatOrNull(path)) !== null) {
+    throw new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: stands where a journal has to be, and is none`, {
+      hint: 'move it away',
+    })
+  }
+  const target = { path, existing: null }
   await writeNewFile(files, target, { permissions: 0o600 }, async (store) => {
     await writeExact(store, 0, Buffer.concat([journalHead, journal.before, journal.after]))
   })
