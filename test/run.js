@@ -70,7 +70,9 @@ const { passed, results } = runTests()
 
 const skipped = namesOfSkipped(results)
 if (skipped.length > 0) {
-  console.log(`\nSKIPPED, for want of tools that are not on this machine:\n  ${skipped.join('\n  ')}`)
+  console.log(
+    `\nSKIPPED, for want of tools on this machine, or because root may do what others may not:\n  ${skipped.join('\n  ')}`,
+  )
 }
 const failedFiles = results.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
 const failures = results.numFailedTests + failedFiles.length + (good ? 0 : 1)

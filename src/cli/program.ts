@@ -20,7 +20,7 @@ Exit status:
   4    refused to protect data; nothing was changed
   63   not a format this verb handles
   64   wrong usage
-  130  stopped by SIGINT (143: SIGTERM, 129: SIGHUP); nothing half-made is left
+  129  stopped by SIGHUP, 130 by SIGINT, 143 by SIGTERM; nothing half-made is left
 
 Sizes take K, M, G, T and P, powers of 1024. "umlcow <verb> --help" tells all about a verb.`
 

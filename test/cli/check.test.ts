@@ -199,7 +199,7 @@ describe('other statuses', () => {
 
   it('of several files the worst counts, and each is told', () => {
     const [good, waste, damaged] = [makeScene(), makeScene(), makeScene()]
-    appendFileSync(waste.cow, '\0')
+    appendFileSync(waste.cow, 'x')
     truncateSync(damaged.cow, 8192)
     const statusOf = (...files: string[]) => umlcow(['check', ...files]).status
     expect(statusOf(good.cow, waste.cow)).toBe(3)
@@ -255,6 +255,29 @@ describe('waste is status 3, and --repair mends it', () => {
     expect(readFileSync(scene.cow).equals(bytes)).toBe(true)
     expect(codesOf(check(0, scene.cow))).toEqual([])
     expect(mergedSha256(scene)).toBe(before)
+  })
+
+  it('bytes past the end that are no zeros are left to their owner', () => {
+    const { cow } = makeScene()
+    appendFileSync(cow, Buffer.concat([Buffer.alloc(400_000), Buffer.from('x')]))
+    const before = stateOf(cow)
+    const document = check(3, '--repair', cow)
+    expect(document['format-specific'].data.findings).toMatchObject([
+      { code: 'TRAILING_BYTES', severity: 'waste', repairable: false, fixed: false },
+    ])
+    expect(stateOf(cow)).toEqual(before)
+  })
+
+  it('not while the sizes in the header are in doubt: the backing file is missing, another, or not looked at', () => {
+    const { cow, backing } = makeScene()
+    appendFileSync(cow, '\0')
+    setByte(cow, lastBitmapByte, 0xff)
+    keepsUntouched(cow)
+    check(3, '--repair', '--no-backing', cow)
+    setMtime(backing, pairMtime + 1)
+    check(2, '--repair', cow)
+    rmSync(backing)
+    check(1, '--repair', cow)
   })
 
   it('--dry-run changes nothing and tells the same', () => {

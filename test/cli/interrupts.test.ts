@@ -124,7 +124,7 @@ describe('a pipe that nobody reads', () => {
 })
 
 describe('verbs that only look', () => {
-  it.each(['info', 'check', 'map'])('%s of a very large overlay is stopped', async (verb) => {
+  it.each(['check', 'map'])('%s of a very large overlay is stopped', async (verb) => {
     const scene = makeLongScene(12 * 2 ** 40)
     keepsUnwritten(scene.cow)
     const running = startUmlcow([verb, '--no-backing', scene.cow])

@@ -1,4 +1,14 @@
-import { closeSync, linkSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { umlcow } from '../support/command.js'
@@ -17,7 +27,7 @@ import {
 
 /** Each is refused with status 4, with and without --overwrite, and nothing changes. */
 function expectRefused(scene: Scene, target: string, says: RegExp, args: string[] = []): void {
-  for (const overwrite of [[], ['--overwrite'], ['--overwrite', '--force=mtime,size,in-use']]) {
+  for (const overwrite of [[], ['--overwrite', '--force=mtime,size,in-use']]) {
     const outcome = umlcow(['merge', ...overwrite, ...args, scene.cow, target])
     expectPlainFailure(outcome, 4)
     expect(outcome.stdout).toBe('')
@@ -183,6 +193,23 @@ describe('a target that is the backing file', () => {
     const outcome = umlcow(['merge', '--chain', '--overwrite', top, scene.backing])
     expectPlainFailure(outcome, 4)
     expectPlainFailure(umlcow(['merge', '--chain', '--overwrite', top, scene.cow]), 4)
+  })
+})
+
+describe('a target that is the backing file in the header, while another is given with -b', () => {
+  it('is refused wherever it lies, by any name', () => {
+    const scene = makeScene()
+    const elsewhere = makeScene()
+    writeOverlay(scene.cow, { virtualSize: scene.virtualSize, backing: elsewhere.backing })
+    const copy = path.join(scene.directory, 'copy')
+    writeFileSync(copy, scene.backingBytes)
+    setMtime(copy)
+    rmSync(elsewhere.cow)
+    keepsUntouched(scene.cow, scene.backing, copy, elsewhere.backing)
+    expectRefused(scene, elsewhere.backing, /is the backing file/, ['-b', copy])
+    const link = path.join(scene.directory, 'link')
+    symlinkSync(elsewhere.backing, link)
+    expectRefused(scene, link, /is the backing file/, ['-b', copy])
   })
 })
 

@@ -1,9 +1,9 @@
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { umlcow } from '../support/command.js'
 import { root, temporaryDirectory } from '../support/paths.js'
-import { expectPlainFailure, makeScene, namesIn, runWith } from './scene.js'
+import { expectPlainFailure, makeScene, namesIn, runWith, shell } from './scene.js'
 
 const verbs = ['info', 'map', 'check', 'create', 'merge', 'rebase', 'moo', 'mkcow']
 
@@ -21,7 +21,10 @@ describe('help and version', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).toContain(`Usage: umlcow ${verb} `)
     expect(stdout).toContain('--help')
-    expect(umlcow(['help', verb])).toMatchObject({ status: 0, stdout })
+  })
+
+  it('prints the same help for "help VERB"', () => {
+    expect(umlcow(['help', 'merge'])).toMatchObject({ status: 0, stdout: umlcow(['merge', '--help']).stdout })
   })
 
   it.each(['--version', '-V'])('%s prints the version of package.json', (option) => {
@@ -94,6 +97,15 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
   it('says where help is', () => {
     expect(umlcow(['merge', '--bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try: umlcow merge --help\n$/)
     expect(umlcow(['bogus']).stderr).toMatch(/^umlcow: .*\numlcow: try: umlcow --help\n$/)
+  })
+
+  it('refuses a name that Node cannot pass on, and takes one that only looks like it', () => {
+    const { cow, directory } = makeScene()
+    const mangled = shell('cp cow "$(printf "a\\377")"; umlcow info "$(printf "a\\377")"', directory)
+    expectPlainFailure(mangled, 64)
+    expect(mangled.stderr).toContain('not UTF-8')
+    copyFileSync(cow, path.join(directory, 'a\ufffd'))
+    expect(umlcow(['info', 'a\ufffd'], { cwd: directory }).status).toBe(0)
   })
 
   it('escapes control characters of what it was given', () => {

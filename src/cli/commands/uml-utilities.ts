@@ -4,7 +4,7 @@ import { createOverlay } from '../../verbs/create.js'
 import { merge } from '../../verbs/merge.js'
 import { inPlaceUnavailable } from '../../verbs/merge-guard.js'
 import { errorLines } from '../context.js'
-import { exitStatus, statusOf } from '../exit-status.js'
+import { exitStatus } from '../exit-status.js'
 
 // The arguments, defaults and exit statuses of the C tools, as they were seen to behave: options only where these tools
 // take them, whatever is left over ignored where these ignore it.  What differs stands in docs/differences.md.
@@ -51,7 +51,7 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
   } catch (error) {
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
     process.stderr.write(errorLines(error))
-    return error.code === 'IN_PLACE_UNAVAILABLE' ? statusOf(error, true) : exitStatus.failed
+    return exitStatus.failed
   }
 }
 
