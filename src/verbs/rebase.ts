@@ -98,11 +98,15 @@ async function guard(
   options: RebaseOptions,
 ): Promise<string[]> {
   const { findings } = await inspectBacking(files, overlay, { backing: located.path })
-  const mtimeFinding = findings.find((finding) => finding.code === 'BACKING_MTIME')
-  const others = findings.filter((finding) => finding !== mtimeFinding)
-  refuseUnlessForced(others, options.force)
-  if (mtimeFinding === undefined || options.force?.includes('mtime')) return []
-  return [`${mtimeFinding.message}; the header keeps its own, so the kernel refuses this pair until they agree`]
+  refuseUnlessForced(
+    findings.filter((finding) => finding.code !== 'BACKING_MTIME'),
+    options.force,
+  )
+  // A forced mtime is written into the header; a size never is, and an unforced mtime is left to protect the overlay.
+  const staying = findings.filter(({ code }) => code !== 'BACKING_MTIME' || !options.force?.includes('mtime'))
+  return staying.map(
+    ({ message }) => `${message}; the header keeps its own, so the kernel refuses this pair until they agree`,
+  )
 }
 
 /** A relative path as typed is taken from the current directory here, and from beside the overlay when it is opened. */

@@ -77,6 +77,8 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ],
     ['merge: --progress on no descriptor', ['merge', '--progress=77', 'a', 'b'], /descriptor 77 is not open/],
     ['merge: --progress on a negative descriptor', ['merge', '--progress=-1', 'a', 'b'], /--progress takes/],
+    ['map: zeros without a backing file', ['map', '--no-backing', '--detect-zeroes', 'a'], /goes without --no-backing/],
+    ['create: a chain in a raw image', ['create', '--chain', 'a', '1M'], /are for overlays/],
     ['map: a bad offset', ['map', '--start-offset', '12Q', 'a'], /argument '12Q' is invalid/],
     ['map: a bad length', ['map', '--max-length=1.3', 'a'], /argument '1.3' is invalid/],
     ['map: an unknown output format', ['map', '--output=xml', 'a'], /Allowed choices are human, json/],

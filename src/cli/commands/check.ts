@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { escapeText, printablePath } from '../../bytes/escape.js'
-import { UmlcowError } from '../../errors.js'
+import { throwIfAborted, UmlcowError } from '../../errors.js'
 import { type CheckResult, check } from '../../verbs/check.js'
 import type { CheckOptions, Severity } from '../../verbs/check-options.js'
 import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
@@ -39,7 +39,7 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
     const statuses: number[] = []
     for (const path of paths) {
       const outcome = await checkOne(path, flags, context)
-      if (context.signal.aborted) throw outcome
+      throwIfAborted(context.signal)
       statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
       // Among several documents an error stands in its own.
       const told = wantsJson(flags) && paths.length > 1

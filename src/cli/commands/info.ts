@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { orInterrupted, UmlcowError } from '../../errors.js'
+import { orInterrupted, throwIfAborted, UmlcowError } from '../../errors.js'
 import { maxHeaderSize } from '../../formats/cow/index.js'
 import { type ImageInfo, info, infoChain, infoOfHeader } from '../../verbs/info.js'
 import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
@@ -40,7 +40,8 @@ export function addInfo(program: Command, context: CliContext, finish: Finish): 
       const outcome = await lookAt(path, flags, context)
       if (outcome instanceof Error) {
         // One file alone fails as any verb does; among several, the others are still shown.
-        if (paths.length === 1 || context.signal.aborted) throw outcome
+        throwIfAborted(context.signal)
+        if (paths.length === 1) throw outcome
         statuses.push(statusOf(outcome, false))
         if (!wantsJson(flags)) process.stderr.write(errorLines(outcome))
         documents.push(describeError(outcome))

@@ -53,6 +53,9 @@ export function addMap(program: Command, context: CliContext, finish: Finish): v
       '4 the file of a picture exists, 64 wrong usage.',
   )
   command.action(async (path: string, flags: Flags) => {
+    if (flags.backing === false && flags.detectZeroes) {
+      throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it goes without --no-backing')
+    }
     const image = await map(path, { ...flags, ...backingFlags(flags), signal: context.signal })
     try {
       if (flags.picture || flags.svg !== undefined || flags.png !== undefined) await draw(context, image, flags)
