@@ -20,7 +20,9 @@ Exit status:
   4    refused to protect data; nothing was changed
   63   not a format this verb handles
   64   wrong usage
-  129  stopped by SIGHUP, 130 by SIGINT, 143 by SIGTERM; nothing half-made is left
+  129  stopped by SIGHUP; the inputs are as they were, nothing half-made is left
+  130  the same by SIGINT
+  143  the same by SIGTERM
 
 Sizes take K, M, G, T and P, powers of 1024. "umlcow <verb> --help" tells all about a verb.`
 

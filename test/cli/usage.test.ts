@@ -12,7 +12,7 @@ describe('help and version', () => {
     const { status, stdout, stderr } = umlcow(['--help'])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     for (const verb of verbs) expect(stdout).toContain(`\n  ${verb} `)
-    for (const code of [0, 1, 2, 3, 4, 63, 64, 130]) expect(stdout).toMatch(new RegExp(`^ +${code} `, 'm'))
+    for (const code of [0, 1, 2, 3, 4, 63, 64, 129, 130, 143]) expect(stdout).toMatch(new RegExp(`^ +${code} `, 'm'))
     expect(umlcow(['-h']).stdout).toBe(stdout)
   })
 
