@@ -102,6 +102,8 @@ function interrupted(signal: AbortSignal): UmlcowError {
  */
 export async function orInterrupted<T>(pending: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return pending
+  // When the signal has won, nobody waits for the other any more.
+  pending.catch(() => {})
   throwIfAborted(signal)
   let onAbort = () => {}
   const aborted = new Promise<never>((_, reject) => {

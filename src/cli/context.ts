@@ -9,6 +9,9 @@ export interface CliContext {
   /** Resolves when the text is written. @throws UmlcowError INTERRUPTED, or the system's code */
   print(text: string): Promise<void>
   printJson(value: unknown): Promise<void>
+  /** Tell of what has been done: a signal that comes now comes too late to stop it, and is no failure. */
+  printDone(text: string): Promise<void>
+  printJsonDone(value: unknown): Promise<void>
   warn(message: string): void
 }
 
@@ -40,6 +43,14 @@ export function createContext(signal: AbortSignal): CliContext {
       }
     },
     printJson: (value) => context.print(jsonText(value)),
+    async printDone(text) {
+      try {
+        await context.print(text)
+      } catch (error) {
+        if (!hasCode(error, 'INTERRUPTED')) throw error
+      }
+    },
+    printJsonDone: (value) => context.printDone(jsonText(value)),
     warn: (message) => {
       process.stderr.write(`umlcow: warning: ${escapeText(message)}\n`)
     },

@@ -1,35 +1,55 @@
 import fs from 'node:fs'
-import { orInterrupted } from '../errors.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode } from '../errors.js'
 
 /** Writes lines to a descriptor without waiting for them; when its reader has gone or is slow, lines are dropped. */
 export interface LineWriter {
   write(line: string): void
-  /** Resolves when what was written last has arrived, or cannot any more. */
-  finish(signal: AbortSignal): Promise<void>
+  /** Gives the last line a moment to arrive. Never fails, never waits for long. */
+  finish(): Promise<void>
 }
 
-/** One line is on its way at a time, and the newest waits; so the last one always gets its turn. */
-export function createLineWriter(fd: number): LineWriter {
-  let running: Promise<void> | null = null
-  let next: string | null = null
+/** Tries and time between them, milliseconds, for the last line to a slow reader. */
+const lastTries = 20
+const lastPause = 10
 
-  async function run(): Promise<void> {
-    while (next !== null) {
-      const line = next
-      next = null
-      // Progress is a courtesy: nothing fails because nobody listens.
-      await new Promise<void>((resolve) => fs.write(fd, line, null, 'utf8', () => resolve()))
+/**
+ * A pipe gets a description of its own that does not block: a write that waits for a reader would hold up signals, or
+ * in the thread pool the end of the process. The flags of the given descriptor, which others share, stay as they are.
+ */
+function openUnblocked(fd: number): number | null {
+  try {
+    if (!fs.fstatSync(fd).isFIFO()) return null
+    return fs.openSync(`/proc/self/fd/${fd}`, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
+  } catch {
+    return null // No /proc: then the descriptor is used as it is.
+  }
+}
+
+export function createLineWriter(fd: number): LineWriter {
+  const own = openUnblocked(fd)
+  let waiting: string | null = null
+
+  /** False when the reader is slow. Progress is a courtesy: nothing fails because nobody listens. */
+  function send(line: string): boolean {
+    try {
+      fs.writeSync(own ?? fd, line)
+    } catch (error) {
+      return !hasCode(error, 'EAGAIN')
     }
-    running = null
+    return true
   }
 
   return {
     write(line) {
-      next = line
-      running ??= run()
+      waiting = send(line) ? null : line
     },
-    async finish(signal) {
-      if (running !== null && !signal.aborted) await orInterrupted(running, signal)
+    async finish() {
+      for (let tries = 0; waiting !== null && tries < lastTries; tries++) {
+        await sleep(lastPause)
+        if (send(waiting)) waiting = null
+      }
+      if (own !== null) fs.closeSync(own)
     },
   }
 }

@@ -8,7 +8,7 @@ import { createLineWriter } from './line-writer.js'
 export interface ProgressView {
   readonly onProgress: ((progress: Progress) => void) | undefined
   /** Leaves the terminal as it was, and lets the last line arrive. */
-  stop(signal: AbortSignal): Promise<void>
+  stop(): Promise<void>
 }
 
 const silent: ProgressView = { onProgress: undefined, stop: async () => {} }
@@ -53,7 +53,7 @@ function jsonLines(): ProgressView {
       last = progress.elapsed
       writer.write(`${JSON.stringify(progress)}\n`)
     },
-    stop: (signal) => writer.finish(signal),
+    stop: () => writer.finish(),
   }
 }
 
@@ -71,7 +71,7 @@ function percentLines(fd: number): ProgressView {
       last = percent
       writer.write(`${percent}/100\n`)
     },
-    stop: (signal) => writer.finish(signal),
+    stop: () => writer.finish(),
   }
 }
 

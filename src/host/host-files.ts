@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { printablePath } from '../bytes/escape.js'
-import { isSystemError, UmlcowError } from '../errors.js'
+import { hasCode, isSystemError, UmlcowError } from '../errors.js'
 import {
   type FileAccess,
   type FileStore,
@@ -170,7 +170,14 @@ export const localHostFiles: HostFiles = {
 
   syncDirectory: (path) =>
     named(path, 'sync the directory', async () => {
-      const handle = await fs.promises.open(path, 'r')
+      let handle: fs.promises.FileHandle
+      try {
+        handle = await fs.promises.open(path, 'r')
+      } catch (error) {
+        // Somebody may write to a directory and not read it: then only the system can sync it, in its own time.
+        if (hasCode(error, 'EACCES')) return
+        throw error
+      }
       try {
         await handle.sync()
       } finally {

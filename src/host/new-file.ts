@@ -3,7 +3,7 @@ import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import type { FileStore } from '../stores/file-store.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
-import { directoryName, joinPath } from './path-bytes.js'
+import { directoryName, joinPath, pathBytes } from './path-bytes.js'
 
 export interface NewFileOptions {
   /** Permission bits of the new file; an overwritten file keeps its own, and its owner where we may set it. */
@@ -27,6 +27,7 @@ export interface NewFileTarget {
  */
 export async function inspectTarget(files: HostFiles, path: HostPath, overwrite: boolean): Promise<NewFileTarget> {
   const shown = printablePath(path)
+  if (pathBytes(path).at(-1) === 0x2f) throw new UmlcowError('TARGET_KIND', `${shown}: is the name of a directory`)
   const here = await files.lstatOrNull(path)
   if (here === null) return { path: Buffer.from(path as Buffer), existing: null }
   if (here.kind === 'directory') {

@@ -50,6 +50,8 @@ export async function rewriteHeader(
 ): Promise<void> {
   const { start, end } = changedRange(before, after)
   if (start === end) return
+  // One that is left over would take the new change for a torn one.
+  await removeRewriteJournal(files, overlayPath)
   const oneSector = Math.floor(start / diskSectorSize) === Math.floor((end - 1) / diskSectorSize)
   if (!oneSector) await writeJournal(files, overlayPath, { before, after })
   await writeExact(store, start, after.subarray(start, end))
@@ -119,7 +121,6 @@ async function removeRewriteJournal(files: HostFiles, overlayPath: HostPath): Pr
 
 /** @throws UmlcowError TARGET_EXISTS when a file of the journal's name is no journal */
 async function writeJournal(files: HostFiles, overlayPath: HostPath, journal: RewriteJournal): Promise<void> {
-  await removeRewriteJournal(files, overlayPath)
   const path = await rewriteJournalPath(files, overlayPath)
   if ((await files.lstatOrNull(path)) !== null) {
     throw new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: stands where a journal has to be, and is none`, {
@@ -127,9 +128,21 @@ async function writeJournal(files: HostFiles, overlayPath: HostPath, journal: Re
     })
   }
   const target = { path, existing: null }
-  await writeNewFile(files, target, { permissions: 0o600 }, async (store) => {
+  // Whoever may read the overlay has to see the journal, too.
+  const { permissions } = await files.stat(overlayPath)
+  await writeNewFile(files, target, { permissions: permissions & 0o666 }, async (store) => {
     await writeExact(store, 0, Buffer.concat([journalHead, journal.before, journal.after]))
   })
+}
+
+/** Null when the overlay is open and has no name any more: then it has no journal either. */
+async function existingJournalPath(files: HostFiles, overlayPath: HostPath): Promise<Buffer | null> {
+  try {
+    return await rewriteJournalPath(files, overlayPath)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return null
+    throw error
+  }
 }
 
 /** No journal can have a name that is too long for the file system. */
@@ -143,7 +156,8 @@ async function lstatShort(files: HostFiles, path: Buffer): Promise<FileFacts | n
 }
 
 async function readJournal(files: HostFiles, overlayPath: HostPath): Promise<RewriteJournal | null> {
-  const path = await rewriteJournalPath(files, overlayPath)
+  const path = await existingJournalPath(files, overlayPath)
+  if (path === null) return null
   const facts = await lstatShort(files, path)
   const headersLength = (facts?.size ?? 0) - journalHead.length
   if (facts?.kind !== 'file' || headersLength <= 0 || headersLength > 2 * maxHeaderSize || headersLength % 2 !== 0) {

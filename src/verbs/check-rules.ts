@@ -109,7 +109,11 @@ export async function checkLength(overlay: Overlay, signal: AbortSignal | undefi
 
 const scanWindow = 256 * 1024
 
+/** Bytes that are looked at; a longer tail, in a file that is all hole perhaps, is left alone. */
+const longestScanned = 2 ** 30
+
 async function isZeroFrom(store: BlockStore, start: number, signal: AbortSignal | undefined): Promise<boolean> {
+  if (store.size - start > longestScanned) return false
   const buffer = Buffer.allocUnsafeSlow(scanWindow)
   for (let at = start; at < store.size; at += scanWindow) {
     throwIfAborted(signal)

@@ -29,8 +29,8 @@ export interface CheckResult {
 /**
  * Check an overlay: header, bitmap, length, the agreement with its backing file.
  *
- * What is repaired relies on the sizes in the header, so nothing is while anything else is wrong with the overlay, or
- * while its backing file was not there to confirm them.
+ * What is repaired relies on the sizes in the header, so nothing is while anything else is wrong with the overlay, while
+ * its backing file was not there to confirm them, or where they are not those that the kernel writes.
  *
  * @throws UmlcowError NOT_COW, IN_USE when asked to repair an overlay in use, and what the host throws
  */
@@ -52,12 +52,18 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
       ...(options.noBacking ? [] : await checkBacking(files, overlay, options)),
     ]
     const allocatedSectors = await countAllocated(overlay.store, overlay.layout, options.signal)
-    const certain = !options.noBacking && problems.every(({ severity }) => severity === 'waste' || severity === 'note')
+    const harmless = problems.every(({ severity }) => severity === 'waste' || severity === 'note')
+    const certain = !options.noBacking && harmless && isAsKernelWrites(overlay)
     const findings = [...early, ...(await mend(certain ? problems : problems.map(withoutMending), writes))]
     return { path, fileSize: overlay.store.size, overlay, allocatedSectors, findings }
   } finally {
     await input.store.close()
   }
+}
+
+/** The backing file confirms the virtual size; nothing confirms another sector size or alignment than the usual ones. */
+function isAsKernelWrites({ header }: Overlay): boolean {
+  return header.sectorSize === 512 && (header.version < 3 || header.alignment === 4096)
 }
 
 /** The overlay, or what is wrong with its header. */

@@ -4,7 +4,8 @@ import { type Finding, inspectBacking } from '../host/backing.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../host/host-files.js'
 import type { InputFile, Overlay } from '../host/open-overlay.js'
-import { type LocatedFile, resolveBackingPath } from '../host/resolve-backing.js'
+import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
+import type { LocatedFile } from '../host/resolve-backing.js'
 import { shellQuote } from '../host/shell-quote.js'
 import { refuseSameFile, targetFacts } from '../host/target-guard.js'
 import { findTruncation } from '../images/cow-image.js'
@@ -50,21 +51,22 @@ export async function guardInputs(
   return located
 }
 
-/** With `-b`, the backing file that the header names is no input; the overlay still cannot do without it. */
+/**
+ * With `-b`, the backing file that the header names is no input; the overlay still cannot do without it. A relative path
+ * protects both files it may lead to: the one beside the overlay and the kernel's, in the current directory.
+ */
 async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: TargetPlace): Promise<void> {
-  if (place.facts === null) return
-  let own: LocatedFile | null
-  try {
-    own = await resolveBackingPath(files, overlay.path, overlay.header.backingPath)
-  } catch (error) {
-    if (error instanceof UmlcowError) return // It leads nowhere that could be told, so not to the output either.
-    throw error
+  const named = Buffer.from(overlay.header.backingPath)
+  if (place.facts === null || named.length === 0) return
+  const candidates = isAbsolutePath(named) ? [named] : [named, joinPath(directoryName(overlay.path), named)]
+  for (const candidate of candidates) {
+    const own = await targetFacts(files, candidate)
+    if (own === null || !isSameFile(own, place.facts)) continue
+    throw new UmlcowError(
+      'TARGET_PROTECTED',
+      `${place.name}: is the backing file in the header of ${printablePath(overlay.path)}`,
+    )
   }
-  if (own === null || !isSameFile(own.facts, place.facts)) return
-  throw new UmlcowError(
-    'TARGET_PROTECTED',
-    `${place.name}: is the backing file in the header of ${printablePath(overlay.path)}`,
-  )
 }
 
 /** The options that shape the result, as they are typed. */

@@ -49,7 +49,9 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
     const facts = located?.facts ?? null
     refuseUnlessForced(findWriters(overlay.path, overlay.facts), options.force)
     const warnings = located === null ? [missingWarning(backing)] : await guard(files, overlay, located, options)
-    const backingPath = await storedBackingPath(files, path, backing, options.pathStyle ?? { kind: 'asTyped' })
+    const style = options.pathStyle ?? { kind: 'asTyped' as const }
+    const found = style.kind === 'asTyped' ? backing : (located?.path ?? backing)
+    const backingPath = await storedBackingPath(files, path, found, style)
     if (facts !== null) warnings.push(...(await misleading(files, overlay, backingPath, facts)))
     const takeMtime = options.force?.includes('mtime') === true && facts !== null
     const mtime = takeMtime ? facts.mtime : overlay.header.mtime

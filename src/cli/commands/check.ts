@@ -39,7 +39,8 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
     const statuses: number[] = []
     for (const path of paths) {
       const outcome = await checkOne(path, flags, context)
-      throwIfAborted(context.signal)
+      // What was repaired is told even so.
+      if (!flags.repair) throwIfAborted(context.signal)
       statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
       // Among several documents an error stands in its own.
       const told = wantsJson(flags) && paths.length > 1
@@ -65,7 +66,7 @@ async function checkOne(path: string, flags: Flags, context: CliContext): Promis
     if (error instanceof UmlcowError && error.code !== 'USAGE') return error
     throw error
   } finally {
-    await view.stop(context.signal)
+    await view.stop()
   }
 }
 

@@ -45,8 +45,8 @@ export function addCreate(program: Command, context: CliContext, finish: Finish)
   command.action(async (file: string, size: string | undefined, flags: Flags) => {
     const result = await run(file, size, flags, context)
     if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
-    if (wantsJson(flags)) await context.printJson(createDocument(result))
-    else if (!flags.quiet) await context.print(createText(result))
+    if (wantsJson(flags)) await context.printJsonDone(createDocument(result))
+    else if (!flags.quiet) await context.printDone(createText(result))
     finish(exitStatus.done)
   })
 }

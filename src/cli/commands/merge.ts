@@ -57,11 +57,11 @@ export function addMerge(program: Command, context: CliContext, finish: Finish):
     } catch (error) {
       throw target === '-' ? withIncompleteOutput(error) : error
     } finally {
-      await view.stop(context.signal)
+      await view.stop()
     }
     if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
-    if (wantsJson(flags)) await context.printJson(mergeDocument(result))
-    else if (result.target !== null && !flags.quiet) await context.print(mergeText(result))
+    if (wantsJson(flags)) await context.printJsonDone(mergeDocument(result))
+    else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
     finish(exitStatus.done)
   })
 }
