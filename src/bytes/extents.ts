@@ -12,15 +12,6 @@ export interface Extent {
   readonly offset?: number
 }
 
-/** The part of `extent` within `start` to `end`, or null when there is none. */
-export function clipExtent(extent: Extent, start: number, end: number): Extent | null {
-  const clippedStart = Math.max(extent.start, start)
-  const length = Math.min(extent.start + extent.length, end) - clippedStart
-  if (length <= 0) return null
-  const moved = { ...extent, start: clippedStart, length }
-  return extent.offset === undefined ? moved : { ...moved, offset: extent.offset + (clippedStart - extent.start) }
-}
-
 /** True when `next` goes on where `extent` ends, in the guest as in the file, and is in the same state. */
 function continues(extent: Extent, next: Extent): boolean {
   const expectedOffset = extent.offset === undefined ? undefined : extent.offset + extent.length
