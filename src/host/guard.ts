@@ -1,8 +1,8 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import type { Finding } from './backing.js'
-import type { FileFacts, HostPath } from './host-files.js'
-import { type FileUser, findUsers, mainUsers } from './in-use.js'
+import type { FileFacts, HostFiles, HostPath } from './host-files.js'
+import { type FileUser, mainUsers } from './in-use.js'
 
 export type ForceWord = 'in-use' | 'mtime' | 'size'
 
@@ -25,8 +25,8 @@ export function refuseUnlessForced(findings: readonly Finding[], force: readonly
 }
 
 /** A finding when somebody may write the file: what is read from it then fits together at no instant. */
-export function findWriters(path: HostPath, facts: FileFacts): Finding[] {
-  const writers = findUsers(facts).users.filter((user) => user.access === 'write')
+export function findWriters(files: HostFiles, path: HostPath, facts: FileFacts): Finding[] {
+  const writers = files.users([facts])[0]!.users.filter((user) => user.access === 'write')
   if (writers.length === 0) return []
   return [
     {

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { printablePath } from '../bytes/escape.js'
-import { hasCode, isSystemError, UmlcowError } from '../errors.js'
+import { hasCode, isSystemError } from '../errors.js'
 import {
   type FileAccess,
   type FileStore,
@@ -8,31 +8,15 @@ import {
   type OpenFileOptions,
   openFileStore,
 } from '../stores/file-store.js'
+import { type Clock, systemClock } from './clock.js'
+import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
+import { type FileUsers, findUsers } from './in-use.js'
+import { type HostLock, takeLock } from './process-lock.js'
+
+export { deviceNumbers, type FileFacts, type FileKind, factsOfDescriptor, isSameFile } from './file-facts.js'
 
 /** A path of the host: text, or bytes where it comes out of a header or a directory. */
 export type HostPath = string | Buffer
-
-export type FileKind = 'file' | 'blockDevice' | 'directory' | 'other'
-
-/** What `stat` tells, as far as we use it. */
-export interface FileFacts {
-  readonly kind: FileKind
-  readonly device: bigint
-  readonly inode: bigint
-  /** Of a block device: which device it is, whatever node it was reached by. */
-  readonly deviceId: bigint
-  /** Bytes; for a block device the device's own size, 0 from `lstatOrNull`. */
-  readonly size: number
-  /** Bytes that the host stores. */
-  readonly allocatedSize: number
-  /** Whole seconds since 1970, rounded down, as the kernel compares them. */
-  readonly mtime: number
-  /** Nanoseconds since 1970: differs after any write. */
-  readonly mtimeNs: bigint
-  readonly permissions: number
-  readonly owner: number
-  readonly group: number
-}
 
 /**
  * Everything of the host's file system apart from the bytes in open files. Operations take it as an option, so that a
@@ -51,73 +35,19 @@ export interface HostFiles {
   open(path: HostPath, access: FileAccess, options?: OpenFileOptions): Promise<FileStore>
   setPermissions(store: FileStore, permissions: number): Promise<void>
   setOwner(store: FileStore, owner: number, group: number): Promise<void>
+  /** Set the modification time to a whole second. What the host stores may differ: `statOpen` tells. */
+  setMtime(store: FileStore, seconds: number): Promise<void>
   link(from: HostPath, to: HostPath): Promise<void>
   rename(from: HostPath, to: HostPath): Promise<void>
   unlink(path: HostPath): Promise<void>
   syncDirectory(path: HostPath): Promise<void>
-}
-
-function kindOf(stats: fs.BigIntStats): FileKind {
-  if (stats.isFile()) return 'file'
-  if (stats.isBlockDevice()) return 'blockDevice'
-  return stats.isDirectory() ? 'directory' : 'other'
-}
-
-/** Device numbers as the kernel prints them. @see gnu_dev_major and gnu_dev_minor, glibc sysmacros: 12 and 20 bits */
-export function deviceNumbers(device: bigint): { major: number; minor: number } {
-  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
-  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
-  return { major: Number(major & 0xffffffffn), minor: Number(minor & 0xffffffffn) }
-}
-
-/** Size of a block device, which `stat` does not tell. @see native-free-notes/block-device-size.md */
-function blockDeviceSize(rdev: bigint): number {
-  const { major, minor } = deviceNumbers(rdev)
-  try {
-    return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'latin1').trim()) * 512
-  } catch (error) {
-    throw new UmlcowError('DEVICE_SIZE', `block device ${major}:${minor}: its size cannot be told`, { cause: error })
-  }
-}
-
-const nanosecondsPerSecond = 1_000_000_000n
-
-function floorSeconds(nanoseconds: bigint): number {
-  const seconds = nanoseconds / nanosecondsPerSecond
-  return Number(nanoseconds < 0n && nanoseconds % nanosecondsPerSecond !== 0n ? seconds - 1n : seconds)
-}
-
-function factsOf(stats: fs.BigIntStats): FileFacts {
-  const facts = factsWithoutDevice(stats)
-  return facts.kind === 'blockDevice' ? { ...facts, size: blockDeviceSize(stats.rdev) } : facts
-}
-
-function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
-  const kind = kindOf(stats)
-  return {
-    kind,
-    device: stats.dev,
-    inode: stats.ino,
-    deviceId: stats.rdev,
-    size: Number(stats.size),
-    allocatedSize: Number(stats.blocks) * 512,
-    mtime: floorSeconds(stats.mtimeNs),
-    mtimeNs: stats.mtimeNs,
-    permissions: Number(stats.mode & 0o7777n),
-    owner: Number(stats.uid),
-    group: Number(stats.gid),
-  }
-}
-
-/** What `fstat` tells. */
-export function factsOfDescriptor(fd: number): FileFacts {
-  return factsOf(fs.fstatSync(fd, { bigint: true }))
-}
-
-/** The same file, or the same block device by whatever nodes. */
-export function isSameFile(a: FileFacts, b: FileFacts): boolean {
-  if (a.kind === 'blockDevice' && b.kind === 'blockDevice') return a.deviceId === b.deviceId
-  return a.device === b.device && a.inode === b.inode
+  /** Bytes that we may still store on the file system of a path. */
+  freeSpace(path: HostPath): Promise<number>
+  /** Who else has each of these files open. */
+  users(facts: readonly FileFacts[]): FileUsers[]
+  /** Take a lock that goes with this process; null when somebody has it. */
+  lock(name: string): Promise<HostLock | null>
+  readonly clock: Clock
 }
 
 async function named<T>(path: HostPath, action: string, run: () => Promise<T>): Promise<T> {
@@ -162,6 +92,12 @@ export const localHostFiles: HostFiles = {
   setOwner: (store, owner, group) =>
     named(store.name, 'set its owner', async () => fs.fchownSync(store.fd, owner, group)),
 
+  setMtime: (store, seconds) =>
+    named(store.name, 'set its modification time', async () => {
+      // The call sets both times; the atime keeps its whole second.
+      fs.futimesSync(store.fd, Number(fs.fstatSync(store.fd).atimeMs) / 1000, seconds)
+    }),
+
   link: (from, to) => named(to, 'create it', () => fs.promises.link(from, to)),
 
   rename: (from, to) => named(to, 'replace it', () => fs.promises.rename(from, to)),
@@ -184,4 +120,15 @@ export const localHostFiles: HostFiles = {
         await handle.close()
       }
     }),
+  freeSpace: (path) =>
+    named(path, 'look at its file system', async () => {
+      const { bavail, bsize } = await fs.promises.statfs(path)
+      return bavail * bsize
+    }),
+
+  users: findUsers,
+
+  lock: takeLock,
+
+  clock: systemClock,
 }

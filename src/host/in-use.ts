@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { hasCode } from '../errors.js'
-import { deviceNumbers, type FileFacts } from './host-files.js'
+import { deviceNumbers, type FileFacts } from './file-facts.js'
 import { accessModeOf } from './inherited-descriptor.js'
 
 /** Somebody who has a file open or locked. */
@@ -19,23 +19,43 @@ export interface FileUsers {
 }
 
 /**
- * Find who has a file open: by locks, by the open files of processes, by loop devices.
+ * Find who has files open: by locks, by the open files of processes, by loop devices. All is looked at once, however
+ * many files there are.
  *
  * UML takes a write lock on the overlay and a read lock on the backing file, and none with its `c` flag.
  *
- * @see native-free-notes/locks.md for what none of these shows
+ * @returns one for each of `files`
+ * @see     native-free-notes/locks.md for what none of these shows
  */
-export function findUsers(facts: FileFacts): FileUsers {
+export function findUsers(files: readonly FileFacts[]): FileUsers[] {
   const unseen: string[] = []
-  const found = [...lockHolders(facts, unseen), ...openHolders(facts, unseen), ...loopHolders(facts)]
-  const users = new Map<string, FileUser>()
-  for (const user of found) {
-    const key = `${user.pid} ${user.seen === 'loop'}`
-    const known = users.get(key)
-    // A lock tells more than an open file; writing matters more than reading.
-    if (known === undefined || (known.access === 'read' && user.access === 'write')) users.set(key, user)
-  }
-  return { users: [...users.values()], unseen }
+  const sought: Sought = new Map()
+  for (const facts of files) sought.set(fileKey(facts), new Map())
+  findLockHolders(sought, new Map(files.map((facts) => [lockPlace(facts), fileKey(facts)])), unseen)
+  findOpenHolders(sought, unseen)
+  findLoopHolders(sought)
+  return files.map((facts) => ({ users: [...sought.get(fileKey(facts))!.values()], unseen }))
+}
+
+/** Users by process, for each file by its `fileKey`. */
+type Sought = Map<string, Map<string, FileUser>>
+
+/** A file by device and inode; a block device by its number, whatever node it was reached by. */
+function fileKey({ kind, device, inode, deviceId }: Pick<FileFacts, 'kind' | 'device' | 'inode' | 'deviceId'>): string {
+  return kind === 'blockDevice' ? `block ${deviceId}` : `${device}:${inode}`
+}
+
+function fileKeyOf(stats: fs.BigIntStats): string {
+  const kind = stats.isBlockDevice() ? 'blockDevice' : 'other'
+  return fileKey({ kind, device: stats.dev, inode: stats.ino, deviceId: stats.rdev })
+}
+
+function add(sought: Sought, key: string, user: FileUser): void {
+  const users = sought.get(key)
+  const userKey = `${user.pid} ${user.seen === 'loop'}`
+  const known = users?.get(userKey)
+  // A lock tells more than an open file; writing matters more than reading.
+  if (known === undefined || (known.access === 'read' && user.access === 'write')) users?.set(userKey, user)
 }
 
 /**
@@ -47,35 +67,35 @@ export function mainUsers(users: readonly FileUser[]): readonly FileUser[] {
   return named.length > 0 ? named : users
 }
 
-/**
- * Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`, device numbers in hexadecimal. Those that wait for a
- * lock have `->` after the number.
- */
-function lockHolders(facts: FileFacts, unseen: string[]): FileUser[] {
+/** A file as /proc/locks names it: device numbers in hexadecimal. */
+function lockPlace(facts: FileFacts): string {
+  const { major, minor } = deviceNumbers(facts.device)
+  return `${[major, minor].map((n) => n.toString(16).padStart(2, '0')).join(':')}:${facts.inode}`
+}
+
+/** Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`. Those that wait for a lock have `->` after the number. */
+function findLockHolders(sought: Sought, keys: ReadonlyMap<string, string>, unseen: string[]): void {
   let text: string
   try {
     text = fs.readFileSync('/proc/locks', 'latin1')
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error
     unseen.push('locks: there is no /proc/locks')
-    return []
+    return
   }
-  const { major, minor } = deviceNumbers(facts.device)
-  const place = [major, minor].map((n) => n.toString(16).padStart(2, '0')).join(':')
-  const users: FileUser[] = []
   for (const line of text.split('\n')) {
     const words = line.split(' ').filter((word) => word !== '' && word !== '->')
-    const [, , , access, pid, file] = words
-    if (file !== `${place}:${facts.inode}` || Number(pid) === process.pid) continue
-    users.push({ pid: Number(pid), access: access === 'WRITE' ? 'write' : 'read', seen: 'lock' })
+    const [, , , access, pid, place] = words
+    const key = keys.get(place ?? '')
+    if (key === undefined || Number(pid) === process.pid) continue
+    add(sought, key, { pid: Number(pid), access: access === 'WRITE' ? 'write' : 'read', seen: 'lock' })
   }
-  return users
 }
 
 /** The inode that the kernel gives its first pid namespace, the one that holds every process. */
 const initialPidNamespace = 'pid:[4026531836]'
 
-function openHolders(facts: FileFacts, unseen: string[]): FileUser[] {
+function findOpenHolders(sought: Sought, unseen: string[]): void {
   let entries: string[]
   try {
     entries = fs.readdirSync('/proc')
@@ -83,69 +103,58 @@ function openHolders(facts: FileFacts, unseen: string[]): FileUser[] {
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error
     unseen.push('open files: there is no /proc')
-    return []
+    return
   }
-  const users: FileUser[] = []
   // With hidepid, processes of others are not even listed; process 1 is never ours.
   let othersHidden = !entries.includes('1')
   for (const entry of entries) {
     const pid = Number(entry)
     if (!Number.isInteger(pid) || pid === process.pid) continue
-    const access = accessOf(`/proc/${pid}`, facts)
-    if (access === 'hidden') othersHidden = true
-    else if (access !== null) users.push({ pid, access, seen: 'open' })
+    if (!findOpenFiles(sought, pid)) othersHidden = true
   }
   if (othersHidden) unseen.push('open files of other users')
-  return users
 }
 
-function accessOf(processDirectory: string, facts: FileFacts): FileUser['access'] | 'hidden' | null {
+/** @returns false when the process hides its open files from us */
+function findOpenFiles(sought: Sought, pid: number): boolean {
   let fds: string[]
   try {
-    fds = fs.readdirSync(`${processDirectory}/fd`)
+    fds = fs.readdirSync(`/proc/${pid}/fd`)
   } catch (error) {
-    if (hasCode(error, 'EACCES', 'EPERM')) return 'hidden'
-    if (hasCode(error, 'ENOENT', 'ESRCH')) return null // The process has ended.
+    if (hasCode(error, 'EACCES', 'EPERM')) return false
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return true // The process has ended.
     throw error
   }
-  let strongest: FileUser['access'] | null = null
   for (const fd of fds) {
-    const access = accessThrough(processDirectory, fd, facts)
-    if (access === 'write') return 'write'
-    strongest ??= access
+    try {
+      // Sockets and pipes have no path; not asking for their inode saves most of the work.
+      if (!fs.readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('/')) continue
+      const key = fileKeyOf(fs.statSync(`/proc/${pid}/fd/${fd}`, { bigint: true }))
+      if (!sought.has(key)) continue
+      const info = fs.readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1')
+      add(sought, key, { pid, access: accessModeOf(info) === fs.constants.O_RDONLY ? 'read' : 'write', seen: 'open' })
+    } catch {
+      // Closed meanwhile, or on a file system that has gone away.
+    }
   }
-  return strongest
-}
-
-function accessThrough(processDirectory: string, fd: string, facts: FileFacts): FileUser['access'] | null {
-  try {
-    // Sockets and pipes have no path; not asking for their inode saves most of the work.
-    if (!fs.readlinkSync(`${processDirectory}/fd/${fd}`).startsWith('/')) return null
-    const stats = fs.statSync(`${processDirectory}/fd/${fd}`, { bigint: true })
-    if (stats.dev !== facts.device || stats.ino !== facts.inode) return null
-    const info = fs.readFileSync(`${processDirectory}/fdinfo/${fd}`, 'latin1')
-    return accessModeOf(info) === fs.constants.O_RDONLY ? 'read' : 'write'
-  } catch {
-    return null // Closed meanwhile, or on a file system that has gone away.
-  }
+  return true
 }
 
 /** The kernel itself has the file of a loop device open; no process shows it. */
-function loopHolders(facts: FileFacts): FileUser[] {
-  const users: FileUser[] = []
+function findLoopHolders(sought: Sought): void {
   for (const name of readNames('/sys/block').filter((one) => one.startsWith('loop'))) {
     const directory = `/sys/block/${name}`
     try {
       const path = fs.readFileSync(`${directory}/loop/backing_file`, 'latin1')
-      const stats = fs.statSync(Buffer.from(path.endsWith('\n') ? path.slice(0, -1) : path, 'latin1'), { bigint: true })
-      if (stats.dev !== facts.device || stats.ino !== facts.inode) continue
+      const plain = Buffer.from(path.endsWith('\n') ? path.slice(0, -1) : path, 'latin1')
+      const key = fileKeyOf(fs.statSync(plain, { bigint: true }))
+      if (!sought.has(key)) continue
       const readOnly = fs.readFileSync(`${directory}/ro`, 'latin1').trim() === '1'
-      users.push({ pid: 0, access: readOnly ? 'read' : 'write', seen: 'loop' })
+      add(sought, key, { pid: 0, access: readOnly ? 'read' : 'write', seen: 'loop' })
     } catch {
       // A loop device without a file, or one whose file cannot be reached by that name.
     }
   }
-  return users
 }
 
 function readNames(directory: string): string[] {

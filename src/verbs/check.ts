@@ -39,7 +39,7 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
   const writes = options.repair === true && !options.dryRun
   const input = await openInput(files, path, writes ? 'readWrite' : 'read')
   try {
-    if (options.repair) refuseUnlessForced(findWriters(path, input.facts), options.force)
+    if (options.repair) refuseUnlessForced(findWriters(files, path, input.facts), options.force)
     const early = await mend(await checkRewrite(files, input), writes)
     const overlay = await parseOrFind(input)
     if (!('header' in overlay)) {

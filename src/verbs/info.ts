@@ -3,7 +3,7 @@ import { UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../host/backing.js'
 import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../host/host-files.js'
-import { type FileUsers, findUsers } from '../host/in-use.js'
+import type { FileUsers } from '../host/in-use.js'
 import { openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
 import { findUnfinishedRewrite, type RewriteState } from '../host/rewrite-header.js'
 import type { OperationOptions } from './operation.js'
@@ -76,7 +76,7 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
       layout,
       allocatedSectors: count,
       backing: options.noBacking ? null : await inspectBacking(files, overlay, options),
-      users: options.fast ? null : findUsers(facts),
+      users: options.fast ? null : files.users([facts])[0]!,
       rewrite: await findUnfinishedRewrite(files, path, bytes),
     }
     return { facts, info: { ...common, format: 'cow', virtualSize: header.virtualSize, overlay: overlayInfo } }

@@ -44,8 +44,8 @@ export async function guardInputs(
   }
   if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
   const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
-  all.push(...findWriters(overlay.path, overlay.facts))
-  if (located !== null) all.push(...findWriters(located.path, located.facts))
+  all.push(...findWriters(files, overlay.path, overlay.facts))
+  if (located !== null) all.push(...findWriters(files, located.path, located.facts))
   refuseUnlessForced(all, options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   return located

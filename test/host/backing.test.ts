@@ -16,8 +16,8 @@ import { type BackingInspection, type BackingOptions, dateText, inspectBacking }
 import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
 import { openOverlay } from '../../src/host/open-overlay.js'
 import { type GeneratedPair, type GenerateOptions, generatePair, writePair } from '../support/generate.js'
+import { hookedFiles } from '../support/hooked-files.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { hookedFiles } from './wrapped-files.js'
 
 interface Scene {
   readonly directory: string

@@ -20,8 +20,8 @@ import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
 import { inspectTarget, type NewFileOptions, writeNewFile } from '../../src/host/new-file.js'
 import { writeExact } from '../../src/stores/block-store.js'
 import type { FileStore } from '../../src/stores/file-store.js'
+import { failAt, hookedFiles, injected } from '../support/hooked-files.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { failAt, hookedFiles, injected } from './wrapped-files.js'
 
 const content = Buffer.from('the new content, whole')
 

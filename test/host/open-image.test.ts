@@ -7,9 +7,9 @@ import { openCow, openImage } from '../../src/host/open-image.js'
 import { openInput, openOverlay } from '../../src/host/open-overlay.js'
 import type { Image } from '../../src/images/image.js'
 import { type GeneratedPair, generatePair, writePair } from '../support/generate.js'
+import { failAt, hookedFiles } from '../support/hooked-files.js'
 import { mergeNaively } from '../support/naive.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { failAt, hookedFiles } from './wrapped-files.js'
 
 const size = 50 * 512
 

@@ -4,8 +4,8 @@ import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { localHostFiles } from '../../src/host/host-files.js'
 import { type ResolveOptions, resolveBackingPath } from '../../src/host/resolve-backing.js'
+import { hookedFiles, injected } from '../support/hooked-files.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { hookedFiles, injected } from './wrapped-files.js'
 
 /** Makes files with their own name as content, and the directories they need. */
 function populate(directory: string, names: readonly string[]): void {

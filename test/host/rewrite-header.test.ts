@@ -13,8 +13,8 @@ import {
 } from '../../src/host/rewrite-header.js'
 import type { FileStore } from '../../src/stores/file-store.js'
 import { type GenerateOptions, generatePair, type PairLayout, writePair } from '../support/generate.js'
+import { failAt, hookedFiles, injected } from '../support/hooked-files.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { failAt, hookedFiles, injected } from './wrapped-files.js'
 
 interface Scene {
   readonly overlayPath: string

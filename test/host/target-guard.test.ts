@@ -8,8 +8,8 @@ import { findOverlayOver } from '../../src/host/overlays-over.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../src/host/target-guard.js'
 import { writeBytes } from '../../src/host/write-bytes.js'
 import { generatePair, writePair } from '../support/generate.js'
+import { hookedFiles, injected } from '../support/hooked-files.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { hookedFiles, injected } from './wrapped-files.js'
 
 function pairIn(directory: string, headerPath?: string | Uint8Array, seed = 41) {
   const pair = generatePair(seed, { layout: 'v3', virtualSize: 20 * 512, sectorSize: 512, headerPath })

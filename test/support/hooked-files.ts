@@ -16,7 +16,10 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`lstat ${path}`)
       return files.lstatOrNull(path)
     },
-    statOpen: (store) => files.statOpen(store),
+    statOpen(store) {
+      hook(`fstat ${store.name}`)
+      return files.statOpen(store)
+    },
     async realPath(path) {
       hook(`realPath ${path}`)
       return files.realPath(path)
@@ -41,6 +44,10 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`setOwner ${owner} ${group}`)
       return files.setOwner(store, owner, group)
     },
+    async setMtime(store, seconds) {
+      hook(`setMtime ${store.name} ${seconds}`)
+      return files.setMtime(store, seconds)
+    },
     async link(from, to) {
       hook(`link ${to}`)
       return files.link(from, to)
@@ -57,6 +64,16 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`syncDirectory ${path}`)
       return files.syncDirectory(path)
     },
+    async freeSpace(path) {
+      hook(`freeSpace ${path}`)
+      return files.freeSpace(path)
+    },
+    users: (facts) => files.users(facts),
+    async lock(name) {
+      hook(`lock ${name}`)
+      return files.lock(name)
+    },
+    clock: files.clock,
   }
 }
 

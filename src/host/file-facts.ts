@@ -1,0 +1,87 @@
+import fs from 'node:fs'
+import { UmlcowError } from '../errors.js'
+
+export type FileKind = 'file' | 'blockDevice' | 'directory' | 'other'
+
+/** What `stat` tells, as far as we use it. */
+export interface FileFacts {
+  readonly kind: FileKind
+  readonly device: bigint
+  readonly inode: bigint
+  /** Of a block device: which device it is, whatever node it was reached by. */
+  readonly deviceId: bigint
+  /** Bytes; for a block device the device's own size, 0 from `lstatOrNull`. */
+  readonly size: number
+  /** Bytes that the host stores. */
+  readonly allocatedSize: number
+  /** Whole seconds since 1970, rounded down, as the kernel compares them. */
+  readonly mtime: number
+  /** Nanoseconds since 1970: differs after any write. */
+  readonly mtimeNs: bigint
+  readonly permissions: number
+  readonly owner: number
+  readonly group: number
+}
+
+function kindOf(stats: fs.BigIntStats): FileKind {
+  if (stats.isFile()) return 'file'
+  if (stats.isBlockDevice()) return 'blockDevice'
+  return stats.isDirectory() ? 'directory' : 'other'
+}
+
+/** Device numbers as the kernel prints them. @see gnu_dev_major and gnu_dev_minor, glibc sysmacros: 12 and 20 bits */
+export function deviceNumbers(device: bigint): { major: number; minor: number } {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
+  return { major: Number(major & 0xffffffffn), minor: Number(minor & 0xffffffffn) }
+}
+
+/** Size of a block device, which `stat` does not tell. @see native-free-notes/block-device-size.md */
+function blockDeviceSize(rdev: bigint): number {
+  const { major, minor } = deviceNumbers(rdev)
+  try {
+    return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'latin1').trim()) * 512
+  } catch (error) {
+    throw new UmlcowError('DEVICE_SIZE', `block device ${major}:${minor}: its size cannot be told`, { cause: error })
+  }
+}
+
+const nanosecondsPerSecond = 1_000_000_000n
+
+function floorSeconds(nanoseconds: bigint): number {
+  const seconds = nanoseconds / nanosecondsPerSecond
+  return Number(nanoseconds < 0n && nanoseconds % nanosecondsPerSecond !== 0n ? seconds - 1n : seconds)
+}
+
+export function factsOf(stats: fs.BigIntStats): FileFacts {
+  const facts = factsWithoutDevice(stats)
+  return facts.kind === 'blockDevice' ? { ...facts, size: blockDeviceSize(stats.rdev) } : facts
+}
+
+export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
+  const kind = kindOf(stats)
+  return {
+    kind,
+    device: stats.dev,
+    inode: stats.ino,
+    deviceId: stats.rdev,
+    size: Number(stats.size),
+    allocatedSize: Number(stats.blocks) * 512,
+    mtime: floorSeconds(stats.mtimeNs),
+    mtimeNs: stats.mtimeNs,
+    permissions: Number(stats.mode & 0o7777n),
+    owner: Number(stats.uid),
+    group: Number(stats.gid),
+  }
+}
+
+/** What `fstat` tells. */
+export function factsOfDescriptor(fd: number): FileFacts {
+  return factsOf(fs.fstatSync(fd, { bigint: true }))
+}
+
+/** The same file, or the same block device by whatever nodes. */
+export function isSameFile(a: FileFacts, b: FileFacts): boolean {
+  if (a.kind === 'blockDevice' && b.kind === 'blockDevice') return a.deviceId === b.deviceId
+  return a.device === b.device && a.inode === b.inode
+}
