@@ -28,9 +28,14 @@ export {
   createOverlay,
   createRaw,
 } from './verbs/create.js'
+export { type AbandonResult, abandonMerge, type MergeStatus, mergeStatus } from './verbs/in-place/abandon.js'
+export { mergeInPlace } from './verbs/in-place/merge-in-place.js'
+export type { InPlaceOptions, InPlaceResult, KeptSibling } from './verbs/in-place/options.js'
+export { type ResumeOptions, resumeMerge } from './verbs/in-place/resume.js'
 export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
 export { type ImageMap, type MapOptions, map } from './verbs/map.js'
 export { type MergeResult, merge } from './verbs/merge.js'
 export type { MergeOptions, MergeTargetSpec } from './verbs/merge-options.js'
 export type { OperationOptions, Progress } from './verbs/operation.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
+export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'

@@ -1,3 +1,4 @@
+import { floorDivide, floorTo } from './align.js'
 import { viewOf } from './struct.js'
 import { asBuffer } from './zeros.js'
 
@@ -99,4 +100,16 @@ export function countSetBits(bytes: Uint8Array, end: number): number {
   }
   const rest = end % 32
   return rest === 0 ? count : count + popCount(wordAt(view, wholeWords) & (2 ** rest - 1))
+}
+
+/** Clear bits `from` to `end` of `bytes`. */
+export function clearBits(bytes: Uint8Array, from: number, end: number): void {
+  let at = from
+  for (; at < end && at % 8 !== 0; at++) bytes[floorDivide(at, 8)]! &= ~(1 << (at % 8))
+  const wholeEnd = floorTo(end, 8)
+  if (at < wholeEnd) {
+    bytes.fill(0, at / 8, wholeEnd / 8)
+    at = wholeEnd
+  }
+  for (; at < end; at++) bytes[floorDivide(at, 8)]! &= ~(1 << (at % 8))
 }

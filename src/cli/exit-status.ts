@@ -18,11 +18,25 @@ export const exitStatus = {
 } as const
 
 /** Only what writes can meet these. */
-const refusals = ['SAME_FILE', 'TARGET_EXISTS', 'TARGET_KIND', 'TARGET_PROTECTED', 'IN_USE', 'IN_PLACE_UNAVAILABLE']
+const refusals = [
+  'SAME_FILE',
+  'TARGET_EXISTS',
+  'TARGET_KIND',
+  'TARGET_PROTECTED',
+  'IN_USE',
+  'SIBLINGS',
+  'SIBLING_UNKNOWN',
+  'SIBLING_UNFIT',
+  'NOT_OWNER',
+  'NO_ROOM',
+  'JOURNAL_MISMATCH',
+]
 
 /** A verb that writes refuses these; one that only looks fails. */
 const refusalsOfWriters = [
   'UNFINISHED_REWRITE',
+  'UNFINISHED_MERGE',
+  'JOURNAL_DAMAGED',
   'BACKING_SIZE',
   'BACKING_MTIME',
   'BACKING_KIND',
@@ -30,6 +44,7 @@ const refusalsOfWriters = [
   'BACKING_IS_COW',
   'BACKING_AMBIGUOUS',
   'BACKING_OUTSIDE_ROOT',
+  'BACKING_OTHER',
 ]
 
 export function statusOf(error: unknown, writes: boolean): number {

@@ -23,10 +23,18 @@ function forceArgument(allowed: readonly ForceWord[]): (text: string, previous?:
   }
 }
 
+/** Those that a merge in place knows. */
+export const inPlaceForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'siblings', 'room']
+
+export const allForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal']
+
 const forceMeanings: Record<ForceWord, string> = {
   'in-use': 'in-use (a process has the file open for writing)',
   mtime: 'mtime (the backing file has another modification time)',
   size: 'size (the backing file has another size)',
+  siblings: 'siblings (other overlays on the backing file, or what may be some, are left to the kernel to refuse)',
+  room: 'room (the disk may become full on the way)',
+  journal: 'journal (it cannot be told whether the process that began the merge has ended)',
 }
 
 export function addForceOption(command: Command, allowed: readonly ForceWord[] = forceWords): Command {

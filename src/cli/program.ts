@@ -1,10 +1,12 @@
 import { Command } from 'commander'
 import { addCheck } from './commands/check.js'
+import { addCommit } from './commands/commit.js'
 import { addCreate } from './commands/create.js'
 import { addInfo } from './commands/info.js'
 import { addMap } from './commands/map.js'
 import { addMerge } from './commands/merge.js'
 import { addRebase } from './commands/rebase.js'
+import { addReset } from './commands/reset.js'
 import { umlUtilities } from './commands/uml-utilities.js'
 import type { CliContext } from './context.js'
 
@@ -20,7 +22,7 @@ Exit status:
   4    refused to protect data; nothing was changed
   63   not a format this verb handles
   64   wrong usage
-  129  stopped by SIGHUP; the inputs are as they were, nothing half-made is left
+  129  stopped by SIGHUP; the inputs are as they were, or a merge in place can be resumed: the message tells
   130  the same by SIGINT
   143  the same by SIGTERM
 
@@ -43,6 +45,8 @@ export function createProgram(context: CliContext, finish: Finish, version: stri
   addCheck(program, context, finish)
   addCreate(program, context, finish)
   addMerge(program, context, finish)
+  addCommit(program, context, finish)
+  addReset(program, context, finish)
   addRebase(program, context, finish)
   addUmlUtilities(program, context, finish)
   return program

@@ -1,6 +1,6 @@
 import { escapeText, pathText, printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
-import { type BackingInspection, dateText } from '../host/backing.js'
+import { type BackingInspection, dateText, type Finding } from '../host/backing.js'
 import { userName } from '../host/guard.js'
 import type { HostPath } from '../host/host-files.js'
 import { type FileUser, mainUsers } from '../host/in-use.js'
@@ -18,11 +18,14 @@ export function jsonPath(path: HostPath | Uint8Array): string {
 
 const backingCode = 'BACKING_'
 
+/** Findings of a merge in place that was not finished: what is wrong with the backing file otherwise tells more. */
+const aboutMerges: readonly string[] = ['UNFINISHED_MERGE', 'JOURNAL_DAMAGED']
+
 /** One word for what is wrong with the backing file first of all. */
 function backingState(backing: BackingInspection | null): string | null {
   if (backing === null) return null
-  const first = backing.findings[0]
-  if (first === undefined) return 'ok'
+  const first = backing.findings.find(({ code }) => !aboutMerges.includes(code))
+  if (first === undefined) return backing.findings.length === 0 ? 'ok' : 'unfinished-merge'
   return first.code.startsWith(backingCode)
     ? first.code.slice(backingCode.length).toLowerCase().replaceAll('_', '-')
     : 'unreadable'
@@ -36,8 +39,17 @@ export function infoDocument(image: ImageInfo): Record<string, unknown> {
     format: image.format,
     ...(image.allocatedSize === null ? {} : { 'actual-size': image.allocatedSize }),
     'dirty-flag': false,
-    ...(overlay === null ? {} : overlayKeys(image, overlay)),
+    ...(overlay === null ? rawKeys(image) : overlayKeys(image, overlay)),
   }
+}
+
+function rawKeys({ unfinished }: ImageInfo): Record<string, unknown> {
+  if (unfinished === null) return {}
+  return { 'format-specific': { type: 'raw', data: { 'unfinished-merge': unfinishedKeys(unfinished) } } }
+}
+
+function unfinishedKeys({ code, message, hint }: Finding): Record<string, unknown> {
+  return { code, message, hint: hint ?? null }
 }
 
 function overlayKeys(image: ImageInfo, overlay: OverlayInfo): Record<string, unknown> {
@@ -76,6 +88,7 @@ function overlayKeys(image: ImageInfo, overlay: OverlayInfo): Record<string, unk
         'in-use': users === null ? null : users.users,
         'in-use-not-seen': users === null ? null : users.unseen,
         'unfinished-rewrite': overlay.rewrite === 'torn',
+        'unfinished-merge': image.unfinished === null ? null : unfinishedKeys(image.unfinished),
       },
     },
   }
@@ -88,8 +101,14 @@ export function infoText(image: ImageInfo): string {
     `virtual size: ${formatSize(image.virtualSize)} (${image.virtualSize} bytes)`,
   ]
   if (image.allocatedSize !== null) lines.push(`disk size: ${formatSize(image.allocatedSize)}`)
+  if (image.unfinished !== null) lines.push(...unfinishedLines(image.unfinished))
   if (image.overlay !== null) lines.push(...overlayLines(image, image.overlay))
   return `${lines.join('\n')}\n`
+}
+
+function unfinishedLines({ message, hint }: Finding): string[] {
+  const lines = [`unfinished merge: ${escapeText(message)}`]
+  return hint === undefined ? lines : [...lines, `    ${escapeText(hint)}`]
 }
 
 function overlayLines(image: ImageInfo, overlay: OverlayInfo): string[] {

@@ -7,23 +7,22 @@ import { defaultWindowSize } from './window.js'
 /** Bytes of guest data compared at a time from each side. */
 const windowSize = defaultWindowSize
 
-/** Filled in by `planCompareRuns`. */
-export interface SameSectors {
-  /** Allocated sectors whose bytes equal the backing file's. */
-  count: number
+/** Guest bytes of an allocated run, from the overlay and from the backing file. */
+export interface ComparedBytes {
+  readonly overlay: Buffer
+  readonly backing: Buffer
+  /** Bytes in use of each. */
+  readonly length: number
+  /** Guest offset of the first. */
+  readonly start: number
 }
 
-/**
- * Plan to count the allocated sectors that equal the backing file's: they take space and change nothing.
- *
- * Windows that are equal as a whole are counted by one comparison; only others are looked at sector by sector.
- */
-export function* planCompareRuns(inputs: MergeInputs, result: SameSectors): Steps {
-  const { sectorSize } = inputs.header
-  const length = Math.max(windowSize, sectorSize)
-  const overlayBytes = Buffer.allocUnsafeSlow(length)
-  const backingBytes = Buffer.allocUnsafeSlow(length)
-  const step: Step = { kind: 'read', store: inputs.overlay, offset: 0, bytes: overlayBytes, position: 0 }
+/** Plan to look at every allocated run from both sides, a window at a time; `visit` may return false to stop. */
+export function* planCompareRuns(inputs: MergeInputs, visit: (compared: ComparedBytes) => boolean | undefined): Steps {
+  const length = Math.max(windowSize, inputs.header.sectorSize)
+  const overlay = Buffer.allocUnsafeSlow(length)
+  const backing = Buffer.allocUnsafeSlow(length)
+  const step: Step = { kind: 'read', store: inputs.overlay, offset: 0, bytes: overlay, position: 0 }
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
       yield item
@@ -32,15 +31,16 @@ export function* planCompareRuns(inputs: MergeInputs, result: SameSectors): Step
     for (let i = 0; i < item.count; i++) {
       for (let at = item.starts[i]!; at < item.ends[i]!; at += length) {
         const end = Math.min(at + length, item.ends[i]!)
-        yield read(step, inputs.overlay, inputs.dataOffset + at, overlayBytes.subarray(0, end - at), at)
-        yield read(step, inputs.backing, at, backingBytes.subarray(0, end - at), at)
-        result.count += countSame(overlayBytes, backingBytes, end - at, sectorSize)
+        yield read(step, inputs.overlay, inputs.dataOffset + at, overlay.subarray(0, end - at), at)
+        yield read(step, inputs.backing, at, backing.subarray(0, end - at), at)
+        if (visit({ overlay, backing, length: end - at, start: at }) === false) return
       }
     }
   }
 }
 
 function read(step: Step, store: Step['store'], offset: number, bytes: Buffer, position: number): Step {
+  step.kind = 'read'
   step.store = store
   step.offset = offset
   step.bytes = bytes
@@ -48,13 +48,17 @@ function read(step: Step, store: Step['store'], offset: number, bytes: Buffer, p
   return step
 }
 
-function countSame(a: Uint8Array, b: Uint8Array, length: number, sectorSize: number): number {
-  const left = asBuffer(a)
-  const same = (from: number, to: number) => left.compare(b, from, to, from, to) === 0
-  if (same(0, length)) return Math.ceil(length / sectorSize)
+/** True when both sides are equal from byte `from` to `to`. */
+export function isSame(a: Uint8Array, b: Uint8Array, from: number, to: number): boolean {
+  return asBuffer(a).compare(b, from, to, from, to) === 0
+}
+
+/** Sectors of a window that are equal on both sides: windows that are equal as a whole take one comparison. */
+export function countSame({ overlay, backing, length }: ComparedBytes, sectorSize: number): number {
+  if (isSame(overlay, backing, 0, length)) return Math.ceil(length / sectorSize)
   let count = 0
   for (let at = 0; at < length; at += sectorSize) {
-    if (same(at, Math.min(length, at + sectorSize))) count++
+    if (isSame(overlay, backing, at, Math.min(length, at + sectorSize))) count++
   }
   return count
 }

@@ -10,6 +10,8 @@ export interface ExecuteOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the guest bytes behind the plan, about every 25 ms and at the end. */
   readonly onPosition?: ((position: number) => void) | undefined
+  /** Awaited before the first step and between slices. */
+  readonly betweenSlices?: (() => Promise<void>) | undefined
 }
 
 function runNow(step: Step): Promise<void> | undefined {
@@ -34,6 +36,7 @@ export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): 
   let position = 0
   let sliceEnd = performance.now() + sliceDuration
   throwIfAborted(options.signal)
+  await options.betweenSlices?.()
   for (const step of steps) {
     position = step.position
     const pending = runNow(step)
@@ -42,6 +45,7 @@ export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): 
       options.onPosition?.(position)
       await nextTurn()
       throwIfAborted(options.signal)
+      await options.betweenSlices?.()
       sliceEnd = performance.now() + sliceDuration
     }
   }

@@ -1,4 +1,5 @@
-import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
+import { ceilTo, floorTo } from '../bytes/align.js'
+import { forEachDataStretch, isZero, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
 import type { Step } from './step.js'
 
@@ -112,6 +113,68 @@ export class MergeWindow {
     for (let i = 0; i < count; i += 2) {
       yield this.transfer('write', target, this.start, this.bytes, stretches[i]!, stretches[i + 1]!)
     }
+  }
+
+  /** Bring the runs into the backing file; what is equal there already is left alone where that comes cheap. */
+  *writesBack(sources: WindowSources): Generator<Step, void, void> {
+    if (this.runCount === 0) return
+    if (isDense(this.runCount, this.length)) return yield* this.rewriteSpan(sources)
+    for (let i = 0; i < this.runCount; i++) yield* this.rewriteRun(sources, this.runStarts[i]!, this.runEnds[i]!)
+  }
+
+  /** One read of either side, then writes of the blocks that differ. */
+  private *rewriteSpan({ overlay, dataOffset, backing }: WindowSources): Generator<Step, void, void> {
+    const { runStarts, runEnds, runCount, bytes, scratch } = this
+    const spanStart = runStarts[0]!
+    const spanEnd = runEnds[runCount - 1]!
+    const start = floorTo(spanStart, zeroBlockSize)
+    const end = Math.min(this.length, ceilTo(spanEnd, zeroBlockSize))
+    yield this.transfer('read', backing, this.start, bytes, start, end)
+    yield this.transfer('read', overlay, dataOffset + this.start, scratch, spanStart, spanEnd)
+    // The overlay's bytes are all there; what lies between its runs comes from the backing file.
+    let gapStart = start
+    for (let i = 0; i < runCount; i++) {
+      bytes.copy(scratch, gapStart, gapStart, runStarts[i]!)
+      gapStart = runEnds[i]!
+    }
+    bytes.copy(scratch, gapStart, gapStart, end)
+    let changedStart = -1
+    for (let at = start; at < end; at += zeroBlockSize) {
+      const blockEnd = Math.min(end, at + zeroBlockSize)
+      const changed = scratch.compare(bytes, at, blockEnd, at, blockEnd) !== 0
+      if (changed && changedStart < 0) changedStart = at
+      if (changed || changedStart < 0) continue
+      yield this.transfer('write', backing, this.start, scratch, changedStart, at)
+      changedStart = -1
+    }
+    if (changedStart >= 0) yield this.transfer('write', backing, this.start, scratch, changedStart, end)
+  }
+
+  /** The run is written without a look at the backing file, but for its zeros: there may be a hole there. */
+  private *rewriteRun(sources: WindowSources, start: number, end: number): Generator<Step, void, void> {
+    const { overlay, dataOffset, backing } = sources
+    yield this.transfer('read', overlay, dataOffset + this.start, this.scratch, start, end)
+    const firstBlock = floorTo(start, zeroBlockSize)
+    this.scratch.fill(0, firstBlock, start)
+    let count = 0
+    forEachDataStretch(this.scratch.subarray(firstBlock, end), (from, to) => {
+      this.stretches[count++] = Math.max(start, firstBlock + from)
+      this.stretches[count++] = firstBlock + to
+    })
+    let at = start
+    for (let i = 0; i <= count; i += 2) {
+      const zerosEnd = i < count ? this.stretches[i]! : end
+      if (at < zerosEnd) yield* this.rewriteZeros(backing, at, zerosEnd)
+      if (i === count) return
+      at = this.stretches[i + 1]!
+      yield this.transfer('write', backing, this.start, this.scratch, zerosEnd, at)
+    }
+  }
+
+  private *rewriteZeros(backing: BlockStore, start: number, end: number): Generator<Step, void, void> {
+    yield this.transfer('read', backing, this.start, this.bytes, start, end)
+    if (isZero(this.bytes.subarray(start, end))) return
+    yield this.transfer('write', backing, this.start, this.scratch, start, end)
   }
 
   private transfer(

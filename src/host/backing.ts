@@ -1,18 +1,20 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import type { ForceWord } from './guard.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { type Overlay, openInput, readHeaderBytes } from './open-overlay.js'
 import { baseName, directoryName, joinPath, pathBytes } from './path-bytes.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
+import { findMergeInto, unfinishedFindings } from './unfinished-merge.js'
 
 /** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */
 export interface Finding {
-  /** IN_USE, a BACKING_… code, or the system's own when the backing file cannot be looked at. */
+  /** IN_USE, a BACKING_… code, UNFINISHED_MERGE, or the system's own when the backing file cannot be looked at. */
   readonly code: string
   readonly message: string
   /** The word for `--force` that overrides it, when there is one. */
-  readonly force?: 'in-use' | 'mtime' | 'size'
+  readonly force?: ForceWord
   readonly hint?: string | undefined
 }
 
@@ -61,7 +63,9 @@ export async function inspectBacking(
   }
   if (located !== null) {
     const size = await imageSize(files, located, options.chain === true)
-    return { wanted, located, findings: compareWithHeader(overlay, located, size), lookalike: null }
+    const findings = compareWithHeader(overlay, located, size)
+    findings.push(...(await unfinishedFindings(findMergeInto, files, located.path)))
+    return { wanted, located, findings, lookalike: null }
   }
 
   const lookalike = options.backing === undefined ? await findLookalike(files, overlay) : null

@@ -4,8 +4,9 @@ import type { Finding } from './backing.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import { type FileUser, mainUsers } from './in-use.js'
 
-export type ForceWord = 'in-use' | 'mtime' | 'size'
+export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal'
 
+/** Those that every verb knows. */
 export const forceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size']
 
 /**

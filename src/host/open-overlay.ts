@@ -27,7 +27,8 @@ export interface Overlay extends InputFile {
 export async function openInput(files: HostFiles, path: HostPath, access: FileAccess = 'read'): Promise<InputFile> {
   const before = await files.stat(path)
   assertFileKind(path, before)
-  const store = await files.open(path, access, { size: before.size })
+  const exclusive = before.kind === 'blockDevice' && access === 'readWrite'
+  const store = await files.open(path, access, { size: before.size, exclusive })
   try {
     const facts = files.statOpen(store)
     if (isSameFile(before, facts)) return { path, store, facts }

@@ -40,6 +40,7 @@ export async function rewriteJournalPath(files: HostFiles, overlayPath: HostPath
  *
  * @param before  the header as it is in the file
  * @param after   the new one, as long as the old
+ * @param noSync  for throwaway images
  */
 export async function rewriteHeader(
   files: HostFiles,
@@ -47,6 +48,7 @@ export async function rewriteHeader(
   store: FileStore,
   before: Uint8Array,
   after: Uint8Array,
+  noSync = false,
 ): Promise<void> {
   const { start, end } = changedRange(before, after)
   if (start === end) return
@@ -55,7 +57,7 @@ export async function rewriteHeader(
   const oneSector = Math.floor(start / diskSectorSize) === Math.floor((end - 1) / diskSectorSize)
   if (!oneSector) await writeJournal(files, overlayPath, { before, after })
   await writeExact(store, start, after.subarray(start, end))
-  await store.sync()
+  if (!noSync) await store.sync()
   await removeRewriteJournal(files, overlayPath)
 }
 

@@ -6,6 +6,7 @@ import { inspectTarget, type NewFileTarget } from './new-file.js'
 import { openOverlay } from './open-overlay.js'
 import { findOverlayOver } from './overlays-over.js'
 import { directoryName } from './path-bytes.js'
+import { refuseUnfinished } from './unfinished-merge.js'
 
 export interface TargetOptions {
   readonly overwrite?: boolean | undefined
@@ -41,12 +42,13 @@ export function refuseSameFile(
  * The place of a new file, once it is sure that nothing of value is lost there: nothing has that name, or with
  * `overwrite` a regular file that nobody writes to and that is neither an overlay nor the backing file of one beside it.
  *
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, IN_USE
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, UNFINISHED_MERGE, IN_USE
  */
 export async function guardTarget(files: HostFiles, path: HostPath, options: TargetOptions): Promise<NewFileTarget> {
   const place = await inspectTarget(files, path, options.overwrite === true)
   const { existing } = place
   if (existing === null) return place
+  await refuseUnfinished(files, place.path)
   const shown = printablePath(path)
   if (!options.mayBeOverlay && (await isOverlay(files, place.path))) {
     throw new UmlcowError('TARGET_PROTECTED', `${shown}: is an overlay; remove it first if it is not needed`)

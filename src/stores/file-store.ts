@@ -21,6 +21,10 @@ export interface OpenFileOptions {
   readonly size?: number | undefined
   /** Of a new file, before the umask; default 0644. */
   readonly permissions?: number | undefined
+  /** Of a block device: nobody else may have it mounted or otherwise to himself (O_EXCL). */
+  readonly exclusive?: boolean | undefined
+  /** Reads go past the page cache; offset, length and memory must be multiples of what the device asks for. */
+  readonly direct?: boolean | undefined
   /** What messages call it; default its path. */
   readonly name?: string | undefined
 }
@@ -30,6 +34,10 @@ const flagsOf: Record<FileAccess, number> = {
   read: fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0),
   readWrite: fs.constants.O_RDWR | (fs.constants.O_NONBLOCK ?? 0),
   createNew: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+}
+
+function extraFlags({ exclusive, direct }: OpenFileOptions): number {
+  return (exclusive ? fs.constants.O_EXCL : 0) | (direct ? (fs.constants.O_DIRECT ?? 0) : 0)
 }
 
 /** The error of a failed call with the file's name in front and the system's own code. */
@@ -53,7 +61,8 @@ export async function openFileStore(
   const name = options.name ?? printablePath(path)
   let fd: number
   try {
-    fd = await promised<number>((done) => fs.open(path, flagsOf[access], options.permissions ?? 0o644, done))
+    const flags = flagsOf[access] | extraFlags(options)
+    fd = await promised<number>((done) => fs.open(path, flags, options.permissions ?? 0o644, done))
   } catch (error) {
     throw fileError(name, access === 'createNew' ? 'create' : 'open', error)
   }

@@ -1,4 +1,4 @@
-import { planCompareRuns, type SameSectors } from '../engine/compare-runs.js'
+import { countSame, planCompareRuns } from '../engine/compare-runs.js'
 import { executeSteps } from '../engine/execute.js'
 import type { Overlay } from '../host/open-overlay.js'
 import type { BlockStore } from '../stores/block-store.js'
@@ -11,10 +11,14 @@ export async function countSameSectors(
   options: OperationOptions,
 ): Promise<number> {
   const { header, layout, store } = overlay
-  const same: SameSectors = { count: 0 }
+  let count = 0
   const inputs = { overlay: store, backing, dataOffset: layout.dataOffset, header, layout }
   const onPosition = progressReporter(options, header.virtualSize, 'check')
-  await executeSteps(planCompareRuns(inputs, same), { signal: options.signal, onPosition })
+  const plan = planCompareRuns(inputs, (compared) => {
+    count += countSame(compared, header.sectorSize)
+    return true
+  })
+  await executeSteps(plan, { signal: options.signal, onPosition })
   onPosition?.(header.virtualSize)
-  return same.count
+  return count
 }

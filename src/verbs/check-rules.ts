@@ -2,11 +2,12 @@ import { printablePath } from '../bytes/escape.js'
 import { isZero } from '../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../errors.js'
 import { inspectBacking } from '../host/backing.js'
-import type { HostFiles } from '../host/host-files.js'
+import type { HostFiles, HostPath } from '../host/host-files.js'
 import { openBacking } from '../host/open-image.js'
 import type { InputFile, Overlay } from '../host/open-overlay.js'
 import { readHeaderBytes } from '../host/open-overlay.js'
 import { findUnfinishedRewrite, undoRewrite } from '../host/rewrite-header.js'
+import { findUnfinishedMerge, unfinishedFindings } from '../host/unfinished-merge.js'
 import { findTruncation } from '../images/cow-image.js'
 import { type BlockStore, readPadded, writeExact } from '../stores/block-store.js'
 import { countSameSectors } from './check-data.js'
@@ -32,6 +33,16 @@ export async function checkRewrite(files: HostFiles, input: InputFile): Promise<
   }
   const message = `${shown}: a journal of a header rewrite is left over; the header is whole`
   return [{ code: 'LEFTOVER_JOURNAL', severity: 'waste', message, mend }]
+}
+
+/** A merge in place that a crash cut short; `merge --resume` mends it. */
+export async function checkUnfinished(files: HostFiles, path: HostPath): Promise<Problem[]> {
+  const findings = await unfinishedFindings(findUnfinishedMerge, files, path)
+  return findings.map(({ code, message, hint }) => ({ code, severity: 'damage', message: withHint(message, hint) }))
+}
+
+function withHint(message: string, hint: string | undefined): string {
+  return hint === undefined ? message : `${message}; ${hint}`
 }
 
 /** Headers that are right for us and that the kernel cannot cope with.  Source: test/uml-lab/OBSERVED.md */
@@ -125,12 +136,13 @@ async function isZeroFrom(store: BlockStore, start: number, signal: AbortSignal 
 }
 
 /** A backing file is there and is not the right one; anything else leaves the question open. */
-const contradictions = new Set(['BACKING_SIZE', 'BACKING_MTIME', 'BACKING_KIND', 'BACKING_SELF'])
+const contradictions = new Set(['BACKING_SIZE', 'BACKING_MTIME', 'BACKING_KIND', 'BACKING_SELF', 'UNFINISHED_MERGE'])
 
 export async function checkBacking(files: HostFiles, overlay: Overlay, options: CheckOptions): Promise<Problem[]> {
   const inspection = await inspectBacking(files, overlay, options)
-  const problems: Problem[] = inspection.findings.map(({ code, message }) => {
-    return { code, severity: contradictions.has(code) ? 'damage' : 'unknown', message }
+  const problems: Problem[] = inspection.findings.map(({ code, message, hint }) => {
+    const shown = code === 'UNFINISHED_MERGE' ? withHint(message, hint) : message
+    return { code, severity: contradictions.has(code) ? 'damage' : 'unknown', message: shown }
   })
   if (inspection.located === null || problems.length > 0) return problems
   try {

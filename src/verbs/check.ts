@@ -1,10 +1,20 @@
 import { countAllocated } from '../engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../errors.js'
+import { lockFiles } from '../host/file-locks.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
 import { localHostFiles } from '../host/host-files.js'
 import { type InputFile, type Overlay, openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
+import type { HostLock } from '../host/process-lock.js'
 import type { CheckOptions, Severity } from './check-options.js'
-import { checkBacking, checkBitmap, checkHeader, checkLength, checkRewrite, type Problem } from './check-rules.js'
+import {
+  checkBacking,
+  checkBitmap,
+  checkHeader,
+  checkLength,
+  checkRewrite,
+  checkUnfinished,
+  type Problem,
+} from './check-rules.js'
 
 export interface CheckFinding {
   /** An error code, or one of BITS_PAST_END, TRAILING_BYTES, LEFTOVER_JOURNAL, SAME_AS_BACKING, KERNEL_… */
@@ -38,12 +48,21 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
   const files = options.files ?? localHostFiles
   const writes = options.repair === true && !options.dryRun
   const input = await openInput(files, path, writes ? 'readWrite' : 'read')
+  const locks: HostLock[] = []
   try {
+    if (writes) locks.push(await lockFiles(files, [input]))
     if (options.repair) refuseUnlessForced(findWriters(files, path, input.facts), options.force)
     const early = await mend(await checkRewrite(files, input), writes)
-    const overlay = await parseOrFind(input)
+    const unfinished = await mend(await checkUnfinished(files, input.path), writes)
+    const overlay = await parseOrFind(input, unfinished)
     if (!('header' in overlay)) {
-      return { path, fileSize: input.store.size, overlay: null, allocatedSectors: null, findings: [...early, overlay] }
+      return {
+        path,
+        fileSize: input.store.size,
+        overlay: null,
+        allocatedSectors: null,
+        findings: [...early, ...overlay.findings],
+      }
     }
     const problems = [
       ...checkHeader(overlay),
@@ -51,12 +70,15 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
       ...(await checkLength(overlay, options.signal)),
       ...(options.noBacking ? [] : await checkBacking(files, overlay, options)),
     ]
+    const told = new Set(problems.map(({ message }) => message))
+    early.push(...unfinished.filter(({ message }) => !told.has(message)))
     const allocatedSectors = await countAllocated(overlay.store, overlay.layout, options.signal)
-    const harmless = problems.every(({ severity }) => severity === 'waste' || severity === 'note')
+    const harmless = [...problems, ...unfinished].every(({ severity }) => severity === 'waste' || severity === 'note')
     const certain = !options.noBacking && harmless && isAsKernelWrites(overlay)
     const findings = [...early, ...(await mend(certain ? problems : problems.map(withoutMending), writes))]
     return { path, fileSize: overlay.store.size, overlay, allocatedSectors, findings }
   } finally {
+    for (const lock of locks) await lock.release()
     await input.store.close()
   }
 }
@@ -66,13 +88,24 @@ function isAsKernelWrites({ header }: Overlay): boolean {
   return header.sectorSize === 512 && (header.version < 3 || header.alignment === 4096)
 }
 
-/** The overlay, or what is wrong with its header. */
-async function parseOrFind(input: InputFile): Promise<Overlay | CheckFinding> {
+/**
+ * The overlay, or what is wrong with its header. A backing file is no overlay; while a merge into it is unfinished that is
+ * told all the same.
+ */
+async function parseOrFind(
+  input: InputFile,
+  unfinished: readonly CheckFinding[],
+): Promise<Overlay | { readonly findings: readonly CheckFinding[] }> {
   try {
     return toOverlay(input, await readHeaderBytes(input.store))
   } catch (error) {
-    if (!(error instanceof UmlcowError) || error.code === 'NOT_COW' || !(error.code in errorCodes)) throw error
-    return { code: error.code, severity: 'damage', message: error.message, repairable: false, fixed: false }
+    if (!(error instanceof UmlcowError) || !(error.code in errorCodes)) throw error
+    if (error.code === 'NOT_COW') {
+      if (unfinished.length === 0) throw error
+      return { findings: unfinished }
+    }
+    const finding = { code: error.code, severity: 'damage' as const, message: error.message }
+    return { findings: [...unfinished, { ...finding, repairable: false, fixed: false }] }
   }
 }
 

@@ -9,6 +9,7 @@ import { openBacking } from '../host/open-image.js'
 import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
+import { refuseUnfinished } from '../host/unfinished-merge.js'
 import { writeExact } from '../stores/block-store.js'
 import type { OperationOptions } from './operation.js'
 
@@ -43,7 +44,7 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
 /**
  * Make an empty overlay: version 3, byte for byte what uml_mkcow makes.
  *
- * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, and what the host throws
+ * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, UNFINISHED_MERGE, and what the host throws
  */
 export async function createOverlay(
   path: string,
@@ -66,6 +67,8 @@ export async function createOverlay(
       dryRun: options.dryRun === true,
       warnings: warningsFor(backing, virtualSize),
     }
+    // What is made now would show a mixture, and the kernel would refuse it once the merge is finished.
+    await refuseUnfinished(files, backingPath)
     await refuseInputs(files, path, backing, options)
     const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
     if (options.dryRun) return result

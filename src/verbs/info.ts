@@ -1,11 +1,12 @@
 import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
-import { type BackingInspection, type BackingOptions, inspectBacking } from '../host/backing.js'
+import { type BackingInspection, type BackingOptions, type Finding, inspectBacking } from '../host/backing.js'
 import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../host/host-files.js'
 import type { FileUsers } from '../host/in-use.js'
 import { openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
 import { findUnfinishedRewrite, type RewriteState } from '../host/rewrite-header.js'
+import { findUnfinishedMerge, unfinishedFindings } from '../host/unfinished-merge.js'
 import type { OperationOptions } from './operation.js'
 
 export interface InfoOptions extends OperationOptions, BackingOptions {
@@ -34,6 +35,8 @@ export interface ImageInfo {
   readonly fileSize: number | null
   /** Bytes that the host stores; null when only its first bytes were given. */
   readonly allocatedSize: number | null
+  /** A merge in place that was begun on it and not finished, as overlay or as backing file; null when there is none. */
+  readonly unfinished: Finding | null
   /** Null for a raw image. */
   readonly overlay: OverlayInfo | null
 }
@@ -61,7 +64,8 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
   try {
     const { facts } = input
     const bytes = await readHeaderBytes(input.store)
-    const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize }
+    const [unfinished = null] = await unfinishedFindings(findUnfinishedMerge, files, path)
+    const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize, unfinished }
     if (cowMagicOrder(bytes) === null) {
       return { facts, info: { ...common, format: 'raw', virtualSize: facts.size, overlay: null } }
     }
@@ -123,5 +127,6 @@ export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
     users: null,
     rewrite: 'none',
   }
-  return { path: name, format: 'cow', virtualSize: header.virtualSize, fileSize: null, allocatedSize: null, overlay }
+  const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null }
+  return { ...common, format: 'cow', virtualSize: header.virtualSize, overlay }
 }

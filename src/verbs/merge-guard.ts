@@ -2,8 +2,8 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { type Finding, inspectBacking } from '../host/backing.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
-import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../host/host-files.js'
-import type { InputFile, Overlay } from '../host/open-overlay.js'
+import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
+import { type InputFile, type Overlay, openOverlay } from '../host/open-overlay.js'
 import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { shellQuote } from '../host/shell-quote.js'
@@ -27,7 +27,7 @@ export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promis
  * writing.
  *
  * @returns the backing file
- * @throws  UmlcowError SAME_FILE, TARGET_PROTECTED, IN_PLACE_UNAVAILABLE, IN_USE, BACKING_…
+ * @throws  UmlcowError SAME_FILE, TARGET_PROTECTED, IN_USE, BACKING_…
  */
 export async function guardInputs(
   files: HostFiles,
@@ -39,7 +39,6 @@ export async function guardInputs(
   refuseSameFile(place.facts, place.name, overlay.facts, overlay.path)
   const { findings, located, lookalike } = await inspectBacking(files, overlay, options)
   if (located !== null && place.facts !== null && isSameFile(place.facts, located.facts)) {
-    if (typeof target === 'string') throw inPlaceUnavailable(target, overlay.path)
     refuseSameFile(place.facts, place.name, located.facts, located.path)
   }
   if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
@@ -97,14 +96,18 @@ function withLookalike(
   }
 }
 
-/** The refusal of a merge into the backing file itself. */
-export function inPlaceUnavailable(target: string | null, overlayPath: HostPath): UmlcowError {
-  const into = target === null ? 'the backing file' : `${printablePath(target)}, which is the backing file`
-  return new UmlcowError(
-    'IN_PLACE_UNAVAILABLE',
-    `merging ${printablePath(overlayPath)} into ${into}, in place, is not available in this release; nothing was changed`,
-    { hint: 'merge into a new file instead' },
-  )
+/** True when TARGET is the backing file of the overlay: then a merge into it is one in place. */
+export async function isMergeInPlace(cow: string, target: string, options: MergeOptions): Promise<boolean> {
+  const files = options.files ?? localHostFiles
+  const facts = await targetFacts(files, target)
+  if (facts === null) return false
+  const overlay = await openOverlay(files, cow)
+  try {
+    const { located } = await inspectBacking(files, overlay, options)
+    return located !== null && !isSameFile(facts, overlay.facts) && isSameFile(facts, located.facts)
+  } finally {
+    await overlay.store.close()
+  }
 }
 
 /** @throws UmlcowError TRUNCATED_OVERLAY */

@@ -2,14 +2,17 @@ import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { editHeader, maxPathLength, parseCowHeader } from '../formats/cow/index.js'
 import { dateText, inspectBacking } from '../host/backing.js'
+import { lockFiles } from '../host/file-locks.js'
 import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
 import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
 import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
+import type { HostLock } from '../host/process-lock.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { rewriteHeader } from '../host/rewrite-header.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { targetFacts } from '../host/target-guard.js'
+import { refuseUnfinished } from '../host/unfinished-merge.js'
 import type { OperationOptions } from './operation.js'
 
 export interface RebaseOptions extends OperationOptions {
@@ -38,13 +41,17 @@ export interface RebaseResult {
  * The header's mtime stays, so that the kernel goes on refusing a file that is not the one the overlay was made on,
  * unless `mtime` is forced.
  *
- * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE, and what
+ * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE, UNFINISHED_MERGE, and what
  *         `parseCowHeader` and the host throw
  */
 export async function rebaseUnsafe(path: string, backing: string, options: RebaseOptions = {}): Promise<RebaseResult> {
   const files = options.files ?? localHostFiles
   const overlay = await openOverlay(files, path)
+  const locks: HostLock[] = []
   try {
+    if (!options.dryRun) locks.push(await lockFiles(files, [overlay]))
+    // The overlay is the redo log of the merge: it has to stay what the journal says.
+    await refuseUnfinished(files, path)
     const located = await findNewBacking(files, overlay, backing)
     const facts = located?.facts ?? null
     refuseUnlessForced(findWriters(files, overlay.path, overlay.facts), options.force)
@@ -72,6 +79,7 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
       warnings,
     }
   } finally {
+    for (const lock of locks) await lock.release()
     await overlay.store.close()
   }
 }

@@ -4,66 +4,132 @@ import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import { standardOutput } from '../../host/standard-output.js'
+import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
 import { type MergeResult, merge } from '../../verbs/merge.js'
-import { inPlaceUnavailable } from '../../verbs/merge-guard.js'
+import { isMergeInPlace } from '../../verbs/merge-guard.js'
 import type { MergeOptions } from '../../verbs/merge-options.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
+import { addInPlaceOptions, type InPlaceFlags, inPlaceFlagNames, inPlaceOptions, runInPlace } from '../in-place.js'
+import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions, allForceWords } from '../options.js'
 import type { Finish } from '../program.js'
 import { openProgress } from '../progress.js'
 import { jsonPath } from '../report-info.js'
+import { runUnfinished, type UnfinishedFlags, unfinishedAction } from '../unfinished.js'
 
-interface Flags extends CommonFlags, Omit<MergeOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
+interface Flags
+  extends CommonFlags,
+    InPlaceFlags,
+    UnfinishedFlags,
+    Omit<MergeOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
   readonly inPlace?: boolean
+  readonly leave?: boolean
+  readonly reset?: boolean
+  readonly delete?: boolean
   readonly sync: boolean
 }
 
 export function addMerge(program: Command, context: CliContext, finish: Finish): void {
   const command = program
     .command('merge <cow> [target]')
-    .summary('merge an overlay and its backing file into a new image')
+    .summary('merge an overlay into a new image, or into its backing file')
     .description(
       'Merge an overlay and its backing file into TARGET, a new file, or to standard output when TARGET is "-". ' +
         'The new file appears whole or not at all; the overlay and the backing file stay as they are. ' +
-        'Merging into the backing file itself (-d, or TARGET is the backing file) is not available in this release.',
+        'With -d, or when TARGET is the backing file itself, the overlay is merged into the backing file: whatever ' +
+        'happens on the way, the merge can be finished with --resume, and no guest opens an overlay that would show ' +
+        'anything wrong.',
     )
-    .option('-d, --in-place', 'merge into the backing file: not available in this release')
+    .option('-d, --in-place', 'merge into the backing file')
+    .addOption(
+      new Option('--leave', 'in place: leave the overlay byte for byte, as uml_moo does').conflicts([
+        'reset',
+        'delete',
+      ]),
+    )
+    .addOption(new Option('--reset', 'in place: empty the overlay afterwards').conflicts(['leave', 'delete']))
+    .addOption(new Option('--delete', 'in place: remove the overlay afterwards').conflicts(['leave', 'reset']))
+  addInPlaceOptions(command)
+    .addOption(new Option('--resume', 'finish a merge in place that was cut short').conflicts(['status', 'abandon']))
+    .addOption(new Option('--status', 'tell of a merge in place that was cut short').conflicts(['resume', 'abandon']))
+    .addOption(new Option('--abandon', 'give up a merge in place that was cut short').conflicts(['resume', 'status']))
     .option('--overwrite', 'replace TARGET, unless it is an input, an overlay, or the backing file of one beside it')
     .addOption(new Option('--sparse <when>', 'make holes of zeros').choices(['always', 'never']).default('always'))
     .option('--allow-short', 'allocated sectors beyond the end of the overlay read as zeros, as in the kernel')
     .option('--no-sync', 'skip every fsync: for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
-  addProgressOptions(addForceOption(addJsonOptions(addBackingOptions(command))))
+  addProgressOptions(addForceOption(addJsonOptions(addBackingOptions(command)), allForceWords))
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow merge cow.node0 merged.img\n  umlcow merge -b root_fs cow.node0 merged.img\n' +
-      '  umlcow merge cow.node0 - | gzip > merged.img.gz\n' +
-      '\nExit status: 0 done, 1 failed (nothing was left behind), 4 refused to protect data, 63 no COW file, 64 wrong usage.',
+      '  umlcow merge cow.node0 - | gzip > merged.img.gz\n  umlcow merge -d --keep-siblings cow.node0\n' +
+      '  umlcow merge --resume cow.node0\n' +
+      '\nExit status: 0 done, 1 failed (a new file was not left behind; a merge in place can be resumed when the message ' +
+      'says so), 4 refused to protect data, 63 no COW file, 64 wrong usage.',
   )
   command.action(async (cow: string, target: string | undefined, flags: Flags) => {
-    if (flags.inPlace) throw inPlaceUnavailable(null, cow)
-    if (target === undefined) {
-      throw new UmlcowError('USAGE', 'merge needs a target: a new file, or - for standard output')
+    const action = unfinishedAction(flags)
+    if (action !== null) {
+      if (target !== undefined) throw new UmlcowError('USAGE', `merge --${action} takes one file, no target`)
+      return finish(await runUnfinished(action, cow, flags, context))
     }
-    if (target === '-' && wantsJson(flags)) {
-      throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
+    if (flags.inPlace || (target !== undefined && target !== '-' && (await isMergeInPlace(cow, target, flags)))) {
+      if (target !== undefined && flags.inPlace && !(await isMergeInPlace(cow, target, flags))) {
+        throw new UmlcowError('USAGE', 'merge -d takes no target: it merges into the backing file')
+      }
+      return finish(
+        await runInPlace(
+          mergeInPlace,
+          cow,
+          { ...inPlaceOptions(flags), afterwards: afterwardsOf(flags) },
+          flags,
+          context,
+        ),
+      )
     }
-    const view = await openProgress(flags, target === '-' || wantsJson(flags))
-    let result: MergeResult
-    try {
-      const options = { ...flags, noSync: !flags.sync, signal: context.signal, onProgress: view.onProgress }
-      result = await merge(cow, target === '-' ? standardOutput() : target, options)
-    } catch (error) {
-      throw target === '-' ? withIncompleteOutput(error) : error
-    } finally {
-      await view.stop()
-    }
-    if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
-    if (wantsJson(flags)) await context.printJsonDone(mergeDocument(result))
-    else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
-    finish(exitStatus.done)
+    refuseInPlaceFlags(flags)
+    finish(await runNewFile(cow, target, flags, context))
   })
+}
+
+function afterwardsOf(flags: Flags): 'keep' | 'leave' | 'reset' | 'delete' {
+  if (flags.leave) return 'leave'
+  if (flags.reset) return 'reset'
+  return flags.delete ? 'delete' : 'keep'
+}
+
+function refuseInPlaceFlags(flags: Flags): void {
+  const given = [...inPlaceFlagNames, 'leave', 'reset', 'delete'] as const
+  const name = given.find((one) => flags[one] !== undefined)
+  if (name === undefined) return
+  const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  throw new UmlcowError('USAGE', `--${option} is for merging in place: add -d`)
+}
+
+async function runNewFile(cow: string, target: string | undefined, flags: Flags, context: CliContext): Promise<number> {
+  if (target === undefined) {
+    throw new UmlcowError(
+      'USAGE',
+      'merge needs a target: a new file, - for standard output, or -d for the backing file',
+    )
+  }
+  if (target === '-' && wantsJson(flags)) {
+    throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
+  }
+  const view = await openProgress(flags, target === '-' || wantsJson(flags))
+  let result: MergeResult
+  try {
+    const options = { ...flags, noSync: !flags.sync, signal: context.signal, onProgress: view.onProgress }
+    result = await merge(cow, target === '-' ? standardOutput() : target, options)
+  } catch (error) {
+    throw target === '-' ? withIncompleteOutput(error) : error
+  } finally {
+    await view.stop()
+  }
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(mergeDocument(result))
+  else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
+  return exitStatus.done
 }
 
 /** What a reader of standard output got so far must not pass for an image. */

@@ -1,8 +1,8 @@
 import { escapeText } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { createOverlay } from '../../verbs/create.js'
+import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
 import { merge } from '../../verbs/merge.js'
-import { inPlaceUnavailable } from '../../verbs/merge-guard.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 
@@ -19,7 +19,7 @@ const mooUsage = `usage: uml_moo [-b BACKING] COW OUTPUT
        uml_moo -d [-b BACKING] COW
 Merge a COW file and its backing file into OUTPUT, a new file, which is overwritten.
   -b BACKING  use this backing file, whatever the header says
-  -d          merge into the backing file: not available in this release
+  -d          merge into the backing file; COW stays byte for byte
 `
 
 const mkcowUsage = `usage: uml_mkcow [-f] COW BACKING
@@ -40,12 +40,12 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
   }
   const [cow, output] = rest
   if (cow === undefined || rest.length !== (inPlace ? 1 : 2)) return usage(mooUsage, 1)
-  if (inPlace || output === undefined) {
-    process.stderr.write(errorLines(inPlaceUnavailable(null, cow)))
-    return exitStatus.refused
-  }
   try {
-    const result = await merge(cow, output, { backing, relativeTo: 'currentDirectory', overwrite: true, signal })
+    const where = { backing, relativeTo: 'currentDirectory', signal } as const
+    const result =
+      inPlace || output === undefined
+        ? await mergeInPlace(cow, { ...where, afterwards: 'leave' })
+        : await merge(cow, output, { ...where, overwrite: true })
     for (const warning of result.warnings) process.stderr.write(`umlcow: warning: ${escapeText(warning)}\n`)
     return exitStatus.done
   } catch (error) {

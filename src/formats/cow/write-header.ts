@@ -56,6 +56,23 @@ export function editHeader(
   return bytes
 }
 
+/** Stands after the NUL of the path in the header of an undo overlay, where the kernel and uml_moo do not look. */
+const undoMark = Buffer.from('umlcow undo overlay 1\0')
+
+/** Mark a new header as that of an overlay that was made to take a merge back. @throws UmlcowError PATH_TOO_LONG */
+export function markUndo(header: NewCowHeader): Uint8Array {
+  const bytes = serializeNewHeader(header)
+  const limit = headerStructs.v3.lengthOf('backingFile') - 1 - undoMark.length
+  if (header.backingPath.length > limit) throw pathTooLong(header.backingPath.length, limit)
+  bytes.set(undoMark, headerStructs.v3.offsetOf('backingFile') + header.backingPath.length + 1)
+  return bytes
+}
+
+export function isUndoHeader(header: Pick<CowHeader, 'layout' | 'backingPath' | 'bytes'>): boolean {
+  const start = headerStructs[header.layout].offsetOf('backingFile') + header.backingPath.length + 1
+  return undoMark.equals(header.bytes.subarray(start, start + undoMark.length))
+}
+
 /** Bytes of path that a header of this layout holds, its NUL not counted. */
 export function maxPathLength(layout: CowHeader['layout']): number {
   return headerStructs[layout].lengthOf('backingFile') - 1
@@ -66,15 +83,19 @@ function pathField(path: Uint8Array, length: number): Uint8Array {
     throw new UmlcowError('BAD_BACKING_PATH', 'the path of a backing file is empty or holds a NUL byte')
   }
   if (path.length > length - 1) {
-    throw new UmlcowError(
-      'PATH_TOO_LONG',
-      `the path of the backing file has ${path.length} bytes, the header holds ${length - 1}`,
-      { details: { length: path.length, limit: length - 1 } },
-    )
+    throw pathTooLong(path.length, length - 1)
   }
   const field = new Uint8Array(length)
   field.set(path)
   return field
+}
+
+function pathTooLong(length: number, limit: number): UmlcowError {
+  return new UmlcowError(
+    'PATH_TOO_LONG',
+    `the path of the backing file has ${length} bytes, the header holds ${limit}`,
+    { details: { length, limit } },
+  )
 }
 
 function checkedMtime(mtime: number): number {

@@ -1,0 +1,37 @@
+import type { Command } from 'commander'
+import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
+import type { InPlaceOptions } from '../../verbs/in-place/options.js'
+import type { CliContext, CommonFlags } from '../context.js'
+import { addInPlaceOptions, type InPlaceFlags, inPlaceOptions, runInPlace } from '../in-place.js'
+import { addForceOption, addJsonOptions, addProgressOptions, inPlaceForceWords } from '../options.js'
+import type { Finish } from '../program.js'
+
+interface Flags extends CommonFlags, InPlaceFlags, Omit<InPlaceOptions, 'signal' | 'files' | 'onProgress'> {
+  readonly sync: boolean
+}
+
+export function addCommit(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('commit <cow>')
+    .summary('merge an overlay into its backing file, then empty it')
+    .description(
+      'Merge an overlay into its backing file and empty it, so that the machine goes on with it: merge -d --reset.',
+    )
+    .option('-b, --backing <file>', 'use this backing file; the path in the header has to lead to the same file')
+    .option('--backing-root <dir>', 'resolve the path in the header inside this directory, as in a chroot jail')
+  addInPlaceOptions(command)
+    .option('--allow-short', 'allocated sectors beyond the end of the overlay read as zeros, as in the kernel')
+    .option('--no-sync', 'skip every fsync: for throwaway images')
+    .option('-n, --dry-run', 'check everything, write nothing')
+  addProgressOptions(addForceOption(addJsonOptions(command), inPlaceForceWords))
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow commit cow.node0\n  umlcow commit --keep-siblings cow.node0\n' +
+      '\nExit status: 0 done, 1 failed (when the message says so, "umlcow merge --resume" finishes it), 4 refused to ' +
+      'protect data, 63 no COW file, 64 wrong usage.',
+  )
+  command.action(async (cow: string, flags: Flags) => {
+    const options: InPlaceOptions = { ...inPlaceOptions(flags), afterwards: 'reset' }
+    finish(await runInPlace(mergeInPlace, cow, options, flags, context))
+  })
+}

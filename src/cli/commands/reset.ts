@@ -1,0 +1,59 @@
+import type { Command } from 'commander'
+import { printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import { type ResetOptions, type ResetResult, resetOverlay } from '../../verbs/reset.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addForceOption, addJsonOptions } from '../options.js'
+import type { Finish } from '../program.js'
+import { jsonPath } from '../report-info.js'
+
+interface Flags extends CommonFlags, Omit<ResetOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
+  readonly sync: boolean
+}
+
+export function addReset(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('reset <cow>')
+    .summary('empty an overlay: all its changes are gone')
+    .description(
+      'Start clean: put an empty overlay on the same backing file in the place of COW. All its changes are gone, its ' +
+        'room on the disk is given back, and it fits the backing file as that is now.',
+    )
+    .option('--backing-root <dir>', 'resolve the path in the header inside this directory, as in a chroot jail')
+    .option('--no-sync', 'skip every fsync: for throwaway images')
+    .option('-n, --dry-run', 'check everything, write nothing')
+    .option('-q, --quiet', 'print errors only')
+  addForceOption(addJsonOptions(command), ['in-use'])
+  command.addHelpText(
+    'after',
+    '\nExample:\n  umlcow reset cow.node0\n' +
+      '\nExit status: 0 done, 1 failed, 4 refused to protect data, 63 no COW file, 64 wrong usage.',
+  )
+  command.action(async (cow: string, flags: Flags) => {
+    const result = await resetOverlay(cow, { ...flags, noSync: !flags.sync, signal: context.signal })
+    if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+    if (wantsJson(flags)) await context.printJsonDone(resetDocument(result))
+    else if (!flags.quiet) await context.printDone(resetText(result))
+    finish(exitStatus.done)
+  })
+}
+
+/** Schema: docs/schema/reset.json */
+function resetDocument(result: ResetResult): unknown {
+  return {
+    filename: jsonPath(result.path),
+    format: 'cow',
+    'backing-filename': jsonPath(result.backingPath),
+    'virtual-size': result.virtualSize,
+    'sectors-discarded': result.discardedSectors,
+    'bytes-discarded': result.discardedSectors * result.sectorSize,
+    'dry-run': result.dryRun,
+    warnings: result.warnings,
+  }
+}
+
+function resetText(result: ResetResult): string {
+  const size = formatSize(result.discardedSectors * result.sectorSize)
+  return `${printablePath(result.path)}: ${result.dryRun ? 'would lose' : 'empty; lost'} ${size} of changes\n`
+}

@@ -1,0 +1,129 @@
+import type { Command } from 'commander'
+import { printablePath } from '../bytes/escape.js'
+import { formatSize } from '../bytes/size-text.js'
+import { dateText } from '../host/backing.js'
+import type { InPlaceOptions, InPlaceResult } from '../verbs/in-place/options.js'
+import { type CliContext, type CommonFlags, wantsJson } from './context.js'
+import { exitStatus } from './exit-status.js'
+import { openProgress } from './progress.js'
+import { jsonPath } from './report-info.js'
+
+export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 'backup' | 'verify'>
+
+/** Those that mean nothing to a merge into a new file. */
+export const inPlaceFlagNames = ['keepSiblings', 'siblingsIn', 'backup', 'verify'] as const
+
+export function addInPlaceOptions(command: Command): Command {
+  return command
+    .option(
+      '--keep-siblings',
+      'in place: other overlays on the backing file keep what they show: they get what the merge changes first',
+    )
+    .option(
+      '--siblings-in <dir>',
+      'in place: look for other overlays below this directory, too; may be given more than once',
+      (directory: string, before: readonly string[] = []) => [...before, directory],
+    )
+    .option('--backup <file>', 'in place: save what is overwritten as an overlay whose merge takes this one back')
+    .option('--verify', 'in place: read back and compare what was written, before the overlay is touched')
+}
+
+interface AllFlags extends CommonFlags, InPlaceFlags, Omit<InPlaceOptions, 'signal' | 'files' | 'onProgress'> {
+  readonly sync: boolean
+}
+
+export function inPlaceOptions(flags: Omit<AllFlags, keyof CommonFlags>): InPlaceOptions {
+  return {
+    backing: flags.backing,
+    backingRoot: flags.backingRoot,
+    keepSiblings: flags.keepSiblings,
+    siblingsIn: flags.siblingsIn,
+    backup: flags.backup,
+    verify: flags.verify,
+    force: flags.force,
+    allowShort: flags.allowShort,
+    dryRun: flags.dryRun,
+    noSync: !flags.sync,
+  }
+}
+
+/** Carry out an operation that merges in place, with progress, and report it. */
+export async function runInPlace(
+  operation: (path: string, options: InPlaceOptions) => Promise<InPlaceResult>,
+  path: string,
+  options: InPlaceOptions,
+  flags: CommonFlags,
+  context: CliContext,
+): Promise<number> {
+  const view = await openProgress(flags, wantsJson(flags))
+  let result: InPlaceResult
+  try {
+    result = await operation(path, { ...options, signal: context.signal, onProgress: view.onProgress })
+  } finally {
+    await view.stop()
+  }
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(inPlaceDocument(result))
+  else if (!flags.quiet) await context.printDone(inPlaceText(result))
+  return exitStatus.done
+}
+
+/** Schema: docs/schema/merge-in-place.json */
+function inPlaceDocument(result: InPlaceResult): unknown {
+  return {
+    overlay: jsonPath(result.overlay),
+    'backing-filename': jsonPath(result.backing),
+    filename: jsonPath(result.backing),
+    format: 'raw',
+    'virtual-size': result.virtualSize,
+    'sectors-from-overlay': result.allocatedSectors,
+    'bytes-from-overlay': result.allocatedSectors * result.sectorSize,
+    'in-place': true,
+    'overlay-afterwards': result.afterwards,
+    changed: result.changed,
+    resumed: result.resumed,
+    'backing-mtime': result.mtime,
+    siblings: result.siblings.map(({ path, copiedLength }) => ({
+      filename: jsonPath(path),
+      'bytes-copied': copiedLength,
+    })),
+    'siblings-left': result.leftSiblings.map(jsonPath),
+    backup: result.backup === null ? null : jsonPath(result.backup),
+    verified: result.verified,
+    'dry-run': result.dryRun,
+    warnings: result.warnings,
+  }
+}
+
+function inPlaceText(result: InPlaceResult): string {
+  const backing = printablePath(result.backing)
+  const overlay = printablePath(result.overlay)
+  const size = formatSize(result.allocatedSectors * result.sectorSize)
+  if (!result.changed) {
+    const would = result.dryRun ? 'would be ' : ''
+    return `${backing}: held all of ${overlay} (${size}) already, ${would}left as it is${afterwardsText(result)}\n`
+  }
+  const lines = [
+    `${backing}: ${result.dryRun ? 'would take' : 'took'} ${size} from ${overlay}${afterwardsText(result)}`,
+    ...result.siblings.map((one) => `${printablePath(one.path)}: ${siblingText(one.copiedLength, result.dryRun)}`),
+  ]
+  if (result.backup !== null)
+    lines.push(`${printablePath(result.backup)}: ${result.dryRun ? 'would take' : 'takes'} the merge back`)
+  if (result.mtime !== null) lines.push(`new modification time: ${result.mtime} (${dateText(result.mtime)})`)
+  if (result.verified === 'disk') lines.push('read back from the disk: equal')
+  if (result.verified === 'cache') {
+    lines.push('read back: equal, but from the page cache only: this file system has no direct reads')
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function siblingText(copied: number, dryRun: boolean): string {
+  if (dryRun) return 'would be kept'
+  return copied === 0 ? 'kept; it needed nothing' : `kept; it took ${formatSize(copied)} of the old content`
+}
+
+function afterwardsText({ afterwards, dryRun }: InPlaceResult): string {
+  if (afterwards === 'reset') return dryRun ? ', which would be emptied' : ', which is empty now'
+  if (afterwards === 'delete') return dryRun ? ', which would be removed' : ', which was removed'
+  return ''
+}

@@ -1,0 +1,96 @@
+import { printablePath } from '../bytes/escape.js'
+import { unfinishedFinding } from '../host/unfinished-merge.js'
+import { type AbandonResult, abandonMerge, type MergeStatus, mergeStatus } from '../verbs/in-place/abandon.js'
+import { type ResumeOptions, resumeMerge } from '../verbs/in-place/resume.js'
+import { type CliContext, type CommonFlags, wantsJson } from './context.js'
+import { exitStatus } from './exit-status.js'
+import { runInPlace } from './in-place.js'
+import { jsonPath } from './report-info.js'
+
+export interface UnfinishedFlags extends Pick<ResumeOptions, 'siblingsIn' | 'force'> {
+  readonly resume?: boolean
+  readonly status?: boolean
+  readonly abandon?: boolean
+}
+
+export type UnfinishedAction = 'resume' | 'status' | 'abandon'
+
+export function unfinishedAction(flags: UnfinishedFlags): UnfinishedAction | null {
+  if (flags.resume) return 'resume'
+  if (flags.status) return 'status'
+  return flags.abandon ? 'abandon' : null
+}
+
+/** What is done about a merge in place that was cut short. @param path  of the overlay or of the backing file */
+export async function runUnfinished(
+  action: UnfinishedAction,
+  path: string,
+  flags: CommonFlags & UnfinishedFlags,
+  context: CliContext,
+): Promise<number> {
+  const options = { siblingsIn: flags.siblingsIn, force: flags.force }
+  if (action === 'resume') return runInPlace(resumeMerge, path, options, flags, context)
+  if (action === 'status') {
+    const status = await mergeStatus(path)
+    if (wantsJson(flags)) await context.printJson(statusDocument(status))
+    else await context.print(statusText(path, status))
+    return exitStatus.done
+  }
+  const result = await abandonMerge(path, { ...options, signal: context.signal })
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(abandonDocument(result))
+  else if (!flags.quiet) await context.printDone(abandonText(result))
+  return exitStatus.done
+}
+
+/** Schema: docs/schema/merge-status.json */
+export function statusDocument({ merge }: MergeStatus): unknown {
+  if (merge === null) return { 'unfinished-merge': null }
+  const { journal } = merge
+  const { message, hint } = unfinishedFinding(merge)
+  return {
+    'unfinished-merge': {
+      overlay: jsonPath(merge.overlayPath),
+      'backing-filename': journal === null ? null : jsonPath(journal.backing.path),
+      phase: journal === null ? null : journal.phase,
+      started: journal === null ? null : journal.started,
+      'process-state': merge.liveness,
+      pid: journal === null ? null : journal.process.pid,
+      host: journal === null ? null : journal.process.hostName,
+      message,
+      hint: hint ?? null,
+    },
+  }
+}
+
+function statusText(path: string, { merge }: MergeStatus): string {
+  if (merge === null) return `${printablePath(path)}: no unfinished merge\n`
+  const { message, hint } = unfinishedFinding(merge)
+  return `${message}\n${hint === undefined ? '' : `    ${hint}\n`}`
+}
+
+/** Schema: docs/schema/merge-status.json */
+function abandonDocument(result: AbandonResult): unknown {
+  return {
+    abandoned: {
+      overlay: jsonPath(result.overlay),
+      'backing-filename': result.backing === null ? null : jsonPath(result.backing),
+      content: result.content,
+      usable: result.usable.map(jsonPath),
+      warnings: result.warnings,
+    },
+  }
+}
+
+function abandonText(result: AbandonResult): string {
+  const overlay = printablePath(result.overlay)
+  const backing = result.backing === null ? 'the backing file' : printablePath(result.backing)
+  const usable = result.usable.map((path) => printablePath(path)).join(', ')
+  const texts: Record<AbandonResult['content'], string> = {
+    old: `${backing}: as it was before the merge; ${overlay} is whole`,
+    merged: `${backing}: holds all of ${overlay}: the merge was finished but for its journal`,
+    mixed: `${backing}: holds some of the changes of ${overlay}, so do not use it by itself; what reads right: ${usable}`,
+    unknown: `${backing}: may hold some of the changes of ${overlay}; the marker is removed, nothing else was touched`,
+  }
+  return `${texts[result.content]}\n`
+}

@@ -1,0 +1,41 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import type { FileFacts, HostFiles, HostPath } from './host-files.js'
+import type { HostLock } from './process-lock.js'
+
+export interface LockedFile {
+  readonly path: HostPath
+  readonly facts: FileFacts
+}
+
+/**
+ * Lock files against every other umlcow of this network namespace: by device and inode, in one order for all, each
+ * file once.
+ *
+ * @throws UmlcowError IN_USE, with nothing locked
+ */
+export async function lockFiles(files: HostFiles, wanted: readonly LockedFile[]): Promise<HostLock> {
+  const byName = new Map(wanted.map((one) => [lockName(one.facts), one.path]))
+  const taken: HostLock[] = []
+  const release = async () => {
+    for (const lock of taken.splice(0)) await lock.release()
+  }
+  try {
+    for (const name of [...byName.keys()].sort()) {
+      const lock = await files.lock(name)
+      if (lock === null) {
+        const shown = printablePath(byName.get(name) ?? '')
+        throw new UmlcowError('IN_USE', `${shown}: another umlcow is working on it`)
+      }
+      taken.push(lock)
+    }
+  } catch (error) {
+    await release()
+    throw error
+  }
+  return { release }
+}
+
+function lockName({ kind, device, inode, deviceId }: FileFacts): string {
+  return kind === 'blockDevice' ? `umlcow device ${deviceId}` : `umlcow file ${device}:${inode}`
+}

@@ -1,0 +1,179 @@
+import { UmlcowError } from '../../errors.js'
+import { computeLayout, markUndo } from '../../formats/cow/index.js'
+import { lockFiles } from '../../host/file-locks.js'
+import { refuseUnlessForced } from '../../host/guard.js'
+import type { HostFiles } from '../../host/host-files.js'
+import {
+  headerDigest,
+  journalPathOf,
+  type MergeJournal,
+  markerPathOf,
+  type PinnedOverlay,
+} from '../../host/merge-journal.js'
+import { writeNewFile } from '../../host/new-file.js'
+import { type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
+import { directoryName, joinPath } from '../../host/path-bytes.js'
+import { thisProcess } from '../../host/process-identity.js'
+import type { HostLock } from '../../host/process-lock.js'
+import type { LocatedFile } from '../../host/resolve-backing.js'
+import type { Sibling } from '../../host/siblings.js'
+import { guardTarget } from '../../host/target-guard.js'
+import { writeExact } from '../../stores/block-store.js'
+import { refuseTruncated } from '../merge-guard.js'
+import { type Survey, survey } from './guard.js'
+import { chooseMtimes, type MergeMtimes } from './mtimes.js'
+import type { InPlaceOptions } from './options.js'
+import type { InPlaceWork } from './work.js'
+
+/** A survey that speaks for the merge, and the locks that keep it true for every other umlcow. */
+export interface Ready extends Survey {
+  readonly overlay: Overlay & { readonly path: Buffer }
+  readonly backing: LocatedFile
+  readonly locks: readonly HostLock[]
+}
+
+/**
+ * Lock and look at everything, and open the overlay. The backing file is locked first: of two merges into it, one finds
+ * it taken before it holds anything that the other needs.
+ *
+ * @throws UmlcowError with all that was found; nothing is open and nothing locked then
+ */
+export async function makeReady(files: HostFiles, path: string, options: InPlaceOptions): Promise<Ready> {
+  const locks: HostLock[] = []
+  let overlay: Overlay | null = null
+  try {
+    const first = await openOverlay(files, path)
+    const early = await closing(first, () => survey(files, first, options))
+    refuseUnlessForced(early.findings, options.force)
+    if (early.backing !== null) locks.push(await lockFiles(files, [early.backing]))
+    locks.push(await lockFiles(files, [first, ...early.kept]))
+
+    const realPath = await files.realPath(path)
+    overlay = await openOverlay(files, realPath, options.afterwards === 'leave' ? 'read' : 'readWrite')
+    // Another umlcow may have been at work until the locks were ours.
+    const found = await survey(files, overlay, options)
+    refuseUnlessForced(found.findings, options.force)
+    if (found.kept.length !== early.kept.length) {
+      throw new UmlcowError(
+        'INPUT_CHANGED',
+        `${overlay.store.name}: its siblings changed while it was looked at; try again`,
+      )
+    }
+    if (!options.allowShort) await refuseTruncated(overlay, options.signal)
+    if (found.backing === null) throw new Error('unreachable: a missing backing file is a finding')
+    return { ...found, overlay: { ...overlay, path: realPath }, backing: found.backing, locks }
+  } catch (error) {
+    await overlay?.store.close()
+    for (const lock of locks) await lock.release()
+    throw error
+  }
+}
+
+async function closing<T>({ store }: Overlay, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } finally {
+    await store.close()
+  }
+}
+
+/** Open the backing file for writing, make the undo overlay, and put together what the protocol needs. */
+export async function prepareWork(files: HostFiles, ready: Ready, options: InPlaceOptions): Promise<InPlaceWork> {
+  const { overlay, kept, leadsToBacking, search } = ready
+  const path = await files.realPath(ready.backing.path)
+  const backing = { ...(await openInput(files, path, 'readWrite')), path }
+  try {
+    const knownMtimes = [
+      backing.facts.mtime,
+      overlay.header.mtime,
+      ...search.siblings.map(({ header }) => header.mtime),
+    ]
+    const mtimes = await chooseMtimes(files.clock, knownMtimes, options.signal)
+    const place = { overlay, backing, leadsToBacking, search, mtimes }
+    const isFile = backing.facts.kind === 'file'
+    const journalPath = await journalPathOf(files, overlay.path)
+    const markerPath = isFile
+      ? await markerPathOf(files, path)
+      : Buffer.concat([overlay.path, Buffer.from('.umlcow-merging')])
+    const undo = options.backup === undefined ? null : await createUndo(files, options.backup, backing, options)
+    return {
+      files,
+      options,
+      force: options.force ?? [],
+      overlay,
+      backing,
+      leadsToBacking,
+      kept: undo === null ? kept : [...kept, undo],
+      knownMtimes,
+      journalPath,
+      markerPath,
+      resumed: false,
+      journal: newJournal(place, kept, undo, options),
+      mtimes,
+      shownMtime: 0,
+      copied: new Map(),
+      verified: null,
+      warnings: [],
+    }
+  } catch (error) {
+    await backing.store.close()
+    throw error
+  }
+}
+
+function newJournal(
+  { overlay, backing, mtimes }: Pick<InPlaceWork, 'overlay' | 'backing'> & { readonly mtimes: MergeMtimes },
+  kept: readonly Sibling[],
+  undo: Sibling | null,
+  options: InPlaceOptions,
+): MergeJournal {
+  const { device, inode, size, mtime, kind } = backing.facts
+  return {
+    process: thisProcess(),
+    started: new Date().toISOString(),
+    phase: 'preparing',
+    overlay: pinOf(overlay),
+    backing: { path: backing.path, device, inode, size, mtime, kind: kind === 'blockDevice' ? kind : 'file' },
+    mtimes: { invalid: mtimes.invalid, final: mtimes.final },
+    siblings: kept.map(pinOf),
+    backup: undo === null ? null : pinOf(undo),
+    afterwards: options.afterwards ?? 'keep',
+    noSync: options.noSync === true,
+    verify: options.verify === true,
+    allowShort: options.allowShort === true,
+    force: options.force ?? [],
+  }
+}
+
+function pinOf({ path, facts, header }: Pick<Overlay & { path: Buffer }, 'path' | 'facts' | 'header'>): PinnedOverlay {
+  const { device, inode } = facts
+  return { path, device, inode, headerDigest: headerDigest(header), mtime: header.mtime }
+}
+
+/**
+ * Make the overlay that takes the merge back, still empty: read over the old backing file it shows the old content at
+ * every instant, like a sibling, and like one it is copied up.
+ */
+async function createUndo(
+  files: HostFiles,
+  path: string,
+  backing: InPlaceWork['backing'],
+  options: InPlaceOptions,
+): Promise<Sibling> {
+  const place = await guardTarget(files, path, { signal: options.signal })
+  const { size: virtualSize, mtime, permissions } = backing.facts
+  const fields = { virtualSize, mtime, sectorSize: 512, alignment: 4096, backingPath: backing.path }
+  const bytes = markUndo(fields)
+  const { dataOffset } = computeLayout({ ...fields, layout: 'v3' })
+  await writeNewFile(files, place, { permissions, noSync: options.noSync }, async (store) => {
+    await writeExact(store, 0, bytes)
+    await store.truncate(dataOffset + virtualSize)
+  })
+  const realPath = joinPath(
+    await files.realPath(directoryName(place.path)),
+    place.path.subarray(place.path.lastIndexOf(0x2f) + 1),
+  )
+  const overlay = await openOverlay(files, realPath)
+  await overlay.store.close()
+  return { ...overlay, path: realPath, state: 'undo' }
+}

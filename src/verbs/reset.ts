@@ -1,0 +1,107 @@
+import { printablePath } from '../bytes/escape.js'
+import { countAllocated } from '../engine/count-allocated.js'
+import { UmlcowError } from '../errors.js'
+import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
+import { type BackingOptions, inspectBacking } from '../host/backing.js'
+import { lockFiles } from '../host/file-locks.js'
+import { type ForceWord, refuseUnlessForced } from '../host/guard.js'
+import { type HostFiles, localHostFiles } from '../host/host-files.js'
+import { inspectTarget, writeNewFile } from '../host/new-file.js'
+import { type Overlay, openOverlay } from '../host/open-overlay.js'
+import type { LocatedFile } from '../host/resolve-backing.js'
+import { refuseUnfinished } from '../host/unfinished-merge.js'
+import { writeExact } from '../stores/block-store.js'
+import { findUsersOf } from './in-place/find-users.js'
+import type { OperationOptions } from './operation.js'
+
+export interface ResetOptions extends OperationOptions, Pick<BackingOptions, 'backingRoot'> {
+  readonly force?: readonly ForceWord[] | undefined
+  readonly dryRun?: boolean | undefined
+  readonly noSync?: boolean | undefined
+}
+
+export interface ResetResult {
+  readonly path: string
+  /** As the header says. */
+  readonly backingPath: Buffer
+  readonly virtualSize: number
+  readonly sectorSize: number
+  /** Allocated sectors that are gone. */
+  readonly discardedSectors: number
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}
+
+/** What the kernel and uml_mkcow write. */
+const newOverlay = { sectorSize: 512, alignment: 4096 }
+
+/**
+ * Put an empty overlay on the same backing file in the place of an overlay: version 3, with the path that was stored.
+ * The old one is there, whole, until the new one is.
+ *
+ * @throws UmlcowError IN_USE, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, and what the host throws
+ */
+export async function resetOverlay(path: string, options: ResetOptions = {}): Promise<ResetResult> {
+  const files = options.files ?? localHostFiles
+  const overlay = await openOverlay(files, path)
+  try {
+    const lock = await lockFiles(files, [overlay])
+    try {
+      const backing = await guard(files, overlay, options)
+      const result = await describe(overlay, options)
+      if (!options.dryRun) await replace(files, overlay, backing, options)
+      return result
+    } finally {
+      await lock.release()
+    }
+  } finally {
+    await overlay.store.close()
+  }
+}
+
+async function guard(files: HostFiles, overlay: Overlay, options: ResetOptions): Promise<LocatedFile> {
+  await refuseUnfinished(files, overlay.path)
+  const { located, findings } = await inspectBacking(files, overlay, options)
+  // An empty overlay fits whatever the backing file is now; that is what it is for.
+  const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')
+  refuseUnlessForced([...serious, ...findUsersOf(files, [overlay])], options.force)
+  if (located === null) throw new Error('unreachable: a missing backing file is a finding')
+  await refuseUnfinished(files, located.path)
+  return located
+}
+
+async function describe(overlay: Overlay, options: ResetOptions): Promise<ResetResult> {
+  const { header, layout, store } = overlay
+  const name = printablePath(overlay.path)
+  return {
+    path: String(overlay.path),
+    backingPath: Buffer.from(header.backingPath),
+    virtualSize: header.virtualSize,
+    sectorSize: header.sectorSize,
+    discardedSectors: await countAllocated(store, layout, options.signal),
+    dryRun: options.dryRun === true,
+    warnings: header.version === 3 ? [] : [`${name}: had version ${header.version}; the empty one has version 3`],
+  }
+}
+
+async function replace(
+  files: HostFiles,
+  overlay: Overlay,
+  { facts }: LocatedFile,
+  options: ResetOptions,
+): Promise<void> {
+  const place = await inspectTarget(files, overlay.path, true)
+  const fields = {
+    ...newOverlay,
+    virtualSize: facts.size,
+    mtime: facts.mtime,
+    backingPath: overlay.header.backingPath,
+  }
+  const bytes = serializeNewHeader(fields)
+  const { dataOffset } = computeLayout({ ...fields, layout: 'v3' })
+  if (place.existing === null) throw new UmlcowError('INPUT_CHANGED', `${overlay.store.name}: is gone`)
+  await writeNewFile(files, place, { permissions: place.existing.permissions, ...options }, async (store) => {
+    await writeExact(store, 0, bytes)
+    await store.truncate(dataOffset + facts.size)
+  })
+}
