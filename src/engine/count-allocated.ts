@@ -1,8 +1,11 @@
+import { ceilTo, floorTo } from '../bytes/align.js'
 import { countSetBits } from '../bytes/bitmap.js'
+import { zeroBlockSize } from '../bytes/zeros.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { executeSteps } from './execute.js'
+import { type MergeInputs, planRuns } from './plan-merge.js'
 import type { Step, Steps } from './step.js'
 
 /** Bytes of bitmap in memory at a time. */
@@ -28,5 +31,34 @@ function* planCount(overlay: BlockStore, layout: CowLayout, result: { count: num
     step.bytes = buffer.subarray(0, Math.min(pieceSize, length - offset))
     yield step
     result.count += countSetBits(step.bytes, Math.min(step.bytes.length * 8, layout.bitCount - offset * 8))
+  }
+}
+
+/**
+ * Bytes of the blocks of 4 KiB that the allocated sectors of an overlay touch: what a host may have to store for them.
+ *
+ * @throws UmlcowError INTERRUPTED, and what the store throws
+ */
+export async function countTouched(
+  overlay: Pick<MergeInputs, 'overlay' | 'header' | 'layout'>,
+  signal?: AbortSignal,
+): Promise<number> {
+  const result = { bytes: 0 }
+  await executeSteps(planTouched(overlay, result), { signal })
+  return result.bytes
+}
+
+function* planTouched(overlay: Pick<MergeInputs, 'overlay' | 'header' | 'layout'>, result: { bytes: number }): Steps {
+  let counted = 0
+  for (const item of planRuns(overlay)) {
+    if ('kind' in item) {
+      yield item
+      continue
+    }
+    for (let i = 0; i < item.count; i++) {
+      const start = Math.max(counted, floorTo(item.starts[i]!, zeroBlockSize))
+      counted = ceilTo(item.ends[i]!, zeroBlockSize)
+      result.bytes += counted - start
+    }
   }
 }

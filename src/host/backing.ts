@@ -63,8 +63,9 @@ export async function inspectBacking(
   }
   if (located !== null) {
     const size = await imageSize(files, located, options.chain === true)
-    const findings = compareWithHeader(overlay, located, size)
-    findings.push(...(await unfinishedFindings(findMergeInto, files, located.path)))
+    // First the cause: while a merge is unfinished, the mtime disagrees on purpose.
+    const unfinished = await unfinishedFindings(findMergeInto, files, located.path)
+    const findings = [...unfinished, ...compareWithHeader(overlay, located, size)]
     return { wanted, located, findings, lookalike: null }
   }
 

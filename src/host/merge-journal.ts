@@ -62,8 +62,8 @@ export interface MergeJournal {
   readonly noSync: boolean
   readonly verify: boolean
   readonly allowShort: boolean
-  /** The user has overridden the other siblings' protection. */
-  readonly force: readonly string[]
+  /** The overlay's header leads to the backing file, so it gets the new mtime. */
+  readonly leadsToBacking: boolean
 }
 
 /** Longest journal that is read, bytes: one of a hundred thousand siblings. */
@@ -208,7 +208,7 @@ function parseJournal(bytes: Buffer): MergeJournal | null {
   const siblings = Array.isArray(value.siblings) ? value.siblings.map(parseOverlayPin) : [null]
   const backup = value.backup === null ? null : parseOverlayPin(value.backup)
   const mtimes = parseMtimes(value.mtimes)
-  const { started, phase, noSync, verify, allowShort, force } = value
+  const { started, phase, noSync, verify, allowShort, leadsToBacking } = value
   const afterwards = allAfterwards.find((one) => one === value.afterwards)
   if (overlay === null || backing === null || process === null || mtimes === null) return null
   if (backup === null && value.backup !== null) return null
@@ -216,8 +216,8 @@ function parseJournal(bytes: Buffer): MergeJournal | null {
   if (phase !== 'preparing' && phase !== 'writing' && phase !== 'abandoning') return null
   if (afterwards === undefined) return null
   if (typeof noSync !== 'boolean' || typeof verify !== 'boolean' || typeof allowShort !== 'boolean') return null
-  if (!Array.isArray(force) || !force.every((word) => typeof word === 'string')) return null
-  const rest = { mtimes, siblings, backup, afterwards, noSync, verify, allowShort, force }
+  if (typeof leadsToBacking !== 'boolean') return null
+  const rest = { mtimes, siblings, backup, afterwards, noSync, verify, allowShort, leadsToBacking }
   return { process, started, phase, overlay, backing, ...rest }
 }
 

@@ -1,8 +1,8 @@
 import { printablePath } from '../bytes/escape.js'
-import { UmlcowError } from '../errors.js'
+import { hasCode, UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, maxHeaderSize, parseCowHeader } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
-import type { FileAccess, FileStore } from '../stores/file-store.js'
+import type { FileAccess, FileStore, OpenFileOptions } from '../stores/file-store.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { assertNotTorn } from './rewrite-header.js'
 
@@ -28,7 +28,7 @@ export async function openInput(files: HostFiles, path: HostPath, access: FileAc
   const before = await files.stat(path)
   assertFileKind(path, before)
   const exclusive = before.kind === 'blockDevice' && access === 'readWrite'
-  const store = await files.open(path, access, { size: before.size, exclusive })
+  const store = await openExclusive(files, path, access, { size: before.size, exclusive })
   try {
     const facts = files.statOpen(store)
     if (isSameFile(before, facts)) return { path, store, facts }
@@ -36,6 +36,22 @@ export async function openInput(files: HostFiles, path: HostPath, access: FileAc
   } catch (error) {
     await store.close()
     throw error
+  }
+}
+
+async function openExclusive(
+  files: HostFiles,
+  path: HostPath,
+  access: FileAccess,
+  options: OpenFileOptions,
+): Promise<FileStore> {
+  try {
+    return await files.open(path, access, options)
+  } catch (error) {
+    if (!options.exclusive || !hasCode(error, 'EBUSY')) throw error
+    throw new UmlcowError('IN_USE', `${printablePath(path)}: is mounted, or has another user of its own`, {
+      cause: error,
+    })
   }
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { countTouched } from '../../src/engine/count-allocated.js'
 import { executeSteps } from '../../src/engine/execute.js'
 import { planClear } from '../../src/engine/plan-clear.js'
 import { type CopyUpInputs, planCopyUpBits, planCopyUpData, planCopyUpSize } from '../../src/engine/plan-copy-up.js'
@@ -104,6 +105,23 @@ describe('planWriteBack', () => {
     await executeSteps(counted())
     // The bitmap, then for each of the two sectors a read and a write, or a look at what is there in place of the write.
     expect(steps).toBeLessThanOrEqual(1 + 2 * 3)
+  })
+})
+
+describe('countTouched', () => {
+  it('counts blocks of 4 KiB, each once', async () => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async (scene) => {
+        const { inputs } = build(scene)
+        const blocks = new Set<number>()
+        scene.allocated.slice(0, inputs.layout.bitCount).forEach((allocated, sector) => {
+          const end = Math.min(scene.virtualSize, (sector + 1) * scene.sectorSize)
+          for (let at = sector * scene.sectorSize; allocated && at < end; at += 512) blocks.add(Math.floor(at / 4096))
+        })
+        expect(await countTouched(inputs)).toBe(blocks.size * 4096)
+      }),
+      { numRuns: 150 },
+    )
   })
 })
 

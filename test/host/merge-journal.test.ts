@@ -37,7 +37,7 @@ const journal: MergeJournal = {
   noSync: false,
   verify: true,
   allowShort: false,
-  force: ['in-use'],
+  leadsToBacking: true,
 }
 
 function place(name = 'cow.umlcow-journal'): Buffer {

@@ -80,9 +80,9 @@ async function leaveMixed(
   await replaceJournal(files, work.journalPath, work.journal)
   await setFinalMtime(work)
   await refreshSiblings(work)
-  if (work.leadsToBacking && work.backing.facts.kind === 'file') await writeFinalMtime(work, overlay)
+  if (work.journal.leadsToBacking) await writeFinalMtime(work, overlay)
   await removeJournal(work)
-  const usable = [...(work.leadsToBacking ? [overlay.path] : []), ...work.kept.map(({ path }) => path)]
+  const usable = [...(work.journal.leadsToBacking ? [overlay.path] : []), ...work.kept.map(({ path }) => path)]
   return { content: 'mixed', usable, warnings }
 }
 

@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import { countAllocated } from '../../engine/count-allocated.js'
+import { countTouched } from '../../engine/count-allocated.js'
 import { executeSteps } from '../../engine/execute.js'
 import { planCopyUpSize } from '../../engine/plan-copy-up.js'
 import { cowMagicOrder } from '../../formats/cow/index.js'
@@ -40,7 +40,7 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   }
   const search = await findSiblings(files, overlay, backing, options)
   const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
-  const leadsToBacking = await leadsTo(files, overlay, backing.facts)
+  const leadsToBacking = await leadsTo(files, overlay, backing.facts, options)
   findings.push(...findUsersOf(files, [overlay, backing, ...kept]))
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
   findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
@@ -70,9 +70,14 @@ async function findOwnMerge(files: HostFiles, path: HostPath, known: readonly Fi
   return found.filter(({ message }) => known.every((one) => one.message !== message))
 }
 
-async function leadsTo(files: HostFiles, overlay: Overlay, facts: FileFacts): Promise<boolean> {
+async function leadsTo(
+  files: HostFiles,
+  overlay: Overlay,
+  facts: FileFacts,
+  options: InPlaceOptions,
+): Promise<boolean> {
   try {
-    const located = await resolveBackingPath(files, overlay.path, overlay.header.backingPath)
+    const located = await resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
     return located !== null && isSameFile(located.facts, facts)
   } catch {
     return false // It leads to two files, or nowhere that we may look.
@@ -184,11 +189,9 @@ async function findRoom(
     needs.set(String(device), { path: known?.path ?? path, bytes: (known?.bytes ?? 0) + bytes })
   }
   const { header, layout, store } = overlay
-  // Runs are stored in whole blocks, so scattered sectors may take up to eight times their size.
-  const allocated = (await countAllocated(store, layout, options.signal)) * header.sectorSize
-  const spread = Math.min(header.virtualSize, allocated * Math.max(1, 4096 / header.sectorSize))
+  const touched = await countTouched({ overlay: store, header, layout }, options.signal)
   const holes = Math.max(0, backing.facts.size - backing.facts.allocatedSize)
-  if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(spread, holes))
+  if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(touched, holes))
   for (const sibling of kept) {
     const result = { bytes: 0 }
     await withSibling({ files }, sibling, 'read', async (opened) => {
@@ -200,7 +203,7 @@ async function findRoom(
   }
   if (options.backup !== undefined) {
     const directory = directoryName(options.backup)
-    need(directory, (await files.stat(directory)).device, spread)
+    need(directory, (await files.stat(directory)).device, touched)
   }
   const findings: Finding[] = []
   for (const { path, bytes } of needs.values()) {

@@ -163,8 +163,7 @@ async function mergeChanges(
 
 /** What a merge that went through the protocol has to tell. */
 export function outcomeOf(work: InPlaceWork): Pick<InPlaceResult, 'siblings' | 'mtime' | 'verified'> {
-  const isFile = work.backing.facts.kind === 'file'
-  return { siblings: keptSiblings(work), mtime: isFile ? finalMtime(work) : null, verified: work.verified }
+  return { siblings: keptSiblings(work), mtime: finalMtime(work), verified: work.verified }
 }
 
 /** Clear up what can be; the error to throw says what is left. */

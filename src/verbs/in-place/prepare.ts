@@ -21,7 +21,7 @@ import { guardTarget } from '../../host/target-guard.js'
 import { writeExact } from '../../stores/block-store.js'
 import { refuseTruncated } from '../merge-guard.js'
 import { type Survey, survey } from './guard.js'
-import { chooseMtimes, type MergeMtimes } from './mtimes.js'
+import { chooseMtimes } from './mtimes.js'
 import type { InPlaceOptions } from './options.js'
 import type { InPlaceWork } from './work.js'
 
@@ -89,7 +89,7 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
       ...search.siblings.map(({ header }) => header.mtime),
     ]
     const mtimes = await chooseMtimes(files.clock, knownMtimes, options.signal)
-    const place = { overlay, backing, leadsToBacking, search, mtimes }
+    const place = { overlay, backing, leadsToBacking, mtimes }
     const isFile = backing.facts.kind === 'file'
     const journalPath = await journalPathOf(files, overlay.path)
     const markerPath = isFile
@@ -102,7 +102,6 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
       force: options.force ?? [],
       overlay,
       backing,
-      leadsToBacking,
       kept: undo === null ? kept : [...kept, undo],
       knownMtimes,
       journalPath,
@@ -121,8 +120,12 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
   }
 }
 
+interface NewJournal extends Pick<InPlaceWork, 'overlay' | 'backing' | 'mtimes'> {
+  readonly leadsToBacking: boolean
+}
+
 function newJournal(
-  { overlay, backing, mtimes }: Pick<InPlaceWork, 'overlay' | 'backing'> & { readonly mtimes: MergeMtimes },
+  { overlay, backing, mtimes, leadsToBacking }: NewJournal,
   kept: readonly Sibling[],
   undo: Sibling | null,
   options: InPlaceOptions,
@@ -141,7 +144,7 @@ function newJournal(
     noSync: options.noSync === true,
     verify: options.verify === true,
     allowShort: options.allowShort === true,
-    force: options.force ?? [],
+    leadsToBacking,
   }
 }
 

@@ -3,7 +3,7 @@ import { countAllocated } from '../../engine/count-allocated.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { type ForceWord, refuseUnlessForced } from '../../host/guard.js'
-import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../../host/host-files.js'
+import { type HostFiles, isSameFile, localHostFiles } from '../../host/host-files.js'
 import {
   headerDigest,
   isPinned,
@@ -15,9 +15,9 @@ import {
 import { type InputFile, type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
 import type { HostLock } from '../../host/process-lock.js'
-import { resolveBackingPath } from '../../host/resolve-backing.js'
 import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
 import { findUnfinishedMerge, type UnfinishedMerge, unfinishedFinding } from '../../host/unfinished-merge.js'
+import { refuseTruncated } from '../merge-guard.js'
 import type { OperationOptions } from '../operation.js'
 import { findUsersOf } from './find-users.js'
 import { outcomeOf, withResumeHint } from './merge-in-place.js'
@@ -189,6 +189,7 @@ export async function makeWork(
   const { kept, warnings } = await findPinned(files, merge.journal, search)
   refuseUnlessForced(findUsersOf(files, [overlay, backing, ...kept]), options.force)
   refuseWrittenSince(merge.journal, backing)
+  if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
   const knownMtimes = [
     backing.facts.mtime,
     overlay.header.mtime,
@@ -208,7 +209,6 @@ export async function makeWork(
     force: options.force ?? [],
     overlay,
     backing,
-    leadsToBacking: await leadsTo(files, overlay, backing.facts),
     kept,
     knownMtimes,
     journalPath: merge.journalPath,
@@ -222,15 +222,6 @@ export async function makeWork(
     warnings: [],
   }
   return { work, warnings }
-}
-
-async function leadsTo(files: HostFiles, overlay: Overlay, facts: FileFacts): Promise<boolean> {
-  try {
-    const located = await resolveBackingPath(files, overlay.path, overlay.header.backingPath)
-    return located !== null && isSameFile(located.facts, facts)
-  } catch {
-    return false // It leads to two files, or nowhere that we may look.
-  }
 }
 
 /** Before a byte of it was changed by the merge, the backing file has one of two mtimes; any other is somebody's write. */

@@ -11,6 +11,7 @@ import { type Overlay, readHeaderBytes } from '../../host/open-overlay.js'
 import { directoryName } from '../../host/path-bytes.js'
 import { rewriteHeader } from '../../host/rewrite-header.js'
 import type { Sibling } from '../../host/siblings.js'
+import type { FileStore } from '../../stores/file-store.js'
 import { progressReporter } from '../operation.js'
 import { refuseUsers } from './find-users.js'
 import { pauseForClock } from './mtimes.js'
@@ -49,13 +50,12 @@ export async function invalidateBacking(work: InPlaceWork): Promise<void> {
   await setBackingMtime(work, work.mtimes.invalid)
 }
 
-/** The mtime of a block device's node means nothing: writing to the device does not change it. */
 export async function setBackingMtime(
   work: Pick<InPlaceWork, 'files' | 'backing' | 'journal'>,
   mtime: number,
 ): Promise<void> {
   const { files, backing } = work
-  if (backing.facts.kind === 'blockDevice') return
+  if (backing.facts.kind === 'blockDevice') return setDeviceMtime(files, backing.store, mtime)
   await files.setMtime(backing.store, mtime)
   const { mtime: stored } = files.statOpen(backing.store)
   if (stored !== mtime) {
@@ -68,11 +68,23 @@ export async function setBackingMtime(
   await syncUnlessForbidden(work, backing.store)
 }
 
+/** The kernel compares the mtime of a device's node. Whoever may write to the device need not own the node. */
+async function setDeviceMtime(files: HostFiles, store: FileStore, mtime: number): Promise<void> {
+  try {
+    await files.setMtime(store, mtime)
+  } catch (error) {
+    if (!hasCode(error, 'EPERM')) throw error
+  }
+}
+
 export async function lookAgain(work: InPlaceWork): Promise<void> {
   const { files, overlay, backing, kept } = work
   refuseUsers(files, [overlay, backing, ...kept], work.force)
   await refuseNewHeader(overlay, overlay.header.bytes)
   if (files.statOpen(overlay.store).size !== overlay.store.size) throw changedMeanwhile(overlay.store.name)
+  for (const one of [overlay, backing]) {
+    if (!isSameFile(await files.stat(one.path), one.facts)) throw changedMeanwhile(one.store.name)
+  }
   if (files.statOpen(backing.store).size !== backing.facts.size && backing.facts.kind === 'file') {
     throw changedMeanwhile(backing.store.name)
   }
@@ -145,16 +157,18 @@ export async function verifyWritten(work: InPlaceWork): Promise<void> {
 }
 
 export async function setFinalMtime(work: InPlaceWork): Promise<void> {
-  await setBackingMtime(work, finalMtime(work))
+  const { mtimes, backing } = work
+  await setBackingMtime(work, backing.facts.kind === 'blockDevice' ? mtimes.final : finalMtime(work))
 }
 
 /** With headers from the future, the backing file may have shown later mtimes than the one that was chosen. */
-export function finalMtime({ mtimes, shownMtime }: InPlaceWork): number {
+export function finalMtime({ files, backing, mtimes, shownMtime }: InPlaceWork): number {
+  // Nobody promises that a device's node takes the one that was chosen.
+  if (backing.facts.kind === 'blockDevice') return files.statOpen(backing.store).mtime
   return mtimes.ahead ? Math.max(mtimes.final, shownMtime + 1) : mtimes.final
 }
 
 export async function refreshSiblings(work: InPlaceWork): Promise<void> {
-  if (work.backing.facts.kind !== 'file') return
   for (const sibling of work.kept) {
     await withSibling(work, sibling, 'readWrite', (opened) => writeFinalMtime(work, opened))
   }
@@ -197,7 +211,7 @@ export async function commitOverlay(work: InPlaceWork): Promise<void> {
   const { files, overlay, journal } = work
   if (journal.afterwards === 'delete') {
     await removeOverlay(files, overlay, journal.noSync)
-  } else if (journal.afterwards !== 'leave' && work.leadsToBacking && work.backing.facts.kind === 'file') {
+  } else if (journal.afterwards !== 'leave' && journal.leadsToBacking) {
     await writeFinalMtime(work, overlay)
   }
 }

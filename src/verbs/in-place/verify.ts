@@ -1,7 +1,7 @@
 import { isSame, planCompareRuns } from '../../engine/compare-runs.js'
 import { executeSteps } from '../../engine/execute.js'
 import { hasCode, UmlcowError } from '../../errors.js'
-import type { HostFiles, HostPath } from '../../host/host-files.js'
+import type { HostFiles } from '../../host/host-files.js'
 import { directReader } from '../../stores/direct-store.js'
 import type { FileStore } from '../../stores/file-store.js'
 import { executeOptions, type InPlaceWork, inputsOf } from './work.js'
@@ -14,7 +14,7 @@ import { executeOptions, type InPlaceWork, inputsOf } from './work.js'
  */
 export async function compareWritten(work: InPlaceWork): Promise<'disk' | 'cache'> {
   const { files, backing } = work
-  const direct = await openDirect(files, backing.path)
+  const direct = await openDirect(files, backing)
   try {
     await compare(work, direct ?? backing.store)
     return direct === null ? 'cache' : 'disk'
@@ -36,10 +36,10 @@ async function compare(work: InPlaceWork, backing: FileStore): Promise<void> {
 }
 
 /** Null where direct reads are refused, at opening or at the first read. */
-async function openDirect(files: HostFiles, path: HostPath): Promise<FileStore | null> {
+async function openDirect(files: HostFiles, { path, store }: InPlaceWork['backing']): Promise<FileStore | null> {
   let file: FileStore
   try {
-    file = await files.open(path, 'read', { direct: true })
+    file = await files.open(path, 'read', { direct: true, size: store.size })
   } catch (error) {
     if (hasCode(error, 'EINVAL', 'EOPNOTSUPP')) return null
     throw error

@@ -17,8 +17,6 @@ export interface InPlaceWork {
   readonly force: readonly ForceWord[]
   readonly overlay: Overlay & { readonly path: Buffer }
   readonly backing: InputFile & { readonly path: Buffer }
-  /** The overlay's header leads to this backing file, so it gets the new mtime. */
-  readonly leadsToBacking: boolean
   /** Siblings to keep, the undo overlay among them. */
   readonly kept: readonly Sibling[]
   /** All mtimes in headers that are known, and the backing file's own. */
