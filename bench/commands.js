@@ -1,4 +1,5 @@
 // What is timed, and how its input comes to be.
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { isExecutable, run } from './measure.js'
 
@@ -23,6 +24,45 @@ export function commandsFor(umlcow, pair, files) {
     { name: 'qemu-img convert', note: 'of an equal qcow2', command: [qemuImg, ...convertArgs, files.qcow2, output] },
     { name: 'cp --sparse=always', note: 'of the result', command: [cp, '--sparse=always', files.merged, output] },
   ].map((entry) => ({ ...entry, program: entry.command[0] }))
+}
+
+/**
+ * The same for a merge into the backing file. All leave the merged image at `pair.backing`; what they change is put back
+ * before each.
+ */
+export function inPlaceCommandsFor(umlcow, pair, files) {
+  const ours = [process.execPath, umlcow, 'merge', '-q', '-d', '--leave']
+  const commit = [qemuImg, 'commit', '-q', '-f', 'qcow2']
+  return [
+    { name: 'umlcow merge -d --no-sync', command: [...ours, '--no-sync', pair.overlay] },
+    { name: 'the same again', note: 'control', command: [...ours, '--no-sync', pair.overlay] },
+    { name: 'umlcow merge -d', note: 'with its fsyncs', command: [...ours, pair.overlay] },
+    { name: 'uml_moo -d', command: [umlMoo, '-d', pair.overlay] },
+    { name: 'qemu-img commit -t unsafe', note: 'an equal qcow2', command: [...commit, '-t', 'unsafe', files.qcow2] },
+    { name: 'qemu-img commit', note: 'with its fsyncs', command: [...commit, files.qcow2] },
+  ].map((entry) => ({ ...entry, program: entry.command[0] }))
+}
+
+/** Keep a copy of what merges in place change. @returns the files to put back, each with its copy */
+export async function keepCopies(pair, files) {
+  const copies = []
+  // Not beside them: a copy of the overlay would be a sibling.
+  mkdirSync(files.copies)
+  for (const file of [pair.backing, pair.overlay, files.qcow2]) {
+    if (!existsSync(file)) continue
+    const copy = path.join(files.copies, path.basename(file))
+    copies.push({ file, copy })
+    await run(cp, ['-p', '--sparse=always', file, copy])
+  }
+  return copies
+}
+
+/** As they were, holes included: what is measured is the first merge into them. */
+export async function putBack(copies) {
+  for (const { file, copy } of copies) {
+    rmSync(file, { force: true })
+    await run(cp, ['-p', '--sparse=always', copy, file])
+  }
 }
 
 const convertArgs = ['convert', '-f', 'qcow2', '-O', 'raw']
@@ -54,6 +94,7 @@ export function filesIn(directory) {
     output: path.join(directory, 'output.img'),
     merged: path.join(directory, 'merged.img'),
     qcow2: path.join(directory, 'overlay.qcow2'),
+    copies: path.join(directory, 'copies'),
   }
 }
 

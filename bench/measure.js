@@ -56,16 +56,18 @@ export function run(program, args, env = {}) {
 }
 
 /**
- * Time one command that makes `output`, from the same start every time: no output, nothing left to write back, free
- * memory that the host has given (see the README).
+ * Time one command, from the same start every time: no output of the one before, nothing left to write back, free memory
+ * that the host has given (see the README).
+ *
+ * @param {{ start: () => Promise<void> | void, directory: string, touch: number }} options  start clears up after the one before
  *
  * @returns {Promise<{ seconds: number, rss: number | null, failure: string | null }>}  rss in bytes
  */
-export async function timeCommand(command, { output, touch }) {
-  rmSync(output, { force: true })
+export async function timeCommand(command, { start, directory, touch }) {
+  await start()
   if (touch > 0) await touchMemory(touch)
   await run('sync', [])
-  const rssFile = path.join(path.dirname(output), 'rss')
+  const rssFile = path.join(directory, 'rss')
   rmSync(rssFile, { force: true })
   const { seconds, failure } = await runWithRss(command, rssFile)
   return { seconds, failure, rss: failure === null ? readRss(rssFile) : null }

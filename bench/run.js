@@ -4,7 +4,16 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { commandsFor, filesIn, isAbsent, makeQcow2, toolVersions } from './commands.js'
+import {
+  commandsFor,
+  filesIn,
+  inPlaceCommandsFor,
+  isAbsent,
+  keepCopies,
+  makeQcow2,
+  putBack,
+  toolVersions,
+} from './commands.js'
 import { isSameContent, run, stopRunning, timeCommand } from './measure.js'
 import { loadText, machineFacts, machineText, sizeText, summarize, tableText } from './report.js'
 import { makePair, workloads } from './workloads.js'
@@ -13,6 +22,7 @@ const usage = `usage: node bench/run.js [OPTIONS]
   --scale N          sizes times N; default 1, fractions are allowed
   --rounds N         default 7
   --workload W1,W4   default all
+  --in-place         merge into the backing file
   --json FILE        write every single figure there
   --dir DIR          make the temporary directory there; it chooses the file system
   --touch GIB        memory to touch before each run; default 2, 0 for none
@@ -28,6 +38,7 @@ function readOptions() {
       scale: { ...text, default: '1' },
       rounds: { ...text, default: '7' },
       workload: { ...text, default: workloads.map((workload) => workload.name).join(',') },
+      'in-place': { type: 'boolean', default: false },
       json: text,
       dir: { ...text, default: tmpdir() },
       touch: { ...text, default: '2' },
@@ -42,6 +53,7 @@ function readOptions() {
     rounds: Math.floor(numberOption('rounds', values.rounds, 1)),
     touch: numberOption('touch', values.touch, 0),
     workloads: chosen,
+    inPlace: values['in-place'],
     json: values.json,
     directory: path.resolve(values.dir),
     umlcow: path.resolve(values.umlcow),
@@ -62,10 +74,10 @@ async function benchWorkload(workload, home, options) {
   const sizes = `${sizeText(pair.backingData)} of data in ${sizeText(pair.virtualSize)}, ${sizeText(pair.overlayData)} allocated`
   console.log(`\n${workload.name}: ${workload.what}; ${sizes}`)
   const files = filesIn(directory)
-  const entries = commandsFor(options.umlcow, pair, files)
-  const checks = await checkCommands(workload, entries, pair, files)
+  const job = await prepare(workload, pair, files, options)
+  const checks = await checkCommands(job, files)
   for (const { name, problem } of checks) if (problem !== null) console.log(`*** ${name}: ${problem}`)
-  if (checks[0].problem === null) await timeRounds(checks, files, options)
+  if (checks[0].problem === null) await timeRounds(checks, job, options)
   const rows = checks.map((row) => rowOf(row, checks[0]))
   rmSync(directory, { recursive: true })
   const { name, what } = workload
@@ -73,39 +85,52 @@ async function benchWorkload(workload, home, options) {
   return { name, what, virtualSize, backingData, overlayData, rows }
 }
 
-/** Run each command once. Its output has to equal uml_moo's, or ours where uml_moo is absent. */
-async function checkCommands(workload, entries, pair, files) {
-  const reference = entries.find((entry) => entry.name === 'uml_moo' && !isAbsent(entry)) ?? entries[0]
-  const problem = (await run(reference.program, reference.command.slice(1))).failure
-  if (problem !== null) return entries.map((entry) => ({ ...entry, problem: `FAILED: ${reference.name} ${problem}` }))
-  renameSync(files.output, files.merged)
-  if (reference === entries[0]) console.log('*** uml_moo is absent: nothing vouches for what is timed here')
-  if (isSameContent(files.merged, pair.backing)) console.log('*** the overlay changes nothing: no benchmark')
-  const qcow2Problem = await makeQcow2(workload, pair, files)
+/** The commands, where they leave the merged image, and how to clear up after one. */
+async function prepare(workload, pair, files, options) {
+  const directory = path.dirname(files.output)
+  const reference = commandsFor(options.umlcow, pair, files)
+  // uml_moo vouches for the image, ours where it is absent.
+  const witness = reference.find((entry) => entry.name === 'uml_moo' && !isAbsent(entry)) ?? reference[0]
+  if (witness === reference[0]) console.log('*** uml_moo is absent: nothing vouches for what is timed here')
+  const failure = (await run(witness.program, witness.command.slice(1))).failure
+  if (failure === null) renameSync(files.output, files.merged)
+  const qcow2Problem = failure === null ? await makeQcow2(workload, pair, files) : null
+  if (failure === null && isSameContent(files.merged, pair.backing))
+    console.log('*** the overlay changes nothing: no benchmark')
+  const common = { directory, qcow2Problem, failure: failure === null ? null : `FAILED: ${witness.name} ${failure}` }
+  if (!options.inPlace) {
+    return { ...common, entries: reference, result: files.output, start: () => rmSync(files.output, { force: true }) }
+  }
+  const copies = await keepCopies(pair, files)
+  const entries = inPlaceCommandsFor(options.umlcow, pair, files)
+  return { ...common, entries, result: pair.backing, start: () => putBack(copies) }
+}
 
+/** Run each command once. Its result has to equal the witness's. */
+async function checkCommands(job, files) {
   const checked = []
-  for (const entry of entries) {
-    const own = entry.command.includes(files.qcow2) ? qcow2Problem : null
-    checked.push({ ...entry, problem: own ?? (await checkCommand(entry, files)), rounds: [] })
+  for (const entry of job.entries) {
+    const own = entry.command.includes(files.qcow2) ? job.qcow2Problem : null
+    checked.push({ ...entry, problem: job.failure ?? own ?? (await checkCommand(entry, job, files)), rounds: [] })
   }
   return checked
 }
 
-async function checkCommand(entry, files) {
+async function checkCommand(entry, job, files) {
   if (isAbsent(entry)) return 'ABSENT'
-  rmSync(files.output, { force: true })
+  await job.start()
   const { failure } = await run(entry.program, entry.command.slice(1))
   if (failure !== null) return `FAILED: ${failure}`
-  if (!existsSync(files.output)) return 'FAILED: it made no output'
-  return isSameContent(files.output, files.merged) ? null : 'WRONG: its output differs'
+  if (!existsSync(job.result)) return 'FAILED: it made no output'
+  return isSameContent(job.result, files.merged) ? null : 'WRONG: its output differs'
 }
 
 /** All commands in each round, in turn; every second round in the other direction, for the one before may matter. */
-async function timeRounds(rows, files, options) {
+async function timeRounds(rows, { start, directory }, options) {
   for (let round = 0; round < options.rounds; round++) {
     const good = rows.filter((row) => row.problem === null)
     for (const row of round % 2 === 0 ? good : good.reverse()) {
-      const timed = await timeCommand(row.command, { output: files.output, touch: options.touch })
+      const timed = await timeCommand(row.command, { start, directory, touch: options.touch })
       if (timed.failure === null) row.rounds.push({ seconds: timed.seconds, rss: timed.rss })
       else row.problem = `FAILED: ${timed.failure}`
     }

@@ -10,7 +10,7 @@ import { exitStatus, statusOf } from './exit-status.js'
 import { createProgram } from './program.js'
 
 /** Verbs that write, so that a backing file that does not fit is a refusal and not a failure. */
-const writingVerbs = new Set(['create', 'merge', 'rebase', 'moo', 'mkcow'])
+const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow'])
 
 const signalStatus = {
   SIGHUP: exitStatus.hungUp,
@@ -45,15 +45,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await dispatch(path.basename(command), args, stop.signal)
   } catch (error) {
     if (stopStatus === null || !hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
-    process.stderr.write(`umlcow: ${stopMessage(error)}\n`)
+    process.stderr.write(stopLines(error))
     // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process.
     process.exit(stopStatus)
   }
 }
 
-function stopMessage(error: unknown): string {
+function stopLines(error: unknown): string {
+  // A merge in place that was stopped says itself how things stand.
+  if (error instanceof UmlcowError && error.details.unfinished === true) return errorLines(error)
   const hint = error instanceof UmlcowError ? error.hint : undefined
-  return `stopped; the inputs are as they were, and ${hint ?? 'nothing half-made is left'}`
+  return `umlcow: stopped; the inputs are as they were, and ${hint ?? 'nothing half-made is left'}\n`
 }
 
 async function dispatch(name: string, args: string[], signal: AbortSignal): Promise<number> {

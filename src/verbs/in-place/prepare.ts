@@ -1,8 +1,9 @@
 import { UmlcowError } from '../../errors.js'
 import { computeLayout, markUndo } from '../../formats/cow/index.js'
+import { inspectBacking } from '../../host/backing.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { refuseUnlessForced } from '../../host/guard.js'
-import type { HostFiles } from '../../host/host-files.js'
+import { type HostFiles, isSameFile } from '../../host/host-files.js'
 import {
   headerDigest,
   journalPathOf,
@@ -43,24 +44,22 @@ export async function makeReady(files: HostFiles, path: string, options: InPlace
   let overlay: Overlay | null = null
   try {
     const first = await openOverlay(files, path)
-    const early = await closing(first, () => survey(files, first, options))
-    refuseUnlessForced(early.findings, options.force)
-    if (early.backing !== null) locks.push(await lockFiles(files, [early.backing]))
-    locks.push(await lockFiles(files, [first, ...early.kept]))
+    const { located } = await closing(first, () => inspectBacking(files, first, options))
+    // An overlay that is its own backing file is the survey's to refuse.
+    if (located !== null && !isSameFile(located.facts, first.facts)) locks.push(await lockFiles(files, [located]))
+    locks.push(await lockFiles(files, [first]))
 
     const realPath = await files.realPath(path)
     overlay = await openOverlay(files, realPath, options.afterwards === 'leave' ? 'read' : 'readWrite')
-    // Another umlcow may have been at work until the locks were ours.
     const found = await survey(files, overlay, options)
     refuseUnlessForced(found.findings, options.force)
-    if (found.kept.length !== early.kept.length) {
-      throw new UmlcowError(
-        'INPUT_CHANGED',
-        `${overlay.store.name}: its siblings changed while it was looked at; try again`,
-      )
+    // Until the locks were ours, another umlcow may have been at work.
+    const isSame = located !== null && found.backing !== null && isSameFile(located.facts, found.backing.facts)
+    if (!isSame || !isSameFile(overlay.facts, first.facts)) {
+      throw new UmlcowError('INPUT_CHANGED', `${overlay.store.name}: was changed while it was looked at; try again`)
     }
+    locks.push(await lockFiles(files, found.kept))
     if (!options.allowShort) await refuseTruncated(overlay, options.signal)
-    if (found.backing === null) throw new Error('unreachable: a missing backing file is a finding')
     return { ...found, overlay: { ...overlay, path: realPath }, backing: found.backing, locks }
   } catch (error) {
     await overlay?.store.close()

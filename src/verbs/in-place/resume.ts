@@ -79,7 +79,7 @@ export async function resumeBySteps(
     try {
       await runProtocol(work, steps)
     } catch (error) {
-      throw withResumeHint(work, error)
+      throw await withResumeHint(work, error)
     }
     const result = await describe(taken, options)
     return { ...result, ...outcomeOf(work), warnings: [...warnings, ...work.warnings] }
