@@ -138,49 +138,71 @@ describe('a target that is the overlay', () => {
   })
 })
 
+/** The header's mtime, in version 3. */
+function headerMtime(cow: string): number {
+  return readFileSync(cow).readUInt32BE(8)
+}
+
+/** Each merges in place: the backing file holds what the guest saw, and the overlay still fits it. */
+function expectInPlace(scene: Scene, args: string[]): void {
+  const { ino } = statSync(scene.backing)
+  const outcome = umlcow(args, { cwd: scene.directory })
+  expect(outcome).toMatchObject({ status: 0, stderr: '' })
+  expect(readFileSync(scene.backing).equals(scene.merged)).toBe(true)
+  expect(statSync(scene.backing).ino).toBe(ino)
+  expect(statSync(scene.backing).mtimeMs).toBe(headerMtime(scene.cow) * 1000)
+}
+
 describe('a target that is the backing file', () => {
-  const inPlace = /which is the backing file, in place, is not available in this release; nothing was changed/
+  it.each([[[]], [['-d']], [['--in-place']], [['--overwrite', '--force=mtime,in-use']]])(
+    'is merged into in place, by any name: %j',
+    (options) => {
+      for (const name of ['root_fs', './root_fs', 'symbolic', 'hard']) {
+        const scene = makeScene()
+        symlinkSync('root_fs', path.join(scene.directory, 'symbolic'))
+        linkSync(scene.backing, path.join(scene.directory, 'hard'))
+        expectInPlace(scene, ['merge', ...options, 'cow', name])
+        expect(namesIn(scene.directory)).toEqual(['cow', 'hard', 'root_fs', 'symbolic'])
+      }
+    },
+  )
 
-  it('is refused by any name, with a sentence', () => {
+  it('is merged into in place when it is named with -b by another name', () => {
     const scene = makeScene()
-    symlinkSync('root_fs', path.join(scene.directory, 'symbolic'))
-    keepsUntouched(scene.cow, scene.backing)
-    expectRefused(scene, scene.backing, inPlace)
-    expectRefused(scene, path.join(scene.directory, 'symbolic'), inPlace)
-    const plain = umlcow(['merge', scene.cow, scene.backing])
-    expect(plain.stderr).toMatch(inPlace)
-    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs', 'symbolic'])
+    linkSync(scene.backing, path.join(scene.directory, 'hard'))
+    expectInPlace(scene, ['merge', '-b', 'hard', 'cow', 'root_fs'])
   })
 
-  it('is refused by a hard link, and when it is named with -b', () => {
+  it('-d does without a target', () => {
     const scene = makeScene()
-    const hard = path.join(scene.directory, 'hard')
-    linkSync(scene.backing, hard)
-    keepsUntouched(scene.cow, scene.backing)
-    expectRefused(scene, hard, inPlace)
-    expectRefused(scene, scene.backing, inPlace, ['-b', hard])
+    expectInPlace(scene, ['merge', '-d', 'cow'])
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
   })
 
-  it('is refused when it does not fit the overlay, too', () => {
+  it('-d takes no other target', () => {
+    const scene = makeScene()
+    writeFileSync(scene.target, 'precious')
+    keepsUntouched(scene.cow, scene.backing, scene.target)
+    for (const target of ['merged', 'missing', '-', 'cow']) {
+      const outcome = umlcow(['merge', '-d', 'cow', target], { cwd: scene.directory })
+      expectPlainFailure(outcome, 64)
+      expect(outcome.stderr).toContain('merge -d takes no target')
+    }
+  })
+
+  it('is refused when it does not fit the overlay', () => {
     const scene = makeScene()
     setMtime(scene.backing, 5)
     keepsUntouched(scene.cow, scene.backing)
-    expectRefused(scene, scene.backing, inPlace)
-  })
-
-  it('-d is refused the same, with or without a target', () => {
-    const scene = makeScene()
-    keepsUntouched(scene.cow, scene.backing)
     for (const args of [
-      ['-d', scene.cow],
-      ['--in-place', scene.cow],
-      ['-d', scene.cow, scene.target],
+      ['cow', 'root_fs'],
+      ['-d', 'cow'],
+      ['--overwrite', '--force=in-use,siblings', 'cow', 'root_fs'],
     ]) {
-      const outcome = umlcow(['merge', ...args])
+      const outcome = umlcow(['merge', '--json', ...args], { cwd: scene.directory })
       expectPlainFailure(outcome, 4)
-      expect(outcome.stderr).toMatch(/into the backing file, in place, is not available in this release/)
+      expect(JSON.parse(outcome.stdout).error.code).toBe('BACKING_MTIME')
     }
-    expect(JSON.parse(umlcow(['merge', '--json', '-d', scene.cow]).stdout).error.code).toBe('IN_PLACE_UNAVAILABLE')
     expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
   })
 
@@ -190,9 +212,17 @@ describe('a target that is the backing file', () => {
     setMtime(scene.cow)
     writeOverlay(top, { virtualSize: scene.virtualSize, backing: scene.cow })
     keepsUntouched(scene.cow, scene.backing, top)
-    const outcome = umlcow(['merge', '--chain', '--overwrite', top, scene.backing])
-    expectPlainFailure(outcome, 4)
-    expectPlainFailure(umlcow(['merge', '--chain', '--overwrite', top, scene.cow]), 4)
+    const code = (...args: string[]) => {
+      const outcome = umlcow(['merge', '--json', '--chain', ...args])
+      expectPlainFailure(outcome, 4)
+      return JSON.parse(outcome.stdout).error.code
+    }
+    expect(code('--overwrite', top, scene.backing)).toBe('SAME_FILE')
+    // The overlay in the middle is the backing file, and no raw image.
+    expect(code('--overwrite', top, scene.cow)).toBe('BACKING_SIZE')
+    expect(code('-d', '--force=size', top)).toBe('BACKING_SIZE')
+    const outcome = umlcow(['merge', '-d', top])
+    expect(outcome.stderr).toContain('is itself a COW file; such chains cannot be merged in place')
   })
 })
 

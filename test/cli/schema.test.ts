@@ -8,6 +8,7 @@ import { errorCodes } from '../../src/errors.js'
 import { type Outcome, umlcow } from '../support/command.js'
 import { assertUsableSchema, type Json, validate } from '../support/json-schema.js'
 import { root, temporaryDirectory } from '../support/paths.js'
+import { killMerge } from './killed.js'
 
 type Schema = { [key: string]: Json }
 
@@ -43,7 +44,18 @@ function replacedBy(make: (file: string) => void): (file: string) => void {
 
 describe('the schemas', () => {
   it('are one for each document', () => {
-    expect(names.sort()).toEqual(['check', 'create', 'error', 'info', 'map', 'merge', 'rebase'])
+    expect(names.sort()).toEqual([
+      'check',
+      'create',
+      'error',
+      'info',
+      'map',
+      'merge',
+      'merge-in-place',
+      'merge-status',
+      'rebase',
+      'reset',
+    ])
   })
 
   it.each(names)('%s has only keywords that are tested here', (name) => {
@@ -202,6 +214,148 @@ describe('create, merge and rebase --json', () => {
   })
 })
 
+describe('what merges in place, with --json', () => {
+  /** A pair whose overlay finds its backing file, and a sibling. */
+  function withSibling(kind = 'v3') {
+    const scene = unpacked(kind)
+    scene.run('rebase', '-u', '-b', scene.file('root_fs'), 'cow')
+    expect(scene.run('create', '-b', 'root_fs', 'sibling').status).toBe(0)
+    return scene
+  }
+  const nothing = { 'unfinished-merge': null }
+
+  it('merge -d, to be done, done, and done already', () => {
+    const { run, file } = withSibling()
+    const merge = (...args: string[]) => checked('merge-in-place', run('merge', '-d', '--json', ...args, 'cow'))
+    const common = { overlay: file('cow'), 'backing-filename': file('root_fs'), changed: true, resumed: false }
+    const options = ['--keep-siblings', '--verify', '--backup', 'undo']
+    expect(merge('--dry-run', ...options)).toMatchObject({ ...common, 'dry-run': true, 'backing-mtime': null })
+    expect(merge(...options)).toMatchObject({
+      ...common,
+      'overlay-afterwards': 'keep',
+      'backing-mtime': expect.any(Number),
+      siblings: [{ filename: file('sibling'), 'bytes-copied': expect.any(Number) }],
+      backup: 'undo',
+      verified: expect.stringMatching(/^(disk|cache)$/),
+    })
+    expect(merge('--keep-siblings')).toMatchObject({ changed: false, 'backing-mtime': null, verified: null })
+  })
+
+  it('merge -d that leaves siblings, with a warning', () => {
+    const { run, file } = withSibling()
+    expect(checked('merge-in-place', run('merge', '-d', '--json', '--force=siblings', 'cow'))).toMatchObject({
+      siblings: [],
+      'siblings-left': [file('sibling')],
+      warnings: [expect.stringContaining('sibling')],
+    })
+  })
+
+  it.each(['leave', 'reset', 'delete'])('merge -d --%s', (afterwards) => {
+    const { run } = withSibling()
+    const args = ['-d', '--json', '--keep-siblings', `--${afterwards}`, 'cow']
+    expect(checked('merge-in-place', run('merge', ...args))).toMatchObject({ 'overlay-afterwards': afterwards })
+  })
+
+  it('commit', () => {
+    const { run } = withSibling()
+    const args = ['--json', '--keep-siblings', 'cow']
+    expect(checked('merge-in-place', run('commit', '--dry-run', ...args))).toMatchObject({ 'dry-run': true })
+    expect(checked('merge-in-place', run('commit', ...args))).toMatchObject({ 'overlay-afterwards': 'reset' })
+  })
+
+  it('reset', () => {
+    const { run } = withSibling()
+    expect(checked('reset', run('reset', '--json', '--dry-run', 'cow'))).toMatchObject({ 'dry-run': true })
+    expect(checked('reset', run('reset', '--json', 'cow'))).toMatchObject({ 'sectors-discarded': expect.any(Number) })
+  })
+
+  it('reset of an old version tells that it is version 3 now', () => {
+    const { run } = unpacked('v2')
+    run('rebase', '-u', '-b', 'root_fs', 'cow')
+    expect(checked('reset', run('reset', '--json', 'cow'))).toMatchObject({ warnings: [expect.any(String)] })
+  })
+
+  it('--status, and info and check, without an unfinished merge', () => {
+    const { run } = withSibling()
+    for (const name of ['cow', 'root_fs', 'sibling']) {
+      expect(checked('merge-status', run('merge', '--status', '--json', name))).toEqual(nothing)
+    }
+    expect(checked('info', run('info', '--json', 'root_fs'))).not.toHaveProperty('format-specific')
+  })
+
+  it.each(['preparing', 'writing'] as const)('an unfinished merge: --status, info, check, --resume (%s)', (phase) => {
+    const { run, file } = withSibling()
+    killMerge(file('cow'), phase, { keepSiblings: true })
+    for (const name of ['cow', 'root_fs']) {
+      expect(checked('merge-status', run('merge', '--status', '--json', name))).toMatchObject({
+        'unfinished-merge': { phase, 'process-state': 'ended', hint: `umlcow merge --resume ${file('cow')}` },
+      })
+      const unfinished = { code: 'UNFINISHED_MERGE', hint: `umlcow merge --resume ${file('cow')}` }
+      expect(checked('info', run('info', '--json', name))).toMatchObject({
+        'format-specific': { data: { 'unfinished-merge': unfinished } },
+      })
+      expect(checked('check', run('check', '--json', name))).toMatchObject({ corruptions: expect.any(Number) })
+    }
+    const state = phase === 'preparing' ? 'unfinished-merge' : 'mtime'
+    expect(checked('info', run('info', '--json', 'sibling'))).toMatchObject({
+      'format-specific': { data: { 'backing-state': state, 'unfinished-merge': null } },
+    })
+    expect(checked('error', run('merge', '-d', '--json', 'cow'))).toMatchObject({ error: { code: 'UNFINISHED_MERGE' } })
+    expect(checked('merge-in-place', run('merge', '--resume', '--json', 'root_fs'))).toMatchObject({
+      resumed: true,
+      siblings: [{ filename: file('sibling') }],
+    })
+    expect(checked('merge-status', run('merge', '--status', '--json', 'cow'))).toEqual(nothing)
+  })
+
+  it.each([
+    ['preparing', 'old', []],
+    ['writing', 'mixed', ['cow', 'sibling']],
+    ['merged', 'merged', []],
+  ] as const)('--abandon of one that was %s: %s', (phase, content, usable) => {
+    const { run, file } = withSibling()
+    killMerge(file('cow'), phase, { keepSiblings: true })
+    expect(checked('merge-status', run('merge', '--abandon', '--json', 'cow'))).toEqual({
+      abandoned: {
+        overlay: file('cow'),
+        'backing-filename': file('root_fs'),
+        content,
+        usable: usable.map(file),
+        warnings: [],
+      },
+    })
+  })
+
+  it('of a marker whose journal is gone', () => {
+    const { run, file } = withSibling()
+    killMerge(file('cow'), 'preparing', { keepSiblings: true })
+    rmSync(file('cow.umlcow-journal'))
+    expect(checked('merge-status', run('merge', '--status', '--json', 'root_fs'))).toMatchObject({
+      'unfinished-merge': { phase: null, hint: `umlcow merge --abandon ${file('cow')}` },
+    })
+    expect(checked('error', run('merge', '--resume', '--json', 'root_fs'))).toMatchObject({
+      error: { code: 'JOURNAL_DAMAGED' },
+    })
+    expect(checked('merge-status', run('merge', '--abandon', '--json', 'root_fs'))).toMatchObject({
+      abandoned: { content: 'unknown', 'backing-filename': null },
+    })
+  })
+
+  it('of a journal that is none', () => {
+    const { run, file } = withSibling()
+    writeFileSync(file('cow.umlcow-journal'), 'my notes')
+    expect(checked('info', run('info', '--json', 'cow'))).toMatchObject({
+      'format-specific': { data: { 'unfinished-merge': { code: 'JOURNAL_DAMAGED' } } },
+    })
+    checked('check', run('check', '--json', 'cow'))
+    for (const verb of ['--status', '--resume', '--abandon']) {
+      expect(checked('error', run('merge', verb, '--json', 'cow'))).toMatchObject({
+        error: { code: 'JOURNAL_DAMAGED' },
+      })
+    }
+  })
+})
+
 describe('errors with --json', () => {
   const refusals: [string, number, string[]][] = [
     ['ENOENT', 1, ['info', 'absent']],
@@ -210,7 +364,10 @@ describe('errors with --json', () => {
     ['BACKING_MISSING', 1, ['merge', 'cow', 'new']],
     ['SAME_FILE', 4, ['merge', '-b', 'root_fs', 'cow', 'cow']],
     ['TARGET_EXISTS', 4, ['create', 'cow', '1M']],
-    ['IN_PLACE_UNAVAILABLE', 4, ['merge', '-d', 'cow']],
+    ['BACKING_MISSING', 1, ['merge', '-d', 'cow']],
+    ['BACKING_MISSING', 1, ['commit', 'cow']],
+    ['NOTHING_UNFINISHED', 1, ['merge', '--resume', 'cow']],
+    ['NOTHING_UNFINISHED', 1, ['merge', '--abandon', 'root_fs']],
     ['BACKING_SELF', 4, ['rebase', '-u', '-b', 'cow', 'cow']],
     ['OUT_OF_RANGE', 1, ['map', '--no-backing', '--start-offset', '1T', 'cow']],
     ['USAGE', 64, ['rebase', 'cow']],

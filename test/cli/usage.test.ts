@@ -5,7 +5,7 @@ import { umlcow } from '../support/command.js'
 import { root, temporaryDirectory } from '../support/paths.js'
 import { expectPlainFailure, makeScene, namesIn, runWith, shell } from './scene.js'
 
-const verbs = ['info', 'map', 'check', 'create', 'merge', 'rebase', 'moo', 'mkcow']
+const verbs = ['info', 'map', 'check', 'create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow']
 
 describe('help and version', () => {
   it('prints help that names every verb and every exit status', () => {
@@ -77,6 +77,29 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ],
     ['merge: --progress on no descriptor', ['merge', '--progress=77', 'a', 'b'], /descriptor 77 is not open/],
     ['merge: --progress on a negative descriptor', ['merge', '--progress=-1', 'a', 'b'], /--progress takes/],
+    ['merge: --keep-siblings and a new file', ['merge', '--keep-siblings', 'a', 'b'], /--keep-siblings is .* add -d/],
+    ['merge: --siblings-in and a new file', ['merge', '--siblings-in', '.', 'a', 'b'], /--siblings-in is .* add -d/],
+    ['merge: --backup and a new file', ['merge', '--backup', 'u', 'a', 'b'], /--backup is for merging in place/],
+    ['merge: --verify and a new file', ['merge', '--verify', 'a', 'b'], /--verify is for merging in place/],
+    ['merge: --leave and a new file', ['merge', '--leave', 'a', 'b'], /--leave is for merging in place/],
+    ['merge: --reset and a new file', ['merge', '--reset', 'a', 'b'], /--reset is for merging in place/],
+    ['merge: --delete and standard output', ['merge', '--delete', 'a', '-'], /--delete is for merging in place/],
+    ['merge: --leave and --reset', ['merge', '-d', '--leave', '--reset', 'a'], /cannot be used with/],
+    ['merge: --reset and --delete', ['merge', '-d', '--reset', '--delete', 'a'], /cannot be used with/],
+    ['merge: --resume and --abandon', ['merge', '--resume', '--abandon', 'a'], /cannot be used with/],
+    ['merge: --resume and --status', ['merge', '--status', '--resume', 'a'], /cannot be used with/],
+    ['merge: --resume with a target', ['merge', '--resume', 'a', 'b'], /--resume takes one file, no target/],
+    ['merge: --status with a target', ['merge', '--status', 'a', 'b'], /--status takes one file, no target/],
+    ['merge: --abandon with a target', ['merge', '--abandon', 'a', '-'], /--abandon takes one file, no target/],
+    ['merge: --backup without a file', ['merge', '-d', 'a', '--backup'], /argument missing/],
+    ['commit: no overlay', ['commit'], /missing required argument 'cow'/],
+    ['commit: a target', ['commit', 'a', 'b'], /too many arguments/],
+    ['commit: -d', ['commit', '-d', 'a'], /unknown option '-d'/],
+    ['commit: --delete', ['commit', '--delete', 'a'], /unknown option '--delete'/],
+    ['commit: --force with a word of others', ['commit', '--force=size', 'a'], /"size" is none of in-use, mtime, sib/],
+    ['reset: no overlay', ['reset'], /missing required argument 'cow'/],
+    ['reset: two overlays', ['reset', 'a', 'b'], /too many arguments/],
+    ['reset: --force with a word of others', ['reset', '--force=mtime', 'a'], /"mtime" is none of in-use/],
     ['map: zeros without a backing file', ['map', '--no-backing', '--detect-zeroes', 'a'], /goes without --no-backing/],
     ['create: a chain in a raw image', ['create', '--chain', 'a', '1M'], /are for overlays/],
     ['map: a bad offset', ['map', '--start-offset', '12Q', 'a'], /argument '12Q' is invalid/],

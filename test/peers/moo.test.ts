@@ -1,9 +1,31 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { listPairs, unpackPair } from '../../fixtures/unpack.js'
-import { keepsUntouched, makeScene, namesIn, pairMtime, type Scene, setMtime, sha256 } from '../cli/scene.js'
+import {
+  allocatedBytes,
+  holdOpen,
+  keepsUntouched,
+  makeScene,
+  namesIn,
+  pairMtime,
+  type Scene,
+  setMtime,
+  sha256,
+  writeHole,
+  writeOverlay,
+} from '../cli/scene.js'
 import { commandPath, type Outcome, umlcow } from '../support/command.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
@@ -19,6 +41,13 @@ function linkCalledMoo(): string {
   const link = path.join(temporaryDirectory(), 'uml_moo')
   symlinkSync(commandPath, link)
   return link
+}
+
+/** The same without the damaged COW file, which might be a sibling. */
+function preparedAlone(): Scene {
+  const scene = prepared()
+  rmSync(path.join(scene.directory, 'short'))
+  return scene
 }
 
 /** Name and content of every file, so that two directories can be compared. */
@@ -90,6 +119,70 @@ describe.runIf(havePeers(umlMoo))('the same as uml_moo', () => {
     }
   })
 
+  it.each<[number, string[]]>([
+    [0, ['-d', 'cow']],
+    [0, ['-d', './cow']],
+    [0, ['-d', '-b', 'copy', 'cow']],
+    [0, ['-d', '-b', './root_fs', 'cow']],
+    [1, ['-d', '-b', 'touched', 'cow']],
+    [1, ['-d', '-b', 'missing', 'cow']],
+    [1, ['-d', '-b', 'old', 'cow']],
+    [1, ['-d', 'missing']],
+    [1, ['-d', 'root_fs']],
+    [1, ['-d', 'cow', 'root_fs']],
+  ])('in place: status %i, the same files, and the overlay byte for byte: %j', (status, args) => {
+    const [theirs, ours, linked] = [preparedAlone(), preparedAlone(), preparedAlone()]
+    const overlay = sha256(ours.cow)
+    keepsUntouched(ours.cow, linked.cow)
+    if (status !== 0) keepsUntouched(ours.backing, linked.backing)
+    expect(run(umlMoo, args, theirs.directory).status).toBe(status)
+    const moo = umlcow(['moo', ...args], { cwd: ours.directory })
+    expect({ status: moo.status, stdout: moo.stdout }).toEqual({ status, stdout: '' })
+    expect(run(linkCalledMoo(), args, linked.directory)).toMatchObject({ status, stdout: '' })
+    for (const scene of [ours, linked]) expect(contentOf(scene.directory)).toEqual(contentOf(theirs.directory))
+    expect(sha256(ours.cow)).toBe(overlay)
+    if (status === 0) {
+      const into = args.includes('copy') ? 'copy' : 'root_fs'
+      expect(readFileSync(path.join(ours.directory, into)).equals(ours.merged)).toBe(true)
+    }
+  })
+
+  it.each(listPairs().map((pair) => pair.kind))('merges %s in place to the same bytes', (kind) => {
+    const directory = temporaryDirectory()
+    const pair = unpackPair(kind, directory)
+    pair.paths.overlays.forEach((cow, i) => {
+      const about = pair.overlays[i]
+      // The overlays of a cluster are siblings, which are in the way: a directory for each.
+      const alone = path.join(directory, `alone${i}`)
+      mkdirSync(alone)
+      renameSync(cow, path.join(alone, 'cow'))
+      copyFileSync(pair.paths.backing, path.join(alone, 'root_fs'))
+      setMtime(path.join(alone, 'root_fs'), pair.backing.mtime)
+      const outcome = umlcow(['moo', '-d', '-b', 'root_fs', 'cow'], { cwd: alone })
+      expect(outcome.status, outcome.stderr).toBe(0)
+      expect(sha256(path.join(alone, 'root_fs'))).toBe(about?.guestSha256 ?? about?.mergedSha256)
+      expect(sha256(path.join(alone, 'cow'))).toBe(about?.sha256)
+      expect(namesIn(alone)).toEqual(['cow', 'root_fs'])
+    })
+  })
+
+  it('zeros merged in place over a hole leave it a hole', () => {
+    const allocated = (program: 'theirs' | 'ours') => {
+      const scene = makeScene({ header: 'root_fs' })
+      const sectors = new Map(Array.from({ length: 1024 }, (_, sector) => [512 + sector, Buffer.alloc(512)]))
+      writeHole(scene.backing, 2 ** 20)
+      writeOverlay(scene.cow, {
+        virtualSize: 2 ** 20,
+        backing: 'root_fs',
+        sectors: sectors.set(0, Buffer.alloc(512, 'x')),
+      })
+      if (program === 'theirs') expect(run(umlMoo, ['-d', 'cow'], scene.directory).status).toBe(0)
+      else expect(umlcow(['moo', '-d', 'cow'], { cwd: scene.directory }).status).toBe(0)
+      return allocatedBytes(scene.backing)
+    }
+    expect(allocated('ours')).toBe(allocated('theirs'))
+  })
+
   it('a relative path in the header counts from the current directory, and from nowhere else', () => {
     const scene = makeScene({ header: 'root_fs' })
     const elsewhere = temporaryDirectory()
@@ -157,21 +250,50 @@ describe.runIf(havePeers(umlMoo))('where umlcow differs from uml_moo', () => {
     expect(outcome.stderr).toMatch(/is the backing file (of|in the header of) /)
   })
 
-  it('-d is refused with a status of its own, and nothing changes', () => {
-    const scene = prepared()
-    keepsUntouched(scene.cow, scene.backing)
-    for (const args of [
-      ['-d', 'cow'],
-      ['-d', '-b', 'copy', 'cow'],
-    ]) {
-      for (const outcome of [
-        umlcow(['moo', ...args], { cwd: scene.directory }),
-        run(linkCalledMoo(), args, scene.directory),
-      ]) {
-        expect(outcome.status).toBe(4)
-        expect(outcome.stderr).toContain('not available in this release; nothing was changed')
-      }
+  it('a merge in place takes a second that has passed for the backing file, where uml_moo leaves that of its last write', () => {
+    const [theirs, ours] = [preparedAlone(), preparedAlone()]
+    const start = Math.floor(Date.now() / 1000)
+    expect(run(umlMoo, ['-d', 'cow'], theirs.directory).status).toBe(0)
+    expect(umlcow(['moo', '-d', 'cow'], { cwd: ours.directory }).status).toBe(0)
+    expect(statSync(theirs.backing).mtimeMs / 1000).toBeGreaterThanOrEqual(start)
+    const ourMtime = statSync(ours.backing).mtimeMs / 1000
+    expect(Number.isInteger(ourMtime)).toBe(true)
+    expect(ourMtime).toBeLessThan(statSync(ours.backing).ctimeMs / 1000 - 1)
+    expect(ourMtime).toBeGreaterThan(pairMtime)
+  })
+
+  it('a merge in place that changes nothing leaves the modification time, where uml_moo changes it', () => {
+    for (const program of ['theirs', 'ours']) {
+      const scene = preparedAlone()
+      writeFileSync(scene.backing, scene.merged)
+      setMtime(scene.backing)
+      const done =
+        program === 'theirs'
+          ? run(umlMoo, ['-d', 'cow'], scene.directory)
+          : umlcow(['moo', '-d', 'cow'], { cwd: scene.directory })
+      expect(done.status).toBe(0)
+      expect(statSync(scene.backing).mtimeMs === pairMtime * 1000).toBe(program === 'ours')
     }
+  })
+
+  it('-d with a sibling is refused, where uml_moo destroys what the sibling shows', () => {
+    const [theirs, ours] = [preparedAlone(), preparedAlone()]
+    for (const scene of [theirs, ours]) copyFileSync(scene.cow, path.join(scene.directory, 'sibling'))
+    expect(run(umlMoo, ['-d', 'cow'], theirs.directory).status).toBe(0)
+    keepsUntouched(ours.cow, ours.backing, path.join(ours.directory, 'sibling'))
+    const outcome = umlcow(['moo', '-d', 'cow'], { cwd: ours.directory })
+    expect(outcome.status).toBe(1)
+    expect(outcome.stderr).toMatch(/is the backing file of .*sibling too/)
+    expect(namesIn(ours.directory)).toEqual(namesIn(theirs.directory))
+  })
+
+  it('-d while somebody has a file open is refused', async () => {
+    const scene = preparedAlone()
+    keepsUntouched(scene.cow, scene.backing)
+    const pid = await holdOpen(scene.backing, 'r')
+    const outcome = umlcow(['moo', '-d', 'cow'], { cwd: scene.directory })
+    expect(outcome.status).toBe(1)
+    expect(outcome.stderr).toContain(`is in use by process ${pid}`)
   })
 
   it('-d without a file prints usage, where uml_moo crashes', () => {

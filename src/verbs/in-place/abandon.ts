@@ -2,8 +2,10 @@ import { printablePath } from '../../bytes/escape.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { replaceJournal } from '../../host/merge-journal.js'
 import { findUnfinishedMerge, type UnfinishedMerge } from '../../host/unfinished-merge.js'
-import { makeWork, type ResumeOptions, type TakenUp, takeUp } from './resume.js'
-import { refreshSiblings, removeJournal, setFinalMtime, undoPreparation, writeFinalMtime } from './steps.js'
+import { undoPreparation } from './leftovers.js'
+import { makeWork } from './resume.js'
+import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
+import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
 
 export interface AbandonResult {
   readonly overlay: Buffer

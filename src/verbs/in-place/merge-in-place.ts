@@ -1,18 +1,18 @@
-import { printablePath } from '../../bytes/escape.js'
-import { formatSize } from '../../bytes/size-text.js'
 import { isSame, planCompareRuns } from '../../engine/compare-runs.js'
-import { countAllocated, countTouched } from '../../engine/count-allocated.js'
+import { countAllocated } from '../../engine/count-allocated.js'
 import { executeSteps } from '../../engine/execute.js'
-import { hasCode, UmlcowError } from '../../errors.js'
 import { editHeader } from '../../formats/cow/index.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { openInput } from '../../host/open-overlay.js'
 import { rewriteHeader } from '../../host/rewrite-header.js'
-import { shellQuote } from '../../host/shell-quote.js'
+import type { Sibling } from '../../host/siblings.js'
+import { finalMtime } from './backing-mtime.js'
+import { emptyOverlay, removeOverlay } from './empty-overlay.js'
+import { afterFailure } from './failure.js'
 import type { InPlaceOptions, InPlaceResult } from './options.js'
 import { makeReady, prepareWork, type Ready } from './prepare.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
-import { emptyOverlay, finalMtime, keptSiblings, removeOverlay, undoPreparation } from './steps.js'
+import { warningsFor } from './warnings.js'
 import { type InPlaceWork, inputsOf } from './work.js'
 
 /**
@@ -91,30 +91,6 @@ async function describe(ready: Ready, changed: boolean, options: InPlaceOptions)
   }
 }
 
-function warningsFor(ready: Ready, changed: boolean, options: InPlaceOptions): string[] {
-  const { overlay, kept, search, leadsToBacking } = ready
-  const warnings: string[] = []
-  const name = printablePath(overlay.path)
-  if (overlay.header.sectorSize !== 512) {
-    warnings.push(
-      `${name}: its sector size is ${overlay.header.sectorSize}; the kernel takes it for 512 and misreads such an overlay, so what a guest saw may not be what is in it`,
-    )
-  }
-  for (const { path, state } of search.siblings.filter((one) => !kept.includes(one))) {
-    if (state === 'stale') warnings.push(`${printablePath(path)}: did not fit the backing file before; left as it is`)
-    else if (changed && state === 'undo')
-      warnings.push(`${printablePath(path)}: takes back an earlier merge only; it no longer fits`)
-    else if (changed)
-      warnings.push(`${printablePath(path)}: does not fit the backing file any more; the kernel refuses it from now on`)
-  }
-  if (!leadsToBacking && options.afterwards !== 'leave' && options.afterwards !== 'delete') {
-    warnings.push(`${name}: its header leads to another file, so it was left as it is`)
-  }
-  if (options.noSync && changed) warnings.push('nothing was synced: a power failure now may damage the backing file')
-  if (options.backup !== undefined && !changed) warnings.push('no byte changed, so no undo overlay was made')
-  return warnings
-}
-
 /** The backing file holds all of it already: only the overlay is left to deal with. */
 async function finishUnchanged(
   files: HostFiles,
@@ -166,54 +142,11 @@ export function outcomeOf(work: InPlaceWork): Pick<InPlaceResult, 'siblings' | '
   return { siblings: keptSiblings(work), mtime: finalMtime(work), verified: work.verified }
 }
 
-/** Clear up what can be; the error to throw says what is left. */
-async function afterFailure(work: InPlaceWork, error: unknown): Promise<unknown> {
-  if (work.journal.phase !== 'preparing') return withResumeHint(work, error)
-  try {
-    await undoPreparation(work)
-    const { backup } = work.journal
-    if (backup !== null) await work.files.unlink(backup.path)
-    return isFull(error) ? withRoomHint(error) : error
-  } catch {
-    return withResumeHint(work, error) // The first failure tells more than the second.
-  }
+/** The kept siblings but for the undo overlay, with what each took. */
+function keptSiblings(work: InPlaceWork): { path: Buffer; copiedLength: number }[] {
+  return work.kept.filter(isNoUndo).map((one) => ({ path: one.path, copiedLength: work.copied.get(one) ?? 0 }))
 }
 
-function isFull(error: unknown): error is Error {
-  return hasCode(error, 'ENOSPC', 'EDQUOT')
-}
-
-function withRoomHint(error: Error): UmlcowError {
-  const { code, details } = error as UmlcowError
-  return new UmlcowError(code, `${error.message}\nthe backing file is as it was`, {
-    details,
-    hint: 'free room on that file system, then merge again; --dry-run tells how much is needed',
-    cause: error,
-  })
-}
-
-/** The same error with the command that finishes the merge. */
-export async function withResumeHint(work: InPlaceWork, error: unknown): Promise<unknown> {
-  if (!(error instanceof Error)) return error
-  const command = `umlcow merge --resume ${shellQuote(work.overlay.path)}`
-  const name = printablePath(work.backing.path)
-  const room = isFull(error) ? `free up to ${formatSize(await roomWanted(work))} on its file system, then ` : ''
-  const state = `${name}: the merge is not finished; no overlay can be opened on it until it is`
-  return new UmlcowError(error instanceof UmlcowError ? error.code : 'INTERNAL', `${error.message}\n${state}`, {
-    details: { ...(error instanceof UmlcowError ? error.details : {}), unfinished: true },
-    hint: room === '' ? command : `${room}${command}`,
-    cause: error,
-  })
-}
-
-/** What the backing file may still have to store: no more than the overlay has, and no more than its own holes. */
-async function roomWanted({ files, overlay, backing }: InPlaceWork): Promise<number> {
-  const { store, header, layout } = overlay
-  const { size, allocatedSize } = files.statOpen(backing.store)
-  const holes = Math.max(0, size - allocatedSize)
-  try {
-    return Math.min(holes, await countTouched({ overlay: store, header, layout }))
-  } catch {
-    return holes // The overlay cannot be read, either.
-  }
+function isNoUndo(sibling: Sibling): boolean {
+  return sibling.state !== 'undo'
 }

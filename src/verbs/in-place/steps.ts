@@ -1,19 +1,17 @@
-import { printablePath } from '../../bytes/escape.js'
 import { executeSteps } from '../../engine/execute.js'
-import { planClear } from '../../engine/plan-clear.js'
 import { type CopyUpInputs, planCopyUpBits, planCopyUpData } from '../../engine/plan-copy-up.js'
 import { planWriteBack } from '../../engine/plan-write-back.js'
-import { hasCode, UmlcowError } from '../../errors.js'
+import { UmlcowError } from '../../errors.js'
 import { editHeader } from '../../formats/cow/index.js'
-import { type HostFiles, isSameFile } from '../../host/host-files.js'
-import { createJournal, createMarker, readJournal, readMarker, replaceJournal } from '../../host/merge-journal.js'
+import { isSameFile } from '../../host/host-files.js'
+import { createJournal, createMarker, readMarker, replaceJournal } from '../../host/merge-journal.js'
 import { type Overlay, readHeaderBytes } from '../../host/open-overlay.js'
-import { directoryName } from '../../host/path-bytes.js'
 import { rewriteHeader } from '../../host/rewrite-header.js'
-import type { Sibling } from '../../host/siblings.js'
-import type { FileStore } from '../../stores/file-store.js'
 import { progressReporter } from '../operation.js'
+import { finalMtime, setBackingMtime } from './backing-mtime.js'
+import { emptyOverlay, removeOverlay } from './empty-overlay.js'
 import { refuseUsers } from './find-users.js'
+import { removeFiles } from './leftovers.js'
 import { pauseForClock } from './mtimes.js'
 import { compareWritten } from './verify.js'
 import { executeOptions, type InPlaceWork, inputsOf, syncUnlessForbidden, withSibling } from './work.js'
@@ -48,33 +46,6 @@ async function asUnfinished(pending: Promise<void>): Promise<void> {
 
 export async function invalidateBacking(work: InPlaceWork): Promise<void> {
   await setBackingMtime(work, work.mtimes.invalid)
-}
-
-export async function setBackingMtime(
-  work: Pick<InPlaceWork, 'files' | 'backing' | 'journal'>,
-  mtime: number,
-): Promise<void> {
-  const { files, backing } = work
-  if (backing.facts.kind === 'blockDevice') return setDeviceMtime(files, backing.store, mtime)
-  await files.setMtime(backing.store, mtime)
-  const { mtime: stored } = files.statOpen(backing.store)
-  if (stored !== mtime) {
-    throw new UmlcowError(
-      'BAD_MTIME',
-      `${backing.store.name}: its file system cannot hold the modification time ${mtime}: it made ${stored} of it`,
-      { details: { expected: mtime, got: stored } },
-    )
-  }
-  await syncUnlessForbidden(work, backing.store)
-}
-
-/** The kernel compares the mtime of a device's node. Whoever may write to the device need not own the node. */
-async function setDeviceMtime(files: HostFiles, store: FileStore, mtime: number): Promise<void> {
-  try {
-    await files.setMtime(store, mtime)
-  } catch (error) {
-    if (!hasCode(error, 'EPERM')) throw error
-  }
 }
 
 export async function lookAgain(work: InPlaceWork): Promise<void> {
@@ -161,13 +132,6 @@ export async function setFinalMtime(work: InPlaceWork): Promise<void> {
   await setBackingMtime(work, backing.facts.kind === 'blockDevice' ? mtimes.final : finalMtime(work))
 }
 
-/** With headers from the future, the backing file may have shown later mtimes than the one that was chosen. */
-export function finalMtime({ files, backing, mtimes, shownMtime }: InPlaceWork): number {
-  // Nobody promises that a device's node takes the one that was chosen.
-  if (backing.facts.kind === 'blockDevice') return files.statOpen(backing.store).mtime
-  return mtimes.ahead ? Math.max(mtimes.final, shownMtime + 1) : mtimes.final
-}
-
 export async function refreshSiblings(work: InPlaceWork): Promise<void> {
   for (const sibling of work.kept) {
     await withSibling(work, sibling, 'readWrite', (opened) => writeFinalMtime(work, opened))
@@ -184,29 +148,6 @@ export async function resetOverlay(work: InPlaceWork): Promise<void> {
   await emptyOverlay(work)
 }
 
-/** Clear the bits of what equals the backing file, then give its data back. */
-export async function emptyOverlay(
-  work: Pick<InPlaceWork, 'overlay' | 'backing' | 'options' | 'warnings'> & { readonly journal: { noSync: boolean } },
-): Promise<void> {
-  const { overlay } = work
-  const { store, layout, header } = overlay
-  const result = { cleared: 0, kept: 0 }
-  await executeSteps(planClear(inputsOf(work), result), { signal: work.options.signal })
-  if (!work.journal.noSync) await store.sync()
-  const name = printablePath(overlay.path)
-  if (result.kept > 0) {
-    work.warnings.push(`${name}: ${result.kept} sectors do not equal the backing file's and stay allocated`)
-    return
-  }
-  if (overlay.facts.kind !== 'file') return
-  if (store.size > layout.dataOffset + layout.dataLength) {
-    work.warnings.push(`${name}: bytes follow its last sector, so its room on the disk was not given back`)
-    return
-  }
-  await store.truncate(layout.dataOffset)
-  await store.truncate(layout.dataOffset + header.virtualSize)
-}
-
 export async function commitOverlay(work: InPlaceWork): Promise<void> {
   const { files, overlay, journal } = work
   if (journal.afterwards === 'delete') {
@@ -216,59 +157,6 @@ export async function commitOverlay(work: InPlaceWork): Promise<void> {
   }
 }
 
-/** Remove an overlay, unless another file has taken its name meanwhile. */
-export async function removeOverlay(files: HostFiles, overlay: Overlay, noSync: boolean): Promise<void> {
-  const now = await files.lstatOrNull(overlay.path)
-  if (now === null || !isSameFile(now, overlay.facts)) throw changedMeanwhile(overlay.store.name)
-  await files.unlink(overlay.path)
-  if (!noSync) await files.syncDirectory(directoryName(overlay.path))
-}
-
 export async function removeJournal(work: Pick<InPlaceWork, 'files' | 'markerPath' | 'journalPath'>): Promise<void> {
   await removeFiles(work.files, [work.markerPath, work.journalPath])
-}
-
-async function removeFiles(files: HostFiles, paths: readonly Buffer[]): Promise<void> {
-  for (const path of paths) {
-    try {
-      await files.unlink(path)
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error
-    }
-    await files.syncDirectory(directoryName(path))
-  }
-}
-
-/**
- * Take back what the steps did before the first byte of the backing file's content was changed.
- *
- * @returns false when the backing file carries a mtime that the merge did not give it: somebody has written to it since,
- *          so it keeps that one
- */
-export async function undoPreparation(work: UndoableWork): Promise<boolean> {
-  const { files, backing, journal } = work
-  const { mtime, mtimeNs } = files.statOpen(backing.store)
-  const isOurs = mtime === journal.mtimes.invalid && mtimeNs === BigInt(mtime) * 1_000_000_000n
-  if (isOurs) await setBackingMtime(work, journal.backing.mtime)
-  // Where another machine's merge was in the way, journal and marker are not ours to remove.
-  const written = await readJournal(files, work.journalPath)
-  if (written?.journal?.started === journal.started && written.journal.process.pid === journal.process.pid) {
-    const marker = await readMarker(files, work.markerPath)
-    const paths = marker?.overlayPath?.equals(journal.overlay.path)
-      ? [work.markerPath, work.journalPath]
-      : [work.journalPath]
-    await removeFiles(files, paths)
-  }
-  return isOurs || mtime === journal.backing.mtime || backing.facts.kind === 'blockDevice'
-}
-
-type UndoableWork = Pick<InPlaceWork, 'files' | 'backing' | 'journal' | 'journalPath' | 'markerPath'>
-
-/** The kept siblings but for the undo overlay, with what each took. */
-export function keptSiblings(work: InPlaceWork): { path: Buffer; copiedLength: number }[] {
-  return work.kept.filter(isNoUndo).map((one) => ({ path: one.path, copiedLength: work.copied.get(one) ?? 0 }))
-}
-
-function isNoUndo(sibling: Sibling): boolean {
-  return sibling.state !== 'undo'
 }

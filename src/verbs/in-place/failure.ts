@@ -1,0 +1,59 @@
+import { printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import { countTouched } from '../../engine/count-allocated.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import { shellQuote } from '../../host/shell-quote.js'
+import { undoPreparation } from './leftovers.js'
+import type { InPlaceWork } from './work.js'
+
+/** Clear up what can be; the error to throw says what is left. */
+export async function afterFailure(work: InPlaceWork, error: unknown): Promise<unknown> {
+  if (work.journal.phase !== 'preparing') return withResumeHint(work, error)
+  try {
+    await undoPreparation(work)
+    const { backup } = work.journal
+    if (backup !== null) await work.files.unlink(backup.path)
+    return isFull(error) ? withRoomHint(error) : error
+  } catch {
+    return withResumeHint(work, error) // The first failure tells more than the second.
+  }
+}
+
+function isFull(error: unknown): error is Error {
+  return hasCode(error, 'ENOSPC', 'EDQUOT')
+}
+
+function withRoomHint(error: Error): UmlcowError {
+  const { code, details } = error as UmlcowError
+  return new UmlcowError(code, `${error.message}\nthe backing file is as it was`, {
+    details,
+    hint: 'free room on that file system, then merge again; --dry-run tells how much is needed',
+    cause: error,
+  })
+}
+
+/** The same error with the command that finishes the merge. */
+export async function withResumeHint(work: InPlaceWork, error: unknown): Promise<unknown> {
+  if (!(error instanceof Error)) return error
+  const command = `umlcow merge --resume ${shellQuote(work.overlay.path)}`
+  const name = printablePath(work.backing.path)
+  const room = isFull(error) ? `free up to ${formatSize(await roomWanted(work))} on its file system, then ` : ''
+  const state = `${name}: the merge is not finished; no overlay can be opened on it until it is`
+  return new UmlcowError(error instanceof UmlcowError ? error.code : 'INTERNAL', `${error.message}\n${state}`, {
+    details: { ...(error instanceof UmlcowError ? error.details : {}), unfinished: true },
+    hint: room === '' ? command : `${room}${command}`,
+    cause: error,
+  })
+}
+
+/** What the backing file may still have to store: no more than the overlay has, and no more than its own holes. */
+async function roomWanted({ files, overlay, backing }: InPlaceWork): Promise<number> {
+  const { store, header, layout } = overlay
+  const { size, allocatedSize } = files.statOpen(backing.store)
+  const holes = Math.max(0, size - allocatedSize)
+  try {
+    return Math.min(holes, await countTouched({ overlay: store, header, layout }))
+  } catch {
+    return holes // The overlay cannot be read, either.
+  }
+}

@@ -1,0 +1,43 @@
+import { hasCode } from '../../errors.js'
+import type { HostFiles } from '../../host/host-files.js'
+import { readJournal, readMarker } from '../../host/merge-journal.js'
+import { directoryName } from '../../host/path-bytes.js'
+import { setBackingMtime } from './backing-mtime.js'
+import type { InPlaceWork } from './work.js'
+
+/** Remove files that may be gone already, one after the other for good. */
+export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): Promise<void> {
+  for (const path of paths) {
+    try {
+      await files.unlink(path)
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+    await files.syncDirectory(directoryName(path))
+  }
+}
+
+/**
+ * Take back what the steps did before the first byte of the backing file's content was changed.
+ *
+ * @returns false when the backing file carries a mtime that the merge did not give it: somebody has written to it since,
+ *          so it keeps that one
+ */
+export async function undoPreparation(work: UndoableWork): Promise<boolean> {
+  const { files, backing, journal } = work
+  const { mtime, mtimeNs } = files.statOpen(backing.store)
+  const isOurs = mtime === journal.mtimes.invalid && mtimeNs === BigInt(mtime) * 1_000_000_000n
+  if (isOurs) await setBackingMtime(work, journal.backing.mtime)
+  // Where another machine's merge was in the way, journal and marker are not ours to remove.
+  const written = await readJournal(files, work.journalPath)
+  if (written?.journal?.started === journal.started && written.journal.process.pid === journal.process.pid) {
+    const marker = await readMarker(files, work.markerPath)
+    const paths = marker?.overlayPath?.equals(journal.overlay.path)
+      ? [work.markerPath, work.journalPath]
+      : [work.journalPath]
+    await removeFiles(files, paths)
+  }
+  return isOurs || mtime === journal.backing.mtime || backing.facts.kind === 'blockDevice'
+}
+
+type UndoableWork = Pick<InPlaceWork, 'files' | 'backing' | 'journal' | 'journalPath' | 'markerPath'>

@@ -1,0 +1,54 @@
+import { printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import { countTouched } from '../../engine/count-allocated.js'
+import { executeSteps } from '../../engine/execute.js'
+import { planCopyUpSize } from '../../engine/plan-copy-up.js'
+import type { Finding } from '../../host/backing.js'
+import type { HostFiles, HostPath } from '../../host/host-files.js'
+import { directoryName } from '../../host/path-bytes.js'
+import type { Survey } from './guard.js'
+import type { InPlaceOptions } from './options.js'
+import { withSibling } from './work.js'
+
+/** What the merge may have to store, for each file system it writes to. An upper bound: holes may be there already. */
+export async function findRoom(
+  files: HostFiles,
+  { overlay, backing, kept }: Pick<Survey, 'overlay' | 'backing' | 'kept'>,
+  options: InPlaceOptions,
+): Promise<Finding[]> {
+  if (backing === null) return []
+  const needs = new Map<string, { path: HostPath; bytes: number }>()
+  const need = (path: HostPath, device: bigint, bytes: number) => {
+    const known = needs.get(String(device))
+    needs.set(String(device), { path: known?.path ?? path, bytes: (known?.bytes ?? 0) + bytes })
+  }
+  const { header, layout, store } = overlay
+  const touched = await countTouched({ overlay: store, header, layout }, options.signal)
+  const holes = Math.max(0, backing.facts.size - backing.facts.allocatedSize)
+  if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(touched, holes))
+  for (const sibling of kept) {
+    const result = { bytes: 0 }
+    await withSibling({ files }, sibling, 'read', async (opened) => {
+      const { store: source } = overlay
+      const inputs = { overlay, sibling: opened, backing: source, virtualSize: header.virtualSize }
+      await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
+    })
+    need(sibling.path, sibling.facts.device, result.bytes)
+  }
+  if (options.backup !== undefined) {
+    const directory = directoryName(options.backup)
+    need(directory, (await files.stat(directory)).device, touched)
+  }
+  const findings: Finding[] = []
+  for (const { path, bytes } of needs.values()) {
+    const free = await files.freeSpace(path)
+    if (bytes <= free) continue
+    findings.push({
+      code: 'NO_ROOM',
+      message: `the file system of ${printablePath(path)} has ${formatSize(free)} free, and the merge may need ${formatSize(bytes)}`,
+      force: 'room',
+      hint: `free ${formatSize(bytes - free)} there`,
+    })
+  }
+  return findings
+}

@@ -1,0 +1,26 @@
+// Merges in place and is killed on the way:  node killed-merge.js CALL SUFFIX COUNT COW OPTIONS
+// dies before the call of that name on a file whose name ends so is made for the COUNTth time; ends by itself when it
+// never is. OPTIONS are those of mergeInPlace, as JSON.
+import { localHostFiles } from '../../dist/host/host-files.js'
+import { mergeInPlace } from '../../dist/index.js'
+
+const [call, suffix, count, cow, options] = process.argv.slice(2)
+let calls = 0
+
+/** Paths are text or bytes, open files have a name. */
+function nameOf(file) {
+  return typeof file === 'string' || file instanceof Uint8Array ? String(file) : file.name
+}
+
+const files = new Proxy(localHostFiles, {
+  get(target, name) {
+    const value = target[name]
+    if (name !== call) return value
+    return (...operands) => {
+      if (nameOf(operands[0]).endsWith(suffix) && ++calls === Number(count)) process.kill(process.pid, 'SIGKILL')
+      return value.apply(target, operands)
+    }
+  },
+})
+
+await mergeInPlace(cow, { ...JSON.parse(options), files })
