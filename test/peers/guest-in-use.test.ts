@@ -1,65 +1,11 @@
-import { spawn } from 'node:child_process'
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { expectPlainFailure, namesIn, pairMtime, setMtime, sha256 } from '../cli/scene.js'
 import { umlcow } from '../support/command.js'
-import { root, temporaryDirectory } from '../support/paths.js'
-import { havePeers, type Peer } from '../support/peers.js'
-
-const linux: Peer = '/usr/bin/linux.uml'
-const busybox: Peer = '/usr/bin/busybox'
-const python: Peer = '/usr/bin/python3'
-
-/**
- * Boots a guest that opens /dev/ubda, writes its first page and keeps it open. Prints the pid of the kernel once it
- * does, ends the guest when its standard input ends.
- */
-const host = `
-import sys
-sys.path.insert(0, sys.argv[1])
-import lab
-script = """exec 3<>/dev/ubda || exit 1
-dd if=/dev/zero bs=4096 count=1 | tr '\\\\0' g >&3; sync
-echo y > /job/ready
-while [ ! -e /job/go ]; do sleep 0.1; done"""
-with lab.Instance(sys.argv[3:], script, cwd=sys.argv[2]) as guest:
-    ready = guest.wait_for("ready", 30)
-    print(guest.child.pid if ready else "failed: " + (guest.job_file("console") or ""), flush=True)
-    sys.stdin.read()
-    guest.post("go")
-    guest.finish(20)
-`
-
-interface Guest {
-  readonly pid: number
-  /** Halts it; resolves when its processes have ended. */
-  halt(): Promise<void>
-}
-
-async function bootGuest(directory: string, ...ubdArgs: string[]): Promise<Guest> {
-  const env = { ...process.env, UML_LAB_LINUX: linux, UML_LAB_BUSYBOX: busybox }
-  const child = spawn(python, ['-c', host, path.join(root, 'test/uml-lab'), directory, ...ubdArgs], {
-    env,
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const halt = async () => {
-    child.stdin.end()
-    await ended
-  }
-  // SIGTERM lets the lab end its own processes.
-  onTestFinished(async () => {
-    child.kill('SIGTERM')
-    await ended
-  })
-  const first = await new Promise<string>((resolve) => {
-    child.stdout.once('data', (chunk) => resolve(String(chunk).trim()))
-    child.once('close', () => resolve('failed: it ended'))
-  })
-  expect(first).toMatch(/^\d+$/)
-  return { pid: Number(first), halt }
-}
+import { bootGuest, guestPeers } from '../support/guest.js'
+import { temporaryDirectory } from '../support/paths.js'
+import { havePeers } from '../support/peers.js'
 
 function makeBacking(directory: string): void {
   writeFileSync(path.join(directory, 'root_fs'), Buffer.alloc(2 ** 20, 'backing '))
@@ -71,11 +17,11 @@ function usersOf(directory: string, name: string): { pid: number; access: string
     .data['in-use']
 }
 
-describe.runIf(havePeers(linux, busybox, python))('an overlay that a guest has open', () => {
+describe.runIf(havePeers(...guestPeers))('an overlay that a guest has open', () => {
   it('is told, and kept from being merged, rewritten or replaced', { timeout: 90_000 }, async () => {
     const directory = temporaryDirectory()
     makeBacking(directory)
-    const guest = await bootGuest(directory, 'ubda=cow,root_fs')
+    const guest = await bootGuest(directory, ['ubda=cow,root_fs'])
     const cow = path.join(directory, 'cow')
 
     const { data } = JSON.parse(umlcow(['info', '--json', cow]).stdout)['format-specific']
@@ -120,7 +66,7 @@ describe.runIf(havePeers(linux, busybox, python))('an overlay that a guest has o
     const directory = temporaryDirectory()
     makeBacking(directory)
     expect(umlcow(['create', 'cow', '-b', 'root_fs'], { cwd: directory }).status).toBe(0)
-    const guest = await bootGuest(directory, 'ubdac=cow')
+    const guest = await bootGuest(directory, ['ubdac=cow'])
     expect(usersOf(directory, 'cow')).toContainEqual({ pid: guest.pid, access: 'write', seen: 'open' })
     expectPlainFailure(umlcow(['merge', 'cow', 'merged'], { cwd: directory }), 4)
     await guest.halt()
@@ -130,7 +76,7 @@ describe.runIf(havePeers(linux, busybox, python))('an overlay that a guest has o
     const directory = temporaryDirectory()
     makeBacking(directory)
     expect(umlcow(['create', 'idle', '-b', 'root_fs'], { cwd: directory }).status).toBe(0)
-    const guest = await bootGuest(directory, 'ubda=busy,root_fs')
+    const guest = await bootGuest(directory, ['ubda=busy,root_fs'])
     const digest = sha256(path.join(directory, 'root_fs'))
     expect(umlcow(['merge', 'idle', 'merged'], { cwd: directory }).status).toBe(0)
     expect(sha256(path.join(directory, 'merged'))).toBe(digest)

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   copyFileSync,
   mkdirSync,
   readFileSync,
@@ -27,6 +28,7 @@ import {
   writeOverlay,
 } from '../cli/scene.js'
 import { commandPath, type Outcome, umlcow } from '../support/command.js'
+import { canBeOtherUser, otherUser } from '../support/other-user.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
 
@@ -287,13 +289,72 @@ describe.runIf(havePeers(umlMoo))('where umlcow differs from uml_moo', () => {
     expect(namesIn(ours.directory)).toEqual(namesIn(theirs.directory))
   })
 
-  it('-d while somebody has a file open is refused', async () => {
-    const scene = preparedAlone()
-    keepsUntouched(scene.cow, scene.backing)
-    const pid = await holdOpen(scene.backing, 'r')
-    const outcome = umlcow(['moo', '-d', 'cow'], { cwd: scene.directory })
+  it('-d while somebody has a file open is refused, where uml_moo merges', async () => {
+    for (const file of ['cow', 'backing'] as const) {
+      const [theirs, ours] = [preparedAlone(), preparedAlone()]
+      await holdOpen(theirs[file], 'r')
+      expect(run(umlMoo, ['-d', 'cow'], theirs.directory).status).toBe(0)
+      const pid = await holdOpen(ours[file], 'r')
+      const outcome = umlcow(['moo', '-d', 'cow'], { cwd: ours.directory })
+      expect(outcome.status).toBe(1)
+      expect(outcome.stderr).toContain(`is in use by process ${pid}`)
+      expect(readFileSync(ours.backing).equals(ours.backingBytes)).toBe(true)
+    }
+  })
+
+  it('-d into a backing file that is a COW file is refused, where uml_moo damages it', () => {
+    const layered = () => {
+      const scene = preparedAlone()
+      const top = path.join(scene.directory, 'top')
+      setMtime(scene.cow)
+      const sectors = new Map([[0, Buffer.alloc(512, 'top')]])
+      writeOverlay(top, { virtualSize: statSync(scene.cow).size, backing: 'cow', sectors })
+      return scene
+    }
+    const [theirs, ours] = [layered(), layered()]
+    expect(run(umlMoo, ['-d', 'top'], theirs.directory).status).toBe(0)
+    expect(readFileSync(theirs.cow, 'latin1').startsWith('toptop')).toBe(true)
+    keepsUntouched(ours.cow, ours.backing)
+    const outcome = umlcow(['moo', '-d', 'top'], { cwd: ours.directory })
     expect(outcome.status).toBe(1)
-    expect(outcome.stderr).toContain(`is in use by process ${pid}`)
+    expect(outcome.stderr).toContain('is itself a COW file')
+  })
+
+  it('a failure in the middle of -d can be finished, where uml_moo leaves half a merge', () => {
+    const limited = (program: string) => {
+      const directory = temporaryDirectory()
+      const pair = unpackPair('ext4', directory)
+      // A block of ulimit has 512 or 1024 bytes, so this is half a megabyte or one; both programs fail at the limit.
+      const outcome = run('/bin/sh', ['-c', `ulimit -f 1024; ${program} -d -b root_fs cow`], directory)
+      expect(outcome.status).not.toBe(0)
+      return { directory, outcome, pair }
+    }
+    const theirs = limited(umlMoo)
+    expect(namesIn(theirs.directory)).toEqual(['cow', 'root_fs'])
+    expect([theirs.pair.backing.sha256, theirs.pair.overlays[0]?.guestSha256]).not.toContain(
+      sha256(path.join(theirs.directory, 'root_fs')),
+    )
+    const ours = limited(`"${process.execPath}" "${commandPath}" moo`)
+    const cow = path.join(ours.directory, 'cow')
+    expect(ours.outcome.stderr).toContain('the merge is not finished')
+    expect(ours.outcome.stderr).toContain(`umlcow: try: umlcow merge --resume ${cow}\n`)
+    expect(umlcow(['merge', '--resume', cow]).status).toBe(0)
+    expect(sha256(path.join(ours.directory, 'root_fs'))).toBe(ours.pair.overlays[0]?.guestSha256)
+    expect(sha256(cow)).toBe(ours.pair.overlays[0]?.sha256)
+    expect(namesIn(ours.directory)).toEqual(['cow', 'root_fs'])
+  })
+
+  it.runIf(canBeOtherUser())('-d into a file of another owner is refused, where uml_moo merges', () => {
+    for (const program of ['theirs', 'ours'] as const) {
+      const scene = preparedAlone()
+      chmodSync(scene.directory, 0o777)
+      chmodSync(scene.backing, 0o666)
+      const line = program === 'theirs' ? [umlMoo] : [process.execPath, commandPath, 'moo']
+      const [command = '', ...args] = [...line, '-d', 'cow']
+      const done = spawnSync(command, args, { ...otherUser, cwd: scene.directory, encoding: 'utf8' })
+      expect(done.status, done.stderr).toBe(program === 'theirs' ? 0 : 1)
+      if (program === 'ours') expect(done.stderr).toContain('only its owner or root may set its modification time')
+    }
   })
 
   it('-d without a file prints usage, where uml_moo crashes', () => {

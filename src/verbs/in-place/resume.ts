@@ -47,13 +47,14 @@ export async function resumeBySteps(
       await removeJournal({ files, markerPath: taken.markerPath, journalPath: taken.merge.journalPath })
       return describe(taken, options)
     }
+    // Before the protocol, which may empty the overlay: the result tells what was in it.
+    const result = await describe(taken, options)
     const { work, warnings } = await makeWork(taken, taken.overlay, options)
     try {
       await runProtocol(work, steps)
     } catch (error) {
       throw await withResumeHint(work, error)
     }
-    const result = await describe(taken, options)
     return { ...result, ...outcomeOf(work), warnings: [...warnings, ...work.warnings] }
   } finally {
     await taken.close()
