@@ -40,8 +40,8 @@ export interface MergeJournal {
     readonly mtime: number
     readonly kind: 'file' | 'blockDevice'
   }
-  /** Of the backing file: while it is written, and for good. */
-  readonly mtimes: { readonly invalid: number; readonly final: number }
+  /** Of the backing file: when this journal was written, while it is written itself, and for good. */
+  readonly mtimes: { readonly shown: number; readonly invalid: number; readonly final: number }
   /** Siblings that are kept: copied up, and refreshed at the end. */
   readonly siblings: readonly PinnedOverlay[]
   /** The undo overlay, one of the siblings' kind. */
@@ -168,8 +168,9 @@ function parseBackingPin(value: unknown): MergeJournal['backing'] | null {
 }
 
 function parseMtimes(value: unknown): MergeJournal['mtimes'] | null {
-  if (!isRecord(value) || !isSeconds(value.invalid) || !isSeconds(value.final)) return null
-  return { invalid: value.invalid, final: value.final }
+  if (!isRecord(value)) return null
+  const { shown, invalid, final } = value
+  return isSeconds(shown) && isSeconds(invalid) && isSeconds(final) ? { shown, invalid, final } : null
 }
 
 function parseProcess(value: unknown): ProcessIdentity | null {

@@ -53,6 +53,14 @@ export function isPinned(pin: PinnedFile, facts: FileFacts, sameBoot: boolean): 
   return pin.inode === facts.inode && (!sameBoot || pin.device === facts.device)
 }
 
+/**
+ * Whether a merge that was still preparing has given the backing file this mtime: this one, or, when it is a resume that
+ * was stopped before it could, the one before it.
+ */
+export function isOurMtime({ mtimes }: MergeJournal, mtime: number): boolean {
+  return mtime === mtimes.invalid || mtime === mtimes.shown
+}
+
 /** Make the journal. @throws UmlcowError TARGET_EXISTS when there is one */
 export async function createJournal(files: HostFiles, path: Buffer, journal: MergeJournal): Promise<void> {
   await write(files, path, serializeJournal(journal), journal.noSync, false)

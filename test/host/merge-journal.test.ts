@@ -30,7 +30,7 @@ const journal: MergeJournal = {
     mtime: 5,
     kind: 'file',
   },
-  mtimes: { invalid: 9, final: 8 },
+  mtimes: { shown: 5, invalid: 9, final: 8 },
   siblings: [{ ...overlay, path: Buffer.from('/a/\n"sibling"') }],
   backup: { ...overlay, path: Buffer.from('/a/undo') },
   afterwards: 'reset',

@@ -1,10 +1,10 @@
-// Merges in place and is killed on the way:  node killed-merge.js CALL SUFFIX COUNT COW OPTIONS
-// dies before the call of that name on a file whose name ends so is made for the COUNTth time; ends by itself when it
-// never is. OPTIONS are those of mergeInPlace, as JSON.
+// Merges in place and sends itself a signal on the way:  node killed-merge.js SIGNAL CALL SUFFIX COUNT COW OPTIONS
+// before the call of that name on a file whose name ends so is made for the COUNTth time. OPTIONS are those of
+// mergeInPlace, as JSON.
 import { localHostFiles } from '../../dist/host/host-files.js'
 import { mergeInPlace } from '../../dist/index.js'
 
-const [call, suffix, count, cow, options] = process.argv.slice(2)
+const [signal, call, suffix, count, cow, options] = process.argv.slice(2)
 let calls = 0
 
 /** Paths are text or bytes, open files have a name. */
@@ -17,7 +17,7 @@ const files = new Proxy(localHostFiles, {
     const value = target[name]
     if (name !== call) return value
     return (...operands) => {
-      if (nameOf(operands[0]).endsWith(suffix) && ++calls === Number(count)) process.kill(process.pid, 'SIGKILL')
+      if (nameOf(operands[0]).endsWith(suffix) && ++calls === Number(count)) process.kill(process.pid, signal)
       return value.apply(target, operands)
     }
   },

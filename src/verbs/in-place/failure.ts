@@ -32,9 +32,9 @@ function withRoomHint(error: Error): UmlcowError {
   })
 }
 
-/** The same error with the command that finishes the merge. */
+/** The same error with the command that finishes the merge, when there is something to finish. */
 export async function withResumeHint(work: InPlaceWork, error: unknown): Promise<unknown> {
-  if (!(error instanceof Error)) return error
+  if (!(error instanceof Error) || !(await mayBeUnfinished(work))) return error
   const command = `umlcow merge --resume ${shellQuote(work.overlay.path)}`
   const name = printablePath(work.backing.path)
   const room = isFull(error) ? `free up to ${formatSize(await roomWanted(work))} on its file system, then ` : ''
@@ -44,6 +44,15 @@ export async function withResumeHint(work: InPlaceWork, error: unknown): Promise
     hint: room === '' ? command : `${room}${command}`,
     cause: error,
   })
+}
+
+/** Before the journal is made and after it is removed, there is nothing to resume. */
+async function mayBeUnfinished({ files, journalPath }: InPlaceWork): Promise<boolean> {
+  try {
+    return (await files.lstatOrNull(journalPath)) !== null
+  } catch {
+    return true // The first failure tells more than this one.
+  }
 }
 
 /** What the backing file may still have to store: no more than the overlay has, and no more than its own holes. */

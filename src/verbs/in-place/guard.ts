@@ -1,4 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
+import { hasCode } from '../../errors.js'
 import { cowMagicOrder } from '../../formats/cow/index.js'
 import { type Finding, inspectBacking } from '../../host/backing.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../host/host-files.js'
@@ -74,8 +75,10 @@ async function leadsTo(
   try {
     const located = await resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
     return located !== null && isSameFile(located.facts, facts)
-  } catch {
-    return false // It leads to two files, or nowhere that we may look.
+  } catch (error) {
+    // It leads to two files, or nowhere that we may look. A disk that fails is another matter: the header would stay old.
+    if (hasCode(error, 'BACKING_AMBIGUOUS', 'BACKING_OUTSIDE_ROOT', 'EACCES', 'ELOOP', 'DEVICE_SIZE')) return false
+    throw error
   }
 }
 

@@ -1,6 +1,6 @@
 import { hasCode } from '../../errors.js'
 import type { HostFiles } from '../../host/host-files.js'
-import { readJournal, readMarker } from '../../host/merge-journal.js'
+import { isOurMtime, readJournal, readMarker } from '../../host/merge-journal.js'
 import { directoryName } from '../../host/path-bytes.js'
 import { setBackingMtime } from './backing-mtime.js'
 import type { InPlaceWork } from './work.js'
@@ -26,7 +26,7 @@ export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): P
 export async function undoPreparation(work: UndoableWork): Promise<boolean> {
   const { files, backing, journal } = work
   const { mtime, mtimeNs } = files.statOpen(backing.store)
-  const isOurs = mtime === journal.mtimes.invalid && mtimeNs === BigInt(mtime) * 1_000_000_000n
+  const isOurs = isOurMtime(journal, mtime) && mtimeNs === BigInt(mtime) * 1_000_000_000n
   if (isOurs) await setBackingMtime(work, journal.backing.mtime)
   // Where another machine's merge was in the way, journal and marker are not ours to remove.
   const written = await readJournal(files, work.journalPath)

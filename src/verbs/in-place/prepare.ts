@@ -3,7 +3,7 @@ import { computeLayout, markUndo } from '../../formats/cow/index.js'
 import { inspectBacking } from '../../host/backing.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { refuseUnlessForced } from '../../host/guard.js'
-import { type HostFiles, isSameFile } from '../../host/host-files.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../host/host-files.js'
 import {
   headerDigest,
   journalPathOf,
@@ -136,7 +136,7 @@ function newJournal(
     phase: 'preparing',
     overlay: pinOf(overlay),
     backing: { path: backing.path, device, inode, size, mtime, kind: kind === 'blockDevice' ? kind : 'file' },
-    mtimes: { invalid: mtimes.invalid, final: mtimes.final },
+    mtimes: { shown: mtime, invalid: mtimes.invalid, final: mtimes.final },
     siblings: kept.map(pinOf),
     backup: undo === null ? null : pinOf(undo),
     afterwards: options.afterwards ?? 'keep',
@@ -167,15 +167,32 @@ async function createUndo(
   const fields = { virtualSize, mtime, sectorSize: 512, alignment: 4096, backingPath: backing.path }
   const bytes = markUndo(fields)
   const { dataOffset } = computeLayout({ ...fields, layout: 'v3' })
-  await writeNewFile(files, place, { permissions, noSync: options.noSync }, async (store) => {
-    await writeExact(store, 0, bytes)
-    await store.truncate(dataOffset + virtualSize)
-  })
-  const realPath = joinPath(
-    await files.realPath(directoryName(place.path)),
-    place.path.subarray(place.path.lastIndexOf(0x2f) + 1),
-  )
-  const overlay = await openOverlay(files, realPath)
-  await overlay.store.close()
-  return { ...overlay, path: realPath, state: 'undo' }
+  let made: FileFacts | null = null
+  try {
+    await writeNewFile(files, place, { permissions, noSync: options.noSync }, async (store) => {
+      made = files.statOpen(store)
+      await writeExact(store, 0, bytes)
+      await store.truncate(dataOffset + virtualSize)
+    })
+    const realPath = joinPath(
+      await files.realPath(directoryName(place.path)),
+      place.path.subarray(place.path.lastIndexOf(0x2f) + 1),
+    )
+    const overlay = await openOverlay(files, realPath)
+    await overlay.store.close()
+    return { ...overlay, path: realPath, state: 'undo' }
+  } catch (error) {
+    if (made !== null) await removeMade(files, place.path, made)
+    throw error
+  }
+}
+
+/** On the way out of a failure: the undo overlay may have its name already. A second failure must not hide the first. */
+async function removeMade(files: HostFiles, path: Buffer, made: FileFacts): Promise<void> {
+  try {
+    const now = await files.lstatOrNull(path)
+    if (now !== null && isSameFile(now, made)) await files.unlink(path)
+  } catch {
+    // It is empty, and its name is all that it takes.
+  }
 }

@@ -3,7 +3,7 @@ import { countAllocated } from '../../engine/count-allocated.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import { refuseUnlessForced } from '../../host/guard.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../host/host-files.js'
-import { headerDigest, isPinned, type MergeJournal, type PinnedOverlay } from '../../host/merge-journal.js'
+import { headerDigest, isOurMtime, isPinned, type MergeJournal, type PinnedOverlay } from '../../host/merge-journal.js'
 import { type Overlay, openOverlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
 import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
@@ -45,7 +45,7 @@ export async function resumeBySteps(
     }
     if (taken.isCommitted || taken.overlay === null) {
       await removeJournal({ files, markerPath: taken.markerPath, journalPath: taken.merge.journalPath })
-      return describe(taken, options)
+      return await describe(taken, options)
     }
     // Before the protocol, which may empty the overlay: the result tells what was in it.
     const result = await describe(taken, options)
@@ -84,7 +84,7 @@ export async function makeWork(
   const journal: MergeJournal = {
     ...merge.journal,
     process: thisProcess(),
-    mtimes: { invalid: mtimes.invalid, final: mtimes.final },
+    mtimes: { shown: backing.facts.mtime, invalid: mtimes.invalid, final: mtimes.final },
   }
   const work: InPlaceWork = {
     files,
@@ -107,11 +107,11 @@ export async function makeWork(
   return { work, warnings }
 }
 
-/** Before a byte of it was changed by the merge, the backing file has one of two mtimes; any other is somebody's write. */
+/** Before a byte of it was changed by the merge, the backing file has an mtime of the journal; any other is somebody's write. */
 function refuseWrittenSince(journal: MergeJournal, backing: TakenUp['backing']): void {
   const { mtime } = backing.facts
   if (journal.phase !== 'preparing' || backing.facts.kind !== 'file') return
-  if (mtime === journal.backing.mtime || mtime === journal.mtimes.invalid) return
+  if (mtime === journal.backing.mtime || isOurMtime(journal, mtime)) return
   throw new UmlcowError(
     'BACKING_MTIME',
     `${backing.store.name}: somebody has written to it since the merge was begun, so the overlay no longer fits it`,

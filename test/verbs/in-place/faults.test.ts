@@ -21,9 +21,10 @@ function expectSound(run: Run, host: FailingHost, label: string): void {
   run.expectRightReads(label)
 }
 
-/** The failure as it is, or as the reason why a file beside the overlay may be a sibling. */
+/** The failure as it is; as the reason why a file may be a sibling; or as a look that differed from the one before. */
 function isInjected(error: unknown, code: string): boolean {
-  return hasCode(error, code) || (hasCode(error, 'SIBLING_UNKNOWN') && String(error).includes('made to fail'))
+  const isReason = hasCode(error, 'SIBLING_UNKNOWN') && String(error).includes('made to fail')
+  return hasCode(error, code) || isReason || hasCode(error, 'INPUT_CHANGED')
 }
 
 /** @returns what a failure tells: that a merge is left to be resumed */

@@ -1,0 +1,149 @@
+import { copyFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { umlcow } from '../support/command.js'
+import { expectMerged, expectPairMerged, headerMtime, keepsDirectory, mtimeOf, refusalCodes } from './in-place-scene.js'
+import { expectPlainFailure, keepsUntouched, makeScene, pairMtime, setMtime, writeOverlay } from './scene.js'
+
+const verbs = [['merge', '-d'], ['commit'], ['merge', '-d', '--delete'], ['merge', '-d', '--dry-run']]
+
+describe('a backing file that does not fit is refused, and nothing changes', () => {
+  it('another modification time, unless --force=mtime', () => {
+    const scene = makeScene()
+    setMtime(scene.backing, pairMtime + 1)
+    keepsDirectory(scene.directory)
+    for (const verb of verbs) {
+      expect(refusalCodes([...verb, scene.cow])).toEqual(['BACKING_MTIME'])
+      expect(refusalCodes([...verb, '--force=siblings,in-use,room', scene.cow])).toEqual(['BACKING_MTIME'])
+    }
+    const forced = makeScene()
+    setMtime(forced.backing, pairMtime + 1)
+    expectMerged(['merge', '-d', '--force=mtime', forced.cow])
+    expectPairMerged(forced)
+  })
+
+  it.each([300 * 512, 700 * 512, 0])('another size, %i bytes, also with --force=size', (size) => {
+    const scene = makeScene()
+    truncateSync(scene.backing, size)
+    setMtime(scene.backing)
+    keepsDirectory(scene.directory)
+    for (const force of [[], ['--force=size'], ['--force=size,mtime,siblings,in-use,room,journal']]) {
+      expect(refusalCodes(['merge', '-d', ...force, scene.cow])).toEqual(['BACKING_SIZE'])
+    }
+  })
+
+  it('one that is itself an overlay, and an overlay that is its own backing file', () => {
+    const scene = makeScene()
+    setMtime(scene.cow)
+    const top = path.join(scene.directory, 'top')
+    writeOverlay(top, { virtualSize: readFileSync(scene.cow).length, backing: scene.cow })
+    keepsDirectory(scene.directory)
+    expect(refusalCodes(['merge', '-d', top])).toEqual(['BACKING_IS_COW'])
+    expect(refusalCodes(['merge', '-d', '--chain', top, scene.cow])).not.toEqual([])
+    expect(refusalCodes(['merge', '-d', '-b', scene.cow, scene.cow])).toContain('BACKING_SELF')
+  })
+
+  it('a relative path that leads to two files', () => {
+    const scene = makeScene({ header: 'root_fs' })
+    const other = makeScene()
+    keepsUntouched(scene.cow, scene.backing, other.backing)
+    expect(refusalCodes(['commit', scene.cow], other.directory)).toEqual(['BACKING_AMBIGUOUS'])
+  })
+
+  it('with a status of its own: a missing one, and what is no COW file', () => {
+    const scene = makeScene({ header: '/nowhere/root_fs' })
+    keepsDirectory(scene.directory)
+    for (const verb of verbs) {
+      expectPlainFailure(umlcow([...verb, scene.cow]), 1)
+      expectPlainFailure(umlcow([...verb, scene.backing]), 63)
+      expectPlainFailure(umlcow([...verb, path.join(scene.directory, 'missing')]), 1)
+    }
+  })
+
+  it('an overlay that ends before its sectors, unless --allow-short', () => {
+    const scene = makeScene()
+    truncateSync(scene.cow, 20_000)
+    keepsUntouched(scene.backing)
+    const outcome = umlcow(['merge', '-d', scene.cow])
+    expectPlainFailure(outcome, 1)
+    expect(outcome.stderr).toContain('use --allow-short to read zeros there')
+    expect(umlcow(['merge', '-d', '--dry-run', '--allow-short', scene.cow]).status).toBe(0)
+  })
+})
+
+describe('another backing file, given with -b', () => {
+  it('is merged into; the header stays, and that is said', () => {
+    const scene = makeScene()
+    const copy = path.join(scene.directory, 'copy')
+    copyFileSync(scene.backing, copy)
+    setMtime(copy)
+    keepsUntouched(scene.cow, scene.backing)
+    const outcome = umlcow(['merge', '-d', '-b', 'copy', 'cow'], { cwd: scene.directory })
+    expect(outcome.status).toBe(0)
+    expect(outcome.stderr).toMatch(
+      /^umlcow: warning: .*cow: its header leads to another file, so it was left as it is\n$/,
+    )
+    expect(readFileSync(copy).equals(scene.merged)).toBe(true)
+    expect(headerMtime(scene.cow)).toBe(pairMtime)
+    expect(mtimeOf(copy)).toBeGreaterThan(pairMtime)
+  })
+
+  it('does not go with emptying the overlay', () => {
+    const scene = makeScene()
+    copyFileSync(scene.backing, path.join(scene.directory, 'copy'))
+    setMtime(path.join(scene.directory, 'copy'))
+    keepsDirectory(scene.directory)
+    expect(refusalCodes(['commit', '-b', 'copy', 'cow'], scene.directory)).toEqual(['BACKING_OTHER'])
+    expect(refusalCodes(['merge', '-d', '--reset', '-b', 'copy', 'cow'], scene.directory)).toEqual(['BACKING_OTHER'])
+  })
+})
+
+describe('what cannot be told or done', () => {
+  it('a damaged COW file beside it may be a sibling', () => {
+    const scene = makeScene()
+    const damaged = path.join(scene.directory, 'damaged')
+    writeFileSync(damaged, readFileSync(scene.cow).subarray(0, 100))
+    keepsUntouched(damaged)
+    const outcome = umlcow(['merge', '-d', '--keep-siblings', scene.cow])
+    expectPlainFailure(outcome, 4)
+    expect(outcome.stderr).toContain(`${damaged}: cannot tell whether it is another overlay on ${scene.backing}`)
+    expect(refusalCodes(['commit', scene.cow])).toEqual(['SIBLING_UNKNOWN'])
+    expect(umlcow(['merge', '-d', '--force=siblings', scene.cow]).status).toBe(0)
+    expectPairMerged(scene)
+  })
+
+  it.each(['cow.umlcow-journal', 'root_fs.umlcow-merging'])(
+    'a file %s that is none of ours',
+    (name) => {
+      for (const content of [
+        'my notes',
+        '',
+        '{"kind":"umlcow in-place merge 1"}',
+        '{"kind":"umlcow merging 1"}',
+        null,
+      ]) {
+        const scene = makeScene()
+        const file = path.join(scene.directory, name)
+        if (content === null) mkdirSync(file)
+        else writeFileSync(file, content)
+        keepsDirectory(scene.directory)
+        for (const verb of verbs) expect(refusalCodes([...verb, scene.cow])).toEqual(['JOURNAL_DAMAGED'])
+        const outcome = umlcow(['merge', '-d', '--force=siblings,in-use,mtime,room,journal', scene.cow])
+        expectPlainFailure(outcome, 4)
+        expect(outcome.stderr).toContain('if no merge was ever begun here, move it away')
+      }
+    },
+    120_000,
+  )
+
+  it('the same beside links to the overlay and to the backing file', () => {
+    const scene = makeScene()
+    const inside = (name: string) => path.join(scene.directory, name)
+    mkdirSync(inside('elsewhere'))
+    symlinkSync(scene.cow, inside('elsewhere/link'))
+    linkSync(scene.backing, inside('hard'))
+    writeFileSync(inside('elsewhere/link.umlcow-journal'), 'not in its place')
+    writeFileSync(inside('cow.umlcow-journal'), 'in its place')
+    expect(refusalCodes(['merge', '-d', inside('elsewhere/link')])).toEqual(['JOURNAL_DAMAGED'])
+  })
+})
