@@ -101,7 +101,10 @@ function inPlaceText(result: InPlaceResult): string {
   const size = formatSize(result.allocatedSectors * result.sectorSize)
   if (!result.changed) {
     const would = result.dryRun ? 'would be ' : ''
-    return `${backing}: held all of ${overlay} (${size}) already, ${would}left as it is${afterwardsText(result)}\n`
+    const lines = [`${backing}: held all of ${overlay} (${size}) already, ${would}left as it is`]
+    if (result.afterwards === 'reset') lines.push(`${overlay}: ${result.dryRun ? 'would be emptied' : 'is empty now'}`)
+    if (result.afterwards === 'delete') lines.push(`${overlay}: ${result.dryRun ? 'would be removed' : 'was removed'}`)
+    return `${lines.join('\n')}\n`
   }
   const lines = [
     `${backing}: ${result.dryRun ? 'would take' : 'took'} ${size} from ${overlay}${afterwardsText(result)}`,

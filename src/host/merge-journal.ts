@@ -28,8 +28,10 @@ export async function journalPathOf(files: HostFiles, overlayPath: HostPath): Pr
   return Buffer.concat([await realPathOrSame(files, overlayPath), Buffer.from('.umlcow-journal')])
 }
 
+export const markerSuffix = '.umlcow-merging'
+
 export async function markerPathOf(files: HostFiles, backingPath: HostPath): Promise<Buffer> {
-  return Buffer.concat([await files.realPath(backingPath), Buffer.from('.umlcow-merging')])
+  return Buffer.concat([await files.realPath(backingPath), Buffer.from(markerSuffix)])
 }
 
 /** An overlay that a merge with `--delete` has removed is still found by its name. */

@@ -6,6 +6,7 @@ import {
   journalPathOf,
   type MergeJournal,
   markerPathOf,
+  markerSuffix,
   readJournal,
   readMarker,
   unreadableJournal,
@@ -74,7 +75,9 @@ export function unfinishedFinding(merge: UnfinishedMerge): Finding {
     const message =
       `a merge of ${overlay} was begun, and its journal ${printablePath(merge.journalPath)} is gone: ` +
       'the backing file may hold a part of the changes'
-    return { code: 'UNFINISHED_MERGE', message, hint: `umlcow merge --abandon ${shellQuote(merge.overlayPath)}` }
+    // Only the marker tells of it now, so the overlay's name would lead nowhere.
+    const marked = merge.markerPath?.subarray(0, -markerSuffix.length) ?? merge.overlayPath
+    return { code: 'UNFINISHED_MERGE', message, hint: `umlcow merge --abandon ${shellQuote(marked)}` }
   }
   const into = printablePath(merge.journal.backing.path)
   if (merge.liveness === 'running') {

@@ -30,6 +30,8 @@ export interface CheckFinding {
 export interface CheckResult {
   readonly path: string
   readonly fileSize: number
+  /** `raw`: a backing file, of which only an unfinished merge is told. */
+  readonly format: 'cow' | 'raw'
   /** Null when the header is damaged. */
   readonly overlay: Pick<Overlay, 'header' | 'layout'> | null
   readonly allocatedSectors: number | null
@@ -59,6 +61,7 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
       return {
         path,
         fileSize: input.store.size,
+        format: overlay.format,
         overlay: null,
         allocatedSectors: null,
         findings: [...early, ...overlay.findings],
@@ -76,7 +79,7 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
     const harmless = [...problems, ...unfinished].every(({ severity }) => severity === 'waste' || severity === 'note')
     const certain = !options.noBacking && harmless && isAsKernelWrites(overlay)
     const findings = [...early, ...(await mend(certain ? problems : problems.map(withoutMending), writes))]
-    return { path, fileSize: overlay.store.size, overlay, allocatedSectors, findings }
+    return { path, fileSize: overlay.store.size, format: 'cow', overlay, allocatedSectors, findings }
   } finally {
     for (const lock of locks) await lock.release()
     await input.store.close()
@@ -95,17 +98,17 @@ function isAsKernelWrites({ header }: Overlay): boolean {
 async function parseOrFind(
   input: InputFile,
   unfinished: readonly CheckFinding[],
-): Promise<Overlay | { readonly findings: readonly CheckFinding[] }> {
+): Promise<Overlay | Pick<CheckResult, 'format' | 'findings'>> {
   try {
     return toOverlay(input, await readHeaderBytes(input.store))
   } catch (error) {
     if (!(error instanceof UmlcowError) || !(error.code in errorCodes)) throw error
     if (error.code === 'NOT_COW') {
       if (unfinished.length === 0) throw error
-      return { findings: unfinished }
+      return { format: 'raw', findings: unfinished }
     }
     const finding = { code: error.code, severity: 'damage' as const, message: error.message }
-    return { findings: [...unfinished, { ...finding, repairable: false, fixed: false }] }
+    return { format: 'cow', findings: [...unfinished, { ...finding, repairable: false, fixed: false }] }
   }
 }
 

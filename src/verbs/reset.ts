@@ -1,13 +1,13 @@
 import { printablePath } from '../bytes/escape.js'
 import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
-import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
+import { computeLayout, cowMagicOrder, serializeNewHeader } from '../formats/cow/index.js'
 import { type BackingOptions, inspectBacking } from '../host/backing.js'
 import { lockFiles } from '../host/file-locks.js'
 import { type ForceWord, refuseUnlessForced } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { inspectTarget, writeNewFile } from '../host/new-file.js'
-import { type Overlay, openOverlay } from '../host/open-overlay.js'
+import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../host/open-overlay.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { refuseUnfinished } from '../host/unfinished-merge.js'
 import { writeExact } from '../stores/block-store.js'
@@ -39,7 +39,8 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  * Put an empty overlay on the same backing file in the place of an overlay: version 3, with the path that was stored.
  * The old one is there, whole, until the new one is.
  *
- * @throws UmlcowError IN_USE, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, and what the host throws
+ * @throws UmlcowError IN_USE, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
+ *         and what the host throws
  */
 export async function resetOverlay(path: string, options: ResetOptions = {}): Promise<ResetResult> {
   const files = options.files ?? localHostFiles
@@ -67,7 +68,21 @@ async function guard(files: HostFiles, overlay: Overlay, options: ResetOptions):
   refuseUnlessForced([...serious, ...findUsersOf(files, [overlay])], options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   await refuseUnfinished(files, located.path)
+  await refuseCow(files, located)
   return located
+}
+
+/** Of a chain the kernel sees the file, umlcow the image: an empty overlay has the size of one of them. */
+async function refuseCow(files: HostFiles, { path }: LocatedFile): Promise<void> {
+  const input = await openInput(files, path)
+  try {
+    if (cowMagicOrder(await readHeaderBytes(input.store)) === null) return
+  } finally {
+    await input.store.close()
+  }
+  throw new UmlcowError('BACKING_IS_COW', `${printablePath(path)}: is itself a COW file`, {
+    hint: 'make a new overlay with "umlcow create --overwrite --chain"',
+  })
 }
 
 async function describe(overlay: Overlay, options: ResetOptions): Promise<ResetResult> {

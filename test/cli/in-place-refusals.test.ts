@@ -1,9 +1,22 @@
+import { spawnSync } from 'node:child_process'
 import { copyFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { umlcow } from '../support/command.js'
+import { temporaryDirectory } from '../support/paths.js'
 import { expectMerged, expectPairMerged, headerMtime, keepsDirectory, mtimeOf, refusalCodes } from './in-place-scene.js'
-import { expectPlainFailure, keepsUntouched, makeScene, pairMtime, setMtime, writeOverlay } from './scene.js'
+import {
+  expectPlainFailure,
+  keepsUntouched,
+  makeScene,
+  namesIn,
+  pairMtime,
+  sectorText,
+  setMtime,
+  stateOf,
+  writeHole,
+  writeOverlay,
+} from './scene.js'
 
 const verbs = [['merge', '-d'], ['commit'], ['merge', '-d', '--delete'], ['merge', '-d', '--dry-run']]
 
@@ -145,5 +158,47 @@ describe('what cannot be told or done', () => {
     writeFileSync(inside('elsewhere/link.umlcow-journal'), 'not in its place')
     writeFileSync(inside('cow.umlcow-journal'), 'in its place')
     expect(refusalCodes(['merge', '-d', inside('elsewhere/link')])).toEqual(['JOURNAL_DAMAGED'])
+  })
+})
+
+/** A small file system of its own, or null where none can be mounted. */
+function mountSmall(directory: string): boolean {
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', directory])
+  if (status !== 0) return false
+  onTestFinished(() => {
+    spawnSync('umount', [directory])
+  })
+  return true
+}
+
+describe('a disk that is nearly full', () => {
+  it('is refused before anything is changed; with --force=room the merge can be finished', (context) => {
+    const directory = temporaryDirectory()
+    if (!mountSmall(directory)) {
+      console.warn('skipped: no file system can be mounted here')
+      return context.skip()
+    }
+    const [cow, backing] = [path.join(directory, 'cow'), path.join(directory, 'root_fs')]
+    const virtualSize = 8 * 2 ** 20
+    const sectors = new Map(Array.from({ length: 3600 }, (_, sector) => [sector, sectorText('overlay', sector)]))
+    writeHole(backing, virtualSize)
+    writeOverlay(cow, { virtualSize, backing, sectors })
+    const before = [cow, backing].map(stateOf)
+    const outcome = umlcow(['merge', '-d', cow])
+    expectPlainFailure(outcome, 4)
+    expect(outcome.stderr).toMatch(/root_fs has .* free, and the merge may need .*\numlcow: free .* there\n$/)
+    expect(refusalCodes(['commit', '--dry-run', cow])).toEqual(['NO_ROOM'])
+    expect([cow, backing].map(stateOf)).toEqual(before)
+
+    const failed = umlcow(['merge', '-d', '--force=room', cow])
+    expectPlainFailure(failed, 1)
+    expect(failed.stderr).toContain('the merge is not finished')
+    expect(failed.stderr).toMatch(/umlcow: free up to .* on its file system, then umlcow merge --resume .*cow\n$/)
+    expect(spawnSync('mount', ['-o', 'remount,size=8m', directory]).status).toBe(0)
+    expectMerged(['merge', '--resume', cow])
+    const expected = Buffer.alloc(virtualSize)
+    for (const [sector, bytes] of sectors) bytes.copy(expected, sector * 512)
+    expect(readFileSync(backing).equals(expected)).toBe(true)
+    expect(namesIn(directory)).toEqual(['cow', 'root_fs'])
   })
 })

@@ -14,7 +14,7 @@ import { describe, expect, it } from 'vitest'
 import { listPairs, unpackPair } from '../../fixtures/unpack.js'
 import { umlcow } from '../support/command.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { expectMerged, headerMtime, keepsDirectory, mtimeOf, shownBy } from './in-place-scene.js'
+import { expectMerged, headerMtime, keepsDirectory, mtimeOf, refusalCodes, shownBy } from './in-place-scene.js'
 import {
   allocatedBytes,
   bitmapOffset,
@@ -173,5 +173,13 @@ describe('reset is refused, and nothing changes', () => {
     keepsUntouched(scene.cow)
     expectPlainFailure(umlcow(['reset', scene.cow]), status)
     expect(namesIn(scene.directory).filter((name) => name.includes('tmp'))).toEqual([])
+  })
+  it('a backing file that is itself an overlay', () => {
+    const scene = makeScene()
+    setMtime(scene.cow)
+    const top = path.join(scene.directory, 'top')
+    writeOverlay(top, { virtualSize: readFileSync(scene.cow).length, backing: scene.cow })
+    keepsDirectory(scene.directory)
+    expect(refusalCodes(['reset', top])).toEqual(['BACKING_IS_COW'])
   })
 })

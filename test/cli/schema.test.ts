@@ -294,7 +294,10 @@ describe('what merges in place, with --json', () => {
       expect(checked('info', run('info', '--json', name))).toMatchObject({
         'format-specific': { data: { 'unfinished-merge': unfinished } },
       })
-      expect(checked('check', run('check', '--json', name))).toMatchObject({ corruptions: expect.any(Number) })
+      expect(checked('check', run('check', '--json', name))).toMatchObject({
+        corruptions: expect.any(Number),
+        format: name === 'cow' ? 'cow' : 'raw',
+      })
     }
     const state = phase === 'preparing' ? 'unfinished-merge' : 'mtime'
     expect(checked('info', run('info', '--json', 'sibling'))).toMatchObject({
@@ -331,7 +334,7 @@ describe('what merges in place, with --json', () => {
     killMerge(file('cow'), 'preparing', { keepSiblings: true })
     rmSync(file('cow.umlcow-journal'))
     expect(checked('merge-status', run('merge', '--status', '--json', 'root_fs'))).toMatchObject({
-      'unfinished-merge': { phase: null, hint: `umlcow merge --abandon ${file('cow')}` },
+      'unfinished-merge': { phase: null, hint: `umlcow merge --abandon ${file('root_fs')}` },
     })
     expect(checked('error', run('merge', '--resume', '--json', 'root_fs'))).toMatchObject({
       error: { code: 'JOURNAL_DAMAGED' },

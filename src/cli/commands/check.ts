@@ -107,12 +107,12 @@ function checkDocument(result: CheckResult): unknown {
     ...(result.allocatedSectors === null ? {} : { 'allocated-clusters': result.allocatedSectors }),
     'check-errors': open(result, 'unknown'),
     filename: jsonPath(result.path),
-    format: 'cow',
+    format: result.format,
     ...countIf('corruptions', open(result, 'damage')),
     ...countIf('leaks', open(result, 'waste')),
     ...countIf('corruptions-fixed', fixed('damage')),
     ...countIf('leaks-fixed', fixed('waste')),
-    'format-specific': { type: 'cow', data: { findings } },
+    'format-specific': { type: result.format, data: { findings } },
   }
 }
 

@@ -71,6 +71,7 @@ export function addMerge(program: Command, context: CliContext, finish: Finish):
     const action = unfinishedAction(flags)
     if (action !== null) {
       if (target !== undefined) throw new UmlcowError('USAGE', `merge --${action} takes one file, no target`)
+      refuseFlags(flags, notForUnfinished, (option) => `merge --${action} goes without --${option}`)
       return finish(await runUnfinished(action, cow, flags, context))
     }
     if (flags.inPlace || (target !== undefined && target !== '-' && (await isMergeInPlace(cow, target, flags)))) {
@@ -87,7 +88,7 @@ export function addMerge(program: Command, context: CliContext, finish: Finish):
         ),
       )
     }
-    refuseInPlaceFlags(flags)
+    refuseFlags(flags, notForNewFile, (option) => `--${option} is for merging in place: add -d`)
     finish(await runNewFile(cow, target, flags, context))
   })
 }
@@ -98,12 +99,29 @@ function afterwardsOf(flags: Flags): 'keep' | 'leave' | 'reset' | 'delete' {
   return flags.delete ? 'delete' : 'keep'
 }
 
-function refuseInPlaceFlags(flags: Flags): void {
-  const given = [...inPlaceFlagNames, 'leave', 'reset', 'delete'] as const
-  const name = given.find((one) => flags[one] !== undefined)
+/** A merge that was begun goes on with the options of its journal. */
+const notForUnfinished = [
+  'leave',
+  'reset',
+  'delete',
+  'keepSiblings',
+  'backup',
+  'verify',
+  'overwrite',
+  'allowShort',
+  'dryRun',
+  'backing',
+  'backingRoot',
+  'chain',
+] as const
+
+const notForNewFile = [...inPlaceFlagNames, 'leave', 'reset', 'delete'] as const
+
+/** @throws UmlcowError USAGE when one of the flags is given */
+function refuseFlags(flags: Flags, names: readonly (keyof Flags)[], why: (option: string) => string): void {
+  const name = names.find((one) => flags[one] !== undefined)
   if (name === undefined) return
-  const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  throw new UmlcowError('USAGE', `--${option} is for merging in place: add -d`)
+  throw new UmlcowError('USAGE', why(name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)))
 }
 
 async function runNewFile(cow: string, target: string | undefined, flags: Flags, context: CliContext): Promise<number> {

@@ -3,7 +3,7 @@ import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { replaceJournal } from '../../host/merge-journal.js'
 import { findUnfinishedMerge, type UnfinishedMerge } from '../../host/unfinished-merge.js'
 import { undoPreparation } from './leftovers.js'
-import { makeWork } from './resume.js'
+import { makeWork, removeCommitted } from './resume.js'
 import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
 import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
 
@@ -33,12 +33,12 @@ export async function abandonMerge(path: string, options: ResumeOptions = {}): P
   if (found !== null && found.journal === null) return forgetMarker(files, found)
   const taken = await takeUp(files, path, options)
   try {
-    const { merge, backing, markerPath } = taken
-    const { journal, journalPath } = merge
+    const { backing } = taken
+    const { journal } = taken.merge
     const common = { overlay: journal.overlay.path, backing: backing.path, usable: [], warnings: [] }
     if (journal.phase === 'preparing') return { ...common, ...(await restore(taken)) }
     if (journal.phase === 'writing' && (taken.isCommitted || taken.overlay === null)) {
-      await removeJournal({ files, markerPath, journalPath })
+      await removeCommitted(taken)
       return { ...common, content: 'merged' }
     }
     return { ...common, ...(await leaveMixed(taken, options)) }

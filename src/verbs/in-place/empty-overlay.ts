@@ -28,6 +28,8 @@ export async function emptyOverlay(
   }
   await store.truncate(layout.dataOffset)
   await store.truncate(layout.dataOffset + header.virtualSize)
+  // Before the header, which ends the merge: a crash after that would leave the file short.
+  if (!work.journal.noSync) await store.sync()
 }
 
 /** Remove an overlay, unless another file has taken its name meanwhile. */

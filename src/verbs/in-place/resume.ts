@@ -17,7 +17,7 @@ import type { InPlaceResult } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { removeJournal } from './steps.js'
 import { isSameBoot, type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
-import type { InPlaceWork } from './work.js'
+import { type InPlaceWork, syncUnlessForbidden } from './work.js'
 
 /**
  * Finish a merge in place that was cut short.
@@ -44,7 +44,7 @@ export async function resumeBySteps(
       throw new UmlcowError(code, `${message}, and was being abandoned`, { hint })
     }
     if (taken.isCommitted || taken.overlay === null) {
-      await removeJournal({ files, markerPath: taken.markerPath, journalPath: taken.merge.journalPath })
+      await removeCommitted(taken)
       return await describe(taken, options)
     }
     // Before the protocol, which may empty the overlay: the result tells what was in it.
@@ -59,6 +59,12 @@ export async function resumeBySteps(
   } finally {
     await taken.close()
   }
+}
+
+/** Only the journal is left to remove. Whoever was killed before that may not have synced the overlay. */
+export async function removeCommitted({ files, merge, markerPath, overlay }: TakenUp): Promise<void> {
+  if (overlay !== null) await syncUnlessForbidden(merge, overlay.store)
+  await removeJournal({ files, markerPath, journalPath: merge.journalPath })
 }
 
 /** The work as the journal and the files as they are now say. */
@@ -77,6 +83,7 @@ export async function makeWork(
     backing.facts.mtime,
     overlay.header.mtime,
     merge.journal.backing.mtime,
+    ...shownBefore(files, merge.journal),
     ...search.siblings.map(({ header }) => header.mtime),
     ...kept.map(({ header }) => header.mtime),
   ]
@@ -105,6 +112,15 @@ export async function makeWork(
     warnings: [],
   }
   return { work, warnings }
+}
+
+/**
+ * Mtimes that the backing file may have had since the merge was begun: an overlay that was made meanwhile carries one. A
+ * crash may have taken them back, so where it was being written it may be any up to now.
+ */
+function shownBefore({ clock }: HostFiles, { phase, mtimes }: MergeJournal): number[] {
+  const { shown, invalid, final } = mtimes
+  return phase === 'preparing' ? [shown, invalid] : [shown, invalid, final, Math.floor(clock.now() / 1000)]
 }
 
 /** Before a byte of it was changed by the merge, the backing file has an mtime of the journal; any other is somebody's write. */

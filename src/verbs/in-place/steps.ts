@@ -6,6 +6,7 @@ import { editHeader } from '../../formats/cow/index.js'
 import { isSameFile } from '../../host/host-files.js'
 import { createJournal, createMarker, readMarker, replaceJournal } from '../../host/merge-journal.js'
 import { type Overlay, readHeaderBytes } from '../../host/open-overlay.js'
+import { directoryName } from '../../host/path-bytes.js'
 import { rewriteHeader } from '../../host/rewrite-header.js'
 import { progressReporter } from '../operation.js'
 import { finalMtime, setBackingMtime } from './backing-mtime.js'
@@ -30,7 +31,11 @@ export async function writeJournal(work: InPlaceWork): Promise<void> {
   if (work.resumed) await replaceJournal(files, journalPath, journal)
   else await asUnfinished(createJournal(files, journalPath, journal))
   const marker = work.resumed ? await readMarker(files, markerPath) : null
-  if (marker?.overlayPath?.equals(journal.overlay.path)) return
+  if (marker?.overlayPath?.equals(journal.overlay.path)) {
+    // Whoever made it may have been killed before he synced it.
+    if (!journal.noSync) await files.syncDirectory(directoryName(markerPath))
+    return
+  }
   await asUnfinished(createMarker(files, markerPath, journal.overlay.path, journal.noSync))
 }
 
