@@ -65,7 +65,7 @@ async function guard(files: HostFiles, overlay: Overlay, options: ResetOptions):
   const { located, findings } = await inspectBacking(files, overlay, options)
   // An empty overlay fits whatever the backing file is now; that is what it is for.
   const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')
-  refuseUnlessForced([...serious, ...findUsersOf(files, [overlay])], options.force)
+  refuseUnlessForced([...serious, ...(await findUsersOf(files, [overlay], options.signal))], options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   await refuseUnfinished(files, located.path)
   await refuseCow(files, located)

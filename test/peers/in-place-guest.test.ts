@@ -99,9 +99,10 @@ function expectInUse(args: readonly string[], pid: number, ...names: readonly st
 describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
   'merging in place under the real kernel',
   () => {
+    let top = ''
+    afterAll(() => rmSync(top, { recursive: true, force: true }))
     beforeAll(() => {
-      const top = realpathSync(mkdtempSync(path.join(tmpdir(), 'umlcow-guests-')))
-      afterAll(() => rmSync(top, { recursive: true, force: true }))
+      top = realpathSync(mkdtempSync(path.join(tmpdir(), 'umlcow-guests-')))
       home = top
       run(python, [path.join(root, 'test/uml-lab/make-cow'), top, 'cluster'])
       home = path.join(top, 'cluster')

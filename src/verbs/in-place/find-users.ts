@@ -2,14 +2,29 @@ import { printablePath } from '../../bytes/escape.js'
 import type { Finding } from '../../host/backing.js'
 import { type ForceWord, refuseUnlessForced, userName } from '../../host/guard.js'
 import type { FileFacts, HostFiles, HostPath } from '../../host/host-files.js'
-import { mainUsers } from '../../host/in-use.js'
+import { type FileUsers, mainUsers } from '../../host/in-use.js'
 
-/** A finding for each file that somebody has open, be it only to read: what is read changes under him. */
-export function findUsersOf(
+/** Looks at files that seem to be in use, and the pause between two of them, milliseconds. */
+const looks = 4
+const pause = 100
+
+/**
+ * A finding for each file that somebody has open, be it only to read: what is read changes under him. Whoever just looks
+ * at it, another umlcow that is about to be refused, say, is gone in a moment, and no reason to refuse.
+ */
+export async function findUsersOf(
   files: HostFiles,
   wanted: readonly { readonly path: HostPath; readonly facts: FileFacts }[],
-): Finding[] {
-  const found = files.users(wanted.map((one) => one.facts))
+  signal?: AbortSignal,
+): Promise<Finding[]> {
+  for (let look = 1; ; look++) {
+    const findings = findingsFor(wanted, files.users(wanted.map((one) => one.facts)))
+    if (findings.length === 0 || look === looks) return findings
+    await files.clock.sleep(pause, signal)
+  }
+}
+
+function findingsFor(wanted: readonly { readonly path: HostPath }[], found: readonly FileUsers[]): Finding[] {
   return wanted.flatMap(({ path }, index): Finding[] => {
     const users = mainUsers(found[index]?.users ?? [])
     if (users.length === 0) return []
@@ -25,10 +40,11 @@ export function findUsersOf(
 }
 
 /** @throws UmlcowError IN_USE */
-export function refuseUsers(
+export async function refuseUsers(
   files: HostFiles,
   wanted: readonly { readonly path: HostPath; readonly facts: FileFacts }[],
   force: readonly ForceWord[],
-): void {
-  refuseUnlessForced(findUsersOf(files, wanted), force)
+  signal?: AbortSignal,
+): Promise<void> {
+  refuseUnlessForced(await findUsersOf(files, wanted, signal), force)
 }

@@ -31,13 +31,13 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   const backing = inspection.located
   findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings)))
   if (backing === null) {
-    findings.push(...findUsersOf(files, [overlay]))
+    findings.push(...(await findUsersOf(files, [overlay], options.signal)))
     return { overlay, backing, leadsToBacking: false, search: { siblings: [], unknown: [] }, kept: [], findings }
   }
   const search = await findSiblings(files, overlay, backing, options)
   const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
   const leadsToBacking = await leadsTo(files, overlay, backing.facts, options)
-  findings.push(...findUsersOf(files, [overlay, backing, ...kept]))
+  findings.push(...(await findUsersOf(files, [overlay, backing, ...kept], options.signal)))
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
   findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))

@@ -1,7 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { countAllocated } from '../../engine/count-allocated.js'
 import { hasCode, UmlcowError } from '../../errors.js'
-import { refuseUnlessForced } from '../../host/guard.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../host/host-files.js'
 import { headerDigest, isOurMtime, isPinned, type MergeJournal, type PinnedOverlay } from '../../host/merge-journal.js'
 import { type Overlay, openOverlay } from '../../host/open-overlay.js'
@@ -10,7 +9,7 @@ import { findSiblings, type Sibling, type SiblingSearch } from '../../host/sibli
 import { unfinishedFinding } from '../../host/unfinished-merge.js'
 import { refuseTruncated } from '../merge-guard.js'
 import { withResumeHint } from './failure.js'
-import { findUsersOf } from './find-users.js'
+import { refuseUsers } from './find-users.js'
 import { outcomeOf } from './merge-in-place.js'
 import { chooseMtimes } from './mtimes.js'
 import type { InPlaceResult } from './options.js'
@@ -76,7 +75,7 @@ export async function makeWork(
   const { files, merge, markerPath, backing } = taken
   const search = await findSiblings(files, overlay, backing, options)
   const { kept, warnings } = await findPinned(files, merge.journal, search)
-  refuseUnlessForced(findUsersOf(files, [overlay, backing, ...kept]), options.force)
+  await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
   if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
   const knownMtimes = [

@@ -55,7 +55,7 @@ export async function invalidateBacking(work: InPlaceWork): Promise<void> {
 
 export async function lookAgain(work: InPlaceWork): Promise<void> {
   const { files, overlay, backing, kept } = work
-  refuseUsers(files, [overlay, backing, ...kept], work.force)
+  await refuseUsers(files, [overlay, backing, ...kept], work.force, work.options.signal)
   await refuseNewHeader(overlay, overlay.header.bytes)
   if (files.statOpen(overlay.store).size !== overlay.store.size) throw changedMeanwhile(overlay.store.name)
   for (const one of [overlay, backing]) {
