@@ -99,11 +99,11 @@ describe.runIf(havePeers('/usr/sbin/mkfs.ext4', '/usr/sbin/e2fsck'))('a merge in
         else begun.push(one)
       }
       const again = begun.filter((one) => one.merge.isUnfinished && dice.once(3))
-      await eachOf(again, 2, async ({ merge }) => {
+      await eachOf(again, 8, async ({ merge }) => {
         await merge.resume(limitOf(merge.variant, dice.once(3) ? 'start' : 'journal'))
       })
       for (const { merge, label } of again) count({ merge, label: `${label}, and its resume` }, resumeHits)
-      await eachOf(begun, 3, ({ merge, label }) => merge.finish(label))
+      await eachOf(begun, 8, ({ merge, label }) => merge.finish(label))
       for (const { merge, label } of begun) {
         await merge.expectEnd(label, dice.once(5))
         rmSync(merge.directory, { recursive: true })

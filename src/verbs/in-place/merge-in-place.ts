@@ -100,15 +100,16 @@ async function finishUnchanged(
   const { overlay, leadsToBacking } = ready
   const noSync = options.noSync === true
   const afterwards = options.afterwards ?? 'keep'
-  if (afterwards === 'leave') return {}
-  if (afterwards === 'delete') {
-    await removeOverlay(files, overlay, noSync)
-    return {}
-  }
-  if (!leadsToBacking) return {}
+  if (afterwards === 'leave' || (afterwards !== 'delete' && !leadsToBacking)) return {}
   const warnings = warningsFor(ready, false, options)
   const backing = { ...(await openInput(files, ready.backing.path)), path: ready.backing.path }
   try {
+    // Whoever wrote it there may not have synced it, and soon it is nowhere else.
+    if (!noSync) await backing.store.sync()
+    if (afterwards === 'delete') {
+      await removeOverlay(files, overlay, noSync)
+      return { warnings }
+    }
     if (afterwards === 'reset') await emptyOverlay({ overlay, backing, options, warnings, journal: { noSync } })
     // Differs only where the user has overridden that.
     const after = editHeader(overlay.header, { mtime: backing.facts.mtime })
