@@ -19,7 +19,7 @@ export function jsonPath(path: HostPath | Uint8Array): string {
 const backingCode = 'BACKING_'
 
 /** Findings of a merge in place that was not finished: what is wrong with the backing file otherwise tells more. */
-const aboutMerges: readonly string[] = ['UNFINISHED_MERGE', 'JOURNAL_DAMAGED']
+const aboutMerges: readonly string[] = ['UNFINISHED_MERGE', 'JOURNAL_DAMAGED', 'JOURNAL_MISMATCH']
 
 /** One word for what is wrong with the backing file first of all. */
 function backingState(backing: BackingInspection | null): string | null {

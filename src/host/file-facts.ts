@@ -18,6 +18,8 @@ export interface FileFacts {
   readonly mtime: number
   /** Nanoseconds since 1970: differs after any write. */
   readonly mtimeNs: bigint
+  /** Whole seconds: when anything of the file was changed last, be it its mtime. */
+  readonly ctime: number
   readonly permissions: number
   readonly owner: number
   readonly group: number
@@ -69,6 +71,7 @@ export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
     allocatedSize: Number(stats.blocks) * 512,
     mtime: floorSeconds(stats.mtimeNs),
     mtimeNs: stats.mtimeNs,
+    ctime: floorSeconds(stats.ctimeNs),
     permissions: Number(stats.mode & 0o7777n),
     owner: Number(stats.uid),
     group: Number(stats.gid),

@@ -118,7 +118,7 @@ export function parseJournal(bytes: Buffer): MergeJournal | null {
   const afterwards = allAfterwards.find((one) => one === value.afterwards)
   if (overlay === null || backing === null || process === null || mtimes === null) return null
   if (backup === null && value.backup !== null) return null
-  if (!siblings.every((one) => one !== null) || typeof started !== 'string') return null
+  if (!siblings.every((one) => one !== null) || !isDate(started)) return null
   if (phase !== 'preparing' && phase !== 'writing' && phase !== 'abandoning') return null
   if (afterwards === undefined) return null
   if (typeof noSync !== 'boolean' || typeof verify !== 'boolean' || typeof allowShort !== 'boolean') return null
@@ -148,8 +148,15 @@ function parseWide(value: unknown): bigint | null {
   return BigInt(value)
 }
 
+/** As `toISOString` writes it: it is shown to people. */
+function isDate(value: unknown): value is string {
+  if (typeof value !== 'string') return false
+  const date = new Date(value)
+  return !Number.isNaN(date.getTime()) && date.toISOString() === value
+}
+
 function isSeconds(value: unknown): value is number {
-  return Number.isSafeInteger(value)
+  return Number.isSafeInteger(value) && Math.abs(value as number) < 2 ** 33
 }
 
 function parseOverlayPin(value: unknown): PinnedOverlay | null {

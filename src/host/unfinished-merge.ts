@@ -11,6 +11,7 @@ import {
   readMarker,
   unreadableJournal,
 } from './merge-journal.js'
+import { baseName, directoryName, joinPath } from './path-bytes.js'
 import { type Liveness, livenessOf } from './process-identity.js'
 import { shellQuote } from './shell-quote.js'
 
@@ -30,7 +31,7 @@ export interface UnfinishedMerge {
  * The unfinished merge of an overlay, or of any overlay into a backing file.
  *
  * @returns null when there is none
- * @throws  UmlcowError JOURNAL_DAMAGED
+ * @throws  UmlcowError JOURNAL_DAMAGED; JOURNAL_MISMATCH when files were moved or copied since it was begun
  */
 export async function findUnfinishedMerge(files: HostFiles, path: HostPath): Promise<UnfinishedMerge | null> {
   return (await findMergeOf(files, path)) ?? findMergeInto(files, path)
@@ -43,6 +44,10 @@ export async function findMergeOf(files: HostFiles, overlayPath: HostPath): Prom
   if (found === null) return null
   if (found.journal === null) throw unreadableJournal(journalPath)
   const { journal } = found
+  // What a journal says of other files is to be believed only where it was written.
+  if (!(await journalPathOf(files, journal.overlay.path)).equals(journalPath)) {
+    throw moved(journalPath, journal.overlay.path)
+  }
   const liveness = livenessOf(journal.process)
   return { overlayPath: journal.overlay.path, journalPath, journal, markerPath: null, liveness }
 }
@@ -54,12 +59,29 @@ export async function findMergeInto(files: HostFiles, backingPath: HostPath): Pr
   if (found === null || markerPath === null) return null
   if (found.overlayPath === null) throw unreadableJournal(markerPath)
   const merge = await findMergeOf(files, found.overlayPath)
-  if (merge !== null) return { ...merge, markerPath }
+  if (merge !== null) {
+    const isHere = merge.journal?.backing.path.equals(await files.realPath(backingPath))
+    if (!isHere) throw moved(markerPath, found.overlayPath)
+    return { ...merge, markerPath }
+  }
   const journalPath = await journalPathOf(files, found.overlayPath)
+  const besideMarker = joinPath(directoryName(markerPath), baseName(journalPath))
+  if ((await readJournal(files, besideMarker)) !== null) throw moved(markerPath, found.overlayPath)
   return { overlayPath: found.overlayPath, journalPath, journal: null, markerPath, liveness: 'unknown' }
 }
 
-async function markerPathOrNull(files: HostFiles, backingPath: HostPath): Promise<Buffer | null> {
+function moved(path: Buffer, overlayPath: Buffer): UmlcowError {
+  const shown = printablePath(path)
+  return new UmlcowError(
+    'JOURNAL_MISMATCH',
+    `${shown}: tells of a merge of ${printablePath(overlayPath)}: the files were moved or copied since that was begun`,
+    {
+      hint: `move them back where they were; or, when these are copies, forget it: umlcow merge --abandon --force=journal ${shellQuote(path.subarray(0, path.lastIndexOf('.')))}`,
+    },
+  )
+}
+
+export async function markerPathOrNull(files: HostFiles, backingPath: HostPath): Promise<Buffer | null> {
   try {
     return await markerPathOf(files, backingPath)
   } catch (error) {

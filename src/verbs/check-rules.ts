@@ -136,7 +136,14 @@ async function isZeroFrom(store: BlockStore, start: number, signal: AbortSignal 
 }
 
 /** A backing file is there and is not the right one; anything else leaves the question open. */
-const contradictions = new Set(['BACKING_SIZE', 'BACKING_MTIME', 'BACKING_KIND', 'BACKING_SELF', 'UNFINISHED_MERGE'])
+const contradictions = new Set([
+  'BACKING_SIZE',
+  'BACKING_MTIME',
+  'BACKING_KIND',
+  'BACKING_SELF',
+  'UNFINISHED_MERGE',
+  'JOURNAL_MISMATCH',
+])
 
 export async function checkBacking(files: HostFiles, overlay: Overlay, options: CheckOptions): Promise<Problem[]> {
   const inspection = await inspectBacking(files, overlay, options)

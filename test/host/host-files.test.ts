@@ -138,6 +138,7 @@ describe('isSameFile', () => {
     allocatedSize: 0,
     mtime: 0,
     mtimeNs: 0n,
+    ctime: 0,
     permissions: 0,
     owner: 0,
     group: 0,

@@ -38,6 +38,7 @@ export function factsOf(content: DiskContent, inode: number): FileFacts {
     allocatedSize: file === undefined ? state.size : allocatedBytes(file.data),
     mtime: floorSeconds(state.mtimeNs),
     mtimeNs: state.mtimeNs,
+    ctime: floorSeconds(state.mtimeNs),
     permissions: state.permissions,
     owner: state.owner,
     group: state.group,

@@ -1,11 +1,21 @@
 import { printablePath } from '../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../errors.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
-import { replaceJournal } from '../../host/merge-journal.js'
-import { findUnfinishedMerge, type UnfinishedMerge } from '../../host/unfinished-merge.js'
-import { undoPreparation } from './leftovers.js'
+import {
+  isPinned,
+  journalPathOf,
+  type MergeJournal,
+  markerSuffix,
+  readJournal,
+  readMarker,
+  replaceJournal,
+} from '../../host/merge-journal.js'
+import { livenessOf } from '../../host/process-identity.js'
+import { findUnfinishedMerge, markerPathOrNull, type UnfinishedMerge } from '../../host/unfinished-merge.js'
+import { removeFiles, undoPreparation } from './leftovers.js'
 import { makeWork, removeCommitted } from './resume.js'
 import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
-import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
+import { isSameBoot, type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
 
 export interface AbandonResult {
   readonly overlay: Buffer
@@ -29,9 +39,16 @@ export interface AbandonResult {
  */
 export async function abandonMerge(path: string, options: ResumeOptions = {}): Promise<AbandonResult> {
   const files = options.files ?? localHostFiles
-  const found = await findUnfinishedMerge(files, path)
-  if (found !== null && found.journal === null) return forgetMarker(files, found)
-  const taken = await takeUp(files, path, options)
+  let taken: TakenUp
+  try {
+    const found = await findUnfinishedMerge(files, path)
+    if (found !== null && found.journal === null) return await forget(files, path)
+    taken = await takeUp(files, path, options)
+  } catch (error) {
+    if (!options.force?.includes('journal') || !hasCode(error, 'JOURNAL_MISMATCH', 'JOURNAL_DAMAGED', 'ENOENT'))
+      throw error
+    return await forget(files, path)
+  }
   try {
     const { backing } = taken
     const { journal } = taken.merge
@@ -47,23 +64,65 @@ export async function abandonMerge(path: string, options: ResumeOptions = {}): P
   }
 }
 
-/** A marker whose journal is gone. */
-async function forgetMarker(files: HostFiles, merge: UnfinishedMerge): Promise<AbandonResult> {
-  const { overlayPath, journalPath } = merge
-  if (merge.markerPath !== null) await removeJournal({ files, markerPath: merge.markerPath, journalPath })
-  return { overlay: overlayPath, backing: null, content: 'unknown', usable: [], warnings: [] }
+/**
+ * Remove the journal and the marker beside a file, and what these name, as far as it tells of the same merge. Nothing
+ * else is touched: nobody knows what the files hold.
+ */
+async function forget(files: HostFiles, path: string): Promise<AbandonResult> {
+  const place = { journal: await journalPathOf(files, path), marker: await markerPathOrNull(files, path) }
+  const journal = (await readJournal(files, place.journal))?.journal ?? null
+  const marker = place.marker === null ? null : await readMarker(files, place.marker)
+  if (journal !== null && livenessOf(journal.process) === 'running') {
+    throw new UmlcowError('UNFINISHED_MERGE', `process ${journal.process.pid} is at work on it`, {
+      hint: 'wait for it',
+    })
+  }
+  const overlay = journal?.overlay.path ?? marker?.overlayPath ?? Buffer.from(path)
+  const removed: Buffer[] = []
+  if (marker !== null && place.marker !== null) removed.push(place.marker)
+  if (marker?.overlayPath) removed.push(...(await journalInto(files, marker.overlayPath, place.marker)))
+  if (journal !== null) removed.push(...(await markerOf(files, journal)), place.journal)
+  if (removed.length === 0) {
+    throw new UmlcowError('NOTHING_UNFINISHED', `${printablePath(path)}: there is no unfinished merge`)
+  }
+  await removeFiles(files, removed)
+  return { overlay, backing: null, content: 'unknown', usable: [], warnings: [] }
+}
+
+/** The journal that a marker names, when it is about the same backing file. */
+async function journalInto(files: HostFiles, overlayPath: Buffer, marker: Buffer | null): Promise<Buffer[]> {
+  const place = await journalPathOf(files, overlayPath)
+  const journal = (await readJournal(files, place))?.journal ?? null
+  if (journal === null || marker === null || livenessOf(journal.process) === 'running') return []
+  return Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)]).equals(marker) ? [place] : []
+}
+
+/** The marker beside the backing file that a journal names, when it tells of the same overlay. */
+async function markerOf(files: HostFiles, journal: MergeJournal): Promise<Buffer[]> {
+  const place = Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)])
+  const marker = await readMarker(files, place)
+  return marker?.overlayPath?.equals(journal.overlay.path) ? [place] : []
 }
 
 async function restore(taken: TakenUp): Promise<Pick<AbandonResult, 'content' | 'warnings'>> {
   const { files, merge, backing, markerPath } = taken
   const { journal, journalPath } = merge
   const untouched = await undoPreparation({ files, backing, journal, journalPath, markerPath })
+  // It is an overlay over the old content, with nothing of its own.
+  if (journal.backup !== null) await removeUndo(files, journal)
   if (untouched) return { content: 'old', warnings: [] }
   const name = printablePath(backing.path)
   return {
     content: 'old',
     warnings: [`${name}: somebody has written to it since, so it keeps the modification time of that`],
   }
+}
+
+async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<void> {
+  const { backup } = journal
+  const facts = backup === null ? null : await files.lstatOrNull(backup.path)
+  if (backup === null || facts === null || !isPinned(backup, facts, isSameBoot(journal))) return
+  await removeFiles(files, [backup.path])
 }
 
 /** The backing file holds a part of the changes: through the overlay and its kept siblings it reads right all the same. */
@@ -95,5 +154,9 @@ export interface MergeStatus {
 
 /** The unfinished merge of an overlay, or into a backing file. @throws UmlcowError JOURNAL_DAMAGED */
 export async function mergeStatus(path: string, options: { readonly files?: HostFiles } = {}): Promise<MergeStatus> {
-  return { merge: await findUnfinishedMerge(options.files ?? localHostFiles, path) }
+  const files = options.files ?? localHostFiles
+  const merge = await findUnfinishedMerge(files, path)
+  // A name that was mistyped must not pass for one that all is well with.
+  if (merge === null) await files.stat(path)
+  return { merge }
 }

@@ -9,6 +9,7 @@ import type { Sibling } from '../../host/siblings.js'
 import { finalMtime } from './backing-mtime.js'
 import { emptyOverlay, removeOverlay } from './empty-overlay.js'
 import { afterFailure } from './failure.js'
+import { refuseUsers } from './find-users.js'
 import type { InPlaceOptions, InPlaceResult } from './options.js'
 import { makeReady, prepareWork, type Ready } from './prepare.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
@@ -104,6 +105,8 @@ async function finishUnchanged(
   const warnings = warningsFor(ready, false, options)
   const backing = { ...(await openInput(files, ready.backing.path)), path: ready.backing.path }
   try {
+    // Comparing takes its time, and nothing has kept guests out meanwhile.
+    await refuseUsers(files, [overlay, backing], options.force ?? [], options.signal)
     // Whoever wrote it there may not have synced it, and soon it is nowhere else.
     if (!noSync) await backing.store.sync()
     if (afterwards === 'delete') {

@@ -1,5 +1,6 @@
 import { UmlcowError } from '../../errors.js'
 import type { Clock } from '../../host/clock.js'
+import type { FileFacts } from '../../host/host-files.js'
 
 /** Mtimes of a backing file during and after a merge, seconds since 1970. */
 export interface MergeMtimes {
@@ -47,6 +48,18 @@ function aheadOf(greatest: number): MergeMtimes {
   throw new UmlcowError('BAD_MTIME', `a header carries the mtime ${greatest}, and there is no later one to use`, {
     details: { mtime: greatest },
   })
+}
+
+/** A merge is over after so many seconds. */
+const longestMerge = 86_400
+
+/**
+ * Mtimes that a backing file may have shown. While a merge before this one wrote it, it showed every second up to the
+ * last change of its inode, and overlays that were made meanwhile carry one of these. A file whose mtime is much older
+ * than that was copied or unpacked with it.
+ */
+export function shownMtimes({ mtime, ctime }: Pick<FileFacts, 'mtime' | 'ctime'>): number[] {
+  return ctime > mtime && ctime - mtime < longestMerge ? [mtime, ctime] : [mtime]
 }
 
 /** Wait until the clock is past all of `seconds` that are about to come: a write would give the file such an mtime. */

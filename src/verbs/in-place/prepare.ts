@@ -22,7 +22,7 @@ import { guardTarget } from '../../host/target-guard.js'
 import { writeExact } from '../../stores/block-store.js'
 import { refuseTruncated } from '../merge-guard.js'
 import { type Survey, survey } from './guard.js'
-import { chooseMtimes } from './mtimes.js'
+import { chooseMtimes, shownMtimes } from './mtimes.js'
 import type { InPlaceOptions } from './options.js'
 import type { InPlaceWork } from './work.js'
 
@@ -50,7 +50,7 @@ export async function makeReady(files: HostFiles, path: string, options: InPlace
     locks.push(await lockFiles(files, [first]))
 
     const realPath = await files.realPath(path)
-    overlay = await openOverlay(files, realPath, options.afterwards === 'leave' ? 'read' : 'readWrite')
+    overlay = await openOverlay(files, path, options.afterwards === 'leave' ? 'read' : 'readWrite')
     const found = await survey(files, overlay, options)
     refuseUnlessForced(found.findings, options.force)
     // Until the locks were ours, another umlcow may have been at work.
@@ -83,7 +83,7 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
   const backing = { ...(await openInput(files, path, 'readWrite')), path }
   try {
     const knownMtimes = [
-      backing.facts.mtime,
+      ...shownMtimes(backing.facts),
       overlay.header.mtime,
       ...search.siblings.map(({ header }) => header.mtime),
     ]

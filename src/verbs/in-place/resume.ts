@@ -11,7 +11,7 @@ import { refuseTruncated } from '../merge-guard.js'
 import { withResumeHint } from './failure.js'
 import { refuseUsers } from './find-users.js'
 import { outcomeOf } from './merge-in-place.js'
-import { chooseMtimes } from './mtimes.js'
+import { chooseMtimes, shownMtimes } from './mtimes.js'
 import type { InPlaceResult } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { removeJournal } from './steps.js'
@@ -75,11 +75,12 @@ export async function makeWork(
   const { files, merge, markerPath, backing } = taken
   const search = await findSiblings(files, overlay, backing, options)
   const { kept, warnings } = await findPinned(files, merge.journal, search)
+  await taken.lock(kept)
   await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
   if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
   const knownMtimes = [
-    backing.facts.mtime,
+    ...shownMtimes(backing.facts),
     overlay.header.mtime,
     merge.journal.backing.mtime,
     ...shownBefore(files, merge.journal),
@@ -156,7 +157,9 @@ async function findPinned(
 }
 
 function fits(one: Pick<Overlay, 'facts' | 'header'>, pin: PinnedOverlay, journal: MergeJournal): boolean {
-  return isPinned(pin, one.facts, isSameBoot(journal)) && headerDigest(one.header) === pin.headerDigest
+  const { header, facts } = one
+  if (header.virtualSize !== journal.backing.size || header.sectorSize !== 512) return false
+  return isPinned(pin, facts, isSameBoot(journal)) && headerDigest(header) === pin.headerDigest
 }
 
 async function openAt(files: HostFiles, pin: PinnedOverlay, journal: MergeJournal): Promise<Sibling | undefined> {

@@ -1,19 +1,30 @@
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
-import { lockFiles } from '../../host/file-locks.js'
+import { type LockedFile, lockFiles } from '../../host/file-locks.js'
 import type { ForceWord } from '../../host/guard.js'
 import type { HostFiles } from '../../host/host-files.js'
-import { headerDigest, isPinned, type MergeJournal, markerPathOf, type PinnedFile } from '../../host/merge-journal.js'
+import {
+  headerDigest,
+  isPinned,
+  type MergeJournal,
+  markerPathOf,
+  type PinnedFile,
+  readMarker,
+} from '../../host/merge-journal.js'
 import { type InputFile, type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
 import type { HostLock } from '../../host/process-lock.js'
+import { shellQuote } from '../../host/shell-quote.js'
 import { findUnfinishedMerge, type UnfinishedMerge, unfinishedFinding } from '../../host/unfinished-merge.js'
 import type { OperationOptions } from '../operation.js'
 
 export interface ResumeOptions extends OperationOptions {
   /** Directories to look for siblings in, for those that have moved. */
   readonly siblingsIn?: readonly string[] | undefined
-  /** `in-use`; `journal`: the process that began the merge has ended, although that cannot be told from here. */
+  /**
+   * `in-use`; `journal`: the process that began the merge has ended, although that cannot be told from here; and to abandon,
+   * although the files are not those of the journal.
+   */
   readonly force?: readonly ForceWord[] | undefined
 }
 
@@ -27,6 +38,8 @@ export interface TakenUp {
   /** Null when it is gone. */
   readonly overlay: (Overlay & { readonly path: Buffer }) | null
   readonly backing: InputFile & { readonly path: Buffer }
+  /** Lock further files until `close`. */
+  lock(wanted: readonly LockedFile[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -49,21 +62,65 @@ export async function takeUp(files: HostFiles, path: string, options: ResumeOpti
     }
     // Another umlcow may have been at it until the locks were ours.
     const merge = await findStopped(files, path, options)
+    if (
+      !merge.journal.overlay.path.equals(journal.overlay.path) ||
+      !merge.journal.backing.path.equals(journal.backing.path)
+    ) {
+      throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: another merge was begun meanwhile; try again`)
+    }
     const backing = { ...(await openInput(files, journal.backing.path, 'readWrite')), path: journal.backing.path }
     opened.push(backing)
     refuseOther(backing, merge.journal, merge.journal.backing, backing.facts.size === merge.journal.backing.size)
     const overlay = overlayFacts === null ? null : await openPinned(files, merge.journal)
     if (overlay !== null) opened.push(overlay)
-    if (overlay === null && merge.journal.afterwards !== 'delete') throw overlayGone(merge.journal)
     const isFile = backing.facts.kind === 'file'
     const markerPath = isFile
       ? await markerPathOf(files, backing.path)
       : Buffer.concat([merge.journal.overlay.path, Buffer.from('.umlcow-merging')])
-    const isCommitted = overlay === null || overlay.header.mtime !== merge.journal.overlay.mtime
-    return { files, merge, markerPath, isCommitted, overlay, backing, close }
+    const isMarked = (await readMarker(files, markerPath))?.overlayPath?.equals(merge.journal.overlay.path) === true
+    const isCommitted = isFinished(merge.journal, backing, overlay)
+    if (!isCommitted)
+      refuseDoubtful(merge.journal, markerPath, overlay, isMarked || isFinalMtime(merge.journal, backing.facts.mtime))
+    const lock = async (wanted: readonly LockedFile[]) => void locks.push(await lockFiles(files, wanted))
+    return { files, merge, markerPath, isCommitted, overlay, backing, lock, close }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/**
+ * Whether the merge got to its end but for the journal. The backing file gets the final mtime before the overlay is
+ * touched.
+ */
+function isFinished(journal: MergeJournal, backing: InputFile, overlay: Overlay | null): boolean {
+  if (journal.phase !== 'writing') return false
+  const isDevice = backing.facts.kind === 'blockDevice'
+  if (overlay === null) {
+    return journal.afterwards === 'delete' && !isDevice && isFinalMtime(journal, backing.facts.mtime)
+  }
+  if (overlay.header.mtime === journal.overlay.mtime) return false
+  return isDevice || isFinalMtime(journal, overlay.header.mtime)
+}
+
+/** No write gives the final mtime to the backing file; where headers come from the future it may be a later one. */
+function isFinalMtime({ mtimes }: MergeJournal, mtime: number): boolean {
+  return mtimes.final > mtimes.invalid ? mtime >= mtimes.final : mtime === mtimes.final
+}
+
+/** Refuse what the merge itself never leaves: then somebody else has been at the files. */
+function refuseDoubtful(journal: MergeJournal, markerPath: Buffer, overlay: Overlay | null, isExpected: boolean): void {
+  if (overlay === null) throw overlayGone(journal)
+  const { phase } = journal
+  if (phase === 'abandoning') return
+  if (overlay.header.mtime !== journal.overlay.mtime) {
+    throw mismatch(
+      `${overlay.store.name}: somebody has changed the mtime in its header since the merge was begun`,
+      journal,
+    )
+  }
+  if (phase === 'writing' && !isExpected) {
+    throw mismatch(`${printablePath(markerPath)}: does not tell of this merge, as it would have to`, journal)
   }
 }
 
@@ -80,7 +137,7 @@ async function findStopped(files: HostFiles, path: string, options: ResumeOption
   if (merge.liveness === 'unknown' && !options.force?.includes('journal')) {
     throw new UmlcowError(
       'UNFINISHED_MERGE',
-      `${message}; process ${journal.process.pid} on ${journal.process.hostName} began it, and whether that has ended cannot be told from here`,
+      `${message}; process ${journal.process.pid} on ${printablePath(journal.process.hostName)} began it, and whether that has ended cannot be told from here`,
       { hint: 'finish it there; when that process has surely ended, add --force=journal' },
     )
   }
@@ -101,8 +158,12 @@ async function openPinned(files: HostFiles, journal: MergeJournal): Promise<Over
 
 function refuseOther(input: InputFile, journal: MergeJournal, pin: PinnedFile, fits: boolean): void {
   if (fits && isPinned(pin, input.facts, isSameBoot(journal))) return
-  throw new UmlcowError('JOURNAL_MISMATCH', `${input.store.name}: is not the file that the journal tells of`, {
-    hint: 'put the file back that was there when the merge was begun, or abandon the merge',
+  throw mismatch(`${input.store.name}: is not the file that the journal tells of`, journal)
+}
+
+function mismatch(message: string, { overlay }: MergeJournal): UmlcowError {
+  return new UmlcowError('JOURNAL_MISMATCH', message, {
+    hint: `put back what was there when the merge was begun; or forget the merge: umlcow merge --abandon --force=journal ${shellQuote(overlay.path)}`,
   })
 }
 
@@ -112,11 +173,6 @@ export function isSameBoot(journal: MergeJournal): boolean {
 }
 
 function overlayGone(journal: MergeJournal): UmlcowError {
-  return new UmlcowError(
-    'JOURNAL_MISMATCH',
-    `${printablePath(journal.overlay.path)}: the overlay of the merge is gone`,
-    {
-      hint: 'without it the merge cannot be finished: the backing file may hold a part of the changes only',
-    },
-  )
+  const gone = printablePath(journal.overlay.path)
+  return mismatch(`${gone}: the overlay is gone, and the backing file may hold a part of its changes only`, journal)
 }

@@ -6,7 +6,7 @@ import type { Effort, MergeCase, Report } from './story.js'
 // Every state in which a power failure may leave the disk of an in-place merge: what a guest reads, what the kernel
 // lets in, and what becomes of it when the merge is resumed or abandoned there. See crash-checker.ts.
 
-const effort: Effort = { limit: 96, samples: 32, between: 2, again: 120 }
+const effort: Effort = { limit: 96, samples: 34, between: 1, again: 240 }
 
 const large = 160 * 1024
 const odd = 66_000
@@ -58,9 +58,9 @@ const cases: readonly (MergeCase & { readonly effort?: Partial<Effort> })[] = [
 /** `every`: so many effects lie between one kill and the next. */
 const kills: readonly (MergeCase & { readonly every: number })[] = [
   { name: 'plain', seed: 21, every: 1 },
-  { name: 'siblings and reset', seed: 22, siblings: true, apart: true, afterwards: 'reset', sectors: 4, every: 3 },
-  { name: 'delete', seed: 23, apart: true, afterwards: 'delete', sectors: 8, every: 2 },
-  { name: 'undo overlay and leave', seed: 24, apart: true, afterwards: 'leave', backup: true, sectors: 8, every: 3 },
+  { name: 'siblings and reset', seed: 22, siblings: true, apart: true, afterwards: 'reset', sectors: 4, every: 5 },
+  { name: 'delete', seed: 23, apart: true, afterwards: 'delete', sectors: 8, every: 3 },
+  { name: 'undo overlay and leave', seed: 24, apart: true, afterwards: 'leave', backup: true, sectors: 8, every: 5 },
 ]
 
 const total = { cases: 0, states: 0, distinct: 0 }
@@ -79,7 +79,7 @@ test.each(cases)('$name', { timeout: 120_000 }, async (which) => {
 // A killed process leaves the page cache behind: what it has not synced is there for the resume, and the power may fail
 // after that.
 test.each(kills)('killed, resumed, then the power fails: $name', { timeout: 120_000 }, async (which) => {
-  note(await checkKills(which, { limit: 4, samples: 3, between: 0, again: 0 }, which.every))
+  note(await checkKills(which, { limit: 8, samples: 8, between: 0, again: 0 }, which.every))
 })
 
 test('these were more than 20,000 states', ({ skip }) => {
