@@ -34,7 +34,9 @@ const forceMeanings: Record<ForceWord, string> = {
   size: 'size (the backing file has another size)',
   siblings: 'siblings (other overlays on the backing file, or what may be some, are left to the kernel to refuse)',
   room: 'room (the disk may become full on the way)',
-  journal: 'journal (it cannot be told whether the process that began the merge has ended)',
+  journal:
+    'journal (it cannot be told whether the process that began the merge has ended; and with --abandon: the files are ' +
+    'not those that its journal tells of)',
 }
 
 export function addForceOption(command: Command, allowed: readonly ForceWord[] = forceWords): Command {

@@ -81,7 +81,7 @@ async function forget(files: HostFiles, path: string): Promise<AbandonResult> {
   const removed: Buffer[] = []
   if (marker !== null && place.marker !== null) removed.push(place.marker)
   if (marker?.overlayPath) removed.push(...(await journalInto(files, marker.overlayPath, place.marker)))
-  if (journal !== null) removed.push(...(await markerOf(files, journal)), place.journal)
+  if (journal !== null) removed.push(...(await markerOf(files, journal, place.journal)), place.journal)
   if (removed.length === 0) {
     throw new UmlcowError('NOTHING_UNFINISHED', `${printablePath(path)}: there is no unfinished merge`)
   }
@@ -97,8 +97,9 @@ async function journalInto(files: HostFiles, overlayPath: Buffer, marker: Buffer
   return Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)]).equals(marker) ? [place] : []
 }
 
-/** The marker beside the backing file that a journal names, when it tells of the same overlay. */
-async function markerOf(files: HostFiles, journal: MergeJournal): Promise<Buffer[]> {
+/** The marker beside the backing file that a journal names, when it tells of the same overlay. A copy names others' files. */
+async function markerOf(files: HostFiles, journal: MergeJournal, journalPath: Buffer): Promise<Buffer[]> {
+  if (!(await journalPathOf(files, journal.overlay.path)).equals(journalPath)) return []
   const place = Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)])
   const marker = await readMarker(files, place)
   return marker?.overlayPath?.equals(journal.overlay.path) ? [place] : []
