@@ -1,12 +1,14 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
+import { lockFiles } from '../host/file-locks.js'
 import type { ForceWord } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { assertMkfsAvailable, runMkfs } from '../host/mkfs.js'
 import { writeNewFile } from '../host/new-file.js'
 import { openBacking } from '../host/open-image.js'
 import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
+import type { HostLock } from '../host/process-lock.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
 import { refuseUnfinished } from '../host/unfinished-merge.js'
@@ -53,7 +55,11 @@ export async function createOverlay(
 ): Promise<CreateResult> {
   const files = options.files ?? localHostFiles
   const backing = await openInput(files, backingPath)
+  const locks: HostLock[] = []
   try {
+    // A merge may be at work on what is to be replaced: then it is its redo log.
+    const replaced = await targetFacts(files, path)
+    if (replaced?.kind === 'file' && !options.dryRun) locks.push(await lockFiles(files, [{ path, facts: replaced }]))
     const virtualSize = await virtualSizeOf(backing, options.chain === true)
     const stored = await storedBackingPath(files, path, backingPath, options.pathStyle ?? { kind: 'absolute' })
     const header = { ...newOverlay, virtualSize, mtime: backing.facts.mtime, backingPath: stored }
@@ -78,6 +84,7 @@ export async function createOverlay(
     })
     return result
   } finally {
+    for (const lock of locks) await lock.release()
     await backing.store.close()
   }
 }
