@@ -47,10 +47,14 @@ export class KilledMerge {
 
   /** What the command says: `process-state` of the unfinished merge, null when there is none. */
   async unfinished(): Promise<string | null> {
-    const name = existsSync(this.at('cow')) ? 'cow' : 'root_fs'
-    const outcome = await umlcowFor(noLimit, ['merge', '--status', '--json', name], this.directory)
+    const outcome = await umlcowFor(noLimit, ['merge', '--status', '--json', this.#name], this.directory)
     expect(outcome.status, outcome.stderr).toBe(0)
     return JSON.parse(outcome.stdout)['unfinished-merge']?.['process-state'] ?? null
+  }
+
+  /** What to ask about: an overlay that is gone is known by its name as long as its journal is there. */
+  get #name(): string {
+    return existsSync(this.at('cow')) || this.isUnfinished ? 'cow' : 'root_fs'
   }
 
   get isUnfinished(): boolean {
@@ -76,7 +80,7 @@ export class KilledMerge {
 
   /** As whoever is told what `--status` tells. */
   async finish(label: string): Promise<void> {
-    const { merge } = await mergeStatus(existsSync(this.at('cow')) ? this.at('cow') : this.at('root_fs'))
+    const { merge } = await mergeStatus(this.at(this.#name))
     const state = killedIn(this.directory, sceneMtime)
     expect(merge !== null, label).toBe(state === 'preparing' || state === 'writing')
     if (merge !== null) {

@@ -82,7 +82,10 @@ export class Run {
   async isUnfinished(): Promise<boolean> {
     const { files } = this.host()
     const byBacking = await mergeStatus(path.join(this.directory, 'root_fs'), { files })
-    return (byBacking.merge ?? (await mergeStatus(this.cow, { files })).merge) !== null
+    if (byBacking.merge !== null) return true
+    // By the name of an overlay that is gone, as long as its journal is there.
+    if (!existsSync(this.cow) && !existsSync(`${this.cow}.umlcow-journal`)) return false
+    return (await mergeStatus(this.cow, { files })).merge !== null
   }
 
   isMerged(): boolean {
