@@ -14,7 +14,7 @@ import {
   serializeMarker,
 } from './journal-json.js'
 import { inspectTarget, writeNewFile } from './new-file.js'
-import { pathBytes } from './path-bytes.js'
+import { baseName, directoryName, joinPath, pathBytes } from './path-bytes.js'
 
 export type { Afterwards, MergeJournal, PinnedFile, PinnedOverlay } from './journal-json.js'
 
@@ -36,12 +36,15 @@ export async function markerPathOf(files: HostFiles, backingPath: HostPath): Pro
 
 /** An overlay that a merge with `--delete` has removed is still found by its name. */
 async function realPathOrSame(files: HostFiles, path: HostPath): Promise<Buffer> {
-  try {
-    return await files.realPath(path)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return pathBytes(path)
-    throw error
+  for (const place of [path, directoryName(path)]) {
+    try {
+      const real = await files.realPath(place)
+      return place === path ? real : joinPath(real, baseName(path))
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
   }
+  return pathBytes(path)
 }
 
 export function headerDigest(header: CowHeader): string {
