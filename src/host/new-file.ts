@@ -20,6 +20,19 @@ export interface NewFileTarget {
   readonly existing: FileFacts | null
 }
 
+const temporaryPrefix = Buffer.from('.umlcow-')
+const temporarySuffix = Buffer.from('.tmp')
+
+/** Whether a file has no name of its own yet: it is being made, or a process that was killed left it. */
+export function isTemporaryName(name: Uint8Array): boolean {
+  const bytes = Buffer.from(name)
+  return (
+    bytes.length > temporaryPrefix.length + temporarySuffix.length &&
+    bytes.subarray(0, temporaryPrefix.length).equals(temporaryPrefix) &&
+    bytes.subarray(-temporarySuffix.length).equals(temporarySuffix)
+  )
+}
+
 /**
  * Look at the place of a new file.
  *
@@ -64,7 +77,10 @@ export async function writeNewFile(
   fill: (store: FileStore, temporaryPath: Buffer) => Promise<void>,
 ): Promise<void> {
   const directory = directoryName(target.path)
-  const temporaryPath = joinPath(directory, `.umlcow-${process.pid}-${randomBytes(6).toString('hex')}.tmp`)
+  const temporaryPath = joinPath(
+    directory,
+    `${temporaryPrefix}${process.pid}-${randomBytes(6).toString('hex')}${temporarySuffix}`,
+  )
   const name = printablePath(target.path)
   const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })
   try {

@@ -1,6 +1,7 @@
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import { cowMagicOrder, isUndoHeader } from '../formats/cow/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
+import { isTemporaryName } from './new-file.js'
 import { type Overlay, openInput, readHeaderBytes, toOverlay } from './open-overlay.js'
 import { directoryName, joinPath } from './path-bytes.js'
 import { type LocatedFile, resolveBackingPath } from './resolve-backing.js'
@@ -73,6 +74,8 @@ async function searchDirectory(search: Search, directory: Buffer, deep: boolean)
   if (!isFirstLook(search, facts, deep ? 'deep' : 'flat')) return
   for await (const name of files.names(directory)) {
     throwIfAborted(search.signal)
+    // Made against the backing file as it was: under its own name it will not fit, and nobody has written to it.
+    if (isTemporaryName(name)) continue
     const path = joinPath(directory, name)
     const entry = await look(search, path)
     if (entry?.kind === 'file') await searchFile(search, path, entry)

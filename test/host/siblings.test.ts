@@ -43,6 +43,7 @@ describe('findSiblings', () => {
     await make('nodes/anything.txt')
     await make('images/other')
     await make('elsewhere/not looked for')
+    await make('nodes/.umlcow-17-0123456789ab.tmp')
     writeFileSync(file('nodes/cow.like'), 'no overlay')
     symlinkSync('cow', file('nodes/link to the overlay'))
     symlinkSync('nothing', file('nodes/dangling'))

@@ -28,15 +28,22 @@ export async function syncRedoLogs(work: InPlaceWork): Promise<void> {
 
 export async function writeJournal(work: InPlaceWork): Promise<void> {
   const { files, journal, journalPath, markerPath } = work
-  if (work.resumed) await replaceJournal(files, journalPath, journal)
-  else await asUnfinished(createJournal(files, journalPath, journal))
-  const marker = work.resumed ? await readMarker(files, markerPath) : null
-  if (marker?.overlayPath?.equals(journal.overlay.path)) {
-    // Whoever made it may have been killed before he synced it.
-    if (!journal.noSync) await files.syncDirectory(directoryName(markerPath))
+  if (!work.resumed) {
+    await asUnfinished(createJournal(files, journalPath, journal))
+    await asUnfinished(createMarker(files, markerPath, journal.overlay.path, journal.noSync))
     return
   }
-  await asUnfinished(createMarker(files, markerPath, journal.overlay.path, journal.noSync))
+  // The marker first: of one that was removed before, the final mtime in the old journal tells.
+  const marker = await readMarker(files, markerPath)
+  if (!marker?.overlayPath?.equals(journal.overlay.path)) {
+    // Whoever made the old journal may have been killed before he synced it; no marker without one.
+    if (!journal.noSync) await files.syncDirectory(directoryName(journalPath))
+    await asUnfinished(createMarker(files, markerPath, journal.overlay.path, journal.noSync))
+  } else if (!journal.noSync) {
+    // Whoever made it may have been killed before he synced it.
+    await files.syncDirectory(directoryName(markerPath))
+  }
+  await replaceJournal(files, journalPath, journal)
 }
 
 /** Another machine may be faster: the guard saw no journal, and the name is taken all the same. */
