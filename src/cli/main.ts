@@ -4,10 +4,10 @@ import { type Command, CommanderError } from 'commander'
 import { hasCode, UmlcowError } from '../errors.js'
 import { fileError } from '../stores/file-store.js'
 import { refuseMangled } from './arguments.js'
-import { umlUtilities } from './commands/uml-utilities.js'
 import { createContext, errorDocument, errorLines, ReaderGone } from './context.js'
 import { exitStatus, statusOf } from './exit-status.js'
 import { createProgram } from './program.js'
+import { umlUtilities } from './uml-utilities.js'
 
 /** Verbs that write, so that a backing file that does not fit is a refusal and not a failure. */
 const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow'])
@@ -60,15 +60,15 @@ function stopLines(error: unknown): string {
 
 async function dispatch(name: string, args: string[], signal: AbortSignal): Promise<number> {
   for (const [verb, tool] of Object.entries(umlUtilities)) {
-    if (name === tool.linkName) return tool.run(args, signal)
+    if (name === tool.linkName) return (await tool.load())(args, signal)
     // Their first arguments may look like options of ours.
-    if (args[0] === verb && args[1] !== '--help' && args[1] !== '-h') return tool.run(args.slice(1), signal)
+    if (args[0] === verb && args[1] !== '--help' && args[1] !== '-h') return (await tool.load())(args.slice(1), signal)
   }
   let status: number = exitStatus.done
   const finish = (code: number) => {
     status = code
   }
-  const program = createProgram(createContext(signal), finish, readVersion())
+  const program = await createProgram(createContext(signal), finish, readVersion(), args[0])
   if (args.length === 0) {
     process.stderr.write(program.helpInformation())
     return exitStatus.usage

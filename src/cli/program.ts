@@ -1,14 +1,6 @@
 import { Command } from 'commander'
-import { addCheck } from './commands/check.js'
-import { addCommit } from './commands/commit.js'
-import { addCreate } from './commands/create.js'
-import { addInfo } from './commands/info.js'
-import { addMap } from './commands/map.js'
-import { addMerge } from './commands/merge.js'
-import { addRebase } from './commands/rebase.js'
-import { addReset } from './commands/reset.js'
-import { umlUtilities } from './commands/uml-utilities.js'
 import type { CliContext } from './context.js'
+import { umlUtilities } from './uml-utilities.js'
 
 /** Takes the exit status of a command that has run. */
 export type Finish = (status: number) => void
@@ -28,8 +20,31 @@ Exit status:
 
 Sizes take K, M, G, T and P, powers of 1024. "umlcow <verb> --help" tells all about a verb.`
 
-/** The command line, verbs and options; it does nothing until it parses. */
-export function createProgram(context: CliContext, finish: Finish, version: string): Command {
+type AddVerb = (program: Command, context: CliContext, finish: Finish) => void
+
+/** The verbs in the order of the help, each loaded when it is wanted: start-up is most of what a short command takes. */
+const verbs: Record<string, () => Promise<AddVerb>> = {
+  info: async () => (await import('./commands/info.js')).addInfo,
+  map: async () => (await import('./commands/map.js')).addMap,
+  check: async () => (await import('./commands/check.js')).addCheck,
+  create: async () => (await import('./commands/create.js')).addCreate,
+  merge: async () => (await import('./commands/merge.js')).addMerge,
+  commit: async () => (await import('./commands/commit.js')).addCommit,
+  reset: async () => (await import('./commands/reset.js')).addReset,
+  rebase: async () => (await import('./commands/rebase.js')).addRebase,
+}
+
+/**
+ * The command line, verbs and options; it does nothing until it parses.
+ *
+ * @param wanted  the verb that is going to be run: the others are left out. Where it is none, all are there.
+ */
+export async function createProgram(
+  context: CliContext,
+  finish: Finish,
+  version: string,
+  wanted: string | undefined,
+): Promise<Command> {
   const program = new Command('umlcow')
     .description(
       'Copy-on-write disk images of User-Mode Linux: many machines share one backing file, each keeps its changes in an overlay (a COW file).',
@@ -40,36 +55,25 @@ export function createProgram(context: CliContext, finish: Finish, version: stri
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .addHelpText('after', exitStatusHelp)
-  addInfo(program, context, finish)
-  addMap(program, context, finish)
-  addCheck(program, context, finish)
-  addCreate(program, context, finish)
-  addMerge(program, context, finish)
-  addCommit(program, context, finish)
-  addReset(program, context, finish)
-  addRebase(program, context, finish)
-  addUmlUtilities(program, context, finish)
+  if (wanted === '--version' || wanted === '-V') return program
+  const loaders = wanted !== undefined && Object.hasOwn(verbs, wanted) ? [verbs[wanted]!] : Object.values(verbs)
+  for (const load of loaders) (await load())(program, context, finish)
+  if (loaders.length > 1) addUmlUtilities(program, context, finish)
   return program
 }
 
 function addUmlUtilities(program: Command, context: CliContext, finish: Finish): void {
-  const summaries = {
-    moo: ['uml_moo', '[-d] [-b BACKING] COW [OUTPUT]', 'merge, overwriting OUTPUT'],
-    mkcow: ['uml_mkcow', '[-f] COW BACKING', 'make an empty overlay'],
-  } as const
-  for (const [verb, [tool, args, what]] of Object.entries(summaries)) {
+  for (const [verb, tool] of Object.entries(umlUtilities)) {
     program
       .command(`${verb} [args...]`)
-      .usage(args)
-      .summary(`${what}: the arguments and exit statuses of ${tool}`)
+      .usage(tool.usage)
+      .summary(`${tool.summary}: the arguments and exit statuses of ${tool.linkName}`)
       .description(
-        `Stands in for ${tool}: the same arguments, defaults and exit statuses, without its data losses (see ` +
-          `docs/differences.md). A link to umlcow that is called ${tool} does the same.`,
+        `Stands in for ${tool.linkName}: the same arguments, defaults and exit statuses, without its data losses (see ` +
+          `docs/differences.md). A link to umlcow that is called ${tool.linkName} does the same.`,
       )
       .passThroughOptions()
       .allowUnknownOption()
-      .action(async (given: string[]) =>
-        finish(await umlUtilities[verb as keyof typeof umlUtilities].run(given, context.signal)),
-      )
+      .action(async (given: string[]) => finish(await (await tool.load())(given, context.signal)))
   }
 }

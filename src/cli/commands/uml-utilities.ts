@@ -9,12 +9,6 @@ import { exitStatus } from '../exit-status.js'
 // The arguments, defaults and exit statuses of the C tools, as they were seen to behave: options only where these tools
 // take them, whatever is left over ignored where these ignore it.  What differs stands in docs/differences.md.
 
-/** The verbs that stand in for a tool of uml-utilities, and the names of links that do the same. */
-export const umlUtilities = {
-  moo: { linkName: 'uml_moo', run: moo },
-  mkcow: { linkName: 'uml_mkcow', run: mkcow },
-} as const
-
 const mooUsage = `usage: uml_moo [-b BACKING] COW OUTPUT
        uml_moo -d [-b BACKING] COW
 Merge a COW file and its backing file into OUTPUT, a new file, which is overwritten.
