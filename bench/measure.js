@@ -1,20 +1,12 @@
 // Run commands as whole processes, one after another, and say how long each took.
 import { spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { dropCaches, warmUp } from './page-cache.js'
+import { gnuTime, isExecutable } from './programs.js'
 
-const gnuTime = '/usr/bin/time'
 const rssHook = fileURLToPath(new URL('report-rss.js', import.meta.url))
-
-export function isExecutable(program) {
-  try {
-    accessSync(program, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** How the peak of memory is found: GNU time sees every process, the hook only those of Node. */
 export const rssMethod = isExecutable(gnuTime) ? `${gnuTime} -f %M` : 'a hook in Node, ours only'
@@ -23,8 +15,13 @@ export const rssMethod = isExecutable(gnuTime) ? `${gnuTime} -f %M` : 'a hook in
 let running = null
 
 export function stopRunning() {
-  // A process group of its own: GNU time would leave what it runs.
-  if (running?.pid !== undefined) process.kill(-running.pid, 'SIGKILL')
+  if (running?.pid === undefined) return
+  try {
+    // A process group of its own: GNU time would leave what it runs.
+    process.kill(-running.pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
 }
 
 /**
@@ -43,7 +40,7 @@ export function run(program, args, env = {}) {
     child.stdout.on('data', (chunk) => output.push(chunk))
     child.stderr.on('data', (chunk) => output.push(chunk))
     child.on('exit', () => {
-      seconds = Number(process.hrtime.bigint() - start) / 1e9
+      seconds = secondsSince(start)
     })
     child.on('error', (error) => resolve({ seconds: 0, failure: error.message, output: '' }))
     child.on('close', (status, signal) => {
@@ -55,22 +52,50 @@ export function run(program, args, env = {}) {
   })
 }
 
+function secondsSince(start) {
+  return Number(process.hrtime.bigint() - start) / 1e9
+}
+
+/** Run commands one after another as one; it ends at the first that fails. @returns as `run` */
+export async function runAll(commands, runOne = ([program, ...args]) => run(program, args)) {
+  const start = process.hrtime.bigint()
+  const output = []
+  for (const [i, command] of commands.entries()) {
+    const done = await runOne(command, i)
+    // That of a single command ends at its exit, not where its output was read.
+    if (commands.length === 1) return done
+    output.push(done.output)
+    if (done.failure !== null) return { ...done, output: output.join('') }
+  }
+  return { seconds: secondsSince(start), failure: null, output: output.join('') }
+}
+
 /**
- * Time one command, from the same start every time: no output of the one before, nothing left to write back, free memory
- * that the host has given (see the README).
+ * Time one row's commands, from the same start every time: no output of the one before, nothing left to write back, free
+ * memory that the host has given (see the README).
  *
- * @param {{ start: () => Promise<void> | void, directory: string, touch: number }} options  start clears up after the one before
+ * @param {{ commands: string[][], warm?: string[][], anyStatus?: boolean }} entry
+ * @param {object} options
+ * @param {() => Promise<void> | void} options.start  clears up after the one before
+ * @param {string} options.directory
+ * @param {number} options.touch                      GiB
+ * @param {boolean} [options.cold]                    drop the page cache
  *
  * @returns {Promise<{ seconds: number, rss: number | null, failure: string | null }>}  rss in bytes
  */
-export async function timeCommand(command, { start, directory, touch }) {
+export async function timeCommands(entry, { start, directory, touch, cold = false }) {
   await start()
   if (touch > 0) await touchMemory(touch)
   await run('sync', [])
-  const rssFile = path.join(directory, 'rss')
-  rmSync(rssFile, { force: true })
-  const { seconds, failure } = await runWithRss(command, rssFile)
-  return { seconds, failure, rss: failure === null ? readRss(rssFile) : null }
+  if (cold) {
+    dropCaches()
+    await warmUp(entry, run)
+  }
+  const rssFiles = entry.commands.map((_, i) => path.join(directory, `rss-${i}`))
+  for (const file of rssFiles) rmSync(file, { force: true })
+  const { seconds, failure } = await runAll(entry.commands, (command, i) => runWithRss(command, rssFiles[i]))
+  const problem = entry.anyStatus === true && seconds > 0 ? null : failure
+  return { seconds, failure: problem, rss: problem === null ? readRss(rssFiles) : null }
 }
 
 function runWithRss([program, ...args], rssFile) {
@@ -79,9 +104,11 @@ function runWithRss([program, ...args], rssFile) {
   return run(program, ['--import', rssHook, ...args], { UMLCOW_BENCH_RSS: rssFile })
 }
 
-function readRss(file) {
+/** The highest of them. GNU time puts a line before the figure of a command that failed. */
+function readRss(files) {
   try {
-    return Number(readFileSync(file, 'utf8')) * 1024
+    const peaks = files.map((file) => Number(readFileSync(file, 'utf8').trim().split('\n').at(-1)))
+    return Math.max(...peaks) * 1024
   } catch {
     return null // Nothing here tells the memory of that command.
   }
@@ -92,31 +119,6 @@ async function touchMemory(gib) {
   const script = `for (let i = 0, kept = []; i < ${Math.round(gib * 16)}; i++) kept.push(Buffer.alloc(2 ** 26, 1))`
   const { failure } = await run(process.execPath, ['-e', script])
   if (failure !== null) console.error(`bench: memory could not be touched: ${failure}`)
-}
-
-const compareLength = 1024 * 1024
-
-/** True when two files hold the same bytes. */
-export function isSameContent(a, b) {
-  const files = [openSync(a, 'r'), openSync(b, 'r')]
-  const buffers = [Buffer.alloc(compareLength), Buffer.alloc(compareLength)]
-  try {
-    for (let at = 0; ; at += compareLength) {
-      const [left, right] = files.map((file, i) => buffers[i].subarray(0, readFully(file, buffers[i], at)))
-      if (!left.equals(right)) return false
-      if (left.length < compareLength) return true
-    }
-  } finally {
-    for (const file of files) closeSync(file)
-  }
-}
-
-function readFully(file, buffer, offset) {
-  let length = 0
-  for (let count = -1; count !== 0 && length < buffer.length; length += count) {
-    count = readSync(file, buffer, length, buffer.length - length, offset + length)
-  }
-  return length
 }
 
 export function median(values) {

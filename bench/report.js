@@ -43,9 +43,16 @@ export function loadText() {
     .join(' ')
 }
 
+const units = [
+  [2 ** 40, 'TiB'],
+  [2 ** 30, 'GiB'],
+  [2 ** 20, 'MiB'],
+  [2 ** 10, 'KiB'],
+]
+
 export function sizeText(bytes) {
-  const gib = bytes / 2 ** 30
-  return gib >= 1 ? `${round(gib)} GiB` : `${round(bytes / 2 ** 20)} MiB`
+  const [unit, name] = units.find(([least]) => bytes >= least) ?? [1, 'bytes']
+  return `${round(bytes / unit)} ${name}`
 }
 
 function round(value) {
@@ -55,22 +62,28 @@ function round(value) {
 /**
  * What the rounds of one command say.
  *
- * @param {{ seconds: number, rss: number | null }[]} rounds
- * @param {{ seconds: number }[]} ours  the rounds of the first command: ratios are formed inside a round
+ * @param {({ seconds: number, rss: number | null } | null)[]} rounds  null: it took no part in that one
+ * @param {({ seconds: number } | null)[]} ours  the rounds of the first command: ratios are formed inside a round
  */
 export function summarize(rounds, ours) {
-  const ratios = rounds.map((round, i) => round.seconds / ours[i].seconds)
-  const peaks = rounds.map((round) => round.rss).filter((rss) => rss !== null)
+  const present = rounds.filter((round) => round !== null)
+  const peaks = present.map((round) => round.rss).filter((rss) => rss !== null)
   return {
-    seconds: median(rounds.map((round) => round.seconds)),
-    ratio: median(ratios),
-    ratioMin: Math.min(...ratios),
-    ratioMax: Math.max(...ratios),
+    count: present.length,
+    seconds: median(present.map((round) => round.seconds)),
+    ...ratiosOf(rounds, ours),
     rss: peaks.length === 0 ? null : Math.max(...peaks),
   }
 }
 
-const headings = ['', 'command', 'median s', 'time / ours (min..max)', 'peak RSS']
+/** Time of one row over time of another: median and range over the rounds in which both ran; null when there is none. */
+export function ratiosOf(rounds, others) {
+  const ratios = rounds.flatMap((round, i) => (round && others[i] ? [round.seconds / others[i].seconds] : []))
+  if (ratios.length === 0) return null
+  return { ratio: median(ratios), ratioMin: Math.min(...ratios), ratioMax: Math.max(...ratios) }
+}
+
+const headings = ['', 'command', 'n', 'median s', 'time / ours (min..max)', 'peak RSS']
 
 /** @param {{ name: string, rows: object[] }[]} results */
 export function tableText(results) {
@@ -84,8 +97,19 @@ export function tableText(results) {
 function cellsOf(result, row, index) {
   const name = row.note === undefined ? row.name : `${row.name} (${row.note})`
   const first = index === 0 ? result.name : ''
-  if (row.problem !== null) return [first, name, row.problem, '', '']
-  const { seconds, ratio, ratioMin, ratioMax, rss } = row.summary
-  const ratios = index === 0 ? '1' : `${ratio.toFixed(2)} (${ratioMin.toFixed(2)}..${ratioMax.toFixed(2)})`
-  return [first, name, seconds.toFixed(3), ratios, rss === null ? '' : `${(rss / 2 ** 20).toFixed(0)} MiB`]
+  if (row.problem !== null) return [first, name, '', row.problem, '', '']
+  const { count, seconds, rss } = row.summary
+  const ratios = index === 0 ? '1' : ratioText(row.summary)
+  return [
+    first,
+    name,
+    String(count),
+    seconds.toFixed(3),
+    ratios,
+    rss === null ? '' : `${(rss / 2 ** 20).toFixed(0)} MiB`,
+  ]
+}
+
+export function ratioText({ ratio, ratioMin, ratioMax }) {
+  return `${ratio.toFixed(2)} (${ratioMin.toFixed(2)}..${ratioMax.toFixed(2)})`
 }

@@ -1,188 +1,112 @@
 // Compare `umlcow merge` with the tools that do the same: npm run bench [-- OPTIONS].  See bench/README.md.
-import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import {
-  commandsFor,
-  filesIn,
-  inPlaceCommandsFor,
-  isAbsent,
-  keepCopies,
-  makeQcow2,
-  putBack,
-  toolVersions,
-} from './commands.js'
-import { isSameContent, run, stopRunning, timeCommand } from './measure.js'
-import { loadText, machineFacts, machineText, sizeText, summarize, tableText } from './report.js'
-import { makePair, workloads } from './workloads.js'
+import { main, numberOption, wholeOption, withHome } from './home.js'
+import { chooseEntries, filesIn, inPlaceJob, newFileJob } from './jobs.js'
+import { canDropCaches } from './page-cache.js'
+import { makePair } from './pairs.js'
+import { defaultCommand } from './programs.js'
+import { writeQcow2 } from './qcow2.js'
+import { loadText, machineFacts, machineText, sizeText, tableText } from './report.js'
+import { checkCommands, isFailure, rowOf, timeRounds } from './rounds.js'
+import { compileFloor, toolVersions } from './tools.js'
+import { chooseWorkloads, defaultWorkloads, sizeAt } from './workloads.js'
 
 const usage = `usage: node bench/run.js [OPTIONS]
-  --scale N          sizes times N; default 1, fractions are allowed
+  --scale N          sizes times N, as 1 or 1/8; default 1/8
   --rounds N         default 7
-  --workload W1,W4   default all
-  --in-place         merge into the backing file
+  --slow-rounds N    rounds for a command whose check run took over 20 s; default 3
+  --workload W1,W4   default W1 to W5; W6 is all of its members, W6-4K-12 is one
+  --in-place         merge into the backing file, which holds the merged bytes already
+  --first            with --in-place: into the backing file as it was, holes included
+  --cold             drop the page cache before each run; needs root
+  --copiers          time each way of umlcow's to copy, too, where it has them
+  --only NAME,...    only the rows with one of these in their names or notes, and the first
   --json FILE        write every single figure there
   --dir DIR          make the temporary directory there; it chooses the file system
   --touch GIB        memory to touch before each run; default 2, 0 for none
   --umlcow FILE      time this bin/umlcow.js instead of the one beside bench/
 `
 
-const defaultCommand = fileURLToPath(new URL('../bin/umlcow.js', import.meta.url))
+const text = { type: 'string' }
+const flag = { type: 'boolean', default: false }
+const optionTypes = {
+  scale: { ...text, default: '1/8' },
+  rounds: { ...text, default: '7' },
+  'slow-rounds': { ...text, default: '3' },
+  workload: { ...text, default: defaultWorkloads },
+  'in-place': flag,
+  first: flag,
+  cold: flag,
+  copiers: flag,
+  only: text,
+  json: text,
+  dir: { ...text, default: tmpdir() },
+  touch: { ...text, default: '2' },
+  umlcow: { ...text, default: defaultCommand },
+}
 
 function readOptions() {
-  const text = { type: 'string' }
-  const { values } = parseArgs({
-    options: {
-      scale: { ...text, default: '1' },
-      rounds: { ...text, default: '7' },
-      workload: { ...text, default: workloads.map((workload) => workload.name).join(',') },
-      'in-place': { type: 'boolean', default: false },
-      json: text,
-      dir: { ...text, default: tmpdir() },
-      touch: { ...text, default: '2' },
-      umlcow: { ...text, default: defaultCommand },
-    },
-  })
-  const names = values.workload.split(',')
-  const chosen = names.map((name) => workloads.find((workload) => workload.name === name.trim().toUpperCase()))
-  if (chosen.includes(undefined)) throw new Error(`--workload ${values.workload}: expected some of W1 to W5`)
+  const { values } = parseArgs({ options: optionTypes })
+  if (values.first && !values['in-place']) throw new Error('--first goes with --in-place')
+  if (values.copiers && values['in-place']) throw new Error('--copiers is for merges into a new file')
+  if (values.cold && !canDropCaches()) throw new Error('--cold: the page cache may not be dropped here; run it as root')
   return {
-    scale: numberOption('scale', values.scale, 2 ** -10),
-    rounds: Math.floor(numberOption('rounds', values.rounds, 1)),
+    scale: numberOption('scale', values.scale, 2 ** -12),
+    rounds: wholeOption('rounds', values.rounds, 1),
+    slowRounds: wholeOption('slow-rounds', values['slow-rounds'], 0),
     touch: numberOption('touch', values.touch, 0),
-    workloads: chosen,
+    workloads: chooseWorkloads(values.workload),
     inPlace: values['in-place'],
+    first: values.first,
+    cold: values.cold,
+    copiers: values.copiers,
+    only: values.only?.split(',').map((word) => word.trim()) ?? null,
     json: values.json,
     directory: path.resolve(values.dir),
     umlcow: path.resolve(values.umlcow),
   }
 }
 
-function numberOption(name, text, least) {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < least)
-    throw new Error(`--${name} ${text}: no such number`)
-  return value
-}
-
-/** Make the pair, check that all commands agree on its merged image, then time them. */
+/** Make the pair, check that all commands give its merged image, then time them. */
 async function benchWorkload(workload, home, options) {
   const directory = path.join(home, workload.name)
-  const pair = makePair(workload, directory, options.scale)
-  const sizes = `${sizeText(pair.backingData)} of data in ${sizeText(pair.virtualSize)}, ${sizeText(pair.overlayData)} allocated`
+  const pair = makePair(workload, directory, sizeAt(workload, options.scale))
+  const { virtualSize, backingData, overlayData } = pair
+  const sizes = `${sizeText(backingData)} of data in ${sizeText(virtualSize)}, ${sizeText(overlayData)} allocated`
   console.log(`\n${workload.name}: ${workload.what}; ${sizes}`)
-  const files = filesIn(directory)
-  const job = await prepare(workload, pair, files, options)
-  const checks = await checkCommands(job, files)
-  for (const { name, problem } of checks) if (problem !== null) console.log(`*** ${name}: ${problem}`)
+  writeQcow2(filesIn(directory).qcow2, pair, workload.clusterSize)
+  const job = options.inPlace ? await inPlaceJob(options, pair, directory) : newFileJob(options, pair, directory)
+  const checks = await checkCommands({ ...job, entries: chooseEntries(job.entries, options.only) })
   if (checks[0].problem === null) await timeRounds(checks, job, options)
   const rows = checks.map((row) => rowOf(row, checks[0]))
   rmSync(directory, { recursive: true })
-  const { name, what } = workload
-  const { virtualSize, backingData, overlayData } = pair
-  return { name, what, virtualSize, backingData, overlayData, rows }
+  const { name, what, runLength, runCount } = workload
+  return { name, what, runLength, runCount, virtualSize, backingData, overlayData, rows }
 }
 
-/** The commands, where they leave the merged image, and how to clear up after one. */
-async function prepare(workload, pair, files, options) {
-  const directory = path.dirname(files.output)
-  const reference = commandsFor(options.umlcow, pair, files)
-  // uml_moo vouches for the image, ours where it is absent.
-  const witness = reference.find((entry) => entry.name === 'uml_moo' && !isAbsent(entry)) ?? reference[0]
-  if (witness === reference[0]) console.log('*** uml_moo is absent: nothing vouches for what is timed here')
-  const failure = (await run(witness.program, witness.command.slice(1))).failure
-  if (failure === null) renameSync(files.output, files.merged)
-  const qcow2Problem = failure === null ? await makeQcow2(workload, pair, files) : null
-  if (failure === null && isSameContent(files.merged, pair.backing))
-    console.log('*** the overlay changes nothing: no benchmark')
-  const common = { directory, qcow2Problem, failure: failure === null ? null : `FAILED: ${witness.name} ${failure}` }
-  if (!options.inPlace) {
-    return { ...common, entries: reference, result: files.output, start: () => rmSync(files.output, { force: true }) }
+async function bench(options, home) {
+  const { scale, rounds, slowRounds, touch, inPlace, first, cold } = options
+  const machine = machineFacts(home)
+  const tools = await toolVersions()
+  const kind = inPlace ? `in place, ${first ? 'first' : 'steady'}` : 'new file'
+  console.log(`${machineText(machine)}\n${Object.entries(tools).join('; ').replaceAll(',', ': ')}`)
+  console.log(`${kind}${cold ? ', cold' : ''}, scale ${scale}, rounds: ${rounds}, ${touch} GiB touched before each run`)
+  const loads = [loadText()]
+  console.log(`load ${loads[0]}`)
+  const floor = await compileFloor(home)
+  const results = []
+  for (const workload of options.workloads) results.push(await benchWorkload(workload, home, { ...options, floor }))
+  loads.push(loadText())
+  console.log(`\n${tableText(results)}\n\nload at the end ${loads[1]}`)
+  if (options.json !== undefined) {
+    const conditions = { kind, cold, scale, rounds, slowRounds, touch, loads }
+    const document = { ...conditions, machine, tools, workloads: results }
+    writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
   }
-  const copies = await keepCopies(pair, files)
-  const entries = inPlaceCommandsFor(options.umlcow, pair, files)
-  return { ...common, entries, result: pair.backing, start: () => putBack(copies) }
+  return results.some((result) => result.rows.some(isFailure)) ? 1 : 0
 }
 
-/** Run each command once. Its result has to equal the witness's. */
-async function checkCommands(job, files) {
-  const checked = []
-  for (const entry of job.entries) {
-    const own = entry.command.includes(files.qcow2) ? job.qcow2Problem : null
-    checked.push({ ...entry, problem: job.failure ?? own ?? (await checkCommand(entry, job, files)), rounds: [] })
-  }
-  return checked
-}
-
-async function checkCommand(entry, job, files) {
-  if (isAbsent(entry)) return 'ABSENT'
-  await job.start()
-  const { failure } = await run(entry.program, entry.command.slice(1))
-  if (failure !== null) return `FAILED: ${failure}`
-  if (!existsSync(job.result)) return 'FAILED: it made no output'
-  return isSameContent(job.result, files.merged) ? null : 'WRONG: its output differs'
-}
-
-/** All commands in each round, in turn; every second round in the other direction, for the one before may matter. */
-async function timeRounds(rows, { start, directory }, options) {
-  for (let round = 0; round < options.rounds; round++) {
-    const good = rows.filter((row) => row.problem === null)
-    for (const row of round % 2 === 0 ? good : good.reverse()) {
-      const timed = await timeCommand(row.command, { start, directory, touch: options.touch })
-      if (timed.failure === null) row.rounds.push({ seconds: timed.seconds, rss: timed.rss })
-      else row.problem = `FAILED: ${timed.failure}`
-    }
-    process.stderr.write('.')
-  }
-  process.stderr.write('\n')
-}
-
-function rowOf({ name, note, command, problem, rounds }, ours) {
-  const inTheWay = problem ?? (ours.problem === null ? null : 'not compared')
-  const summary = inTheWay === null ? summarize(rounds, ours.rounds) : null
-  return { name, note, command, problem: inTheWay, rounds, summary }
-}
-
-async function bench(options) {
-  const home = mkdtempSync(path.join(options.directory, 'umlcow-bench-'))
-  const cleanUp = () => rmSync(home, { recursive: true, force: true, maxRetries: 3 })
-  for (const [signal, status] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ]) {
-    process.on(signal, () => {
-      stopRunning()
-      cleanUp()
-      process.exit(status)
-    })
-  }
-  try {
-    const machine = machineFacts(home)
-    const tools = await toolVersions()
-    const { scale, rounds, touch } = options
-    console.log(`${machineText(machine)}\n${Object.entries(tools).join('; ').replaceAll(',', ': ')}`)
-    console.log(`scale ${scale}, rounds: ${rounds}, ${touch} GiB touched before each run, load ${loadText()}`)
-    const results = []
-    for (const workload of options.workloads) results.push(await benchWorkload(workload, home, options))
-    console.log(`\n${tableText(results)}\n\nload at the end ${loadText()}`)
-    if (options.json !== undefined) {
-      const document = { machine, tools, scale, rounds, touch, workloads: results }
-      writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
-    }
-    // No figure is ever too bad, but a wrong image is no merge.
-    return results.every((result) => result.rows[0].problem === null) ? 0 : 1
-  } finally {
-    cleanUp()
-  }
-}
-
-let options
-try {
-  options = readOptions()
-} catch (error) {
-  process.stderr.write(`bench: ${error.message}\n${usage}`)
-  process.exitCode = 64
-}
-if (options !== undefined) process.exitCode = await bench(options)
+await main('bench', usage, readOptions, (options) => withHome(options.directory, (home) => bench(options, home)))

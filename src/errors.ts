@@ -54,6 +54,7 @@ export const errorCodes = {
   SHORT_READ: 'a file ended before it should',
   SHORT_WRITE: 'a store took no more bytes',
   HELPER_MISSING: 'a program of the host is needed and absent',
+  COPIER_UNAVAILABLE: 'the one way of copying that was asked for does not work here',
   HELPER_FAILED: 'a program of the host failed',
   INTERRUPTED: 'stopped by a signal or an AbortSignal',
   USAGE: 'wrong usage',

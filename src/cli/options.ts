@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseSize } from '../bytes/size-text.js'
+import { isWindowSize } from '../engine/window-size.js'
 import { type ForceWord, forceWords } from '../host/guard.js'
 import type { PathStyle } from '../host/stored-path.js'
 
@@ -8,6 +9,13 @@ export function sizeArgument(text: string): number {
   const size = parseSize(text)
   if (size === null) throw new InvalidArgumentError('It takes bytes, or a number with K, M, G, T or P, such as 10G.')
   return size
+}
+
+/** Bytes moved at a time. */
+export function bufferArgument(text: string): number {
+  const size = sizeArgument(text)
+  if (isWindowSize(size)) return size
+  throw new InvalidArgumentError('It takes a multiple of 4K from 4K to 16M.')
 }
 
 /** The words of `--force`, separated by commas. */

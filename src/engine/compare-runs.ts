@@ -1,8 +1,8 @@
 import { asBuffer } from '../bytes/zeros.js'
 import type { MergeInputs } from './plan-merge.js'
 import { planRuns } from './plan-merge.js'
-import type { Step, Steps } from './step.js'
-import { defaultWindowSize } from './window.js'
+import type { Steps, Transfer } from './step.js'
+import { defaultWindowSize } from './window-size.js'
 
 /** Bytes of guest data compared at a time from each side. */
 const windowSize = defaultWindowSize
@@ -22,7 +22,7 @@ export function* planCompareRuns(inputs: MergeInputs, visit: (compared: Compared
   const length = Math.max(windowSize, inputs.header.sectorSize)
   const overlay = Buffer.allocUnsafeSlow(length)
   const backing = Buffer.allocUnsafeSlow(length)
-  const step: Step = { kind: 'read', store: inputs.overlay, offset: 0, bytes: overlay, position: 0 }
+  const step: Transfer = { kind: 'read', store: inputs.overlay, offset: 0, bytes: overlay, position: 0 }
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
       yield item
@@ -39,7 +39,7 @@ export function* planCompareRuns(inputs: MergeInputs, visit: (compared: Compared
   }
 }
 
-function read(step: Step, store: Step['store'], offset: number, bytes: Buffer, position: number): Step {
+function read(step: Transfer, store: Transfer['store'], offset: number, bytes: Buffer, position: number): Transfer {
   step.kind = 'read'
   step.store = store
   step.offset = offset

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { orInterrupted, throwIfAborted } from '../errors.js'
 import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
-import type { Step, Steps } from './step.js'
+import { copyRun, copyRunsNow } from './copy-runs.js'
+import type { Steps, Transfer } from './step.js'
 
 /** Time between two looks at signals and progress, milliseconds. */
 const sliceDuration = 25
@@ -14,7 +15,7 @@ export interface ExecuteOptions {
   readonly betweenSlices?: (() => Promise<void>) | undefined
 }
 
-function runNow(step: Step): Promise<void> | undefined {
+function runNow(step: Transfer): Promise<void> | undefined {
   const { store } = step
   if (isSyncStore(store)) {
     if (step.kind === 'read') readPaddedNow(store, step.offset, step.bytes)
@@ -33,21 +34,38 @@ function runNow(step: Step): Promise<void> | undefined {
  * @throws UmlcowError INTERRUPTED, and whatever the stores throw
  */
 export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): Promise<void> {
+  const { signal } = options
   let position = 0
   let sliceEnd = performance.now() + sliceDuration
-  throwIfAborted(options.signal)
+  throwIfAborted(signal)
   await options.betweenSlices?.()
-  for (const step of steps) {
-    position = step.position
-    const pending = runNow(step)
-    if (pending !== undefined) await orInterrupted(pending, options.signal)
-    if (performance.now() >= sliceEnd) {
-      options.onPosition?.(position)
-      await nextTurn()
-      throwIfAborted(options.signal)
-      await options.betweenSlices?.()
-      sliceEnd = performance.now() + sliceDuration
+  const pause = async () => {
+    options.onPosition?.(position)
+    await nextTurn()
+    throwIfAborted(signal)
+    await options.betweenSlices?.()
+    sliceEnd = performance.now() + sliceDuration
+  }
+  const transfer = async (transfers: Iterable<Transfer>) => {
+    for (const step of transfers) {
+      position = step.position
+      const pending = runNow(step)
+      if (pending !== undefined) await orInterrupted(pending, signal)
     }
+  }
+  for (const step of steps) {
+    if (step.kind === 'copy') {
+      for (let i = copyRunsNow(step, 0, sliceEnd); i < step.count; i = copyRunsNow(step, i, sliceEnd)) {
+        await transfer(copyRun(step, i++))
+        if (performance.now() >= sliceEnd) await pause()
+      }
+      position = step.position
+    } else {
+      position = step.position
+      const pending = runNow(step)
+      if (pending !== undefined) await orInterrupted(pending, signal)
+    }
+    if (performance.now() >= sliceEnd) await pause()
   }
   options.onPosition?.(position)
 }

@@ -2,8 +2,8 @@ import { clearBits, forEachSetRun } from '../bytes/bitmap.js'
 import { storedBitmapLength } from '../images/bitmap-reader.js'
 import { isSame } from './compare-runs.js'
 import type { MergeInputs } from './plan-merge.js'
-import type { Step, Steps } from './step.js'
-import { defaultWindowSize } from './window.js'
+import type { Steps, Transfer } from './step.js'
+import { defaultWindowSize } from './window-size.js'
 
 /** Bytes of bitmap in memory at a time. */
 const pieceSize = 64 * 1024
@@ -22,7 +22,7 @@ export function* planClear(inputs: MergeInputs, result: ClearedSectors): Steps {
   const buffers = { overlay: Buffer.alloc(0), backing: Buffer.alloc(0) }
   buffers.overlay = Buffer.allocUnsafeSlow(Math.max(defaultWindowSize, inputs.header.sectorSize))
   buffers.backing = Buffer.allocUnsafeSlow(buffers.overlay.length)
-  const step: Step = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
+  const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
   const length = storedBitmapLength(overlay, layout)
   for (let offset = 0; offset < length; offset += pieceSize) {
     const piece = bits.subarray(0, Math.min(pieceSize, length - offset))
@@ -50,7 +50,7 @@ function* clearRun(
   inputs: MergeInputs,
   run: Run,
   buffers: { readonly overlay: Buffer; readonly backing: Buffer },
-  step: Step,
+  step: Transfer,
   result: ClearedSectors,
 ): Steps {
   const { sectorSize, virtualSize } = inputs.header
@@ -88,7 +88,13 @@ function* setRuns(bits: Buffer, bitCount: number): Generator<[number, number], v
   }
 }
 
-function transfer(step: Step, kind: Step['kind'], store: Step['store'], offset: number, bytes: Buffer): Step {
+function transfer(
+  step: Transfer,
+  kind: Transfer['kind'],
+  store: Transfer['store'],
+  offset: number,
+  bytes: Buffer,
+): Transfer {
   step.kind = kind
   step.store = store
   step.offset = offset

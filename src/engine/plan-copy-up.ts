@@ -2,8 +2,8 @@ import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
 import { isZero } from '../bytes/zeros.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import type { BlockStore } from '../stores/block-store.js'
-import type { Step, Steps } from './step.js'
-import { defaultWindowSize } from './window.js'
+import type { Step, Steps, Transfer } from './step.js'
+import { defaultWindowSize } from './window-size.js'
 
 // Before a merge changes the backing file, each sibling gets the old bytes of every sector that the merge will change
 // and that it lacks. Whole groups of 4 KiB are copied: the kernel misreads pages of which it finds only a part in the
@@ -49,7 +49,7 @@ export function* planCopyUpData(inputs: CopyUpInputs, result: { bytes: number })
   const { sibling, backing, virtualSize } = inputs
   const bytes = Buffer.allocUnsafeSlow(defaultWindowSize)
   const present = Buffer.allocUnsafeSlow(defaultWindowSize)
-  const step: Step = { kind: 'read', store: backing, offset: 0, bytes, position: 0 }
+  const step: Transfer = { kind: 'read', store: backing, offset: 0, bytes, position: 0 }
   for (const item of planNeeds(inputs)) {
     if ('kind' in item) {
       yield item
@@ -76,7 +76,7 @@ export function* planCopyUpData(inputs: CopyUpInputs, result: { bytes: number })
 /** Plan to allocate, in the sibling's bitmap, what `planCopyUpData` has written. */
 export function* planCopyUpBits(inputs: CopyUpInputs): Steps {
   const { sibling } = inputs
-  const step: Step = { kind: 'write', store: sibling.store, offset: 0, bytes: Buffer.alloc(0), position: 0 }
+  const step: Transfer = { kind: 'write', store: sibling.store, offset: 0, bytes: Buffer.alloc(0), position: 0 }
   for (const item of planNeeds(inputs)) {
     if ('kind' in item) {
       yield item
@@ -103,7 +103,7 @@ function* planNeeds(inputs: CopyUpInputs): Generator<Step | Needs, void, void> {
   const overlayBits = Buffer.allocUnsafeSlow(pieceSize)
   const siblingBits = Buffer.allocUnsafeSlow(pieceSize)
   const needed = Buffer.allocUnsafeSlow(pieceSize)
-  const step: Step = { kind: 'read', store: overlay.store, offset: 0, bytes: overlayBits, position: 0 }
+  const step: Transfer = { kind: 'read', store: overlay.store, offset: 0, bytes: overlayBits, position: 0 }
   const length = Math.min(overlay.layout.bitmapLength, sibling.layout.bitmapLength)
   const lastByte = Math.floor(sibling.layout.sectorCount / 8)
   const lastMask = 2 ** (sibling.layout.sectorCount % 8) - 1
@@ -133,7 +133,7 @@ function neededRanges({ needed, offset }: Needs, virtualSize: number): [number, 
   return ranges
 }
 
-function transfer(step: Step, kind: Step['kind'], store: BlockStore, offset: number, bytes: Buffer): Step {
+function transfer(step: Transfer, kind: Transfer['kind'], store: BlockStore, offset: number, bytes: Buffer): Transfer {
   step.kind = kind
   step.store = store
   step.offset = offset

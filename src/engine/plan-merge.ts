@@ -1,9 +1,12 @@
+import { floorTo } from '../bytes/align.js'
 import type { CowHeader, CowLayout } from '../formats/cow/index.js'
 import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
+import { type DataMap, everythingIsData } from './data-map.js'
 import { type BitmapPiece, createRunBatch, fillRunBatch, type RunBatch } from './run-batch.js'
-import type { Step, Steps } from './step.js'
-import { defaultWindowSize, MergeWindow, type WindowSources } from './window.js'
+import type { Transfer, Transfers } from './step.js'
+import { MergeWindow, type WindowSources } from './window.js'
+import { defaultWindowSize } from './window-size.js'
 
 /** Bytes of bitmap in memory at a time: the bits of 256 MiB of 512-byte sectors. */
 const pieceSize = 64 * 1024
@@ -19,38 +22,70 @@ export interface MergeTarget {
   readonly keepHoles: boolean
 }
 
+export interface MergePlanOptions {
+  /** Where the backing file has data; what is not known counts as data. */
+  readonly data?: DataMap | undefined
+  /** Bytes, a multiple of 4096. */
+  readonly windowSize?: number | undefined
+}
+
 /**
  * Plan the merge of an overlay and its backing file into a target that is neither: window after window, in order.
  *
  * The target must have its final size already, unless it is a pipe.
- *
- * @param windowSize  bytes, a multiple of 4096
  */
-export function* planMerge(inputs: MergeInputs, target: MergeTarget, windowSize = defaultWindowSize): Steps {
+export function planMerge(inputs: MergeInputs, target: MergeTarget, options: MergePlanOptions = {}): Transfers {
+  const { store, keepHoles } = target
+  return planWindows(inputs, options, keepHoles, (window) => window.writes(store, keepHoles))
+}
+
+/** Plan to compare a merged image with what it was merged from. `differs` gets guest bytes: where, and how many. */
+export function planCompareMerged(
+  inputs: MergeInputs,
+  merged: BlockStore,
+  differs: (start: number, length: number) => void,
+): Transfers {
+  return planWindows(inputs, {}, false, (window) => window.compares(merged, differs))
+}
+
+/** @param skipHoles  nothing is to be done where both files have nothing but zeros */
+function* planWindows(
+  inputs: MergeInputs,
+  { windowSize = defaultWindowSize, data = everythingIsData() }: MergePlanOptions,
+  skipHoles: boolean,
+  put: (window: MergeWindow) => Transfers,
+): Transfers {
   const { virtualSize } = inputs.header
-  const window = new MergeWindow(windowSize, target.store)
+  const window = new MergeWindow(windowSize, inputs.overlay)
   window.moveTo(0, virtualSize)
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
       yield item
       continue
     }
-    yield* fillWindows(window, item, inputs, target)
+    yield* fillWindows(window, item, { inputs, data, skipHoles, put })
   }
   if (window.length > 0 && window.start < virtualSize) {
-    yield* fillWindows(window, { ...createRunBatch(), end: virtualSize }, inputs, target)
+    yield* fillWindows(window, { ...createRunBatch(), end: virtualSize }, { inputs, data, skipHoles, put })
   }
+}
+
+interface WindowWork {
+  readonly inputs: MergeInputs
+  readonly data: DataMap
+  readonly skipHoles: boolean
+  readonly put: (window: MergeWindow) => Transfers
 }
 
 /** The bitmap from its start to its end: a step for each piece to read, then the batches of runs it holds. */
 export function* planRuns(
   inputs: Pick<MergeInputs, 'overlay' | 'header' | 'layout'>,
-): Generator<Step | RunBatch, void, void> {
+): Generator<Transfer | RunBatch, void, void> {
   const { overlay, header, layout } = inputs
   const { sectorSize, virtualSize } = header
   const bits = Buffer.allocUnsafeSlow(pieceSize)
   const batch = createRunBatch()
-  const step: Step = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
+  const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
   // A header may claim a bitmap of terabytes; only what the file holds is looked at.
   const length = storedBitmapLength(overlay, layout)
   for (let offset = 0; offset < length; offset += pieceSize) {
@@ -68,7 +103,7 @@ export function* planRuns(
 }
 
 /** Put the runs of a batch into windows; each that the batch tells everything about is moved, and the next begun. */
-function* fillWindows(window: MergeWindow, batch: RunBatch, inputs: MergeInputs, target: MergeTarget): Steps {
+function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skipHoles, put }: WindowWork): Transfers {
   const { virtualSize } = inputs.header
   let index = 0
   while (window.length > 0) {
@@ -79,8 +114,16 @@ function* fillWindows(window: MergeWindow, batch: RunBatch, inputs: MergeInputs,
       index++
     }
     if (batch.end < window.end) return
-    yield* window.reads(inputs)
-    yield* window.writes(target.store, target.keepHoles)
-    window.moveTo(window.end, virtualSize)
+    if (data.end <= window.start) yield* data.find(window.start)
+    const hasData = data.start < window.end
+    if (hasData || !window.isEmpty || !skipHoles) {
+      yield* window.reads(inputs, hasData)
+      yield* put(window)
+      window.moveTo(window.end, virtualSize)
+    } else {
+      // Nothing here but a hole: on to where something is.
+      const next = Math.min(data.start, index < batch.count ? batch.starts[index]! : batch.end)
+      window.moveTo(Math.max(window.end, floorTo(next, window.size)), virtualSize)
+    }
   }
 }

@@ -1,7 +1,8 @@
 import { floorTo } from '../bytes/align.js'
 import { type MergeInputs, planRuns } from './plan-merge.js'
-import type { Steps } from './step.js'
-import { defaultWindowSize, MergeWindow } from './window.js'
+import type { CopyRuns, Steps } from './step.js'
+import { MergeWindow } from './window.js'
+import { defaultWindowSize } from './window-size.js'
 
 /**
  * Plan to write what an overlay holds into its backing file: dense windows as spans, others run by run.
@@ -12,6 +13,7 @@ import { defaultWindowSize, MergeWindow } from './window.js'
 export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSize): Steps {
   const { virtualSize } = inputs.header
   const window = new MergeWindow(windowSize, inputs.backing)
+  const sparse = window.copyRuns(inputs, batchCapacity)
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
       yield item
@@ -20,7 +22,7 @@ export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSi
     for (let i = 0; i < item.count; i++) {
       for (let at = item.starts[i]!; at < item.ends[i]!; ) {
         if (at >= window.end) {
-          yield* window.writesBack(inputs)
+          yield* writeWindow(window, inputs, sparse)
           window.moveTo(floorTo(at, windowSize), virtualSize)
         }
         const end = Math.min(item.ends[i]!, window.end)
@@ -29,5 +31,18 @@ export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSi
       }
     }
   }
-  yield* window.writesBack(inputs)
+  yield* writeWindow(window, inputs, sparse)
+  if (sparse.count > 0) yield sparse
+}
+
+/** Runs of sparse windows that are copied by one step. */
+const batchCapacity = 2048
+
+function* writeWindow(window: MergeWindow, inputs: MergeInputs, sparse: CopyRuns): Steps {
+  if (sparse.count + window.runCount > batchCapacity || (window.isDense && sparse.count > 0)) {
+    yield sparse
+    sparse.count = 0
+  }
+  if (window.isDense) yield* window.rewriteSpan(inputs)
+  else window.appendRuns(sparse)
 }

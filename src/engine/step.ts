@@ -4,7 +4,7 @@ import type { BlockStore } from '../stores/block-store.js'
  * One transfer that a plan asks for. A planner yields the same object again and again with other operands, so that a
  * merge of millions of runs makes no garbage; an executor is done with it before it asks for the next.
  */
-export interface Step {
+export interface Transfer {
   kind: 'read' | 'write'
   store: BlockStore
   offset: number
@@ -14,5 +14,30 @@ export interface Step {
   position: number
 }
 
+/**
+ * Many runs to copy from one store into another, each for itself, in order. Blocks that are zeros in both stay as they
+ * are, so that holes stay holes.
+ */
+export interface CopyRuns {
+  readonly kind: 'copy'
+  readonly from: BlockStore
+  /** Offset in `from` of guest byte 0; in `to` it is 0. */
+  readonly fromOffset: number
+  readonly to: BlockStore
+  /** Guest bytes, half-open; a run and the start of its block of 4 KiB fit into each buffer. */
+  readonly starts: Float64Array
+  readonly ends: Float64Array
+  count: number
+  /** Working memory of one length. */
+  readonly buffer: Buffer
+  readonly present: Buffer
+  position: number
+}
+
+export type Step = Transfer | CopyRuns
+
 /** A plan: pure, it does no I/O and sees bytes only as an executor fills them in. */
 export type Steps = Generator<Step, void, void>
+
+/** A plan of nothing but transfers. */
+export type Transfers = Generator<Transfer, void, void>

@@ -1,22 +1,8 @@
 import { ceilTo, floorTo } from '../bytes/align.js'
-import { forEachDataStretch, isZero, zeroBlockSize } from '../bytes/zeros.js'
+import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
-import type { Step } from './step.js'
-
-/** Bytes moved at a time. Larger ones gained nothing in measurements, and this much stays in the processor's cache. */
-export const defaultWindowSize = 256 * 1024
-
-/**
- * Runs per 256 KiB above which one read of the whole span and copies in memory beat a read per run.
- *
- * Measured on warm files: runs of 512 bytes to 8 KiB cross over between 8 and 16 a window, longer runs never get there.
- */
-const densityCrossover = 12
-
-/** True when a window with so many runs is better read as one span. */
-export function isDense(runCount: number, windowLength: number): boolean {
-  return runCount * (256 * 1024) > densityCrossover * windowLength
-}
+import { isDense } from './density.js'
+import type { CopyRuns, Transfer, Transfers } from './step.js'
 
 /** The layers a window is put together from. */
 export interface WindowSources {
@@ -29,7 +15,8 @@ export interface WindowSources {
 /**
  * One window of the merged image: which parts the overlay supplies, and the bytes once they are read.
  *
- * Add the runs in order, then take the steps of `reads`, then those of `writes`, then `moveTo` the next window.
+ * Add the runs in order, then take the steps of `reads`, then those of `writes`, then `moveTo` the next window. To merge in
+ * place, take `rewriteSpan` or `appendRuns` in their place.
  */
 export class MergeWindow {
   readonly size: number
@@ -41,9 +28,10 @@ export class MergeWindow {
   private readonly scratch: Buffer
   private readonly runStarts: Int32Array
   private readonly runEnds: Int32Array
-  private runCount = 0
+  runCount = 0
   private readonly stretches: Int32Array
-  private readonly step: Step
+  private readonly step: Transfer
+  private readonly lastPart: { buffer: Buffer; from: number; to: number; bytes: Buffer }
 
   constructor(size: number, placeholder: BlockStore) {
     this.size = size
@@ -53,6 +41,7 @@ export class MergeWindow {
     this.runStarts = new Int32Array(size / 512)
     this.runEnds = new Int32Array(size / 512)
     this.stretches = new Int32Array((size / zeroBlockSize) * 2)
+    this.lastPart = { buffer: this.bytes, from: 0, to: size, bytes: this.bytes }
     this.step = { kind: 'read', store: placeholder, offset: 0, bytes: this.bytes, position: 0 }
   }
 
@@ -78,13 +67,19 @@ export class MergeWindow {
     this.runCount++
   }
 
-  *reads(sources: WindowSources): Generator<Step, void, void> {
+  get isEmpty(): boolean {
+    return this.runCount === 0
+  }
+
+  /** @param hasData  false: the backing file has nothing but zeros here */
+  *reads(sources: WindowSources, hasData = true): Transfers {
     const { overlay, dataOffset, backing } = sources
     const { runCount, runStarts, runEnds } = this
     // First everything between the outermost bytes of the backing file, then the overlay's runs over it.
     const backingStart = runCount > 0 && runStarts[0] === 0 ? runEnds[0]! : 0
     const backingEnd = runCount > 0 && runEnds[runCount - 1] === this.length ? runStarts[runCount - 1]! : this.length
-    if (backingStart < backingEnd)
+    if (!hasData) this.bytes.fill(0, backingStart, backingEnd)
+    else if (backingStart < backingEnd)
       yield this.transfer('read', backing, this.start, this.bytes, backingStart, backingEnd)
     if (!isDense(runCount, this.length)) {
       for (let i = 0; i < runCount; i++) {
@@ -99,14 +94,14 @@ export class MergeWindow {
   }
 
   /** @param keepHoles  leave out blocks that are all zeros: the target reads as zeros there already */
-  *writes(target: BlockStore, keepHoles: boolean): Generator<Step, void, void> {
+  *writes(target: BlockStore, keepHoles: boolean): Transfers {
     if (!keepHoles) {
       yield this.transfer('write', target, this.start, this.bytes, 0, this.length)
       return
     }
     const { stretches } = this
     let count = 0
-    forEachDataStretch(this.bytes.subarray(0, this.length), (from, to) => {
+    forEachDataStretch(this.bytes, this.length, (from, to) => {
       stretches[count++] = from
       stretches[count++] = to
     })
@@ -115,15 +110,46 @@ export class MergeWindow {
     }
   }
 
-  /** Bring the runs into the backing file; what is equal there already is left alone where that comes cheap. */
-  *writesBack(sources: WindowSources): Generator<Step, void, void> {
-    if (this.runCount === 0) return
-    if (isDense(this.runCount, this.length)) return yield* this.rewriteSpan(sources)
-    for (let i = 0; i < this.runCount; i++) yield* this.rewriteRun(sources, this.runStarts[i]!, this.runEnds[i]!)
+  /** Read what `target` has here and compare. `differs` gets guest bytes: where the window starts, and its length. */
+  *compares(target: BlockStore, differs: (start: number, length: number) => void): Transfers {
+    yield this.transfer('read', target, this.start, this.scratch, 0, this.length)
+    if (this.scratch.compare(this.bytes, 0, this.length, 0, this.length) !== 0) differs(this.start, this.length)
   }
 
-  /** One read of either side, then writes of the blocks that differ. */
-  private *rewriteSpan({ overlay, dataOffset, backing }: WindowSources): Generator<Step, void, void> {
+  /** A window with too many runs to move each for itself. */
+  get isDense(): boolean {
+    return isDense(this.runCount, this.length)
+  }
+
+  /** A step that copies runs of windows like this one into the backing file, still without any. */
+  copyRuns({ overlay, dataOffset, backing }: WindowSources, capacity: number): CopyRuns {
+    const { scratch: buffer, bytes: present } = this
+    const [starts, ends] = [new Float64Array(capacity), new Float64Array(capacity)]
+    return {
+      kind: 'copy',
+      from: overlay,
+      fromOffset: dataOffset,
+      to: backing,
+      starts,
+      ends,
+      count: 0,
+      buffer,
+      present,
+      position: 0,
+    }
+  }
+
+  /** Hand the runs over to a step of `copyRuns`. */
+  appendRuns(copy: CopyRuns): void {
+    for (let i = 0; i < this.runCount; i++) {
+      copy.starts[copy.count] = this.start + this.runStarts[i]!
+      copy.ends[copy.count++] = this.start + this.runEnds[i]!
+    }
+    copy.position = this.end
+  }
+
+  /** Bring the runs of a dense window into the backing file: one read of either side, then writes of the blocks that differ. */
+  *rewriteSpan({ overlay, dataOffset, backing }: WindowSources): Transfers {
     const { runStarts, runEnds, runCount, bytes, scratch } = this
     const spanStart = runStarts[0]!
     const spanEnd = runEnds[runCount - 1]!
@@ -150,46 +176,32 @@ export class MergeWindow {
     if (changedStart >= 0) yield this.transfer('write', backing, this.start, scratch, changedStart, end)
   }
 
-  /** The run is written without a look at the backing file, but for its zeros: there may be a hole there. */
-  private *rewriteRun(sources: WindowSources, start: number, end: number): Generator<Step, void, void> {
-    const { overlay, dataOffset, backing } = sources
-    yield this.transfer('read', overlay, dataOffset + this.start, this.scratch, start, end)
-    const firstBlock = floorTo(start, zeroBlockSize)
-    this.scratch.fill(0, firstBlock, start)
-    let count = 0
-    forEachDataStretch(this.scratch.subarray(firstBlock, end), (from, to) => {
-      this.stretches[count++] = Math.max(start, firstBlock + from)
-      this.stretches[count++] = firstBlock + to
-    })
-    let at = start
-    for (let i = 0; i <= count; i += 2) {
-      const zerosEnd = i < count ? this.stretches[i]! : end
-      if (at < zerosEnd) yield* this.rewriteZeros(backing, at, zerosEnd)
-      if (i === count) return
-      at = this.stretches[i + 1]!
-      yield this.transfer('write', backing, this.start, this.scratch, zerosEnd, at)
+  /** The same part is often wanted again: scattered writes are mostly of one length. */
+  private part(buffer: Buffer, from: number, to: number): Buffer {
+    if (from === 0 && to === buffer.length) return buffer
+    const { lastPart } = this
+    if (lastPart.buffer !== buffer || lastPart.from !== from || lastPart.to !== to) {
+      lastPart.buffer = buffer
+      lastPart.from = from
+      lastPart.to = to
+      lastPart.bytes = buffer.subarray(from, to)
     }
-  }
-
-  private *rewriteZeros(backing: BlockStore, start: number, end: number): Generator<Step, void, void> {
-    yield this.transfer('read', backing, this.start, this.bytes, start, end)
-    if (isZero(this.bytes.subarray(start, end))) return
-    yield this.transfer('write', backing, this.start, this.scratch, start, end)
+    return lastPart.bytes
   }
 
   private transfer(
-    kind: Step['kind'],
+    kind: Transfer['kind'],
     store: BlockStore,
     base: number,
     buffer: Buffer,
     from: number,
     to: number,
-  ): Step {
+  ): Transfer {
     const { step } = this
     step.kind = kind
     step.store = store
     step.offset = base + from
-    step.bytes = from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to)
+    step.bytes = this.part(buffer, from, to)
     step.position = kind === 'write' ? this.end : this.start
     return step
   }

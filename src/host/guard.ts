@@ -25,18 +25,29 @@ export function refuseUnlessForced(findings: readonly Finding[], force: readonly
   })
 }
 
-/** A finding when somebody may write the file: what is read from it then fits together at no instant. */
-export function findWriters(files: HostFiles, path: HostPath, facts: FileFacts): Finding[] {
-  const writers = files.users([facts])[0]!.users.filter((user) => user.access === 'write')
-  if (writers.length === 0) return []
-  return [
-    {
-      code: 'IN_USE',
-      message: `${printablePath(path)}: is open for writing by ${mainUsers(writers).map(userName).join(', ')}`,
-      force: 'in-use',
-      hint: 'halt the guest first; --force=in-use goes on all the same, and the result may be torn',
-    },
-  ]
+interface NamedFile {
+  readonly path: HostPath
+  readonly facts: FileFacts
+}
+
+/**
+ * A finding for each file that somebody may write: what is read from it then fits together at no instant. All files at
+ * once, for every look at the locks of the host takes the kernel 10 ms.
+ */
+export function findWriters(files: HostFiles, wanted: readonly NamedFile[]): Finding[] {
+  const found = files.users(wanted.map(({ facts }) => facts))
+  return wanted.flatMap(({ path }, i) => {
+    const writers = found[i]!.users.filter((user) => user.access === 'write')
+    if (writers.length === 0) return []
+    return [
+      {
+        code: 'IN_USE' as const,
+        message: `${printablePath(path)}: is open for writing by ${mainUsers(writers).map(userName).join(', ')}`,
+        force: 'in-use' as const,
+        hint: 'halt the guest first; --force=in-use goes on all the same, and the result may be torn',
+      },
+    ]
+  })
 }
 
 /** What a message calls somebody who has a file open. */

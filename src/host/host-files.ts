@@ -9,6 +9,7 @@ import {
   openFileStore,
 } from '../stores/file-store.js'
 import { type Clock, systemClock } from './clock.js'
+import { type CopyByCpOptions, copyByCp, type DataStretches, listExtents, reflinkFile } from './copy-helpers.js'
 import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
 import { type FileUsers, findUsers } from './in-use.js'
 import { type HostLock, takeLock } from './process-lock.js'
@@ -41,6 +42,12 @@ export interface HostFiles {
   rename(from: HostPath, to: HostPath): Promise<void>
   unlink(path: HostPath): Promise<void>
   syncDirectory(path: HostPath): Promise<void>
+  /** Have an empty file share another's storage, and get its permissions; false where that does not work. */
+  reflink(from: FileStore, to: FileStore): Promise<boolean>
+  /** Have the host's cp copy a file into an empty one, holes kept; false where that does not work. */
+  copyByCp(from: FileStore, to: FileStore, options: CopyByCpOptions): Promise<boolean>
+  /** Stretches that may store data, as the host's filefrag lists them; null where that does not work. */
+  extents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null>
   /** Bytes that we may still store on the file system of a path. */
   freeSpace(path: HostPath): Promise<number>
   /** Who else has each of these files open. */
@@ -120,6 +127,13 @@ export const localHostFiles: HostFiles = {
         await handle.close()
       }
     }),
+
+  reflink: reflinkFile,
+
+  copyByCp,
+
+  extents: listExtents,
+
   freeSpace: (path) =>
     named(path, 'look at its file system', async () => {
       const { bavail, bsize } = await fs.promises.statfs(path)

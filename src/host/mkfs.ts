@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
-import fs from 'node:fs'
 import path from 'node:path'
 import { escapeText } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
+import { findProgram } from './find-program.js'
+import { runProgram } from './run-program.js'
 
 interface Helper {
   readonly program: string
@@ -24,9 +24,6 @@ const known: Record<string, Helper> = {
   vfat: { program: 'mkfs.vfat', args: [], debianPackage: 'dosfstools' },
 }
 
-/** Administrators' programs are not always on an ordinary user's PATH. */
-const extraDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin']
-
 const nameCharacters = new Set('abcdefghijklmnopqrstuvwxyz0123456789._-')
 
 function helperFor(fsType: string): Helper {
@@ -36,20 +33,6 @@ function helperFor(fsType: string): Helper {
   const plain = fsType.length > 0 && [...fsType].every((character) => nameCharacters.has(character))
   if (plain) return { program: `mkfs.${fsType}`, args: [] }
   throw new UmlcowError('USAGE', `"${escapeText(fsType)}" is no name of a file system`)
-}
-
-async function findProgram(name: string): Promise<string | null> {
-  const directories = [...(process.env['PATH'] ?? '').split(path.delimiter), ...extraDirectories]
-  for (const directory of directories.filter((one) => path.isAbsolute(one))) {
-    const candidate = path.join(directory, name)
-    try {
-      await fs.promises.access(candidate, fs.constants.X_OK)
-      if ((await fs.promises.stat(candidate)).isFile()) return candidate
-    } catch {
-      // Not here; the next directory may have it.
-    }
-  }
-  return null
 }
 
 async function locate(fsType: string): Promise<{ helper: Helper; program: string }> {
@@ -82,20 +65,7 @@ export async function runMkfs(fsType: string, image: Buffer, signal: AbortSignal
     if (kept < keptOutput) output.push(chunk.subarray(0, keptOutput - kept))
     kept += chunk.length
   }
-  const status = await new Promise<number | string>((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
-      ...(signal === undefined ? {} : { signal }),
-    })
-    child.stdout.on('data', keep)
-    child.stderr.on('data', keep)
-    child.on('error', reject)
-    child.on('close', (code, killer) => resolve(code ?? killer ?? 'unknown'))
-  }).catch((error: unknown) => {
-    if (signal?.aborted) throw new UmlcowError('INTERRUPTED', 'stopped', { cause: error })
-    throw new UmlcowError('HELPER_FAILED', `${program}: cannot be run`, { cause: error })
-  })
+  const status = await runProgram(program, args, { signal, onStdout: keep, onStderr: keep })
   if (status === 0) return
   const said = escapeText(Buffer.concat(output).toString('utf8').trim().split('\n').join('; '))
   throw new UmlcowError('HELPER_FAILED', `${helper.program}: failed with status ${status}: ${said}`, {

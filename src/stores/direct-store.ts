@@ -1,4 +1,5 @@
 import { ceilTo, floorTo } from '../bytes/align.js'
+import { alignedBuffer } from '../bytes/aligned-buffer.js'
 import type { FileStore } from './file-store.js'
 
 /** What devices ask offset, length and memory of a direct read to be a multiple of, at most. */
@@ -13,9 +14,7 @@ const directLength = 256 * 1024
  * @param file  opened with `direct`; closed with the store
  */
 export function directReader(file: FileStore): FileStore {
-  // Memory that can be resized starts on a page boundary, that of other Buffers never does.
-  const memoryLength = directLength + 2 * directAlignment
-  const aligned = Buffer.from(new ArrayBuffer(memoryLength, { maxByteLength: memoryLength }))
+  const aligned = alignedBuffer(directLength + 2 * directAlignment)
 
   function readNow(offset: number, target: Uint8Array): number {
     const start = floorTo(offset, directAlignment)

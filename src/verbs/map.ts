@@ -153,7 +153,7 @@ function zeroesOf(bytes: Buffer, start: number, extent: Extent): Extent[] {
     found.push({ ...extent, start: start + from, length: to - from, zero, offset })
   }
   let at = 0
-  forEachDataStretch(bytes, (from, to) => {
+  forEachDataStretch(bytes, bytes.length, (from, to) => {
     add(at, from, true)
     add(from, to, false)
     at = to

@@ -43,8 +43,7 @@ export async function guardInputs(
   }
   if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
   const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
-  all.push(...findWriters(files, overlay.path, overlay.facts))
-  if (located !== null) all.push(...findWriters(files, located.path, located.facts))
+  all.push(...findWriters(files, located === null ? [overlay] : [overlay, located]))
   refuseUnlessForced(all, options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   return located
@@ -69,10 +68,11 @@ async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: Targe
 }
 
 /** The options that shape the result, as they are typed. */
-function optionWords({ overwrite, sparse, allowShort, noSync, force }: MergeOptions): string {
+function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: MergeOptions): string {
   const words = [
     overwrite ? '--overwrite' : '',
-    sparse === 'never' ? '--sparse=never' : '',
+    sparse === undefined || sparse === 'auto' ? '' : `--sparse=${sparse}`,
+    verify ? '--verify' : '',
     allowShort ? '--allow-short' : '',
     noSync ? '--no-sync' : '',
     force === undefined || force.length === 0 ? '' : `--force=${force.join(',')}`,

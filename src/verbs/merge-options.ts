@@ -1,3 +1,4 @@
+import type { Copier } from '../engine/choose-copier.js'
 import type { BackingOptions } from '../host/backing.js'
 import type { ForceWord } from '../host/guard.js'
 import type { FileFacts } from '../host/host-files.js'
@@ -7,8 +8,17 @@ import type { OperationOptions } from './operation.js'
 export interface MergeOptions extends OperationOptions, BackingOptions {
   /** Replace TARGET when it is a regular file that is nobody's input, overlay or backing file. */
   readonly overwrite?: boolean | undefined
-  /** `always` (the default): blocks of zeros become holes; `never`: every byte is stored. */
-  readonly sparse?: 'always' | 'never' | undefined
+  /**
+   * `auto` (the default): holes stay holes, and blocks of zeros become holes where one pass merges both files; `always`:
+   * every block of zeros becomes a hole; `never`: every byte is stored.
+   */
+  readonly sparse?: 'auto' | 'always' | 'never' | undefined
+  /** The only way to take; `auto` (the default): the fastest that works. */
+  readonly copier?: 'auto' | Copier | undefined
+  /** Bytes moved at a time, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
+  readonly bufferSize?: number | undefined
+  /** Read the new file back and compare it with the overlay and the backing file. */
+  readonly verify?: boolean | undefined
   /** Findings to override. */
   readonly force?: readonly ForceWord[] | undefined
   /** Allocated sectors beyond the end of the overlay read as zeros, as in the kernel. */

@@ -1,17 +1,16 @@
 import { printablePath } from '../bytes/escape.js'
+import type { Copier } from '../engine/choose-copier.js'
 import { countAllocated } from '../engine/count-allocated.js'
-import { executeSteps } from '../engine/execute.js'
-import { planMerge } from '../engine/plan-merge.js'
-import { type FileFacts, type HostFiles, localHostFiles } from '../host/host-files.js'
-import { type NewFileTarget, writeNewFile } from '../host/new-file.js'
-import { type OpenBacking, openBacking } from '../host/open-image.js'
+import { assertWindowSize } from '../engine/window-size.js'
+import { localHostFiles } from '../host/host-files.js'
+import { openBacking } from '../host/open-image.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { guardTarget, refuseSameFile } from '../host/target-guard.js'
-import type { BlockStore } from '../stores/block-store.js'
-import { guardInputs, placeOf, refuseChanged, refuseTruncated } from './merge-guard.js'
+import { guardInputs, placeOf, refuseTruncated } from './merge-guard.js'
+import { mergeIntoNewFile, mergeIntoPipe } from './merge-into.js'
 import type { MergeOptions, MergeTargetSpec } from './merge-options.js'
-import { progressReporter } from './operation.js'
+import { progressInParts } from './operation.js'
 
 export interface MergeResult {
   readonly overlay: string
@@ -22,6 +21,10 @@ export interface MergeResult {
   readonly allocatedSectors: number
   readonly sectorSize: number
   readonly dryRun: boolean
+  /** How the backing file's part was copied; null for a dry run. */
+  readonly copier: Copier | null
+  /** The new file was read back: from the disk, or from the page cache where the file system has no direct reads. */
+  readonly verified: 'disk' | 'cache' | null
   /** What the user should know although the merge is right. */
   readonly warnings: readonly string[]
 }
@@ -30,7 +33,7 @@ export interface MergeResult {
  * Merge an overlay and its backing file into a new file or a pipe. Both inputs stay as they are.
  *
  * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, INPUT_CHANGED, INTERRUPTED,
- *         and what `parseCowHeader` and the host throw. A new file is then not there, not even in part.
+ *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A new file is then not there, not even in part.
  */
 export async function merge(
   overlayPath: string,
@@ -38,6 +41,7 @@ export async function merge(
   options: MergeOptions = {},
 ): Promise<MergeResult> {
   const files = options.files ?? localHostFiles
+  assertWindowSize(options.bufferSize)
   const overlay = await openOverlay(files, overlayPath)
   try {
     const located = await guardInputs(files, overlay, target, options)
@@ -48,8 +52,19 @@ export async function merge(
       if (!options.allowShort) await refuseTruncated(overlay, options.signal)
       const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
       const result = await describeMerge(overlay, located, target, options)
-      if (!options.dryRun) await mergeInto(files, overlay, backing, target, newFile, options)
-      return result
+      if (options.dryRun) return result
+      const progress = progressInParts(options, overlay.header.virtualSize)
+      const work = {
+        files,
+        overlay,
+        backing,
+        overlaySize: result.allocatedSectors * result.sectorSize,
+        options,
+        progress,
+      }
+      if (typeof target !== 'string') return { ...result, copier: await mergeIntoPipe(work, target.pipe) }
+      if (newFile === null) throw new Error('unreachable: a path has a place')
+      return { ...result, ...(await mergeIntoNewFile(work, newFile)) }
     } finally {
       await backing.store.close()
     }
@@ -72,41 +87,10 @@ async function describeMerge(
     allocatedSectors: await countAllocated(overlay.store, overlay.layout, options.signal),
     sectorSize: overlay.header.sectorSize,
     dryRun: options.dryRun === true,
+    copier: null,
+    verified: null,
     warnings: warningsFor(overlay),
   }
-}
-
-async function mergeInto(
-  files: HostFiles,
-  overlay: Overlay,
-  backing: OpenBacking,
-  target: MergeTargetSpec,
-  newFile: NewFileTarget | null,
-  options: MergeOptions,
-): Promise<void> {
-  const { header, layout } = overlay
-  const { signal, noSync } = options
-  const sources = { overlay: overlay.store, backing: backing.store, dataOffset: layout.dataOffset }
-  const run = async (store: BlockStore, keepHoles: boolean) => {
-    const onPosition = progressReporter(options, header.virtualSize, 'merge')
-    await executeSteps(planMerge({ ...sources, header, layout }, { store, keepHoles }), { signal, onPosition })
-    onPosition?.(header.virtualSize)
-    if (options.force?.includes('in-use')) return
-    for (const input of [overlay, ...backing.openFiles]) refuseChanged(files, input)
-  }
-  if (typeof target !== 'string') return run(target.pipe, false)
-  if (newFile === null) throw new Error('unreachable: a path has a place')
-  const permissions = newImagePermissions(overlay.facts, backing.openFiles[0]?.facts)
-  return writeNewFile(files, newFile, { permissions, noSync, signal }, async (store) => {
-    await store.truncate(header.virtualSize)
-    await run(store, options.sparse !== 'never')
-  })
-}
-
-/** A merged image shows what both inputs hold, so nobody may read it who may not read them; its owner may write it. */
-function newImagePermissions(overlay: FileFacts, backing: FileFacts | undefined): number {
-  const readable = backing?.kind === 'file' ? overlay.permissions & backing.permissions : overlay.permissions
-  return (readable & 0o644) | 0o600
 }
 
 function warningsFor(overlay: Overlay): string[] {

@@ -31,3 +31,28 @@ export function progressReporter(
     onProgress({ transferred, size, elapsed: Math.round(performance.now() - started), description })
   }
 }
+
+/**
+ * Listeners for the parts of one operation, so that what is reported never goes back.
+ *
+ * @param size  of the whole, bytes
+ * @returns     makes the listener of a part: its share of the whole, from 0 to 1, and the positions that it goes through
+ */
+export function progressInParts(options: OperationOptions, size: number): PartReporter {
+  const started = performance.now()
+  return (description, [from, to], partSize = size) => {
+    const { onProgress } = options
+    if (onProgress === undefined) return undefined
+    return (position) => {
+      const share = from + (to - from) * (partSize === 0 ? 1 : Math.min(1, position / partSize))
+      const transferred = share === 1 ? size : Math.floor(share * size)
+      onProgress({ transferred, size, elapsed: Math.round(performance.now() - started), description })
+    }
+  }
+}
+
+export type PartReporter = (
+  description: string,
+  share: readonly [from: number, to: number],
+  partSize?: number,
+) => ((position: number) => void) | undefined

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { asBuffer, forEachDataStretch, isZero, zeroBlockSize } from '../../src/bytes/zeros.js'
+import { asBuffer, forEachDataStretch, isZero, leadingZeros, zeroBlockSize } from '../../src/bytes/zeros.js'
 
 type Stretch = readonly [start: number, end: number]
 
 function stretchesOf(bytes: Uint8Array): Stretch[] {
   const stretches: Stretch[] = []
-  forEachDataStretch(bytes, (start, end) => stretches.push([start, end]))
+  forEachDataStretch(bytes, bytes.length, (start, end) => stretches.push([start, end]))
   return stretches
 }
 
@@ -85,6 +85,48 @@ describe('isZero', () => {
       }
     }
     expect(isZero(new Uint8Array(0))).toBe(true)
+  })
+})
+
+describe('leadingZeros', () => {
+  const stretch = 64 * 1024
+
+  test.each([
+    [0, null, 0],
+    [1, null, 1],
+    [1, 0, 0],
+    [4096, 4095, 0],
+    [4097, null, 4097],
+    [4097, 4096, 4096],
+    [8191, 8190, 4096],
+    [stretch, null, stretch],
+    [stretch, stretch - 1, stretch - 4096],
+    [stretch + 1, stretch, stretch],
+    [stretch + 4096, stretch + 1, stretch],
+    [stretch + 5000, stretch + 4096, stretch + 4096],
+    [2 * stretch + 9, stretch + 4095, stretch],
+    [2 * stretch + 9, null, 2 * stretch + 9],
+  ])('of %d bytes with data at %s: %d', (length, offset, expected) => {
+    const offsets = offset === null ? [] : [offset]
+    expect(leadingZeros(withDataAt(length, offsets))).toBe(expected)
+    expect(leadingZeros(withDataAt(length, offsets, 3))).toBe(expected)
+  })
+
+  test('is where the first stretch of data starts', () => {
+    const property = fc.property(
+      fc.nat(3 * stretch),
+      fc.array(fc.nat(3 * stretch), { maxLength: 3 }),
+      fc.nat(9),
+      (length, offsets, shift) => {
+        const bytes = withDataAt(
+          length,
+          offsets.filter((offset) => offset < length),
+          shift,
+        )
+        expect(leadingZeros(bytes)).toBe(stretchesOf(bytes)[0]?.[0] ?? length)
+      },
+    )
+    fc.assert(property, { numRuns: 200 })
   })
 })
 

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { fakePrograms } from '../support/fake-programs.js'
 import { root } from '../support/paths.js'
 import {
   keepsUnwritten,
@@ -13,6 +14,8 @@ import {
   waitUntil,
   writeOverlay,
 } from './scene.js'
+
+afterEach(() => void vi.unstubAllEnvs())
 
 const statusOf = { SIGINT: 130, SIGTERM: 143 } as const
 type StopSignal = keyof typeof statusOf
@@ -56,7 +59,7 @@ describe('a merge into a new file', () => {
   it.each(stopSignals)('is stopped by %s, and nothing is left', async (signal) => {
     const scene = makeLongScene()
     keepsUnwritten(scene.cow, scene.backing)
-    const running = startUmlcow(['merge', scene.cow, scene.target])
+    const running = startUmlcow(['merge', '--copier=read', scene.cow, scene.target])
     await waitUntil(() => isUnderWay(scene.directory), 'the temporary file')
     await startTime()
     await expectStops(running, signal, 1000)
@@ -67,7 +70,7 @@ describe('a merge into a new file', () => {
     const scene = makeLongScene()
     writeFileSync(scene.target, 'precious')
     keepsUnwritten(scene.cow, scene.backing, scene.target)
-    const running = startUmlcow(['merge', '--overwrite', scene.cow, scene.target])
+    const running = startUmlcow(['merge', '--copier=read', '--overwrite', scene.cow, scene.target])
     await waitUntil(() => isUnderWay(scene.directory), 'the temporary file')
     await expectStops(running, 'SIGINT', 1000)
     expect(namesIn(scene.directory)).toEqual(['cow', 'merged', 'root_fs'])
@@ -83,6 +86,7 @@ describe('a merge into a new file', () => {
 
   it('of a stand-in for uml_moo is stopped the same', async () => {
     const scene = makeLongScene()
+    fakePrograms({ cp: 'exec sleep 60' })
     const running = startUmlcow(['moo', scene.cow, scene.target])
     await waitUntil(() => isUnderWay(scene.directory), 'the temporary file')
     await expectStops(running, 'SIGINT', 1000)

@@ -213,11 +213,11 @@ describe('a target that is the backing file', () => {
     writeOverlay(top, { virtualSize: scene.virtualSize, backing: scene.cow })
     keepsUntouched(scene.cow, scene.backing, top)
     const code = (...args: string[]) => {
-      const outcome = umlcow(['merge', '--json', '--chain', ...args])
+      const outcome = umlcow(['merge', '--json', ...args])
       expectPlainFailure(outcome, 4)
       return JSON.parse(outcome.stdout).error.code
     }
-    expect(code('--overwrite', top, scene.backing)).toBe('SAME_FILE')
+    expect(code('--chain', '--overwrite', top, scene.backing)).toBe('SAME_FILE')
     // The overlay in the middle is the backing file, and no raw image.
     expect(code('--overwrite', top, scene.cow)).toBe('BACKING_SIZE')
     expect(code('-d', '--force=size', top)).toBe('BACKING_SIZE')

@@ -1,16 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { countTouched } from '../../src/engine/count-allocated.js'
+import { countAllocated, countOverlay } from '../../src/engine/count-allocated.js'
 import { executeSteps } from '../../src/engine/execute.js'
 import { planClear } from '../../src/engine/plan-clear.js'
 import { type CopyUpInputs, planCopyUpBits, planCopyUpData, planCopyUpSize } from '../../src/engine/plan-copy-up.js'
 import type { MergeInputs } from '../../src/engine/plan-merge.js'
 import { planWriteBack } from '../../src/engine/plan-write-back.js'
-import type { Steps } from '../../src/engine/step.js'
 import { computeLayout, type HeaderLayout } from '../../src/formats/cow/index.js'
 import type { BlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
-import { build, fillLayer, type Scene, scenes, slowly } from './scenes.js'
+import { build, fillLayer, type Scene, type SceneInputs, scenes, slowly, watched } from './scenes.js'
 
 const windowSizes = fc.constantFrom(4096, 16384, 262144)
 
@@ -20,29 +19,15 @@ async function bytesOf(store: BlockStore): Promise<Buffer> {
   return bytes
 }
 
-/** The first steps of a plan, carried out. */
-async function executeSome(steps: Steps, count: number): Promise<void> {
+/** The plan for a merge whose backing file fails at a transfer. */
+async function failAt(inputs: SceneInputs, count: number, windowSize: number): Promise<void> {
   let left = count
-  function* some(): Steps {
-    for (const step of steps) {
-      if (left-- === 0) return
-      yield step
-    }
-  }
-  await executeSteps(some())
-}
-
-/** The writes of a plan, as it is carried out. */
-async function writesOf(steps: Steps): Promise<{ offset: number; length: number }[]> {
-  const writes: { offset: number; length: number }[] = []
-  function* watched(): Steps {
-    for (const step of steps) {
-      if (step.kind === 'write') writes.push({ offset: step.offset, length: step.bytes.length })
-      yield step
-    }
-  }
-  await executeSteps(watched())
-  return writes
+  const backing = watched(inputs.backing, () => {
+    if (left-- === 0) throw new Error('made to fail')
+  })
+  await executeSteps(planWriteBack({ ...inputs, backing }, windowSize)).catch((error: Error) => {
+    if (error.message !== 'made to fail') throw error
+  })
 }
 
 describe('planWriteBack', () => {
@@ -67,7 +52,7 @@ describe('planWriteBack', () => {
     await fc.assert(
       fc.asyncProperty(scenes, fc.nat(300), windowSizes, async (scene, count, windowSize) => {
         const { inputs, expected } = build(scene)
-        await executeSome(planWriteBack(inputs, windowSize), count)
+        await failAt(inputs, count, windowSize)
         await executeSteps(planWriteBack(inputs, windowSize))
         expect((await bytesOf(inputs.backing)).equals(expected)).toBe(true)
       }),
@@ -80,7 +65,10 @@ describe('planWriteBack', () => {
       fc.asyncProperty(scenes, windowSizes, async (scene, windowSize) => {
         const { inputs, expected } = build(scene)
         const before = await bytesOf(inputs.backing)
-        for (const { offset, length } of await writesOf(planWriteBack(inputs, windowSize))) {
+        const writes: { offset: number; length: number }[] = []
+        const backing = watched(inputs.backing, ({ kind, ...where }) => kind === 'write' && writes.push(where))
+        await executeSteps(planWriteBack({ ...inputs, backing }, windowSize))
+        for (const { offset, length } of writes) {
           const end = offset + length
           for (let at = Math.ceil(offset / 4096) * 4096; at + 4096 <= end; at += 4096) {
             const isZero = (bytes: Uint8Array) => bytes.subarray(at, at + 4096).every((byte) => byte === 0)
@@ -95,21 +83,19 @@ describe('planWriteBack', () => {
   it('does not go through windows of an image that the overlay has nothing in', async () => {
     const allocated = Array.from({ length: 4096 }, (_, i) => i === 0 || i === 4095)
     const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize: 4096 * 512, allocated })
-    let steps = 0
-    function* counted(): Steps {
-      for (const step of planWriteBack(inputs, 4096)) {
-        steps++
-        yield step
-      }
-    }
-    await executeSteps(counted())
+    let calls = 0
+    const count = () => void calls++
+    const { overlay, backing } = inputs
+    await executeSteps(
+      planWriteBack({ ...inputs, overlay: watched(overlay, count), backing: watched(backing, count) }, 4096),
+    )
     // The bitmap, then for each of the two sectors a read and a write, or a look at what is there in place of the write.
-    expect(steps).toBeLessThanOrEqual(1 + 2 * 3)
+    expect(calls).toBeLessThanOrEqual(1 + 2 * 3)
   })
 })
 
-describe('countTouched', () => {
-  it('counts blocks of 4 KiB, each once', async () => {
+describe('countOverlay', () => {
+  it('counts sectors, and blocks of 4 KiB, each once', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async (scene) => {
         const { inputs } = build(scene)
@@ -118,7 +104,8 @@ describe('countTouched', () => {
           const end = Math.min(scene.virtualSize, (sector + 1) * scene.sectorSize)
           for (let at = sector * scene.sectorSize; allocated && at < end; at += 512) blocks.add(Math.floor(at / 4096))
         })
-        expect(await countTouched(inputs)).toBe(blocks.size * 4096)
+        const sectors = await countAllocated(inputs.overlay, inputs.layout)
+        expect(await countOverlay(inputs)).toEqual({ allocatedSectors: sectors, touchedLength: blocks.size * 4096 })
       }),
       { numRuns: 150 },
     )

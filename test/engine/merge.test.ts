@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { countSame, planCompareRuns } from '../../src/engine/compare-runs.js'
+import { isDense } from '../../src/engine/density.js'
 import { executeSteps } from '../../src/engine/execute.js'
 import { type MergeInputs, planMerge } from '../../src/engine/plan-merge.js'
-import { isDense } from '../../src/engine/window.js'
 import { type BlockStore, isSyncStore, readPaddedNow } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { build, type Scene, scenes, slowly } from './scenes.js'
@@ -19,7 +19,7 @@ describe('planMerge', () => {
             await target.truncate(scene.virtualSize)
             const wrap = way === 'at once' ? (store: BlockStore) => store : slowly
             const slow = { ...inputs, overlay: wrap(inputs.overlay), backing: wrap(inputs.backing) }
-            await executeSteps(planMerge(slow, { store: wrap(target), keepHoles }, windowSize))
+            await executeSteps(planMerge(slow, { store: wrap(target), keepHoles }, { windowSize }))
             expect(Buffer.compare(target.bytes(), expected)).toBe(0)
           }),
           { numRuns: 150 },
@@ -43,7 +43,7 @@ describe('planMerge', () => {
             return source.length
           },
         }
-        await executeSteps(planMerge(inputs, { store: pipe, keepHoles: false }, 8192))
+        await executeSteps(planMerge(inputs, { store: pipe, keepHoles: false }, { windowSize: 8192 }))
         expect(Buffer.concat(parts).equals(expected)).toBe(true)
       }),
       { numRuns: 100 },
@@ -88,7 +88,7 @@ describe('planMerge', () => {
     const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize: 3 << 20, allocated: [true] })
     const positions: number[] = []
     const target = openMemoryStore()
-    await executeSteps(planMerge(inputs, { store: target, keepHoles: false }, 4096), {
+    await executeSteps(planMerge(inputs, { store: target, keepHoles: false }, { windowSize: 4096 }), {
       onPosition: (position) => positions.push(position),
     })
     expect(positions.at(-1)).toBe(3 << 20)

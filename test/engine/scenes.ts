@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { MergeInputs } from '../../src/engine/plan-merge.js'
 import { computeLayout, type HeaderLayout } from '../../src/formats/cow/index.js'
-import type { BlockStore } from '../../src/stores/block-store.js'
+import type { BlockStore, SyncBlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 
 export interface Scene {
@@ -39,7 +39,12 @@ export function fillLayer(size: number, salt: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => (Math.floor(i / 3000) % 3 === salt % 3 ? 0 : (i * 7 + salt) % 251))
 }
 
-export function build(scene: Scene): { inputs: MergeInputs; expected: Uint8Array; same: number } {
+export interface SceneInputs extends MergeInputs {
+  readonly overlay: SyncBlockStore
+  readonly backing: SyncBlockStore
+}
+
+export function build(scene: Scene): { inputs: SceneInputs; expected: Uint8Array; same: number } {
   const header = { ...scene, alignment: scene.layout.startsWith('v3') ? 4096 : scene.sectorSize }
   const layout = computeLayout(header)
   const overlayData = fillLayer(scene.virtualSize, 1)
@@ -57,7 +62,7 @@ export function build(scene: Scene): { inputs: MergeInputs; expected: Uint8Array
     if (data.every((byte, i) => byte === backing[start + i])) same++
     expected.set(data, start)
   })
-  const inputs: MergeInputs = {
+  const inputs: SceneInputs = {
     overlay: openMemoryStore(file),
     backing: openMemoryStore(backing),
     dataOffset: layout.dataOffset,
@@ -77,6 +82,34 @@ export function slowly(store: BlockStore): BlockStore {
     },
     read: (offset, target) => store.read(offset, some(target)),
     write: (offset, source) => store.write(offset, some(source)),
+    truncate: (size) => store.truncate(size),
+    sync: () => store.sync(),
+    close: () => store.close(),
+  }
+}
+
+/** Calls `onCall` before every transfer of a store in memory; what it throws the transfer fails with. */
+export function watched(
+  store: SyncBlockStore,
+  onCall: (call: { kind: 'read' | 'write'; offset: number; length: number }) => void,
+): SyncBlockStore {
+  const readNow = (offset: number, target: Uint8Array) => {
+    onCall({ kind: 'read', offset, length: target.length })
+    return store.readNow(offset, target)
+  }
+  const writeNow = (offset: number, source: Uint8Array) => {
+    onCall({ kind: 'write', offset, length: source.length })
+    return store.writeNow(offset, source)
+  }
+  return {
+    name: store.name,
+    get size() {
+      return store.size
+    },
+    readNow,
+    writeNow,
+    read: async (offset, target) => readNow(offset, target),
+    write: async (offset, source) => writeNow(offset, source),
     truncate: (size) => store.truncate(size),
     sync: () => store.sync(),
     close: () => store.close(),

@@ -146,9 +146,11 @@ describe('findWriters', () => {
   test('finds who writes, and nobody who only reads', async () => {
     const filePath = makeFile()
     await holder(filePath, 'r')
-    expect(findWriters(localHostFiles, filePath, await localHostFiles.stat(filePath))).toEqual([])
+    expect(findWriters(localHostFiles, [{ path: filePath, facts: await localHostFiles.stat(filePath) }])).toEqual([])
     const { pid } = await holder(filePath, 'r+')
-    const [finding, ...more] = findWriters(localHostFiles, filePath, await localHostFiles.stat(filePath))
+    const [finding, ...more] = findWriters(localHostFiles, [
+      { path: filePath, facts: await localHostFiles.stat(filePath) },
+    ])
     expect(more).toEqual([])
     expect(finding).toMatchObject({
       code: 'IN_USE',

@@ -48,6 +48,18 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`setMtime ${store.name} ${seconds}`)
       return files.setMtime(store, seconds)
     },
+    async reflink(from, to) {
+      hook(`reflink ${to.name}`)
+      return files.reflink(from, to)
+    },
+    async copyByCp(from, to, options) {
+      hook(`copyByCp ${to.name}`)
+      return files.copyByCp(from, to, options)
+    },
+    async extents(file, signal) {
+      hook(`extents ${file.name}`)
+      return files.extents(file, signal)
+    },
     async link(from, to) {
       hook(`link ${to}`)
       return files.link(from, to)

@@ -116,6 +116,9 @@ export function modelFiles(host: ModelHost): HostFiles {
         throw error
       }
     },
+    reflink: async () => false,
+    copyByCp: async () => false,
+    extents: async () => null,
     statOpen: (store) => factsOf(content, storeHost.openFile(store.fd, 'fstat').inode),
     realPath: async (path) =>
       naming(path, 'resolve it', () => {

@@ -11,6 +11,8 @@ export const peers = {
   '/usr/sbin/mkfs.ext4': 'e2fsprogs',
   '/usr/sbin/e2fsck': 'e2fsprogs',
   '/usr/bin/file': 'file',
+  '/usr/bin/cp': 'coreutils',
+  '/usr/sbin/filefrag': 'e2fsprogs',
 } as const
 
 export type Peer = keyof typeof peers

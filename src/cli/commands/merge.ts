@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
+import { copiers } from '../../engine/choose-copier.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import { standardOutput } from '../../host/standard-output.js'
 import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
@@ -10,7 +11,14 @@ import { isMergeInPlace } from '../../verbs/merge-guard.js'
 import type { MergeOptions } from '../../verbs/merge-options.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { addInPlaceOptions, type InPlaceFlags, inPlaceFlagNames, inPlaceOptions, runInPlace } from '../in-place.js'
+import {
+  addInPlaceOptions,
+  type InPlaceFlags,
+  inPlaceFlagNames,
+  inPlaceOptions,
+  runInPlace,
+  verifiedLines,
+} from '../in-place.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions, allForceWords } from '../options.js'
 import type { Finish } from '../program.js'
 import { openProgress } from '../progress.js'
@@ -21,7 +29,7 @@ interface Flags
   extends CommonFlags,
     InPlaceFlags,
     UnfinishedFlags,
-    Omit<MergeOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
+    Omit<MergeOptions, 'signal' | 'files' | 'onProgress' | 'noSync' | 'bufferSize'> {
   readonly inPlace?: boolean
   readonly leave?: boolean
   readonly reset?: boolean
@@ -54,7 +62,19 @@ export function addMerge(program: Command, context: CliContext, finish: Finish):
     .addOption(new Option('--status', 'tell of a merge in place that was cut short').conflicts(['resume', 'abandon']))
     .addOption(new Option('--abandon', 'give up a merge in place that was cut short').conflicts(['resume', 'status']))
     .option('--overwrite', 'replace TARGET, unless it is an input, an overlay, or the backing file of one beside it')
-    .addOption(new Option('--sparse <when>', 'make holes of zeros').choices(['always', 'never']).default('always'))
+    .addOption(
+      new Option(
+        '--sparse <when>',
+        'auto, the default: holes stay holes, and zeros become holes where that costs nothing; always: all zeros do; never',
+      ).choices(['auto', 'always', 'never']),
+    )
+    .addOption(
+      new Option(
+        '--copier <way>',
+        'how the backing file is copied: sharing its storage, by cp, by the extents that filefrag tells, or by reading; ' +
+          'auto, the default: the fastest that works',
+      ).choices(['auto', ...copiers]),
+    )
     .option('--allow-short', 'allocated sectors beyond the end of the overlay read as zeros, as in the kernel')
     .option('--no-sync', 'skip every fsync: for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
@@ -78,6 +98,7 @@ export function addMerge(program: Command, context: CliContext, finish: Finish):
       if (target !== undefined && flags.inPlace && !(await isMergeInPlace(cow, target, flags))) {
         throw new UmlcowError('USAGE', 'merge -d takes no target: it merges into the backing file')
       }
+      refuseFlags(flags, notForInPlace, (option) => `a merge in place goes without --${option}`)
       return finish(
         await runInPlace(
           mergeInPlace,
@@ -108,12 +129,18 @@ const notForUnfinished = [
   'backup',
   'verify',
   'overwrite',
+  'sparse',
+  'copier',
+  'buffer',
   'allowShort',
   'dryRun',
   'backing',
   'backingRoot',
   'chain',
 ] as const
+
+/** `--overwrite` is allowed: TARGET may be any existing file then, and it is the backing file. */
+const notForInPlace = ['sparse', 'copier', 'chain'] as const
 
 const notForNewFile = [...inPlaceFlagNames, 'leave', 'reset', 'delete'] as const
 
@@ -134,10 +161,19 @@ async function runNewFile(cow: string, target: string | undefined, flags: Flags,
   if (target === '-' && wantsJson(flags)) {
     throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
   }
+  if (target === '-' && flags.verify) {
+    throw new UmlcowError('USAGE', '--verify: what went to standard output cannot be read back')
+  }
   const view = await openProgress(flags, target === '-' || wantsJson(flags))
   let result: MergeResult
   try {
-    const options = { ...flags, noSync: !flags.sync, signal: context.signal, onProgress: view.onProgress }
+    const options = {
+      ...flags,
+      bufferSize: flags.buffer,
+      noSync: !flags.sync,
+      signal: context.signal,
+      onProgress: view.onProgress,
+    }
     result = await merge(cow, target === '-' ? standardOutput() : target, options)
   } catch (error) {
     throw target === '-' ? withIncompleteOutput(error) : error
@@ -170,6 +206,8 @@ function mergeDocument(result: MergeResult): unknown {
     'sectors-from-overlay': result.allocatedSectors,
     'bytes-from-overlay': result.allocatedSectors * result.sectorSize,
     'dry-run': result.dryRun,
+    copier: result.copier,
+    verified: result.verified,
     warnings: result.warnings,
   }
 }
@@ -177,5 +215,6 @@ function mergeDocument(result: MergeResult): unknown {
 function mergeText(result: MergeResult): string {
   const from = `${formatSize(result.allocatedSectors * result.sectorSize)} of them from ${printablePath(result.overlay)}`
   const verb = result.dryRun ? 'would be ' : ''
-  return `${printablePath(result.target ?? '-')}: ${verb}${formatSize(result.virtualSize)}, ${from}\n`
+  const first = `${printablePath(result.target ?? '-')}: ${verb}${formatSize(result.virtualSize)}, ${from}`
+  return [first, ...verifiedLines(result.verified), ''].join('\n')
 }

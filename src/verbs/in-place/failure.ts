@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import { countTouched } from '../../engine/count-allocated.js'
+import { countOverlay } from '../../engine/count-allocated.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import { shellQuote } from '../../host/shell-quote.js'
 import { undoPreparation } from './leftovers.js'
@@ -61,7 +61,7 @@ async function roomWanted({ files, overlay, backing }: InPlaceWork): Promise<num
   const { size, allocatedSize } = files.statOpen(backing.store)
   const holes = Math.max(0, size - allocatedSize)
   try {
-    return Math.min(holes, await countTouched({ overlay: store, header, layout }))
+    return Math.min(holes, (await countOverlay({ overlay: store, header, layout })).touchedLength)
   } catch {
     return holes // The overlay cannot be read, either.
   }

@@ -1,4 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
+import { countOverlay, type OverlayCounts } from '../../engine/count-allocated.js'
 import { hasCode } from '../../errors.js'
 import { cowMagicOrder } from '../../formats/cow/index.js'
 import { type Finding, inspectBacking } from '../../host/backing.js'
@@ -21,6 +22,8 @@ export interface Survey {
   readonly search: SiblingSearch
   /** The siblings that the merge keeps whole. */
   readonly kept: readonly Sibling[]
+  /** Not counted where it is refused anyway. */
+  readonly counts: OverlayCounts
   readonly findings: readonly Finding[]
 }
 
@@ -32,7 +35,8 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings)))
   if (backing === null) {
     findings.push(...(await findUsersOf(files, [overlay], options.signal)))
-    return { overlay, backing, leadsToBacking: false, search: { siblings: [], unknown: [] }, kept: [], findings }
+    const search = { siblings: [], unknown: [] }
+    return { overlay, backing, leadsToBacking: false, search, kept: [], counts: notCounted, findings }
   }
   const search = await findSiblings(files, overlay, backing, options)
   const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
@@ -41,11 +45,16 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
   findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
-  const rest: Survey = { overlay, backing, leadsToBacking, search, kept, findings }
+  const rest: Survey = { overlay, backing, leadsToBacking, search, kept, counts: notCounted, findings }
   // What does not fit together need not be measured.
   const isRefused = findings.some(({ force }) => force === undefined || !options.force?.includes(force))
-  return isRefused ? rest : { ...rest, findings: [...findings, ...(await findRoom(files, rest, options))] }
+  if (isRefused) return rest
+  const { store, header, layout } = overlay
+  const counts = await countOverlay({ overlay: store, header, layout }, options.signal)
+  return { ...rest, counts, findings: [...findings, ...(await findRoom(files, rest, counts, options))] }
 }
+
+const notCounted: OverlayCounts = { allocatedSectors: 0, touchedLength: 0 }
 
 /** Another size cannot be overridden: sectors would come to lie beyond the end. */
 function withoutSizeForce(finding: Finding): Finding {

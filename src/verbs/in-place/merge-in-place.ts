@@ -1,6 +1,6 @@
 import { isSame, planCompareRuns } from '../../engine/compare-runs.js'
-import { countAllocated } from '../../engine/count-allocated.js'
 import { executeSteps } from '../../engine/execute.js'
+import { assertWindowSize } from '../../engine/window-size.js'
 import { editHeader } from '../../formats/cow/index.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { openInput } from '../../host/open-overlay.js'
@@ -38,10 +38,11 @@ export async function mergeBySteps(
   steps: readonly ProtocolStep[],
 ): Promise<InPlaceResult> {
   const files = options.files ?? localHostFiles
+  assertWindowSize(options.bufferSize)
   const ready = await makeReady(files, path, options)
   try {
     const isDifferent = await hasChanges(files, ready, options)
-    const result = await describe(ready, isDifferent, options)
+    const result = describe(ready, isDifferent, options)
     if (options.dryRun) return result
     if (!isDifferent) return { ...result, ...(await finishUnchanged(files, ready, options)) }
     return { ...result, ...(await mergeChanges(files, ready, options, steps)) }
@@ -70,7 +71,7 @@ async function hasChanges(files: HostFiles, ready: Ready, options: InPlaceOption
   }
 }
 
-async function describe(ready: Ready, changed: boolean, options: InPlaceOptions): Promise<InPlaceResult> {
+function describe(ready: Ready, changed: boolean, options: InPlaceOptions): InPlaceResult {
   const { overlay, backing, kept, search } = ready
   const left = search.siblings.filter((one) => !kept.includes(one))
   return {
@@ -78,7 +79,7 @@ async function describe(ready: Ready, changed: boolean, options: InPlaceOptions)
     backing: backing.path,
     virtualSize: overlay.header.virtualSize,
     sectorSize: overlay.header.sectorSize,
-    allocatedSectors: await countAllocated(overlay.store, overlay.layout, options.signal),
+    allocatedSectors: ready.counts.allocatedSectors,
     afterwards: options.afterwards ?? 'keep',
     changed,
     resumed: false,

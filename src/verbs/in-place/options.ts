@@ -14,6 +14,8 @@ export interface InPlaceOptions extends OperationOptions, Omit<BackingOptions, '
   readonly backup?: string | undefined
   /** Read back and compare what was written, before the overlay is touched. */
   readonly verify?: boolean | undefined
+  /** Bytes moved at a time, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
+  readonly bufferSize?: number | undefined
   /** Findings to override: `in-use`, `mtime`, `siblings`, `room`. */
   readonly force?: readonly ForceWord[] | undefined
   /** Allocated sectors beyond the end of the overlay read as zeros, as in the kernel. */

@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import { countTouched } from '../../engine/count-allocated.js'
+import type { OverlayCounts } from '../../engine/count-allocated.js'
 import { executeSteps } from '../../engine/execute.js'
 import { planCopyUpSize } from '../../engine/plan-copy-up.js'
 import type { Finding } from '../../host/backing.js'
@@ -14,6 +14,7 @@ import { withSibling } from './work.js'
 export async function findRoom(
   files: HostFiles,
   { overlay, backing, kept }: Pick<Survey, 'overlay' | 'backing' | 'kept'>,
+  { touchedLength: touched }: OverlayCounts,
   options: InPlaceOptions,
 ): Promise<Finding[]> {
   if (backing === null) return []
@@ -22,8 +23,7 @@ export async function findRoom(
     const known = needs.get(String(device))
     needs.set(String(device), { path: known?.path ?? path, bytes: (known?.bytes ?? 0) + bytes })
   }
-  const { header, layout, store } = overlay
-  const touched = await countTouched({ overlay: store, header, layout }, options.signal)
+  const { header } = overlay
   const holes = Math.max(0, backing.facts.size - backing.facts.allocatedSize)
   if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(touched, holes))
   for (const sibling of kept) {

@@ -124,7 +124,7 @@ export async function writeSectors(work: InPlaceWork): Promise<void> {
     await pauseForClock(files.clock, toAvoid, options.signal)
     work.shownMtime = Math.max(work.shownMtime, files.statOpen(backing.store).mtime)
   }
-  const plan = planWriteBack(inputsOf(work))
+  const plan = planWriteBack(inputsOf(work), work.options.bufferSize)
   await executeSteps(plan, {
     signal: options.signal,
     onPosition,

@@ -1,7 +1,7 @@
 import { isSame, planCompareRuns } from '../../engine/compare-runs.js'
 import { executeSteps } from '../../engine/execute.js'
-import { hasCode, UmlcowError } from '../../errors.js'
-import type { HostFiles } from '../../host/host-files.js'
+import { UmlcowError } from '../../errors.js'
+import { openDirect } from '../../host/open-direct.js'
 import { directReader } from '../../stores/direct-store.js'
 import type { FileStore } from '../../stores/file-store.js'
 import { executeOptions, type InPlaceWork, inputsOf } from './work.js'
@@ -14,9 +14,9 @@ import { executeOptions, type InPlaceWork, inputsOf } from './work.js'
  */
 export async function compareWritten(work: InPlaceWork): Promise<'disk' | 'cache'> {
   const { files, backing } = work
-  const direct = await openDirect(files, backing)
+  const direct = await openDirect(files, backing.path, backing.store.size)
   try {
-    await compare(work, direct ?? backing.store)
+    await compare(work, direct === null ? backing.store : directReader(direct))
     return direct === null ? 'cache' : 'disk'
   } finally {
     await direct?.close()
@@ -33,24 +33,4 @@ async function compare(work: InPlaceWork, backing: FileStore): Promise<void> {
     )
   })
   await executeSteps(plan, executeOptions(work))
-}
-
-/** Null where direct reads are refused, at opening or at the first read. */
-async function openDirect(files: HostFiles, { path, store }: InPlaceWork['backing']): Promise<FileStore | null> {
-  let file: FileStore
-  try {
-    file = await files.open(path, 'read', { direct: true, size: store.size })
-  } catch (error) {
-    if (hasCode(error, 'EINVAL', 'EOPNOTSUPP')) return null
-    throw error
-  }
-  const reader = directReader(file)
-  try {
-    reader.readNow(0, Buffer.alloc(1))
-    return reader
-  } catch (error) {
-    await file.close()
-    if (hasCode(error, 'EINVAL', 'EOPNOTSUPP')) return null
-    throw error
-  }
 }

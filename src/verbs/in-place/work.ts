@@ -13,7 +13,7 @@ import type { MergeMtimes } from './mtimes.js'
 /** A merge in place on its way through the protocol. */
 export interface InPlaceWork {
   readonly files: HostFiles
-  readonly options: OperationOptions
+  readonly options: OperationOptions & { readonly bufferSize?: number | undefined }
   readonly force: readonly ForceWord[]
   readonly overlay: Overlay & { readonly path: Buffer }
   readonly backing: InputFile & { readonly path: Buffer }

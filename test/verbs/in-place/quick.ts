@@ -10,7 +10,7 @@ vi.mock('../../../src/host/process-identity.js', async (original) => {
 })
 
 // Small images, small windows: less memory to fetch, and an image is still several windows long.
-vi.mock('../../../src/engine/window.js', async (original) => {
-  const real = await original<typeof import('../../../src/engine/window.js')>()
+vi.mock('../../../src/engine/window-size.js', async (original) => {
+  const real = await original<typeof import('../../../src/engine/window-size.js')>()
   return { ...real, defaultWindowSize: 16 * 1024 }
 })

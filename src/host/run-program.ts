@@ -1,0 +1,45 @@
+import { spawn } from 'node:child_process'
+import { UmlcowError } from '../errors.js'
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Open files that the program gets as descriptors 3, 4, ... */
+  readonly descriptors?: readonly number[] | undefined
+  readonly onStdout: (chunk: Buffer) => void
+  readonly onStderr: (chunk: Buffer) => void
+}
+
+/**
+ * Run a program of the host to its end: no shell, messages in English, no input.
+ *
+ * @returns its exit status, or the name of the signal that ended it
+ * @throws  UmlcowError HELPER_FAILED when it cannot be started, INTERRUPTED
+ */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  { signal, descriptors = [], onStdout, onStderr }: RunOptions,
+): Promise<number | string> {
+  try {
+    return await new Promise<number | string>((resolve, reject) => {
+      const child = spawn(program, args, {
+        stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
+        env: { ...process.env, LC_ALL: 'C' },
+        // What it was making is thrown away; it need not tidy up.
+        killSignal: 'SIGKILL',
+        ...(signal === undefined ? {} : { signal }),
+      })
+      child.stdout?.on('data', onStdout)
+      child.stderr?.on('data', onStderr)
+      child.on('error', (error) => {
+        // Stopped by us: it is gone before anybody removes what it writes to.
+        if (signal?.aborted && child.exitCode === null && child.pid !== undefined) child.on('exit', () => reject(error))
+        else reject(error)
+      })
+      child.on('close', (code, killer) => resolve(code ?? killer ?? 'unknown'))
+    })
+  } catch (error) {
+    if (signal?.aborted) throw new UmlcowError('INTERRUPTED', 'stopped', { cause: error })
+    throw new UmlcowError('HELPER_FAILED', `${program}: cannot be run`, { cause: error })
+  }
+}
