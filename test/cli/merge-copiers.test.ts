@@ -143,7 +143,6 @@ describe('wrong usage', () => {
     [['-d', '--copier=auto'], /a merge in place goes without --copier/],
     [['-d', '--sparse=always'], /a merge in place goes without --sparse/],
     [['-d', '--sparse=auto'], /a merge in place goes without --sparse/],
-    [['-d', '--chain'], /a merge in place goes without --chain/],
     [['--resume', '--copier=cp'], /merge --resume goes without --copier/],
     [['--resume', '--sparse=never'], /merge --resume goes without --sparse/],
     [['--resume', '--buffer=4K'], /merge --resume goes without --buffer/],
@@ -162,7 +161,7 @@ describe('wrong usage', () => {
 
   it('the same where the target is the backing file by name', () => {
     const scene = makeScene()
-    for (const option of ['--copier=read', '--sparse=never', '--chain']) {
+    for (const option of ['--copier=read', '--sparse=never']) {
       expectPlainFailure(umlcow(['merge', option, scene.cow, scene.backing]), 64)
     }
     expect(readFileSync(scene.backing).equals(scene.backingBytes)).toBe(true)

@@ -91,7 +91,6 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['merge: --copier of another name', ['merge', '--copier=dd', 'a', 'b'], /auto, reflink, cp, extents, read/],
     ['merge -d and --copier', ['merge', '-d', '--copier=cp', 'a'], /in place goes without --copier/],
     ['merge -d and --sparse', ['merge', '-d', '--sparse=never', 'a'], /in place goes without --sparse/],
-    ['merge -d and --chain', ['merge', '-d', '--chain', 'a'], /in place goes without --chain/],
     ['merge: --leave and a new file', ['merge', '--leave', 'a', 'b'], /--leave is for merging in place/],
     ['merge: --reset and a new file', ['merge', '--reset', 'a', 'b'], /--reset is for merging in place/],
     ['merge: --delete and standard output', ['merge', '--delete', 'a', '-'], /--delete is for merging in place/],

@@ -140,7 +140,7 @@ const notForUnfinished = [
 ] as const
 
 /** `--overwrite` is allowed: TARGET may be any existing file then, and it is the backing file. */
-const notForInPlace = ['sparse', 'copier', 'chain'] as const
+const notForInPlace = ['sparse', 'copier'] as const
 
 const notForNewFile = [...inPlaceFlagNames, 'leave', 'reset', 'delete'] as const
 
