@@ -58,7 +58,7 @@ export function* copyRun(runs: CopyRuns, index: number): Transfers {
   let at = start
   for (let i = 0; i <= stretches.length; i += 2) {
     const zerosEnd = stretches[i] ?? end
-    if (at < zerosEnd) yield* writeZeros(step, to, present.subarray(at - base, zerosEnd - base), at)
+    if (at < zerosEnd) yield* writeZeros(step, to, present.subarray(0, zerosEnd - at), at)
     const dataEnd = stretches[i + 1]
     if (dataEnd === undefined) return
     yield write(step, to, zerosEnd, buffer.subarray(zerosEnd - base, dataEnd - base))
@@ -73,7 +73,16 @@ function* writeZeros(step: Transfer, to: Transfer['store'], present: Buffer, at:
   step.offset = at
   step.bytes = present
   yield step
-  if (!isZero(present)) yield write(step, to, at, present.fill(0))
+  // Only the blocks that hold something: the others may be holes. The first may begin in the middle of a block.
+  const blockEnd = Math.min(present.length, zeroBlockSize - (at % zeroBlockSize))
+  if (!isZero(present.subarray(0, blockEnd))) yield write(step, to, at, present.subarray(0, blockEnd).fill(0))
+  const rest = present.subarray(blockEnd)
+  const stretches: number[] = []
+  forEachDataStretch(rest, rest.length, (from, end) => stretches.push(from, end))
+  for (let i = 0; i < stretches.length; i += 2) {
+    const [from, end] = [stretches[i]!, stretches[i + 1]!]
+    yield write(step, to, at + blockEnd + from, rest.subarray(from, end).fill(0))
+  }
 }
 
 function write(step: Transfer, to: Transfer['store'], offset: number, bytes: Buffer): Transfer {

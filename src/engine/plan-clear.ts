@@ -1,8 +1,11 @@
-import { clearBits, forEachSetRun } from '../bytes/bitmap.js'
+import { clearBits } from '../bytes/bitmap.js'
 import { storedBitmapLength } from '../images/bitmap-reader.js'
 import { isSame } from './compare-runs.js'
+import { type ComparedBytes, InPlaceWindow } from './in-place-window.js'
+import { placeRuns } from './place-runs.js'
 import type { MergeInputs } from './plan-merge.js'
-import type { Steps, Transfer } from './step.js'
+import { createRunBatch, fillRunBatch } from './run-batch.js'
+import type { Transfer, Transfers } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
 /** Bytes of bitmap in memory at a time. */
@@ -16,76 +19,58 @@ export interface ClearedSectors {
 }
 
 /** Plan to clear the bits of all allocated sectors that equal the backing file's. Data stays where it is. */
-export function* planClear(inputs: MergeInputs, result: ClearedSectors): Steps {
-  const { overlay, layout } = inputs
+export function* planClear(inputs: MergeInputs, result: ClearedSectors): Transfers {
+  const { overlay, header, layout } = inputs
+  const { sectorSize, virtualSize } = header
+  const window = new InPlaceWindow(Math.max(defaultWindowSize, sectorSize), overlay)
   const bits = Buffer.allocUnsafeSlow(pieceSize)
-  const buffers = { overlay: Buffer.alloc(0), backing: Buffer.alloc(0) }
-  buffers.overlay = Buffer.allocUnsafeSlow(Math.max(defaultWindowSize, inputs.header.sectorSize))
-  buffers.backing = Buffer.allocUnsafeSlow(buffers.overlay.length)
+  const batch = createRunBatch()
   const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
   const length = storedBitmapLength(overlay, layout)
   for (let offset = 0; offset < length; offset += pieceSize) {
     const piece = bits.subarray(0, Math.min(pieceSize, length - offset))
     const before = result.cleared
-    yield transfer(step, 'read', overlay, layout.bitmapOffset + offset, piece)
     const firstSector = offset * 8
-    const bitCount = Math.min(piece.length * 8, layout.bitCount - firstSector)
-    for (const [start, end] of setRuns(piece, bitCount)) {
-      yield* clearRun(inputs, { piece, firstSector, start, end }, buffers, step, result)
+    const start = firstSector * sectorSize
+    const clear = function* (): Transfers {
+      yield* window.readsBoth(inputs)
+      window.forEachRun((run) => clearRun(run, { piece, start, sectorSize }, result))
+      window.clear()
     }
+    yield transfer(step, 'read', overlay, layout.bitmapOffset + offset, piece)
+    const bitCount = Math.min(piece.length * 8, layout.bitCount - firstSector)
+    // A batch holds its runs already when their bits are cleared, and those of later ones are not touched.
+    for (let bit = 0; bit < bitCount; ) {
+      bit = fillRunBatch(batch, { bits: piece, start, bitCount, sectorSize, virtualSize }, bit)
+      yield* placeRuns(window, batch, virtualSize, clear)
+    }
+    yield* clear()
     if (result.cleared > before) yield transfer(step, 'write', overlay, layout.bitmapOffset + offset, piece)
   }
 }
 
-interface Run {
+interface Piece {
   readonly piece: Buffer
-  /** Sector of the piece's first bit. */
-  readonly firstSector: number
-  /** Bits of the piece, half-open. */
+  /** Guest offset of the piece's first bit. */
   readonly start: number
-  readonly end: number
+  readonly sectorSize: number
 }
 
-function* clearRun(
-  inputs: MergeInputs,
-  run: Run,
-  buffers: { readonly overlay: Buffer; readonly backing: Buffer },
-  step: Transfer,
-  result: ClearedSectors,
-): Steps {
-  const { sectorSize, virtualSize } = inputs.header
-  const sectorsAtOnce = buffers.overlay.length / sectorSize
-  for (let at = run.start; at < run.end; at += sectorsAtOnce) {
-    const end = Math.min(run.end, at + sectorsAtOnce)
-    const from = (run.firstSector + at) * sectorSize
-    const length = Math.min(virtualSize, (run.firstSector + end) * sectorSize) - from
-    step.position = from
-    yield transfer(step, 'read', inputs.overlay, inputs.dataOffset + from, buffers.overlay.subarray(0, length))
-    yield transfer(step, 'read', inputs.backing, from, buffers.backing.subarray(0, length))
-    const same = (start: number, to: number) => isSame(buffers.overlay, buffers.backing, start, Math.min(length, to))
-    if (same(0, length)) {
-      clearBits(run.piece, at, end)
-      result.cleared += end - at
-      continue
-    }
-    for (let bit = at; bit < end; bit++) {
-      const isEqual = same((bit - at) * sectorSize, (bit - at + 1) * sectorSize)
-      if (isEqual) clearBits(run.piece, bit, bit + 1)
-      result[isEqual ? 'cleared' : 'kept']++
-    }
+function clearRun(run: ComparedBytes, { piece, start, sectorSize }: Piece, result: ClearedSectors): true {
+  const { overlay, backing, from, to } = run
+  const firstBit = (run.start - start) / sectorSize
+  if (isSame(overlay, backing, from, to)) {
+    const count = Math.ceil((to - from) / sectorSize)
+    clearBits(piece, firstBit, firstBit + count)
+    result.cleared += count
+    return true
   }
-}
-
-/** Runs of set bits, each looked for when it is asked for: bits before it may have been cleared meanwhile. */
-function* setRuns(bits: Buffer, bitCount: number): Generator<[number, number], void, void> {
-  for (let from = 0; from < bitCount; ) {
-    let found: [number, number] | null = null
-    from = forEachSetRun(bits, from, bitCount, (start, end) => {
-      found = [start, end]
-      return false
-    })
-    if (found !== null) yield found
+  for (let at = from, bit = firstBit; at < to; at += sectorSize, bit++) {
+    const isEqual = isSame(overlay, backing, at, Math.min(to, at + sectorSize))
+    if (isEqual) clearBits(piece, bit, bit + 1)
+    result[isEqual ? 'cleared' : 'kept']++
   }
+  return true
 }
 
 function transfer(

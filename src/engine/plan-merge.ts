@@ -3,9 +3,10 @@ import type { CowHeader, CowLayout } from '../formats/cow/index.js'
 import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { type DataMap, everythingIsData } from './data-map.js'
+import { MergeWindow } from './merge-window.js'
 import { type BitmapPiece, createRunBatch, fillRunBatch, type RunBatch } from './run-batch.js'
+import type { WindowSources } from './run-window.js'
 import type { Transfer, Transfers } from './step.js'
-import { MergeWindow, type WindowSources } from './window.js'
 import { defaultWindowSize } from './window-size.js'
 
 /** Bytes of bitmap in memory at a time: the bits of 256 MiB of 512-byte sectors. */

@@ -1,7 +1,7 @@
-import { floorTo } from '../bytes/align.js'
+import { InPlaceWindow } from './in-place-window.js'
+import { placeRuns } from './place-runs.js'
 import { type MergeInputs, planRuns } from './plan-merge.js'
 import type { CopyRuns, Steps } from './step.js'
-import { MergeWindow } from './window.js'
 import { defaultWindowSize } from './window-size.js'
 
 /**
@@ -12,24 +12,14 @@ import { defaultWindowSize } from './window-size.js'
  */
 export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSize): Steps {
   const { virtualSize } = inputs.header
-  const window = new MergeWindow(windowSize, inputs.backing)
+  const window = new InPlaceWindow(windowSize, inputs.backing)
   const sparse = window.copyRuns(inputs, batchCapacity)
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
       yield item
       continue
     }
-    for (let i = 0; i < item.count; i++) {
-      for (let at = item.starts[i]!; at < item.ends[i]!; ) {
-        if (at >= window.end) {
-          yield* writeWindow(window, inputs, sparse)
-          window.moveTo(floorTo(at, windowSize), virtualSize)
-        }
-        const end = Math.min(item.ends[i]!, window.end)
-        window.addRun(at, end)
-        at = end
-      }
-    }
+    yield* placeRuns(window, item, virtualSize, () => writeWindow(window, inputs, sparse))
   }
   yield* writeWindow(window, inputs, sparse)
   if (sparse.count > 0) yield sparse
@@ -38,7 +28,7 @@ export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSi
 /** Runs of sparse windows that are copied by one step. */
 const batchCapacity = 2048
 
-function* writeWindow(window: MergeWindow, inputs: MergeInputs, sparse: CopyRuns): Steps {
+function* writeWindow(window: InPlaceWindow, inputs: MergeInputs, sparse: CopyRuns): Steps {
   if (sparse.count + window.runCount > batchCapacity || (window.isDense && sparse.count > 0)) {
     yield sparse
     sparse.count = 0

@@ -57,9 +57,8 @@ export async function copyByCp(
 ): Promise<boolean> {
   const program = await findProgram('cp')
   if (program === null) return false
-  const ignore = () => {}
   const args = ['--sparse=auto', `--reflink=${reflink}`, '/proc/self/fd/3', '/proc/self/fd/4']
-  const run = { signal, descriptors: [from.fd, to.fd], onStdout: ignore, onStderr: ignore }
+  const run = { signal, descriptors: [from.fd, to.fd] }
   return (await orFalse(runProgram(program, args, run))) === 0 && fs.fstatSync(to.fd).size === from.size
 }
 

@@ -20,17 +20,21 @@ export interface NewFileTarget {
   readonly existing: FileFacts | null
 }
 
-const temporaryPrefix = Buffer.from('.umlcow-')
-const temporarySuffix = Buffer.from('.tmp')
+const temporaryPrefix = '.umlcow-'
+const temporarySuffix = '.tmp'
+const hexDigits = new Set('0123456789abcdef')
+const randomLength = 12
 
-/** Whether a file has no name of its own yet: it is being made, or a process that was killed left it. */
-export function isTemporaryName(name: Uint8Array): boolean {
-  const bytes = Buffer.from(name)
-  return (
-    bytes.length > temporaryPrefix.length + temporarySuffix.length &&
-    bytes.subarray(0, temporaryPrefix.length).equals(temporaryPrefix) &&
-    bytes.subarray(-temporarySuffix.length).equals(temporarySuffix)
-  )
+/**
+ * Whether a name is one of `writeNewFile` for a file that has no other yet: it is being made, or a process that was
+ * killed left it.
+ */
+export function isTemporaryName(bytes: Uint8Array): boolean {
+  const name = Buffer.from(bytes).toString('latin1')
+  if (!name.startsWith(temporaryPrefix) || !name.endsWith(temporarySuffix)) return false
+  const [pid = '', random = '', ...more] = name.slice(temporaryPrefix.length, -temporarySuffix.length).split('-')
+  const isRandom = random.length === randomLength && [...random].every((digit) => hexDigits.has(digit))
+  return isRandom && more.length === 0 && pid !== '' && Number.isSafeInteger(Number(pid))
 }
 
 /**
@@ -79,7 +83,7 @@ export async function writeNewFile(
   const directory = directoryName(target.path)
   const temporaryPath = joinPath(
     directory,
-    `${temporaryPrefix}${process.pid}-${randomBytes(6).toString('hex')}${temporarySuffix}`,
+    `${temporaryPrefix}${process.pid}-${randomBytes(randomLength / 2).toString('hex')}${temporarySuffix}`,
   )
   const name = printablePath(target.path)
   const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })

@@ -5,8 +5,9 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
   /** Open files that the program gets as descriptors 3, 4, ... */
   readonly descriptors?: readonly number[] | undefined
-  readonly onStdout: (chunk: Buffer) => void
-  readonly onStderr: (chunk: Buffer) => void
+  /** What it prints goes nowhere without them. */
+  readonly onStdout?: ((chunk: Buffer) => void) | undefined
+  readonly onStderr?: ((chunk: Buffer) => void) | undefined
 }
 
 /**
@@ -23,14 +24,14 @@ export async function runProgram(
   try {
     return await new Promise<number | string>((resolve, reject) => {
       const child = spawn(program, args, {
-        stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
+        stdio: ['ignore', onStdout ? 'pipe' : 'ignore', onStderr ? 'pipe' : 'ignore', ...descriptors],
         env: { ...process.env, LC_ALL: 'C' },
         // What it was making is thrown away; it need not tidy up.
         killSignal: 'SIGKILL',
         ...(signal === undefined ? {} : { signal }),
       })
-      child.stdout?.on('data', onStdout)
-      child.stderr?.on('data', onStderr)
+      if (onStdout) child.stdout?.on('data', onStdout)
+      if (onStderr) child.stderr?.on('data', onStderr)
       child.on('error', (error) => {
         // Stopped by us: it is gone before anybody removes what it writes to.
         if (signal?.aborted && child.exitCode === null && child.pid !== undefined) child.on('exit', () => reject(error))

@@ -4,8 +4,8 @@ import { type DataMap, everythingIsData, knownStretches, probedStretches, probeL
 import { executeSteps } from '../engine/execute.js'
 import { type MergeTarget, planMerge } from '../engine/plan-merge.js'
 import { planWriteBack } from '../engine/plan-write-back.js'
-import { hasCode, UmlcowError } from '../errors.js'
-import { type FileFacts, type HostFiles, isSameFile } from '../host/host-files.js'
+import { UmlcowError } from '../errors.js'
+import type { FileFacts } from '../host/host-files.js'
 import { type NewFileTarget, writeNewFile } from '../host/new-file.js'
 import { openDirect } from '../host/open-direct.js'
 import type { InputFile } from '../host/open-overlay.js'
@@ -82,6 +82,7 @@ async function firstThatWorks(
   for (const way of ways.filter(isAllowed)) {
     if ((way === 'read' || facts !== undefined) && (await attempt(way))) return way
   }
+  refuseChangedInputs(merge)
   throw new UmlcowError('COPIER_UNAVAILABLE', `--copier=${wanted} does not work with these files and options`, {
     hint: 'leave it out, and the fastest way that works is taken',
   })
@@ -163,7 +164,7 @@ async function mergeByPass(merge: NewMerge, way: Copier, target: MergeTarget): P
   const known = way === 'extents' && input !== null ? await files.extents(input.store, options.signal) : null
   if (way === 'extents' && known === null) return false
   const isProbed = way === 'read' && input !== null && mayHaveHoles(input.facts)
-  const direct = isProbed ? await openProbe(files, input) : null
+  const direct = isProbed ? await openDirect(files, input.path, input.store) : null
   try {
     const onPosition = merge.progress('merge', [0, mergeShare(merge)])
     const how = { data: dataMapOf(known, direct), windowSize: options.bufferSize }
@@ -173,20 +174,6 @@ async function mergeByPass(merge: NewMerge, way: Copier, target: MergeTarget): P
   } finally {
     await direct?.close()
   }
-}
-
-/** Null where there are no direct reads, or the file has lost its name: another's holes would tell nothing. */
-async function openProbe(files: HostFiles, input: InputFile): Promise<FileStore | null> {
-  let direct: FileStore | null
-  try {
-    direct = await openDirect(files, input.path, input.facts.size)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
-    throw error
-  }
-  if (direct === null || isSameFile(files.statOpen(direct), input.facts)) return direct
-  await direct.close()
-  return null
 }
 
 function dataMapOf(known: Float64Array | null, direct: BlockStore | null): DataMap {

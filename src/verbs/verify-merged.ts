@@ -16,7 +16,7 @@ import { mergeInputsOf, type NewMerge } from './new-merge.js'
 export async function compareMerged(merge: NewMerge, target: FileStore, path: Buffer): Promise<'disk' | 'cache'> {
   const { files, overlay, options } = merge
   const { virtualSize } = overlay.header
-  const direct = await openDirect(files, path, virtualSize)
+  const direct = await openDirect(files, path, target)
   try {
     const onPosition = merge.progress('verify', [1 / 2, 1])
     const store = direct === null ? target : directReader(direct)

@@ -80,6 +80,29 @@ describe('planWriteBack', () => {
     )
   })
 
+  it('writes zeros only over what is none: the blocks around it may be holes', async () => {
+    const virtualSize = 1024 * 1024
+    const allocated = Array.from({ length: virtualSize / 512 }, (_, i) => i !== 3)
+    const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize, allocated })
+    inputs.overlay.writeNow(inputs.dataOffset, Buffer.alloc(virtualSize))
+    inputs.backing.writeNow(0, Buffer.alloc(virtualSize))
+    for (const at of [2048, 300 * 1024, 300 * 1024 + 8192, virtualSize - 1])
+      inputs.backing.writeNow(at, Buffer.from([1]))
+    const writes: [number, number][] = []
+    const backing = watched(
+      inputs.backing,
+      ({ kind, offset, length }) => kind === 'write' && writes.push([offset, length]),
+    )
+    await executeSteps(planWriteBack({ ...inputs, backing }))
+    expect(writes).toEqual([
+      [2048, 2048],
+      [300 * 1024, 4096],
+      [300 * 1024 + 8192, 4096],
+      [virtualSize - 4096, 4096],
+    ])
+    expect((await bytesOf(inputs.backing)).every((byte) => byte === 0)).toBe(true)
+  })
+
   it('does not go through windows of an image that the overlay has nothing in', async () => {
     const allocated = Array.from({ length: 4096 }, (_, i) => i === 0 || i === 4095)
     const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize: 4096 * 512, allocated })

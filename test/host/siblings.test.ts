@@ -44,11 +44,15 @@ describe('findSiblings', () => {
     await make('images/other')
     await make('elsewhere/not looked for')
     await make('nodes/.umlcow-17-0123456789ab.tmp')
+    await make('nodes/.umlcow-of-mine.tmp')
     writeFileSync(file('nodes/cow.like'), 'no overlay')
     symlinkSync('cow', file('nodes/link to the overlay'))
     symlinkSync('nothing', file('nodes/dangling'))
     mkdirSync(file('nodes/directory'))
-    expect(await search()).toEqual({ siblings: ['images/other fresh', 'nodes/anything.txt fresh'], unknown: [] })
+    expect(await search()).toEqual({
+      siblings: ['images/other fresh', 'nodes/.umlcow-of-mine.tmp fresh', 'nodes/anything.txt fresh'],
+      unknown: [],
+    })
   })
 
   test('each once, by whatever names', async () => {

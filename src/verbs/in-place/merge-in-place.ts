@@ -60,7 +60,7 @@ async function hasChanges(files: HostFiles, ready: Ready, options: InPlaceOption
     const plan = planCompareRuns(
       inputsOf({ overlay: ready.overlay, backing: { ...backing, path: ready.backing.path } }),
       (part) => {
-        differs = !isSame(part.overlay, part.backing, 0, part.length)
+        differs = !isSame(part.overlay, part.backing, part.from, part.to)
         return !differs
       },
     )

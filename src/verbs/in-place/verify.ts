@@ -14,7 +14,7 @@ import { executeOptions, type InPlaceWork, inputsOf } from './work.js'
  */
 export async function compareWritten(work: InPlaceWork): Promise<'disk' | 'cache'> {
   const { files, backing } = work
-  const direct = await openDirect(files, backing.path, backing.store.size)
+  const direct = await openDirect(files, backing.path, backing.store)
   try {
     await compare(work, direct === null ? backing.store : directReader(direct))
     return direct === null ? 'cache' : 'disk'
@@ -24,12 +24,12 @@ export async function compareWritten(work: InPlaceWork): Promise<'disk' | 'cache
 }
 
 async function compare(work: InPlaceWork, backing: FileStore): Promise<void> {
-  const plan = planCompareRuns({ ...inputsOf(work), backing }, ({ overlay, backing: written, length, start }) => {
-    if (isSame(overlay, written, 0, length)) return true
+  const plan = planCompareRuns({ ...inputsOf(work), backing }, ({ overlay, backing: written, from, to, start }) => {
+    if (isSame(overlay, written, from, to)) return true
     throw new UmlcowError(
       'VERIFY_FAILED',
-      `${backing.name}: what was written does not read back, in ${length} bytes at offset ${start}`,
-      { details: { offset: start, length } },
+      `${backing.name}: what was written does not read back, in ${to - from} bytes at offset ${start}`,
+      { details: { offset: start, length: to - from } },
     )
   })
   await executeSteps(plan, executeOptions(work))

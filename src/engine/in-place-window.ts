@@ -1,0 +1,102 @@
+import { ceilTo, floorTo } from '../bytes/align.js'
+import { zeroBlockSize } from '../bytes/zeros.js'
+import { RunWindow, type WindowSources } from './run-window.js'
+import type { CopyRuns, Transfers } from './step.js'
+
+/** Guest bytes of an allocated run, or a part of one, from the overlay and from the backing file. */
+export interface ComparedBytes {
+  readonly overlay: Buffer
+  readonly backing: Buffer
+  /** Where in both buffers they are, half-open. */
+  readonly from: number
+  readonly to: number
+  /** Guest offset of the first. */
+  readonly start: number
+}
+
+/**
+ * One window of a backing file and its overlay, of which nothing but the runs matters. To look at them, take the steps of
+ * `readsBoth`, then `forEachRun`; to merge them in place, `rewriteSpan` or `appendRuns`.
+ */
+export class InPlaceWindow extends RunWindow {
+  /** Read the runs from both sides; `runs` then tells where in the buffers they are. */
+  *readsBoth({ overlay, dataOffset, backing }: WindowSources): Transfers {
+    const { runStarts, runEnds, runCount, bytes, scratch } = this
+    if (runCount === 0) return
+    if (this.isDense) {
+      const [start, end] = [runStarts[0]!, runEnds[runCount - 1]!]
+      yield this.transfer('read', overlay, dataOffset + this.start, scratch, start, end)
+      yield this.transfer('read', backing, this.start, bytes, start, end)
+      return
+    }
+    for (let i = 0; i < runCount; i++) {
+      yield this.transfer('read', overlay, dataOffset + this.start, scratch, runStarts[i]!, runEnds[i]!)
+      yield this.transfer('read', backing, this.start, bytes, runStarts[i]!, runEnds[i]!)
+    }
+  }
+
+  /** What `readsBoth` has read, run by run. `visit` may return false to stop; then false is returned. */
+  forEachRun(visit: (compared: ComparedBytes) => boolean | undefined): boolean {
+    const { scratch: overlay, bytes: backing, start } = this
+    for (let i = 0; i < this.runCount; i++) {
+      const [from, to] = [this.runStarts[i]!, this.runEnds[i]!]
+      if (visit({ overlay, backing, from, to, start: start + from }) === false) return false
+    }
+    return true
+  }
+
+  /** A step that copies runs of windows like this one into the backing file, still without any. */
+  copyRuns({ overlay, dataOffset, backing }: WindowSources, capacity: number): CopyRuns {
+    const { scratch: buffer, bytes: present } = this
+    const [starts, ends] = [new Float64Array(capacity), new Float64Array(capacity)]
+    return {
+      kind: 'copy',
+      from: overlay,
+      fromOffset: dataOffset,
+      to: backing,
+      starts,
+      ends,
+      count: 0,
+      buffer,
+      present,
+      position: 0,
+    }
+  }
+
+  /** Hand the runs over to a step of `copyRuns`. */
+  appendRuns(copy: CopyRuns): void {
+    for (let i = 0; i < this.runCount; i++) {
+      copy.starts[copy.count] = this.start + this.runStarts[i]!
+      copy.ends[copy.count++] = this.start + this.runEnds[i]!
+    }
+    copy.position = this.end
+  }
+
+  /** Bring the runs of a dense window into the backing file: one read of either side, then writes of the blocks that differ. */
+  *rewriteSpan({ overlay, dataOffset, backing }: WindowSources): Transfers {
+    const { runStarts, runEnds, runCount, bytes, scratch } = this
+    const spanStart = runStarts[0]!
+    const spanEnd = runEnds[runCount - 1]!
+    const start = floorTo(spanStart, zeroBlockSize)
+    const end = Math.min(this.length, ceilTo(spanEnd, zeroBlockSize))
+    yield this.transfer('read', backing, this.start, bytes, start, end)
+    yield this.transfer('read', overlay, dataOffset + this.start, scratch, spanStart, spanEnd)
+    // The overlay's bytes are all there; what lies between its runs comes from the backing file.
+    let gapStart = start
+    for (let i = 0; i < runCount; i++) {
+      bytes.copy(scratch, gapStart, gapStart, runStarts[i]!)
+      gapStart = runEnds[i]!
+    }
+    bytes.copy(scratch, gapStart, gapStart, end)
+    let changedStart = -1
+    for (let at = start; at < end; at += zeroBlockSize) {
+      const blockEnd = Math.min(end, at + zeroBlockSize)
+      const changed = scratch.compare(bytes, at, blockEnd, at, blockEnd) !== 0
+      if (changed && changedStart < 0) changedStart = at
+      if (changed || changedStart < 0) continue
+      yield this.transfer('write', backing, this.start, scratch, changedStart, at)
+      changedStart = -1
+    }
+    if (changedStart >= 0) yield this.transfer('write', backing, this.start, scratch, changedStart, end)
+  }
+}

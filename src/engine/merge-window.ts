@@ -1,0 +1,59 @@
+import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
+import type { BlockStore } from '../stores/block-store.js'
+import { RunWindow, type WindowSources } from './run-window.js'
+import type { Transfers } from './step.js'
+
+/** One window of a merged image. Take the steps of `reads`, then those of `writes` or `compares`. */
+export class MergeWindow extends RunWindow {
+  private readonly stretches: Int32Array
+
+  constructor(size: number, placeholder: BlockStore) {
+    super(size, placeholder)
+    this.stretches = new Int32Array((size / zeroBlockSize) * 2)
+  }
+
+  /** @param hasData  false: the backing file has nothing but zeros here */
+  *reads(sources: WindowSources, hasData = true): Transfers {
+    const { overlay, dataOffset, backing } = sources
+    const { runCount, runStarts, runEnds } = this
+    // First everything between the outermost bytes of the backing file, then the overlay's runs over it.
+    const backingStart = runCount > 0 && runStarts[0] === 0 ? runEnds[0]! : 0
+    const backingEnd = runCount > 0 && runEnds[runCount - 1] === this.length ? runStarts[runCount - 1]! : this.length
+    if (!hasData) this.bytes.fill(0, backingStart, backingEnd)
+    else if (backingStart < backingEnd)
+      yield this.transfer('read', backing, this.start, this.bytes, backingStart, backingEnd)
+    if (!this.isDense) {
+      for (let i = 0; i < runCount; i++) {
+        yield this.transfer('read', overlay, dataOffset + this.start, this.bytes, runStarts[i]!, runEnds[i]!)
+      }
+      return
+    }
+    const spanStart = runStarts[0]!
+    const spanEnd = runEnds[runCount - 1]!
+    yield this.transfer('read', overlay, dataOffset + this.start, this.scratch, spanStart, spanEnd)
+    for (let i = 0; i < runCount; i++) this.scratch.copy(this.bytes, runStarts[i]!, runStarts[i]!, runEnds[i]!)
+  }
+
+  /** @param keepHoles  leave out blocks that are all zeros: the target reads as zeros there already */
+  *writes(target: BlockStore, keepHoles: boolean): Transfers {
+    if (!keepHoles) {
+      yield this.transfer('write', target, this.start, this.bytes, 0, this.length)
+      return
+    }
+    const { stretches } = this
+    let count = 0
+    forEachDataStretch(this.bytes, this.length, (from, to) => {
+      stretches[count++] = from
+      stretches[count++] = to
+    })
+    for (let i = 0; i < count; i += 2) {
+      yield this.transfer('write', target, this.start, this.bytes, stretches[i]!, stretches[i + 1]!)
+    }
+  }
+
+  /** Read what `target` has here and compare. `differs` gets guest bytes: where the window starts, and its length. */
+  *compares(target: BlockStore, differs: (start: number, length: number) => void): Transfers {
+    yield this.transfer('read', target, this.start, this.scratch, 0, this.length)
+    if (this.scratch.compare(this.bytes, 0, this.length, 0, this.length) !== 0) differs(this.start, this.length)
+  }
+}

@@ -1,0 +1,108 @@
+import type { BlockStore } from '../stores/block-store.js'
+import { isDense } from './density.js'
+import type { Transfer } from './step.js'
+
+/** The layers a window is put together from. */
+export interface WindowSources {
+  readonly overlay: BlockStore
+  /** Offset in the overlay of guest byte 0. */
+  readonly dataOffset: number
+  readonly backing: BlockStore
+}
+
+/**
+ * One window of an image: which parts of it the overlay supplies, and memory for the bytes of both sides.
+ *
+ * Add the runs in order, take the steps of a subclass, then `moveTo` the next window.
+ */
+export class RunWindow {
+  readonly size: number
+  /** Guest offset of the first byte. */
+  start = 0
+  /** Bytes in use. */
+  length = 0
+  protected readonly bytes: Buffer
+  protected readonly scratch: Buffer
+  protected readonly runStarts: Int32Array
+  protected readonly runEnds: Int32Array
+  runCount = 0
+  private readonly step: Transfer
+  private readonly lastPart: { buffer: Buffer; from: number; to: number; bytes: Buffer }
+
+  constructor(size: number, placeholder: BlockStore) {
+    this.size = size
+    this.bytes = Buffer.allocUnsafeSlow(size)
+    this.scratch = Buffer.allocUnsafeSlow(size)
+    // The shortest sector has 512 bytes, so no more runs than this can lie apart from each other.
+    this.runStarts = new Int32Array(size / 512)
+    this.runEnds = new Int32Array(size / 512)
+    this.lastPart = { buffer: this.bytes, from: 0, to: size, bytes: this.bytes }
+    this.step = { kind: 'read', store: placeholder, offset: 0, bytes: this.bytes, position: 0 }
+  }
+
+  moveTo(start: number, virtualSize: number): void {
+    this.start = start
+    this.length = Math.min(this.size, virtualSize - start)
+    this.runCount = 0
+  }
+
+  /** Forget the runs, and stay. */
+  clear(): void {
+    this.runCount = 0
+  }
+
+  get end(): number {
+    return this.start + this.length
+  }
+
+  /** The overlay supplies guest bytes `start` to `end`; both lie in the window. */
+  addRun(start: number, end: number): void {
+    const previous = this.runCount - 1
+    if (previous >= 0 && this.runEnds[previous] === start - this.start) {
+      this.runEnds[previous] = end - this.start
+      return
+    }
+    this.runStarts[this.runCount] = start - this.start
+    this.runEnds[this.runCount] = end - this.start
+    this.runCount++
+  }
+
+  get isEmpty(): boolean {
+    return this.runCount === 0
+  }
+
+  /** A window with too many runs to move each for itself. */
+  get isDense(): boolean {
+    return isDense(this.runCount, this.length)
+  }
+
+  /** The same part is often wanted again: scattered writes are mostly of one length. */
+  private part(buffer: Buffer, from: number, to: number): Buffer {
+    if (from === 0 && to === buffer.length) return buffer
+    const { lastPart } = this
+    if (lastPart.buffer !== buffer || lastPart.from !== from || lastPart.to !== to) {
+      lastPart.buffer = buffer
+      lastPart.from = from
+      lastPart.to = to
+      lastPart.bytes = buffer.subarray(from, to)
+    }
+    return lastPart.bytes
+  }
+
+  protected transfer(
+    kind: Transfer['kind'],
+    store: BlockStore,
+    base: number,
+    buffer: Buffer,
+    from: number,
+    to: number,
+  ): Transfer {
+    const { step } = this
+    step.kind = kind
+    step.store = store
+    step.offset = base + from
+    step.bytes = this.part(buffer, from, to)
+    step.position = kind === 'write' ? this.end : this.start
+    return step
+  }
+}
