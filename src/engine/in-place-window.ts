@@ -19,7 +19,7 @@ export interface ComparedBytes {
  * `readsBoth`, then `forEachRun`; to merge them in place, `rewriteSpan` or `appendRuns`.
  */
 export class InPlaceWindow extends RunWindow {
-  /** Read the runs from both sides; `runs` then tells where in the buffers they are. */
+  /** Read the runs from both sides; `forEachRun` then shows them. */
   *readsBoth({ overlay, dataOffset, backing }: WindowSources): Transfers {
     const { runStarts, runEnds, runCount, bytes, scratch } = this
     if (runCount === 0) return

@@ -9,7 +9,8 @@ import {
   openFileStore,
 } from '../stores/file-store.js'
 import { type Clock, systemClock } from './clock.js'
-import { type CopyByCpOptions, copyByCp, type DataStretches, listExtents, reflinkFile } from './copy-helpers.js'
+import { type CopyByCpOptions, copyByCp, listExtents, reflinkFile } from './copy-helpers.js'
+import type { DataStretches } from './extent-parser.js'
 import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
 import { type FileUsers, findUsers } from './in-use.js'
 import { type HostLock, takeLock } from './process-lock.js'

@@ -33,7 +33,8 @@ export interface MergeResult {
  * Merge an overlay and its backing file into a new file or a pipe. Both inputs stay as they are.
  *
  * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, INPUT_CHANGED, INTERRUPTED,
- *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A new file is then not there, not even in part.
+ *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A new file is then not there,
+ *         not even in part.
  */
 export async function merge(
   overlayPath: string,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ExtentParser } from '../../src/host/copy-helpers.js'
+import { ExtentParser } from '../../src/host/extent-parser.js'
 
 // Listings as filefrag 1.47 of e2fsprogs prints them for descriptor 3, of files on ext4.
 
