@@ -39,9 +39,19 @@ export function writeOver(file, pair) {
   withFile(file, 'r+', (descriptor) => writeRuns(descriptor, 0, pair.overlayRuns(), 'overlay'))
 }
 
-/** Write something else where the overlay has anything to supply. */
+/** Write something else into each block of 4 KiB that the overlay has anything to supply for. */
 export function spoil(file, pair) {
-  withFile(file, 'r+', (descriptor) => writeRuns(descriptor, 0, pair.overlayRuns(), 'neither'))
+  withFile(file, 'r+', (descriptor) => writeRuns(descriptor, 0, firstInBlocks(pair.overlayRuns()), 'neither'))
+}
+
+/** Without the runs that lie in a block that the one before has reached. */
+function* firstInBlocks(runs) {
+  let reached = 0
+  for (const { start, end } of runs) {
+    if (end <= reached) continue
+    yield { start, end }
+    reached = ceilTo(end, alignment)
+  }
 }
 
 /** Give a backing file the time that the header tells. */

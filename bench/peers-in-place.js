@@ -69,8 +69,8 @@ export async function becomeSteady(pair, copies) {
 }
 
 /**
- * Make the next merge into a backing file possible that has been merged into before. All that it writes is spoilt: bytes
- * that are there already are no work for those that look first.
+ * Make the next merge into a backing file possible that has been merged into before. Every block that it writes is spoilt:
+ * bytes that are there already are no work for those that look first.
  */
 export async function makeSteady(row, pair, files, copies) {
   if (row.usesQcow2) await putBack(copies.filter(({ file }) => file === files.qcow2))

@@ -479,9 +479,9 @@ describe('the files of a model disk', () => {
     disk.freeBytes = 3
     expect(await files.freeSpace('/d')).toBe(3)
     const facts = await files.stat('/d/b')
-    expect(files.users([facts])).toEqual([{ users: [], unseen: [] }])
+    expect(await files.users([facts])).toEqual([{ users: [], unseen: [] }])
     disk.usersOf = () => ({ users: [{ pid: 1, access: 'write', seen: 'open' }], unseen: [] })
-    expect(files.users([facts])[0]!.users).toHaveLength(1)
+    expect((await files.users([facts]))[0]!.users).toHaveLength(1)
   })
 
   test('lock a name once', async () => {

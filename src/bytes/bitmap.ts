@@ -89,23 +89,40 @@ function popCount(word: number): number {
   return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
-/** How many bits of `bytes` are set among the first `end`. */
-export function countSetBits(bytes: Uint8Array, end: number): number {
+/** For each length of a group of bits, one bit in each place where a group starts. */
+const groupStarts = { 1: -1, 2: 0x55555555, 4: 0x11111111, 8: 0x01010101 } as const
+
+/** Bits that are looked at together, aligned to their number. */
+export type GroupLength = keyof typeof groupStarts
+
+/** The first bit of each group of `word` becomes set where any is. The others are clear. */
+function foldGroups(word: number, length: GroupLength): number {
+  let folded = word
+  for (let shift = 1; shift < length; shift *= 2) folded |= folded >>> shift
+  return folded & groupStarts[length]
+}
+
+/** How many groups of `groupLength` bits of `bytes` have one that is set among the first `end` bits. */
+export function countSetBits(bytes: Uint8Array, end: number, groupLength: GroupLength = 1): number {
   const buffer = asBuffer(bytes)
   const words = wordsOf(buffer)
   const wholeWords = (end - (end % 32)) / 32
   let count = 0
   for (let wordIndex = 0; wordIndex < wholeWords; wordIndex++) {
     const offset = wordIndex * 4
-    if (offset % skipBytes === 0 && isStretch(buffer, offset, allClear) && wordIndex + skipBytes / 4 <= wholeWords) {
-      wordIndex += skipBytes / 4 - 1
-      continue
-    }
     const word = words[wordIndex]!
-    if (word !== 0) count += popCount(word)
+    if (offset % skipBytes === 0 && wordIndex + wordsInSkip <= wholeWords && (word === 0 || word === -1)) {
+      const boring = word === 0 ? allClear : allSet
+      if (isStretch(buffer, offset, boring)) {
+        if (word !== 0) count += (skipBytes * 8) / groupLength
+        wordIndex += wordsInSkip - 1
+        continue
+      }
+    }
+    if (word !== 0) count += popCount(foldGroups(word, groupLength))
   }
   const rest = end % 32
-  return rest === 0 ? count : count + popCount(words[wholeWords]! & (2 ** rest - 1))
+  return rest === 0 ? count : count + popCount(foldGroups(words[wholeWords]! & (2 ** rest - 1), groupLength))
 }
 
 /** Clear bits `from` to `end` of `bytes`. */

@@ -2,6 +2,7 @@ import { escapeJson, escapeText } from '../bytes/escape.js'
 import { hasCode, orInterrupted, UmlcowError } from '../errors.js'
 import { writeExact } from '../stores/block-store.js'
 import { openPipeStore } from '../stores/pipe-store.js'
+import { warn } from './messages.js'
 
 /** What commands need of the process: where to print, and when to stop. */
 export interface CliContext {
@@ -51,9 +52,7 @@ export function createContext(signal: AbortSignal): CliContext {
       }
     },
     printJsonDone: (value) => context.printDone(jsonText(value)),
-    warn: (message) => {
-      process.stderr.write(`umlcow: warning: ${escapeText(message)}\n`)
-    },
+    warn,
   }
   return context
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import fs from 'node:fs'
 import path from 'node:path'
 import { type Command, CommanderError } from 'commander'
 import { hasCode, UmlcowError } from '../errors.js'
@@ -6,6 +6,7 @@ import { fileError } from '../stores/file-store.js'
 import { refuseMangled } from './arguments.js'
 import { createContext, errorDocument, errorLines, ReaderGone } from './context.js'
 import { exitStatus, statusOf } from './exit-status.js'
+import { tell } from './messages.js'
 import { createProgram } from './program.js'
 import { umlUtilities } from './uml-utilities.js'
 
@@ -34,18 +35,12 @@ export async function main(argv: readonly string[]): Promise<number> {
       stop.abort()
     })
   }
-  // Messages whose reader has gone change nothing.
-  process.stderr.on('error', () => {})
-  process.stdout.on('error', (error) => {
-    const failure = hasCode(error, 'EPIPE') ? new ReaderGone() : fileError('standard output', 'write', error)
-    process.exit(reportFailure(failure, args))
-  })
   try {
     refuseMangled(args)
     return await dispatch(path.basename(command), args, stop.signal)
   } catch (error) {
     if (stopStatus === null || !hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
-    process.stderr.write(stopLines(error))
+    tell(stopLines(error))
     // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process.
     process.exit(stopStatus)
   }
@@ -68,9 +63,9 @@ async function dispatch(name: string, args: string[], signal: AbortSignal): Prom
   const finish = (code: number) => {
     status = code
   }
-  const program = await createProgram(createContext(signal), finish, readVersion(), args[0])
+  const program = await createProgram(createContext(signal), finish, readVersion, args[0])
   if (args.length === 0) {
-    process.stderr.write(program.helpInformation())
+    tell(program.helpInformation())
     return exitStatus.usage
   }
   for (const each of [program, ...program.commands]) each.exitOverride().configureOutput({ outputError: () => {} })
@@ -99,10 +94,19 @@ function wantsJson(args: readonly string[]): boolean {
 
 function reportFailure(error: unknown, args: readonly string[]): number {
   if (error instanceof ReaderGone) return exitStatus.failed
-  if (!(error instanceof UmlcowError)) process.stderr.write(internalErrorNote(error))
-  if (wantsJson(args)) process.stdout.write(errorDocument(error))
-  process.stderr.write(errorLines(error))
+  if (!(error instanceof UmlcowError)) tell(internalErrorNote(error))
+  if (wantsJson(args)) printDocument(errorDocument(error))
+  tell(errorLines(error))
   return statusOf(error, writingVerbs.has(args[0] ?? '') || args.includes('--repair'))
+}
+
+/** Not through a context: the one that there was may have been stopped. */
+function printDocument(text: string): void {
+  process.stdout.on('error', (error) => {
+    if (!hasCode(error, 'EPIPE')) tell(errorLines(fileError('standard output', 'write', error)))
+    process.exit(exitStatus.failed)
+  })
+  process.stdout.write(text)
 }
 
 function internalErrorNote(error: unknown): string {
@@ -111,6 +115,8 @@ function internalErrorNote(error: unknown): string {
 }
 
 function readVersion(): string {
-  const manifest: { version: string } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const manifest: { version: string } = JSON.parse(
+    fs.readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  )
   return manifest.version
 }

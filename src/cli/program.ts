@@ -42,21 +42,22 @@ const verbs: Record<string, () => Promise<AddVerb>> = {
 export async function createProgram(
   context: CliContext,
   finish: Finish,
-  version: string,
+  readVersion: () => string,
   wanted: string | undefined,
 ): Promise<Command> {
   const program = new Command('umlcow')
     .description(
       'Copy-on-write disk images of User-Mode Linux: many machines share one backing file, each keeps its changes in an overlay (a COW file).',
     )
-    .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [verb]', 'print help for a verb')
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .addHelpText('after', exitStatusHelp)
+  const isVerb = wanted !== undefined && Object.hasOwn(verbs, wanted)
+  if (!isVerb) program.version(readVersion(), '-V, --version', 'print the version')
   if (wanted === '--version' || wanted === '-V') return program
-  const loaders = wanted !== undefined && Object.hasOwn(verbs, wanted) ? [verbs[wanted]!] : Object.values(verbs)
+  const loaders = isVerb ? [verbs[wanted]!] : Object.values(verbs)
   for (const load of loaders) (await load())(program, context, finish)
   if (loaders.length > 1) addUmlUtilities(program, context, finish)
   return program

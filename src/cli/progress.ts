@@ -1,8 +1,10 @@
+import tty from 'node:tty'
 import { UmlcowError } from '../errors.js'
 import { isInheritedAndWritable } from '../host/inherited-descriptor.js'
 import type { Progress } from '../verbs/operation.js'
 import type { CommonFlags } from './context.js'
 import { createLineWriter } from './line-writer.js'
+import { messageStream } from './messages.js'
 
 /** Shows the progress of one operation. */
 export interface ProgressView {
@@ -10,6 +12,8 @@ export interface ProgressView {
   /** Leaves the terminal as it was, and lets the last line arrive. */
   stop(): Promise<void>
 }
+
+const messageFd = 2
 
 const silent: ProgressView = { onProgress: undefined, stop: async () => {} }
 
@@ -25,7 +29,7 @@ const jsonInterval = 250
  */
 export async function openProgress(flags: CommonFlags, stdoutTaken: boolean): Promise<ProgressView> {
   const { progress, quiet } = flags
-  if (progress === undefined) return process.stderr.isTTY && !quiet ? openBar() : silent
+  if (progress === undefined) return tty.isatty(messageFd) && !quiet ? openBar() : silent
   if (progress === 'none') return silent
   if (progress === 'bar') return openBar()
   if (progress === 'json') return jsonLines()
@@ -44,7 +48,7 @@ function checkedDescriptor(text: string, stdoutTaken: boolean): number {
 }
 
 function jsonLines(): ProgressView {
-  const writer = createLineWriter(process.stderr.fd)
+  const writer = createLineWriter(messageFd)
   let last = Number.NEGATIVE_INFINITY
   return {
     onProgress(progress) {
@@ -82,7 +86,7 @@ async function openBar(): Promise<ProgressView> {
     format: '{description} [{bar}] {percentage}% | {eta_formatted}',
     barCompleteChar: '#',
     barIncompleteChar: '-',
-    stream: process.stderr,
+    stream: messageStream(),
     hideCursor: false,
     clearOnComplete: true,
     gracefulExit: false,

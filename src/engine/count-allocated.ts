@@ -1,11 +1,9 @@
-import { ceilDivide, ceilTo, floorTo } from '../bytes/align.js'
-import { countSetBits } from '../bytes/bitmap.js'
+import { countSetBits, type GroupLength } from '../bytes/bitmap.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
-import type { CowLayout } from '../formats/cow/index.js'
+import type { CowHeader, CowLayout } from '../formats/cow/index.js'
 import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { executeSteps } from './execute.js'
-import { type MergeInputs, planRuns } from './plan-merge.js'
 import type { Steps, Transfer } from './step.js'
 
 /** Bytes of bitmap in memory at a time. */
@@ -17,21 +15,12 @@ const pieceSize = 256 * 1024
  * @throws UmlcowError INTERRUPTED, and what the store throws
  */
 export async function countAllocated(overlay: BlockStore, layout: CowLayout, signal?: AbortSignal): Promise<number> {
-  const result = { count: 0 }
-  await executeSteps(planCount(overlay, layout, result), { signal })
-  return result.count
-}
-
-function* planCount(overlay: BlockStore, layout: CowLayout, result: { count: number }): Steps {
-  const buffer = Buffer.allocUnsafeSlow(pieceSize)
-  const length = storedBitmapLength(overlay, layout)
-  const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: buffer, position: 0 }
-  for (let offset = 0; offset < length; offset += pieceSize) {
-    step.offset = layout.bitmapOffset + offset
-    step.bytes = buffer.subarray(0, Math.min(pieceSize, length - offset))
-    yield step
-    result.count += countSetBits(step.bytes, Math.min(step.bytes.length * 8, layout.bitCount - offset * 8))
+  let count = 0
+  const add = (bits: Uint8Array, bitCount: number) => {
+    count += countSetBits(bits, bitCount)
   }
+  await executeSteps(planCount(overlay, layout, add), { signal })
+  return count
 }
 
 /** How much an overlay supplies. */
@@ -41,32 +30,39 @@ export interface OverlayCounts {
   readonly touchedLength: number
 }
 
+interface CountedOverlay {
+  readonly overlay: BlockStore
+  readonly header: Pick<CowHeader, 'sectorSize'>
+  readonly layout: CowLayout
+}
+
 /**
  * Both counts by one walk over the bitmap.
  *
  * @throws UmlcowError INTERRUPTED, and what the store throws
  */
-export async function countOverlay(overlay: CountedOverlay, signal?: AbortSignal): Promise<OverlayCounts> {
+export async function countOverlay(counted: CountedOverlay, signal?: AbortSignal): Promise<OverlayCounts> {
+  const { overlay, layout, header } = counted
+  // Blocks and sectors both have sizes that are powers of two, and one holds the other.
+  const sectorsInBlock = Math.max(1, zeroBlockSize / header.sectorSize) as GroupLength
+  const blockSize = Math.max(zeroBlockSize, header.sectorSize)
   const result = { allocatedSectors: 0, touchedLength: 0 }
-  await executeSteps(planCounts(overlay, result), { signal })
+  const add = (bits: Uint8Array, bitCount: number) => {
+    result.allocatedSectors += countSetBits(bits, bitCount)
+    result.touchedLength += countSetBits(bits, bitCount, sectorsInBlock) * blockSize
+  }
+  await executeSteps(planCount(overlay, layout, add), { signal })
   return result
 }
 
-type CountedOverlay = Pick<MergeInputs, 'overlay' | 'header' | 'layout'>
-
-function* planCounts(overlay: CountedOverlay, result: { allocatedSectors: number; touchedLength: number }): Steps {
-  const { sectorSize } = overlay.header
-  let counted = 0
-  for (const item of planRuns(overlay)) {
-    if ('kind' in item) {
-      yield item
-      continue
-    }
-    for (let i = 0; i < item.count; i++) {
-      const start = Math.max(counted, floorTo(item.starts[i]!, zeroBlockSize))
-      counted = ceilTo(item.ends[i]!, zeroBlockSize)
-      result.touchedLength += counted - start
-      result.allocatedSectors += ceilDivide(item.ends[i]! - item.starts[i]!, sectorSize)
-    }
+function* planCount(overlay: BlockStore, layout: CowLayout, add: (bits: Uint8Array, bitCount: number) => void): Steps {
+  const buffer = Buffer.allocUnsafeSlow(pieceSize)
+  const length = storedBitmapLength(overlay, layout)
+  const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: buffer, position: 0 }
+  for (let offset = 0; offset < length; offset += pieceSize) {
+    step.offset = layout.bitmapOffset + offset
+    step.bytes = buffer.subarray(0, Math.min(pieceSize, length - offset))
+    yield step
+    add(step.bytes, Math.min(step.bytes.length * 8, layout.bitCount - offset * 8))
   }
 }

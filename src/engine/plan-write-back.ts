@@ -14,12 +14,18 @@ export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSi
   const { virtualSize } = inputs.header
   const window = new InPlaceWindow(windowSize, inputs.backing)
   const sparse = window.copyRuns(inputs, batchCapacity)
+  const full = () => {
+    if (window.isDense || sparse.count + window.runCount > batchCapacity) return writeWindow(window, inputs, sparse)
+    // Of most windows: nothing to do yet, and no generator to make.
+    window.appendRuns(sparse)
+    return null
+  }
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
       yield item
       continue
     }
-    yield* placeRuns(window, item, virtualSize, () => writeWindow(window, inputs, sparse))
+    yield* placeRuns(window, item, virtualSize, full)
   }
   yield* writeWindow(window, inputs, sparse)
   if (sparse.count > 0) yield sparse

@@ -34,8 +34,8 @@ interface NamedFile {
  * A finding for each file that somebody may write: what is read from it then fits together at no instant. All files at
  * once, for every look at the locks of the host takes the kernel 10 ms.
  */
-export function findWriters(files: HostFiles, wanted: readonly NamedFile[]): Finding[] {
-  const found = files.users(wanted.map(({ facts }) => facts))
+export async function findWriters(files: HostFiles, wanted: readonly NamedFile[]): Promise<Finding[]> {
+  const found = await files.users(wanted.map(({ facts }) => facts))
   return wanted.flatMap(({ path }, i) => {
     const writers = found[i]!.users.filter((user) => user.access === 'write')
     if (writers.length === 0) return []

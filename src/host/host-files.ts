@@ -9,11 +9,11 @@ import {
   openFileStore,
 } from '../stores/file-store.js'
 import { type Clock, systemClock } from './clock.js'
-import { type CopyByCpOptions, copyByCp, listExtents, reflinkFile } from './copy-helpers.js'
+import type { CopyByCpOptions } from './copy-helpers.js'
 import type { DataStretches } from './extent-parser.js'
 import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
 import { type FileUsers, findUsers } from './in-use.js'
-import { type HostLock, takeLock } from './process-lock.js'
+import type { HostLock } from './process-lock.js'
 
 export { deviceNumbers, type FileFacts, type FileKind, factsOfDescriptor, isSameFile } from './file-facts.js'
 
@@ -52,7 +52,7 @@ export interface HostFiles {
   /** Bytes that we may still store on the file system of a path. */
   freeSpace(path: HostPath): Promise<number>
   /** Who else has each of these files open. */
-  users(facts: readonly FileFacts[]): FileUsers[]
+  users(facts: readonly FileFacts[]): Promise<FileUsers[]>
   /** Take a lock that goes with this process; null when somebody has it. */
   lock(name: string): Promise<HostLock | null>
   readonly clock: Clock
@@ -129,11 +129,12 @@ export const localHostFiles: HostFiles = {
       }
     }),
 
-  reflink: reflinkFile,
+  // What starts programs or listens on sockets is loaded when it is wanted: most commands want neither.
+  reflink: async (from, to) => (await import('./copy-helpers.js')).reflinkFile(from, to),
 
-  copyByCp,
+  copyByCp: async (from, to, options) => (await import('./copy-helpers.js')).copyByCp(from, to, options),
 
-  extents: listExtents,
+  extents: async (file, signal) => (await import('./copy-helpers.js')).listExtents(file, signal),
 
   freeSpace: (path) =>
     named(path, 'look at its file system', async () => {
@@ -143,7 +144,7 @@ export const localHostFiles: HostFiles = {
 
   users: findUsers,
 
-  lock: takeLock,
+  lock: async (name) => (await import('./process-lock.js')).takeLock(name),
 
   clock: systemClock,
 }

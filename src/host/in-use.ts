@@ -27,13 +27,15 @@ export interface FileUsers {
  * @returns one for each of `files`
  * @see     native-free-notes/locks.md for what none of these shows
  */
-export function findUsers(files: readonly FileFacts[]): FileUsers[] {
+export async function findUsers(files: readonly FileFacts[]): Promise<FileUsers[]> {
   const unseen: string[] = []
   const sought: Sought = new Map()
   for (const facts of files) sought.set(fileKey(facts), new Map())
-  findLockHolders(sought, new Map(files.map((facts) => [lockPlace(facts), fileKey(facts)])), unseen)
+  // The kernel may sleep 10 ms before it lists its locks.
+  const locks = readLocks()
   findOpenHolders(sought, unseen)
   findLoopHolders(sought)
+  findLockHolders(sought, await locks, new Map(files.map((facts) => [lockPlace(facts), fileKey(facts)])), unseen)
   return files.map((facts) => ({ users: [...sought.get(fileKey(facts))!.values()], unseen }))
 }
 
@@ -54,8 +56,10 @@ function add(sought: Sought, key: string, user: FileUser): void {
   const users = sought.get(key)
   const userKey = `${user.pid} ${user.seen === 'loop'}`
   const known = users?.get(userKey)
-  // A lock tells more than an open file; writing matters more than reading.
-  if (known === undefined || (known.access === 'read' && user.access === 'write')) users?.set(userKey, user)
+  // Writing matters more than reading; a lock tells more than an open file.
+  const isStronger =
+    known === undefined || (known.access === user.access ? user.seen === 'lock' : user.access === 'write')
+  if (isStronger) users?.set(userKey, user)
 }
 
 /**
@@ -73,13 +77,41 @@ function lockPlace(facts: FileFacts): string {
   return `${[major, minor].map((n) => n.toString(16).padStart(2, '0')).join(':')}:${facts.inode}`
 }
 
-/** Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`. Those that wait for a lock have `->` after the number. */
-function findLockHolders(sought: Sought, keys: ReadonlyMap<string, string>, unseen: string[]): void {
-  let text: string
+function readNext(fd: number, target: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(fd, target, 0, target.length, null, (error, count) => (error ? reject(error) : resolve(count)))
+  })
+}
+
+/** @returns the text of /proc/locks, null where there is none, or what else went wrong */
+async function readLocks(): Promise<string | Error | null> {
+  const text: string[] = []
+  const bytes = Buffer.allocUnsafe(64 * 1024)
+  let fd = -1
   try {
-    text = fs.readFileSync('/proc/locks', 'latin1')
+    // At once, so that the first read is under way when this returns its promise.
+    fd = fs.openSync('/proc/locks', 'r')
+    for (;;) {
+      const count = await readNext(fd, bytes)
+      if (count === 0) return text.join('')
+      text.push(bytes.toString('latin1', 0, count))
+    }
   } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error
+    return hasCode(error, 'ENOENT', 'EACCES', 'EPERM') ? null : (error as Error)
+  } finally {
+    if (fd >= 0) fs.closeSync(fd)
+  }
+}
+
+/** Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`. Those that wait for a lock have `->` after the number. */
+function findLockHolders(
+  sought: Sought,
+  text: string | Error | null,
+  keys: ReadonlyMap<string, string>,
+  unseen: string[],
+): void {
+  if (text instanceof Error) throw text
+  if (text === null) {
     unseen.push('locks: there is no /proc/locks')
     return
   }

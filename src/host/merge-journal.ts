@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto'
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { type CowHeader, editHeader } from '../formats/cow/index.js'
 import { readExact, writeExact } from '../stores/block-store.js'
 import type { FileStore } from '../stores/file-store.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
@@ -45,12 +43,6 @@ async function realPathOrSame(files: HostFiles, path: HostPath): Promise<Buffer>
     }
   }
   return pathBytes(path)
-}
-
-export function headerDigest(header: CowHeader): string {
-  return createHash('sha256')
-    .update(editHeader(header, { mtime: 0 }))
-    .digest('hex')
 }
 
 /** The same file, given that device numbers hold only until the machine is started again. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import type { FileStore } from '../stores/file-store.js'
@@ -65,6 +64,13 @@ export async function inspectTarget(files: HostFiles, path: HostPath, overwrite:
   throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
 }
 
+/** No secret: the name has to be free, and creating it tells whether it is. */
+function randomHex(length: number): string {
+  return Math.floor(Math.random() * 16 ** length)
+    .toString(16)
+    .padStart(length, '0')
+}
+
 /**
  * Make a file that appears under its name whole or not at all: temporary name in the same directory, filled, synced,
  * then linked or renamed, and the directory synced. Whatever goes wrong on the way, the temporary file is removed.
@@ -83,7 +89,7 @@ export async function writeNewFile(
   const directory = directoryName(target.path)
   const temporaryPath = joinPath(
     directory,
-    `${temporaryPrefix}${process.pid}-${randomBytes(randomLength / 2).toString('hex')}${temporarySuffix}`,
+    `${temporaryPrefix}${process.pid}-${randomHex(randomLength)}${temporarySuffix}`,
   )
   const name = printablePath(target.path)
   const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
+import fs from 'node:fs'
 
 /** The last `count` arguments of this process as bytes, or null where the host does not tell. */
 export function rawArguments(count: number): Buffer[] | null {
   let raw: Buffer
   try {
-    raw = readFileSync('/proc/self/cmdline')
+    raw = fs.readFileSync('/proc/self/cmdline')
   } catch {
     return null // No /proc: not Linux, or a bare chroot.
   }

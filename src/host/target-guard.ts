@@ -57,7 +57,7 @@ export async function guardTarget(files: HostFiles, path: HostPath, options: Tar
   if (overlay !== null) {
     throw new UmlcowError('TARGET_PROTECTED', `${shown}: is the backing file of the overlay ${printablePath(overlay)}`)
   }
-  refuseUnlessForced(findWriters(files, [{ path, facts: existing }]), options.force)
+  refuseUnlessForced(await findWriters(files, [{ path, facts: existing }]), options.force)
   return place
 }
 

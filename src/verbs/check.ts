@@ -53,7 +53,7 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
   const locks: HostLock[] = []
   try {
     if (writes) locks.push(await lockFiles(files, [input]))
-    if (options.repair) refuseUnlessForced(findWriters(files, [{ path, facts: input.facts }]), options.force)
+    if (options.repair) refuseUnlessForced(await findWriters(files, [{ path, facts: input.facts }]), options.force)
     const early = await mend(await checkRewrite(files, input), writes)
     const unfinished = await mend(await checkUnfinished(files, input.path), writes)
     const overlay = await parseOrFind(input, unfinished)

@@ -80,7 +80,7 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
       layout,
       allocatedSectors: count,
       backing: options.noBacking ? null : await inspectBacking(files, overlay, options),
-      users: options.fast ? null : files.users([facts])[0]!,
+      users: options.fast ? null : (await files.users([facts]))[0]!,
       rewrite: await findUnfinishedRewrite(files, path, bytes),
     }
     return { facts, info: { ...common, format: 'cow', virtualSize: header.virtualSize, overlay: overlayInfo } }

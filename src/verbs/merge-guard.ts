@@ -43,7 +43,7 @@ export async function guardInputs(
   }
   if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
   const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
-  all.push(...findWriters(files, located === null ? [overlay] : [overlay, located]))
+  all.push(...(await findWriters(files, located === null ? [overlay] : [overlay, located])))
   refuseUnlessForced(all, options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   return located

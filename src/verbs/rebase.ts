@@ -54,7 +54,7 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
     await refuseUnfinished(files, path)
     const located = await findNewBacking(files, overlay, backing)
     const facts = located?.facts ?? null
-    refuseUnlessForced(findWriters(files, [overlay]), options.force)
+    refuseUnlessForced(await findWriters(files, [overlay]), options.force)
     const warnings = located === null ? [missingWarning(backing)] : await guard(files, overlay, located, options)
     const style = options.pathStyle ?? { kind: 'asTyped' as const }
     const found = style.kind === 'asTyped' ? backing : (located?.path ?? backing)

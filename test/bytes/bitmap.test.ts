@@ -201,6 +201,18 @@ describe('countSetBits', () => {
     expect(countSetBits(late, 64)).toBe(0)
   })
 
+  test.each([1, 2, 4, 8] as const)('counts groups of %d bits with one that is set', (groupLength) => {
+    const property = fc.property(stretches, fc.double({ min: 0, max: 1, noNaN: true }), (bytes, share) => {
+      const end = Math.round(share * bytes.length * 8)
+      const groups = new Set<number>()
+      for (let bit = 0; bit < end; bit++) {
+        if (((bytes[Math.floor(bit / 8)] ?? 0) >> (bit % 8)) % 2 === 1) groups.add(Math.floor(bit / groupLength))
+      }
+      expect(countSetBits(bytes, end, groupLength)).toBe(groups.size)
+    })
+    fc.assert(property, { numRuns: 60 })
+  })
+
   test('equals a loop over the bits', () => {
     const property = fc.property(
       stretches,

@@ -52,7 +52,7 @@ async function locker(filePath: string, kind: '-x' | '-s'): Promise<ChildProcess
 }
 
 async function usersOf(filePath: string): Promise<readonly FileUser[]> {
-  return findUsers([await localHostFiles.stat(filePath)])[0]!.users
+  return (await findUsers([await localHostFiles.stat(filePath)]))[0]!.users
 }
 
 describe('findUsers', () => {
@@ -136,7 +136,7 @@ describe('findUsers', () => {
   })
 
   test('says what it could not look at', async () => {
-    const { unseen } = findUsers([await localHostFiles.stat(makeFile())])[0]!
+    const { unseen } = (await findUsers([await localHostFiles.stat(makeFile())]))[0]!
     for (const one of unseen) expect(one).toMatch(/^(locks|open files|processes)/)
     expect(unseen.some((one) => one.startsWith('locks'))).toBe(!existsSync('/proc/locks'))
   })
@@ -146,9 +146,11 @@ describe('findWriters', () => {
   test('finds who writes, and nobody who only reads', async () => {
     const filePath = makeFile()
     await holder(filePath, 'r')
-    expect(findWriters(localHostFiles, [{ path: filePath, facts: await localHostFiles.stat(filePath) }])).toEqual([])
+    expect(await findWriters(localHostFiles, [{ path: filePath, facts: await localHostFiles.stat(filePath) }])).toEqual(
+      [],
+    )
     const { pid } = await holder(filePath, 'r+')
-    const [finding, ...more] = findWriters(localHostFiles, [
+    const [finding, ...more] = await findWriters(localHostFiles, [
       { path: filePath, facts: await localHostFiles.stat(filePath) },
     ])
     expect(more).toEqual([])

@@ -93,7 +93,7 @@ export function failingHost(failAt: number, options: FailingOptions = {}): Faili
     rename: (from, to) => settle('rename', () => localHostFiles.rename(from, to)),
     unlink: (path) => settle('unlink', () => localHostFiles.unlink(path)),
     syncDirectory: () => settle('syncDirectory', async () => {}),
-    users: (facts) => facts.map(() => ({ users: [], unseen: [] })),
+    users: async (facts) => facts.map(() => ({ users: [], unseen: [] })),
     clock: quickClock(options.ahead ?? 0),
   }
   const files = hookedFiles((call) => {

@@ -185,7 +185,7 @@ export function modelFiles(host: ModelHost): HostFiles {
         locateExisting(content, path, 'statfs')
         return host.freeBytes()
       }),
-    users: (facts) => facts.map((one) => host.usersOf(one)),
+    users: async (facts) => facts.map((one) => host.usersOf(one)),
     async lock(name) {
       if (locks.has(name)) return null
       locks.add(name)

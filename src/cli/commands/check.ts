@@ -5,6 +5,7 @@ import { type CheckResult, check } from '../../verbs/check.js'
 import type { CheckOptions, Severity } from '../../verbs/check-options.js'
 import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
 import { exitStatus, statusOf } from '../exit-status.js'
+import { tell } from '../messages.js'
 import {
   addBackingOptions,
   addForceOption,
@@ -44,7 +45,7 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
       statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
       // Among several documents an error stands in its own.
       const told = wantsJson(flags) && paths.length > 1
-      if (outcome instanceof Error && !told) process.stderr.write(errorLines(outcome))
+      if (outcome instanceof Error && !told) tell(errorLines(outcome))
       if (wantsJson(flags)) documents.push(outcome instanceof Error ? describeError(outcome) : checkDocument(outcome))
       else if (outcome instanceof Error) continue
       else if (!flags.quiet || outcome.findings.length > 0) await context.print(checkText(outcome))

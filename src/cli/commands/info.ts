@@ -4,6 +4,7 @@ import { maxHeaderSize } from '../../formats/cow/index.js'
 import { type ImageInfo, info, infoChain, infoOfHeader } from '../../verbs/info.js'
 import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
 import { exitStatus, statusOf } from '../exit-status.js'
+import { tell } from '../messages.js'
 import { addBackingOptions, addJsonOptions, addNoBackingOption, backingFlags } from '../options.js'
 import type { Finish } from '../program.js'
 import { infoDocument, infoText } from '../report-info.js'
@@ -43,7 +44,7 @@ export function addInfo(program: Command, context: CliContext, finish: Finish): 
         throwIfAborted(context.signal)
         if (paths.length === 1) throw outcome
         statuses.push(statusOf(outcome, false))
-        if (!wantsJson(flags)) process.stderr.write(errorLines(outcome))
+        if (!wantsJson(flags)) tell(errorLines(outcome))
         documents.push(describeError(outcome))
       } else if (wantsJson(flags)) {
         documents.push(...outcome.map(infoDocument))

@@ -1,10 +1,10 @@
-import { escapeText } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { createOverlay } from '../../verbs/create.js'
 import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
 import { merge } from '../../verbs/merge.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { tell, warn } from '../messages.js'
 
 // The arguments, defaults and exit statuses of the C tools, as they were seen to behave: options only where these tools
 // take them, whatever is left over ignored where these ignore it.  What differs stands in docs/differences.md.
@@ -40,11 +40,11 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
       inPlace || output === undefined
         ? await mergeInPlace(cow, { ...where, afterwards: 'leave' })
         : await merge(cow, output, { ...where, overwrite: true })
-    for (const warning of result.warnings) process.stderr.write(`umlcow: warning: ${escapeText(warning)}\n`)
+    for (const warning of result.warnings) warn(warning)
     return exitStatus.done
   } catch (error) {
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
-    process.stderr.write(errorLines(error))
+    tell(errorLines(error))
     return exitStatus.failed
   }
 }
@@ -56,16 +56,16 @@ export async function mkcow(args: readonly string[], signal: AbortSignal): Promi
   if (cow === undefined || backing === undefined) return usage(mkcowUsage, 2)
   try {
     const result = await createOverlay(cow, backing, { overwrite, signal })
-    for (const warning of result.warnings) process.stderr.write(`umlcow: warning: ${escapeText(warning)}\n`)
+    for (const warning of result.warnings) warn(warning)
     return exitStatus.done
   } catch (error) {
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
-    process.stderr.write(errorLines(error))
+    tell(errorLines(error))
     return exitStatus.failed
   }
 }
 
 function usage(text: string, status: number): number {
-  process.stderr.write(text)
+  tell(text)
   return status
 }

@@ -18,7 +18,7 @@ export async function findUsersOf(
   signal?: AbortSignal,
 ): Promise<Finding[]> {
   for (let look = 1; ; look++) {
-    const findings = findingsFor(wanted, files.users(wanted.map((one) => one.facts)))
+    const findings = findingsFor(wanted, await files.users(wanted.map((one) => one.facts)))
     if (findings.length === 0 || look === looks) return findings
     await files.clock.sleep(pause, signal)
   }

@@ -3,14 +3,9 @@ import { computeLayout, markUndo } from '../../formats/cow/index.js'
 import { inspectBacking } from '../../host/backing.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { refuseUnlessForced } from '../../host/guard.js'
+import { headerDigest } from '../../host/header-digest.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../host/host-files.js'
-import {
-  headerDigest,
-  journalPathOf,
-  type MergeJournal,
-  markerPathOf,
-  type PinnedOverlay,
-} from '../../host/merge-journal.js'
+import { journalPathOf, type MergeJournal, markerPathOf, type PinnedOverlay } from '../../host/merge-journal.js'
 import { writeNewFile } from '../../host/new-file.js'
 import { type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
 import { directoryName, joinPath } from '../../host/path-bytes.js'

@@ -2,15 +2,9 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { type LockedFile, lockFiles } from '../../host/file-locks.js'
 import type { ForceWord } from '../../host/guard.js'
+import { headerDigest } from '../../host/header-digest.js'
 import type { HostFiles } from '../../host/host-files.js'
-import {
-  headerDigest,
-  isPinned,
-  type MergeJournal,
-  markerPathOf,
-  type PinnedFile,
-  readMarker,
-} from '../../host/merge-journal.js'
+import { isPinned, type MergeJournal, markerPathOf, type PinnedFile, readMarker } from '../../host/merge-journal.js'
 import { type InputFile, type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
 import type { HostLock } from '../../host/process-lock.js'

@@ -1,0 +1,21 @@
+import { escapeText } from '../bytes/escape.js'
+
+/**
+ * Standard error. Only when there is something to say: to look at `process.stderr` takes 3 ms, as long as all else that
+ * a short command does.
+ */
+export function messageStream(): NodeJS.WriteStream {
+  const { stderr } = process
+  // Messages whose reader has gone change nothing.
+  if (stderr.listenerCount('error') === 0) stderr.on('error', () => {})
+  return stderr
+}
+
+/** Print for people. */
+export function tell(text: string): void {
+  messageStream().write(text)
+}
+
+export function warn(message: string): void {
+  tell(`umlcow: warning: ${escapeText(message)}\n`)
+}

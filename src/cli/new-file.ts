@@ -1,0 +1,93 @@
+import { printablePath } from '../bytes/escape.js'
+import { formatSize } from '../bytes/size-text.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { standardOutput } from '../host/standard-output.js'
+import { type MergeResult, merge } from '../verbs/merge.js'
+import type { MergeOptions } from '../verbs/merge-options.js'
+import { type CliContext, type CommonFlags, wantsJson } from './context.js'
+import { exitStatus } from './exit-status.js'
+import { verifiedLines } from './in-place.js'
+import { openProgress } from './progress.js'
+import { jsonPath } from './report-info.js'
+
+/** What the command line says of a merge into a new file; `buffer` stands for `bufferSize`, `sync` for no `noSync`. */
+export interface NewFileFlags
+  extends CommonFlags,
+    Omit<MergeOptions, 'signal' | 'files' | 'onProgress' | 'noSync' | 'bufferSize'> {
+  readonly buffer?: number
+  readonly sync: boolean
+}
+
+/** Merge into a new file, or to standard output, and print what was done. @returns the exit status */
+export async function runNewFile(
+  cow: string,
+  target: string | undefined,
+  flags: NewFileFlags,
+  context: CliContext,
+): Promise<number> {
+  if (target === undefined) {
+    throw new UmlcowError(
+      'USAGE',
+      'merge needs a target: a new file, - for standard output, or -d for the backing file',
+    )
+  }
+  if (target === '-' && wantsJson(flags)) {
+    throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
+  }
+  if (target === '-' && flags.verify) {
+    throw new UmlcowError('USAGE', '--verify: what went to standard output cannot be read back')
+  }
+  const view = await openProgress(flags, target === '-' || wantsJson(flags))
+  let result: MergeResult
+  try {
+    const options = {
+      ...flags,
+      bufferSize: flags.buffer,
+      noSync: !flags.sync,
+      signal: context.signal,
+      onProgress: view.onProgress,
+    }
+    result = await merge(cow, target === '-' ? standardOutput() : target, options)
+  } catch (error) {
+    throw target === '-' ? withIncompleteOutput(error) : error
+  } finally {
+    await view.stop()
+  }
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(mergeDocument(result))
+  else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
+  return exitStatus.done
+}
+
+/** What a reader of standard output got so far must not pass for an image. */
+function withIncompleteOutput(error: unknown): unknown {
+  if (!hasCode(error, 'INTERRUPTED')) return error
+  return new UmlcowError('INTERRUPTED', 'stopped', {
+    hint: 'what went to standard output is a part of the image only',
+    cause: error,
+  })
+}
+
+/** Schema: docs/schema/merge.json */
+function mergeDocument(result: MergeResult): unknown {
+  return {
+    overlay: jsonPath(result.overlay),
+    'backing-filename': jsonPath(result.backing),
+    filename: result.target === null ? null : jsonPath(result.target),
+    format: 'raw',
+    'virtual-size': result.virtualSize,
+    'sectors-from-overlay': result.allocatedSectors,
+    'bytes-from-overlay': result.allocatedSectors * result.sectorSize,
+    'dry-run': result.dryRun,
+    copier: result.copier,
+    verified: result.verified,
+    warnings: result.warnings,
+  }
+}
+
+function mergeText(result: MergeResult): string {
+  const from = `${formatSize(result.allocatedSectors * result.sectorSize)} of them from ${printablePath(result.overlay)}`
+  const verb = result.dryRun ? 'would be ' : ''
+  const first = `${printablePath(result.target ?? '-')}: ${verb}${formatSize(result.virtualSize)}, ${from}`
+  return [first, ...verifiedLines(result.verified), ''].join('\n')
+}
