@@ -1,8 +1,18 @@
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import tty from 'node:tty'
 import { hasCode, UmlcowError } from '../errors.js'
 import type { BlockStore } from './block-store.js'
 import { fileError } from './file-store.js'
+
+/**
+ * A write that waits in the thread pool keeps even `process.exit` from ending the process. The streams that Node makes of
+ * standard output have the kernel say EAGAIN instead; nothing else of Node's does.
+ */
+function makeNonBlocking(fd: number): void {
+  const stats = fs.fstatSync(fd)
+  if (fd === 1 && (stats.isFIFO() || stats.isSocket() || tty.isatty(fd))) process.stdout.on('error', () => {})
+}
 
 /**
  * A store that is written once from its start to its end: standard output, a pipe, a terminal.
@@ -15,6 +25,7 @@ export function openPipeStore(fd: number, name: string): BlockStore {
   async function write(offset: number, source: Uint8Array): Promise<number> {
     if (offset !== size)
       throw new UmlcowError('OUT_OF_RANGE', `${name}: cannot write at offset ${offset}: not seekable`)
+    if (size === 0) makeNonBlocking(fd)
     for (;;) {
       try {
         const count = await new Promise<number>((resolve, reject) => {
@@ -23,7 +34,7 @@ export function openPipeStore(fd: number, name: string): BlockStore {
         size += count
         return count
       } catch (error) {
-        // Somebody made the other end non-blocking: its reader needs a moment.
+        // The reader needs a moment.
         if (!hasCode(error, 'EAGAIN')) throw fileError(name, 'write', error)
         await sleep(5)
       }

@@ -99,7 +99,9 @@ async function copyBase(
   const copied = await (way === 'cp'
     ? copyWithProgress(merge, input, target)
     : shareStorage(merge, input, target, permissions))
-  await target.truncate(copied ? merge.overlay.header.virtualSize : 0)
+  if (copied) await target.truncate(merge.overlay.header.virtualSize)
+  // Only if it has to be: who cuts a file down to nothing waits at its end for ext4 to write all of it to the disk.
+  else if (merge.files.statOpen(target).size > 0) await target.truncate(0)
   return copied
 }
 
