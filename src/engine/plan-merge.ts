@@ -37,7 +37,11 @@ export interface MergePlanOptions {
  */
 export function planMerge(inputs: MergeInputs, target: MergeTarget, options: MergePlanOptions = {}): Transfers {
   const { store, keepHoles } = target
-  return planWindows(inputs, options, keepHoles, (window) => window.writes(store, keepHoles))
+  return planWindows(inputs, options, keepHoles, function* (window, hasData) {
+    if (keepHoles && !hasData && !window.isDense) return yield* window.movesRuns(inputs, store)
+    yield* window.reads(inputs, hasData)
+    yield* window.writes(store, keepHoles)
+  })
 }
 
 /** Plan to compare a merged image with what it was merged from. `differs` gets guest bytes: where, and how many. */
@@ -46,7 +50,10 @@ export function planCompareMerged(
   merged: BlockStore,
   differs: (start: number, length: number) => void,
 ): Transfers {
-  return planWindows(inputs, {}, false, (window) => window.compares(merged, differs))
+  return planWindows(inputs, {}, false, function* (window, hasData) {
+    yield* window.reads(inputs, hasData)
+    yield* window.compares(merged, differs)
+  })
 }
 
 /** @param skipHoles  nothing is to be done where both files have nothing but zeros */
@@ -54,7 +61,7 @@ function* planWindows(
   inputs: MergeInputs,
   { windowSize = defaultWindowSize, data = everythingIsData() }: MergePlanOptions,
   skipHoles: boolean,
-  put: (window: MergeWindow) => Transfers,
+  move: MoveWindow,
 ): Transfers {
   const { virtualSize } = inputs.header
   const window = new MergeWindow(windowSize, inputs.overlay)
@@ -64,18 +71,21 @@ function* planWindows(
       yield item
       continue
     }
-    yield* fillWindows(window, item, { inputs, data, skipHoles, put })
+    yield* fillWindows(window, item, { inputs, data, skipHoles, move })
   }
   if (window.length > 0 && window.start < virtualSize) {
-    yield* fillWindows(window, { ...createRunBatch(), end: virtualSize }, { inputs, data, skipHoles, put })
+    yield* fillWindows(window, { ...createRunBatch(), end: virtualSize }, { inputs, data, skipHoles, move })
   }
 }
+
+/** @param hasData  false: the backing file has nothing but zeros there */
+type MoveWindow = (window: MergeWindow, hasData: boolean) => Transfers
 
 interface WindowWork {
   readonly inputs: MergeInputs
   readonly data: DataMap
   readonly skipHoles: boolean
-  readonly put: (window: MergeWindow) => Transfers
+  readonly move: MoveWindow
 }
 
 /** The bitmap from its start to its end: a step for each piece to read, then the batches of runs it holds. */
@@ -104,7 +114,7 @@ export function* planRuns(
 }
 
 /** Put the runs of a batch into windows; each that the batch tells everything about is moved, and the next begun. */
-function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skipHoles, put }: WindowWork): Transfers {
+function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skipHoles, move }: WindowWork): Transfers {
   const { virtualSize } = inputs.header
   let index = 0
   while (window.length > 0) {
@@ -118,8 +128,7 @@ function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skip
     if (data.end <= window.start) yield* data.find(window.start)
     const hasData = data.start < window.end
     if (hasData || !window.isEmpty || !skipHoles) {
-      yield* window.reads(inputs, hasData)
-      yield* put(window)
+      yield* move(window, hasData)
       window.moveTo(window.end, virtualSize)
     } else {
       // Nothing here but a hole: on to where something is.

@@ -37,10 +37,7 @@ export async function mergeIntoNewFile(
   let verified: 'disk' | 'cache' | null = null
   await writeNewFile(files, newFile, { permissions, noSync, signal }, async (store, path) => {
     copier = await firstThatWorks(merge, ['reflink', 'cp', 'extents', 'read'], async (way) => {
-      if (way === 'extents' || way === 'read') {
-        await store.truncate(overlay.header.virtualSize)
-        return mergeByPass(merge, way, { store, keepHoles: sparse !== 'never' })
-      }
+      if (way === 'extents' || way === 'read') return mergeByPass(merge, way, { store, keepHoles: sparse !== 'never' })
       return (await copyBase(merge, way, store, permissions)) && writeOver(merge, way, store)
     })
     refuseChangedInputs(merge)
@@ -165,6 +162,7 @@ async function mergeByPass(merge: NewMerge, way: Copier, target: MergeTarget): P
   const input = plainBacking(merge)
   const known = way === 'extents' && input !== null ? await files.extents(input.store, options.signal) : null
   if (way === 'extents' && known === null) return false
+  await target.store.truncate(overlay.header.virtualSize)
   const isProbed = way === 'read' && input !== null && mayHaveHoles(input.facts)
   const direct = isProbed ? await openDirect(files, input.path, input.store) : null
   try {

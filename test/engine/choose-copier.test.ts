@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type CopyFacts, copiers, copiersFor, mayHaveHoles } from '../../src/engine/choose-copier.js'
+import { type CopyFacts, copiersFor, mayHaveHoles } from '../../src/engine/choose-copier.js'
 
 const mebibyte = 2 ** 20
 /** Holes of so many bytes pay for a helper. */
@@ -21,14 +21,14 @@ describe('copiersFor', () => {
     [
       'many holes',
       { size: data + many, allocatedSize: data, overlaySize: 0, sparse: 'auto' },
-      'reflink cp extents read',
+      'reflink extents cp read',
     ],
-    ['one hole', { size: many, allocatedSize: 0, overlaySize: 0, sparse: 'auto' }, 'reflink cp extents read'],
+    ['one hole', { size: many, allocatedSize: 0, overlaySize: 0, sparse: 'auto' }, 'reflink extents cp read'],
     ['one hole, with data over it', { size: many, allocatedSize: 0, overlaySize: 512, sparse: 'auto' }, 'extents read'],
     [
       'an overlay of a quarter',
       { size: data + many, allocatedSize: data, overlaySize: data / 4, sparse: 'auto' },
-      'reflink cp extents read',
+      'reflink extents cp read',
     ],
     [
       'an overlay of more than a quarter',
@@ -64,7 +64,7 @@ describe('copiersFor', () => {
       fc.property(facts, (one) => {
         const ways = copiersFor(one)
         expect(ways.at(-1)).toBe('read')
-        expect(ways).toEqual(copiers.filter((way) => ways.includes(way)))
+        expect(new Set(ways).size).toBe(ways.length)
       }),
     )
   })

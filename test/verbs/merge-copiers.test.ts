@@ -106,8 +106,8 @@ const localCopy: HostFiles['copyByCp'] = async (from, to) => {
 describe('without being told, the best way that works', () => {
   it.each<[Copier, Partial<HostFiles>]>([
     ['reflink', {}],
-    ['cp', { reflink: no }],
-    ['extents', { reflink: no, copyByCp: no }],
+    ['extents', { reflink: no }],
+    ['cp', { reflink: no, extents: nothing }],
     ['read', isRead],
   ])('%s', async (copier, overrides) => {
     const pair = makeSparsePair()
