@@ -98,15 +98,19 @@ async function bench(options, home) {
   console.log(`load ${loads[0]}`)
   const floor = await compileFloor(home)
   const results = []
-  for (const workload of options.workloads) results.push(await benchWorkload(workload, home, { ...options, floor }))
-  loads.push(loadText())
-  console.log(`\n${tableText(results)}\n\nload at the end ${loads[1]}`)
-  if (options.json !== undefined) {
-    const conditions = { kind, cold, scale, rounds, slowRounds, touch, loads }
-    const document = { ...conditions, machine, tools, workloads: results }
-    writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
+  for (const workload of options.workloads) {
+    results.push(await benchWorkload(workload, home, { ...options, floor }))
+    console.log(`\n${tableText(results.slice(-1))}`)
+    const conditions = { kind, cold, scale, rounds, slowRounds, touch, loads: [...loads, loadText()] }
+    // After each workload: a run takes hours, and may not come to its end.
+    if (options.json !== undefined) writeJson(options.json, { ...conditions, machine, tools, workloads: results })
   }
+  console.log(`\n${tableText(results)}\n\nload at the end ${loadText()}`)
   return results.some((result) => result.rows.some(isFailure)) ? 1 : 0
+}
+
+function writeJson(file, document) {
+  writeFileSync(file, `${JSON.stringify(document, null, 2)}\n`)
 }
 
 await main('bench', usage, readOptions, (options) => withHome(options.directory, (home) => bench(options, home)))

@@ -46,6 +46,13 @@ export const errorCodes = {
   JOURNAL_MISMATCH: 'the files are not those that the journal of a merge tells of',
   NOTHING_UNFINISHED: 'there is no unfinished merge',
   VERIFY_FAILED: 'what was written does not read back',
+  // Manifests and archives
+  NOT_ARCHIVE: 'the input is not in the format that was asked for',
+  BAD_ARCHIVE: 'a field of an archive or manifest is wrong',
+  TRUNCATED_ARCHIVE: 'an archive ends before it should',
+  ARCHIVE_FEATURE: 'an archive needs what is not supported, such as sparse files',
+  UNSAFE_PATH: 'a path in an archive leads out of its tree',
+  ENTRY_UNFIT: 'an entry does not fit into the format',
   // Running
   INPUT_CHANGED: 'an input was written to while it was read',
   NOT_A_FILE: 'the input is neither a regular file nor a block device',

@@ -12,6 +12,12 @@ export const peers = {
   '/usr/sbin/e2fsck': 'e2fsprogs',
   '/usr/bin/file': 'file',
   '/usr/bin/cp': 'coreutils',
+  '/usr/bin/tar': 'tar',
+  '/usr/bin/bsdtar': 'libarchive-tools',
+  '/usr/bin/cpio': 'cpio',
+  '/usr/bin/fakeroot': 'fakeroot',
+  '/usr/bin/mksquashfs': 'squashfs-tools',
+  '/usr/bin/unsquashfs': 'squashfs-tools',
   '/usr/sbin/filefrag': 'e2fsprogs',
 } as const
 

@@ -1,0 +1,32 @@
+const zero = 0x30
+
+/**
+ * The number that digits of `base` (8, 10 or 16) spell, null when there is none, anything else, or more than 2^53 - 1.
+ * Leading zeros count as digits: no more than 32 are taken.
+ */
+export function parseDigits(bytes: Uint8Array, base: 8 | 10 | 16): number | null {
+  if (bytes.length === 0 || bytes.length > 32) return null
+  let value = 0
+  for (const byte of bytes) {
+    const digit = digitOf(byte)
+    if (digit >= base) return null
+    value = value * base + digit
+  }
+  return Number.isSafeInteger(value) ? value : null
+}
+
+function digitOf(byte: number): number {
+  if (byte >= zero && byte <= 0x39) return byte - zero
+  const letter = byte | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : Number.POSITIVE_INFINITY
+}
+
+/** A whole number with an optional minus sign, of at most 32 digits, exactly. */
+export function parseInteger(bytes: Uint8Array): bigint | null {
+  const isNegative = bytes[0] === 0x2d
+  const digits = isNegative ? bytes.subarray(1) : bytes
+  if (digits.length === 0 || digits.length > 32) return null
+  for (const byte of digits) if (digitOf(byte) > 9) return null
+  const value = BigInt(Buffer.from(digits).toString('latin1'))
+  return isNegative ? -value : value
+}

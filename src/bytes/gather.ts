@@ -1,0 +1,23 @@
+import { asBuffer } from './zeros.js'
+
+const pieceSize = 64 * 1024
+
+/** The same bytes in pieces of about 64 KiB: a million headers are not a million writes. Small pieces are copied. */
+export async function* gatherBytes(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let room = Buffer.allocUnsafe(pieceSize)
+  let used = 0
+  for await (const bytes of source) {
+    if (used + bytes.length > pieceSize && used > 0) {
+      yield room.subarray(0, used)
+      room = Buffer.allocUnsafe(pieceSize)
+      used = 0
+    }
+    if (bytes.length >= pieceSize) {
+      yield asBuffer(bytes)
+    } else {
+      room.set(bytes, used)
+      used += bytes.length
+    }
+  }
+  if (used > 0) yield room.subarray(0, used)
+}

@@ -1,0 +1,2 @@
+export { readCpio } from './reader.js'
+export { writeCpio } from './writer.js'

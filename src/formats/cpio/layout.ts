@@ -1,0 +1,62 @@
+import { parseDigits } from '../../bytes/decimal.js'
+
+// The header of an entry in the "newc" form: a magic and 13 numbers of 8 hexadecimal digits each. The name with its NUL
+// follows, then the content, each filled up with NULs to a multiple of 4 bytes from the start of the archive.
+// Source: cpio(5) of libarchive, "New ASCII Format"; Linux Documentation/driver-api/early-userspace/buffer-format.rst
+// offset size field        meaning
+//      0    6 magic        "070701"
+//      6    8 ino          tells the names of one file, together with the device
+//     14    8 mode         with the bits of the type
+//     22    8 uid
+//     30    8 gid
+//     38    8 nlink        names of the file
+//     46    8 mtime        seconds since 1970
+//     54    8 filesize     bytes of content, or of the target of a symbolic link
+//     62    8 devmajor     of the file system
+//     70    8 devminor
+//     78    8 rdevmajor    of a device
+//     86    8 rdevminor
+//     94    8 namesize     with the NUL
+//    102    8 check        0
+export const newcFields = [
+  'ino',
+  'mode',
+  'uid',
+  'gid',
+  'nlink',
+  'mtime',
+  'filesize',
+  'devmajor',
+  'devminor',
+  'rdevmajor',
+  'rdevminor',
+  'namesize',
+  'check',
+] as const
+
+export type NewcHeader = Record<(typeof newcFields)[number], number>
+
+export const newcMagic = '070701'
+const digits = 8
+export const headerSize = newcMagic.length + newcFields.length * digits
+export const alignment = 4
+/** Name of the entry that ends an archive. */
+export const trailerName = 'TRAILER!!!'
+export const maxFileSize = 0xffffffff
+
+/** Null when a field is no number. The magic is up to the caller. */
+export function parseNewcHeader(bytes: Buffer): NewcHeader | null {
+  const header = {} as NewcHeader
+  for (const [i, field] of newcFields.entries()) {
+    const start = newcMagic.length + i * digits
+    const value = parseDigits(bytes.subarray(start, start + digits), 16)
+    if (value === null) return null
+    header[field] = value
+  }
+  return header
+}
+
+export function serializeNewcHeader(header: NewcHeader): Buffer {
+  const numbers = newcFields.map((field) => header[field].toString(16).toUpperCase().padStart(digits, '0'))
+  return Buffer.from(newcMagic + numbers.join(''), 'latin1')
+}

@@ -1,0 +1,56 @@
+import type { ManifestEntry } from '../manifest/entry.js'
+import type { CpioMember } from './member.js'
+
+/** A file with several names of which some have come. */
+interface Group {
+  /** Names that wait for the content; the first of them is the first name of the file. */
+  waiting: ManifestEntry[]
+  /** The first name once it has been given out, with the size. */
+  first: { readonly path: Buffer; readonly size: number } | null
+  left: number
+}
+
+/**
+ * Puts the names of a file together. Most writers store the content with the last name only, so that the names before
+ * it wait for it: nothing but their entries is held. The first name with the content is then given out first, and the
+ * others as hard links to it.
+ */
+export class LinkGroups {
+  private readonly groups = new Map<string, Group>()
+
+  /**
+   * What can be given out now that a member has come. Where the member stores content, it is that of the entry without
+   * `hardLinkTo`; where there is none of these, nobody needs it.
+   */
+  add(member: CpioMember): ManifestEntry[] {
+    const { entry, linkCount, linkKey } = member
+    if (linkCount <= 1) return [entry]
+    const group = this.groups.get(linkKey) ?? { waiting: [], first: null, left: linkCount }
+    this.groups.set(linkKey, group)
+    group.left--
+    if (group.left <= 0) this.groups.delete(linkKey)
+    if (group.first !== null) return [furtherName(entry, group.first)]
+    group.waiting.push(entry)
+    const isComplete = entry.type !== 'file' || entry.size > 0 || group.left <= 0
+    return isComplete ? release(group) : []
+  }
+
+  /** What waits for content that never came: empty files. */
+  *rest(): Generator<ManifestEntry> {
+    for (const group of this.groups.values()) yield* release(group)
+  }
+}
+
+/** The names that wait. The last of them has the content. */
+function release(group: Group): ManifestEntry[] {
+  const [first, ...further] = group.waiting
+  if (first === undefined) return []
+  const size = group.waiting.at(-1)!.size
+  group.first = { path: first.path, size }
+  group.waiting = []
+  return [{ ...first, size }, ...further.map((entry) => furtherName(entry, { path: first.path, size }))]
+}
+
+function furtherName(entry: ManifestEntry, first: { path: Buffer; size: number }): ManifestEntry {
+  return { ...entry, hardLinkTo: first.path, size: entry.type === 'file' ? first.size : 0 }
+}

@@ -1,0 +1,108 @@
+import { parseDigits } from '../../bytes/decimal.js'
+import { gatherBytes } from '../../bytes/gather.js'
+import { InputReader } from '../../bytes/input-reader.js'
+import { archiveError, cutLine, type ReadOptions } from '../manifest/archive-error.js'
+import { decodeDevice, encodeDevice } from '../manifest/device.js'
+import type { DeviceNumber, EntryType, ManifestEntry } from '../manifest/entry.js'
+import { fullMode, isDevice, splitMode } from '../manifest/mode.js'
+import { checkEntry, isWithin, maxId } from '../manifest/validate.js'
+
+// A line of the file of "fakeroot -s" and "-i":
+//   dev=fe00,ino=2902331,mode=104755,uid=1000,gid=50,nlink=1,rdev=0
+// dev is hexadecimal, mode octal with the bits of the type, the others decimal; rdev is a dev_t of Linux.
+// Files are known by dev and ino of the tree as it lies there: the file fits no copy of it.
+// Source: fakeroot 1.31, as it writes and reads.
+
+/** What fakeroot keeps of one file: not of one name. */
+export interface FakerootRecord {
+  readonly dev: bigint
+  readonly ino: bigint
+  readonly type: EntryType
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly nlink: number
+  readonly device: DeviceNumber | null
+}
+
+/** Where a file lies, from its stat. */
+export type FileIdentity = Pick<FakerootRecord, 'dev' | 'ino' | 'nlink'>
+
+const maxLineLength = 512
+const maxWord = 2n ** 64n - 1n
+
+/** @throws UmlcowError ENTRY_UNFIT when the entry is none */
+export function fakerootRecord(entry: ManifestEntry, identity: FileIdentity): FakerootRecord {
+  checkEntry(entry)
+  const { type, mode, uid, gid, device } = entry
+  return { ...identity, type, mode, uid, gid, device }
+}
+
+/** One line for each file: of a file with several names, pass the record once. */
+export function writeFakeroot(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Buffer> {
+  return gatherBytes(lines(records))
+}
+
+async function* lines(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Buffer> {
+  for await (const record of records) yield serializeFakerootLine(record)
+}
+
+export function serializeFakerootLine(record: FakerootRecord): Buffer {
+  const { dev, ino, type, mode, uid, gid, nlink, device } = record
+  if (dev < 0n || dev > maxWord || ino < 0n || ino > maxWord) throw new RangeError('dev and ino have 64 bits')
+  const rdev = device === null ? 0 : encodeDevice(device)
+  const modeText = fullMode(type, mode).toString(8)
+  const words = [`dev=${dev.toString(16)}`, `ino=${ino}`, `mode=${modeText}`, `uid=${uid}`, `gid=${gid}`]
+  return Buffer.from(`${words.join(',')},nlink=${nlink},rdev=${rdev}\n`, 'latin1')
+}
+
+/** @throws UmlcowError NOT_ARCHIVE when the first line is none of fakeroot, BAD_ARCHIVE when a later one is, TRUNCATED_ARCHIVE */
+export async function* readFakeroot(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: ReadOptions = {},
+): AsyncGenerator<FakerootRecord> {
+  const name = options.name ?? 'fakeroot save file'
+  const input = new InputReader(source)
+  try {
+    for (let number = 1; ; number++) {
+      const line = await input.line(maxLineLength)
+      if (line === null) return
+      if (input.isLineCut) throw cutLine(name, number)
+      const record = line === 'long' ? null : parseFakerootLine(line)
+      if (record === null) {
+        const code = number === 1 ? 'NOT_ARCHIVE' : 'BAD_ARCHIVE'
+        throw archiveError(code, name, 'not what fakeroot writes', { line: number })
+      }
+      yield record
+    }
+  } finally {
+    await input.close()
+  }
+}
+
+const keywords = ['dev', 'ino', 'mode', 'uid', 'gid', 'nlink', 'rdev'] as const
+
+/** @param line  without its newline */
+export function parseFakerootLine(line: Buffer): FakerootRecord | null {
+  const words = line.toString('latin1').split(',')
+  if (words.length !== keywords.length) return null
+  const texts = words.map((word, i) => (word.startsWith(`${keywords[i]}=`) ? word.slice(keywords[i]!.length + 1) : ''))
+  const [devText = '', inoText = '', modeText = '', ...rest] = texts
+  const [uid, gid, nlink, rdev] = rest.map((text) => parseDigits(Buffer.from(text, 'latin1'), 10))
+  const split = splitMode(parseDigits(Buffer.from(modeText, 'latin1'), 8) ?? -1)
+  const dev = wordOf(devText, 16)
+  const ino = wordOf(inoText, 10)
+  if (split === null || dev === null || ino === null || nlink == null || rdev == null) return null
+  if (!isWithin(uid ?? -1, maxId) || !isWithin(gid ?? -1, maxId)) return null
+  const device = isDevice(split.type) ? decodeDevice(rdev) : null
+  if (isDevice(split.type) && device === null) return null
+  return { dev, ino, ...split, uid: uid!, gid: gid!, nlink, device }
+}
+
+/** 64 bits without a sign. */
+function wordOf(text: string, base: 10 | 16): bigint | null {
+  if (text.length === 0 || text.length > 20) return null
+  for (const digit of text) if (!'0123456789abcdef'.slice(0, base).includes(digit)) return null
+  const value = BigInt(base === 16 ? `0x${text}` : text)
+  return value <= maxWord ? value : null
+}

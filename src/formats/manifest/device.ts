@@ -1,0 +1,29 @@
+import type { DeviceNumber } from './entry.js'
+
+export const maxMajor = 0xfff
+export const maxMinor = 0xfffff
+
+// dev_t as Linux gives it to programs, 32 bits: minor 0-7, major 8-19, minor 8-19 in bits 20-31.
+// Source: Linux include/linux/kdev_t.h, new_encode_dev.
+
+export function isDeviceNumber({ major, minor }: DeviceNumber): boolean {
+  return isWithin(major, maxMajor) && isWithin(minor, maxMinor)
+}
+
+function isWithin(value: number, limit: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= limit
+}
+
+export function encodeDevice({ major, minor }: DeviceNumber): number {
+  const low = minor % 256
+  return low + major * 256 + ((minor - low) / 256) * 2 ** 20
+}
+
+/** Null when the number is beyond 32 bits. */
+export function decodeDevice(number: number): DeviceNumber | null {
+  if (!isWithin(number, 0xffffffff)) return null
+  const low = number % 256
+  const major = ((number - low) / 256) % 4096
+  const high = (number - (number % 2 ** 20)) / 2 ** 20
+  return { major, minor: high * 256 + low }
+}

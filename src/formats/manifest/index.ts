@@ -1,0 +1,8 @@
+export type { ReadOptions, WriteOptions } from './archive-error.js'
+export { decodeDevice, encodeDevice, isDeviceNumber, maxMajor, maxMinor } from './device.js'
+export type { DeviceNumber, EntryType, ExtendedAttribute, ManifestEntry, ManifestItem } from './entry.js'
+export { fullMode, isDevice, maxMode, splitMode } from './mode.js'
+export { readMtree } from './mtree-reader.js'
+export { writeMtree } from './mtree-writer.js'
+export { isCanonicalPath, maxPathLength, safePath } from './path.js'
+export { checkEntry, entriesOf, maxId } from './validate.js'

@@ -1,0 +1,172 @@
+import { InputReader } from '../../bytes/input-reader.js'
+import type { UmlcowError } from '../../errors.js'
+import { type ArchiveCode, archiveError, cutLine, type ReadOptions } from './archive-error.js'
+import type { ManifestEntry } from './entry.js'
+import { isDevice } from './mode.js'
+import { applyWord, type MtreeValues, unset, wordsOf } from './mtree-line.js'
+import { unescapeName } from './mtree-text.js'
+import { joinPath, maxPathLength, safePath } from './path.js'
+
+/** Longest line: a path and a target of 64 KiB, every byte escaped, and room for digests. */
+const maxLineLength = 1024 * 1024
+
+/**
+ * The entries of mtree text, of libarchive's form (paths from the top) or the older one (a directory's line goes into
+ * it, `..` goes back).
+ *
+ * Lines with the same `inode` and `resdevice`, and an `nlink` other than 1, are names of one file; the paths of those
+ * are remembered. `type`, `mode`, `uid` and `gid` must be there, but for the mode of a symbolic link; a missing time is 1970.
+ *
+ * @throws UmlcowError NOT_ARCHIVE when the first line is none of mtree, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH
+ */
+export async function* readMtree(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: ReadOptions = {},
+): AsyncGenerator<ManifestEntry> {
+  const input = new InputReader(source)
+  const reader = new MtreeReader(options.name ?? 'mtree text')
+  try {
+    for (;;) {
+      const line = await reader.logicalLine(input)
+      if (line === null) return
+      const entry = reader.parse(line)
+      if (entry !== null) yield entry
+    }
+  } finally {
+    await input.close()
+  }
+}
+
+class MtreeReader {
+  private readonly name: string
+  private line = 0
+  private isKnown = false
+  private readonly defaults: MtreeValues = {}
+  /** Lengths of the directories that the lines have gone into: all are beginnings of `directory`. */
+  private readonly depths: number[] = []
+  private directory: Buffer = Buffer.alloc(0)
+  private readonly firstNames = new Map<string, { readonly path: Buffer; left: number }>()
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** A line, with those after it as long as they end in a backslash. */
+  async logicalLine(input: InputReader): Promise<Buffer | null> {
+    const parts: Buffer[] = []
+    let room = maxLineLength
+    for (;;) {
+      this.line++
+      const line = await input.line(room)
+      if (line === 'long') throw this.error('BAD_ARCHIVE', `a line of more than ${maxLineLength} bytes`)
+      if (line === null) return parts.length === 0 ? null : Buffer.concat(parts)
+      if (input.isLineCut) throw cutLine(this.name, this.line)
+      const goesOn = endsInBackslash(line)
+      if (!goesOn && parts.length === 0) return line
+      parts.push(Buffer.from(goesOn ? line.subarray(0, -1) : line))
+      // The one more byte keeps empty lines that go on from being endless.
+      room -= line.length + 1
+      if (room <= 0) throw this.error('BAD_ARCHIVE', `a line of more than ${maxLineLength} bytes`)
+      if (!goesOn) return Buffer.concat(parts)
+    }
+  }
+
+  parse(line: Buffer): ManifestEntry | null {
+    const [first, ...rest] = wordsOf(line)
+    if (first === undefined) return null
+    if (first[0] === 0x23) {
+      this.isKnown ||= first.equals(Buffer.from('#mtree'))
+      return null
+    }
+    const command = first.toString('latin1', 0, 8)
+    if (command === '/set') this.apply(rest, this.defaults)
+    else if (command === '/unset') for (const word of rest) unset(word, this.defaults)
+    else if (command === '..' && first.length === 2) this.leave()
+    else return this.entry(first, rest)
+    return null
+  }
+
+  private apply(words: readonly Buffer[], values: MtreeValues): MtreeValues {
+    for (const word of words) {
+      const wrong = applyWord(word, values)
+      if (wrong !== null) throw this.error('BAD_ARCHIVE', `the value of "${wrong}" is none that is known`)
+    }
+    return values
+  }
+
+  private leave(): void {
+    const length = this.depths.pop()
+    if (length === undefined) throw this.error('BAD_ARCHIVE', 'the line ".." leads above the top')
+    this.directory = this.directory.subarray(0, length)
+  }
+
+  private entry(first: Buffer, rest: readonly Buffer[]): ManifestEntry {
+    const values = this.apply(rest, { ...this.defaults })
+    const named = unescapeName(first)
+    if (named === null || values.type === undefined) throw this.error('BAD_ARCHIVE', 'a line that is no entry')
+    // An escaped slash is a slash all the same.
+    const isFull = first.includes(0x2f)
+    const own = safePath(named, this.name, { line: this.line })
+    const path = isFull ? own : joinPath(this.directory, own)
+    if (path.length > maxPathLength) throw this.error('UNSAFE_PATH', `a path of ${path.length} bytes`)
+    if (!isFull && values.type === 'directory') {
+      this.depths.push(this.directory.length)
+      this.directory = path
+    }
+    const entry = this.complete(path, values)
+    this.isKnown = true
+    return entry
+  }
+
+  private complete(path: Buffer, values: MtreeValues): ManifestEntry {
+    const { type, mode, uid, gid, device = null, linkTarget = null } = values
+    const finalMode = mode ?? (type === 'symlink' ? 0o777 : undefined)
+    if (type === undefined || finalMode === undefined || uid === undefined || gid === undefined) {
+      throw this.error('BAD_ARCHIVE', 'an entry without type, mode, uid or gid')
+    }
+    if (isDevice(type) !== (device !== null)) throw this.error('BAD_ARCHIVE', 'a device number goes with devices')
+    if (type === 'symlink' && linkTarget === null) throw this.error('BAD_ARCHIVE', 'a symbolic link without a target')
+    if (path.length === 0 && type !== 'directory') throw this.error('UNSAFE_PATH', 'an entry without a name')
+    return {
+      path,
+      type,
+      mode: finalMode,
+      uid,
+      gid,
+      device,
+      linkTarget: type === 'symlink' ? linkTarget : null,
+      hardLinkTo: type === 'directory' ? null : this.firstName(path, values),
+      size: type === 'file' ? (values.size ?? 0) : 0,
+      mtimeNs: values.mtimeNs ?? 0n,
+      xattrs: null,
+    }
+  }
+
+  /** The path of the first name when this is a further one. */
+  private firstName(path: Buffer, { inode, nlink, resdevice }: MtreeValues): Buffer | null {
+    if (inode === undefined || nlink === 1) return null
+    const key = `${resdevice ?? ''} ${inode}`
+    const group = this.firstNames.get(key)
+    if (group === undefined) {
+      this.firstNames.set(key, { path, left: (nlink || Number.POSITIVE_INFINITY) - 1 })
+      return null
+    }
+    group.left--
+    if (group.left <= 0) this.firstNames.delete(key)
+    return group.path
+  }
+
+  private error(code: ArchiveCode, what: string): UmlcowError {
+    const isFirst = code === 'BAD_ARCHIVE' && !this.isKnown
+    return archiveError(isFirst ? 'NOT_ARCHIVE' : code, this.name, isFirst ? `no mtree text: ${what}` : what, {
+      line: this.line,
+    })
+  }
+}
+
+/** An odd number of them: an even one are escaped backslashes. */
+function endsInBackslash(line: Buffer): boolean {
+  let count = 0
+  while (count < line.length && line[line.length - 1 - count] === 0x5c) count++
+  return count % 2 === 1
+}

@@ -1,0 +1,63 @@
+import { gatherBytes } from '../../bytes/gather.js'
+import { type WriteOptions, warnOf } from './archive-error.js'
+import type { EntryType, ManifestEntry } from './entry.js'
+import { LinkNumbers } from './link-numbers.js'
+import { escapeName } from './mtree-text.js'
+import { splitTime } from './time.js'
+import { checkEntry } from './validate.js'
+
+const typeNames: Readonly<Record<EntryType, string>> = {
+  file: 'file',
+  directory: 'dir',
+  symlink: 'link',
+  character: 'char',
+  block: 'block',
+  fifo: 'fifo',
+  socket: 'socket',
+}
+
+/**
+ * mtree text, one line an entry. Only extended attributes are lost, with a warning: the format has no place for them.
+ *
+ * Names of one file have the same `inode`, a number that means nothing else, and `nlink` where it is known; bsdtar
+ * accepts both. A file known to have one name has neither.
+ *
+ * @throws UmlcowError ENTRY_UNFIT
+ * @see    mtree(5) of libarchive
+ */
+export function writeMtree(entries: AsyncIterable<ManifestEntry>, options: WriteOptions = {}): AsyncGenerator<Buffer> {
+  return gatherBytes(lines(entries, options))
+}
+
+async function* lines(entries: AsyncIterable<ManifestEntry>, options: WriteOptions): AsyncGenerator<Buffer> {
+  const links = new LinkNumbers()
+  yield Buffer.from('#mtree\n')
+  for await (const entry of entries) {
+    checkEntry(entry)
+    if ((entry.xattrs?.length ?? 0) > 0) warnOf(options, entry.path, 'mtree text holds no extended attributes')
+    const words = [pathText(entry), ...keywords(entry), ...linkKeywords(entry, links)]
+    yield Buffer.from(`${words.join(' ')}\n`, 'latin1')
+  }
+}
+
+/** A slash in every name but the top's makes it a path from the top, wherever the line stands. */
+function pathText({ path }: ManifestEntry): string {
+  return path.length === 0 ? '.' : `./${escapeName(path)}`
+}
+
+function keywords({ type, mode, uid, gid, size, mtimeNs, device, linkTarget }: ManifestEntry): string[] {
+  const { seconds, nanoseconds } = splitTime(mtimeNs)
+  // The part after the point is a number of nanoseconds; with nine digits it is the same when read as a fraction.
+  const words = [`type=${typeNames[type]}`, `mode=${mode.toString(8)}`, `uid=${uid}`, `gid=${gid}`]
+  words.push(`time=${seconds}.${String(nanoseconds).padStart(9, '0')}`)
+  if (type === 'file') words.push(`size=${size}`)
+  if (device !== null) words.push(`device=native,${device.major},${device.minor}`)
+  if (linkTarget !== null) words.push(`link=${escapeName(linkTarget)}`)
+  return words
+}
+
+function linkKeywords(entry: ManifestEntry, links: LinkNumbers): string[] {
+  const { inode, linkCount } = links.numberOf(entry)
+  if (entry.type === 'directory' || linkCount === 1) return []
+  return linkCount === null ? [`inode=${inode}`] : [`nlink=${linkCount}`, `inode=${inode}`]
+}

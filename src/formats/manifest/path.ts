@@ -1,0 +1,72 @@
+import { archiveError } from './archive-error.js'
+
+/** Longest path and link target that is read or written. Linux takes 4095 bytes a call, and trees go deeper. */
+export const maxPathLength = 65_535
+
+const slash = 0x2f
+
+/** The components of a path, without empty ones and `.`. */
+function* componentsOf(path: Buffer): Generator<Buffer> {
+  let start = 0
+  while (start <= path.length) {
+    const found = path.indexOf(slash, start)
+    const end = found < 0 ? path.length : found
+    const isDot = end - start === 1 && path[start] === 0x2e
+    if (end > start && !isDot) yield path.subarray(start, end)
+    start = end + 1
+  }
+}
+
+function isDotDot(component: Buffer): boolean {
+  return component.length === 2 && component[0] === 0x2e && component[1] === 0x2e
+}
+
+/** What keeps a path from being used, or null. */
+function faultOf(path: Buffer): string | null {
+  if (path.length > maxPathLength) return `a path of ${path.length} bytes`
+  if (path.includes(0)) return 'a path with a NUL byte'
+  for (const component of componentsOf(path)) if (isDotDot(component)) return 'a path with the component ".."'
+  return null
+}
+
+/** True for a path as `ManifestEntry` has it. */
+export function isCanonicalPath(path: Buffer): boolean {
+  if (faultOf(path) !== null) return false
+  let length = 0
+  for (const component of componentsOf(path)) length += component.length + 1
+  return path.length === Math.max(0, length - 1)
+}
+
+function canonical(path: Buffer): Buffer {
+  const parts: Buffer[] = []
+  for (const component of componentsOf(path)) {
+    if (parts.length > 0) parts.push(separator)
+    parts.push(component)
+  }
+  return Buffer.concat(parts)
+}
+
+const separator = Buffer.from('/')
+
+/**
+ * A path out of an archive, safe below any directory: `./`, doubled slashes and slashes at either end dropped. The
+ * result is a copy.
+ *
+ * @throws UmlcowError UNSAFE_PATH when it holds `..` or a NUL byte, or is too long
+ */
+export function safePath(path: Buffer, name: string, place: { offset?: number; line?: number }): Buffer {
+  const fault = faultOf(path)
+  if (fault !== null) throw archiveError('UNSAFE_PATH', name, fault, place)
+  return canonical(path)
+}
+
+/** `entry` below `directory`, either of which may be empty. */
+export function joinPath(directory: Buffer, entry: Buffer): Buffer {
+  if (directory.length === 0 || entry.length === 0) return Buffer.concat([directory, entry])
+  return Buffer.concat([directory, separator, entry])
+}
+
+/** A path as a key of a Map: one character a byte. */
+export function pathKey(path: Buffer): string {
+  return path.toString('latin1')
+}

@@ -1,0 +1,98 @@
+import { gatherBytes } from '../../bytes/gather.js'
+import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
+import type { ManifestEntry } from '../manifest/entry.js'
+import { clampSeconds } from '../manifest/time.js'
+import { checkEntry } from '../manifest/validate.js'
+import { backslash, isBlank, newline, quote } from './layout.js'
+
+export interface SquashfsPseudoOptions extends WriteOptions {
+  /**
+   * True for what the tree that mksquashfs packs has under this name, and as what it is: it is changed, all else is
+   * made. mksquashfs ignores a definition of a device whose name is taken. Directories and files when absent.
+   */
+  readonly isInTree?: ((entry: ManifestEntry) => boolean) | undefined
+  /** Write the times of what is made; needs squashfs-tools 4.5. */
+  readonly times?: boolean | undefined
+}
+
+/**
+ * Definitions for `mksquashfs -pf`, one line an entry.
+ *
+ * The top is left out with a warning, for squashfs-tools 4.5 ignores it (give -root-mode and the like instead), and so
+ * are further names of what is made. Extended attributes come from the tree.
+ *
+ * @throws UmlcowError ENTRY_UNFIT for files that the tree does not have, and names that no line holds: with a newline, or
+ *   targets with a blank in front or a backslash at the end
+ */
+export function writeSquashfsPseudo(
+  entries: AsyncIterable<ManifestEntry>,
+  options: SquashfsPseudoOptions = {},
+): AsyncGenerator<Buffer> {
+  return gatherBytes(lines(entries, options))
+}
+
+async function* lines(entries: AsyncIterable<ManifestEntry>, options: SquashfsPseudoOptions): AsyncGenerator<Buffer> {
+  const isInTree = options.isInTree ?? (({ type }) => type === 'directory' || type === 'file')
+  for await (const entry of entries) {
+    checkEntry(entry)
+    if (entry.path.length === 0) {
+      const owner = `mode ${entry.mode.toString(8)}, owner ${entry.uid}:${entry.gid}`
+      warnOf(options, entry.path, `a pseudo file cannot define the top: ${owner}`)
+    } else {
+      yield line(entry, isInTree(entry), options)
+    }
+  }
+}
+
+function line(entry: ManifestEntry, isInTree: boolean, options: SquashfsPseudoOptions): Buffer {
+  const { letter, tail } = isInTree ? { letter: 'm', tail: null } : definition(entry, options)
+  const owner = `${entry.mode.toString(8)} ${entry.uid} ${entry.gid}`
+  const hasTime = options.times === true && !isInTree
+  const kind = hasTime ? `${letter.toUpperCase()} ${timeOf(entry, options)}` : letter
+  const parts = [quoted(entry), Buffer.from(` ${kind} ${owner}`, 'latin1')]
+  if (tail !== null) parts.push(Buffer.from(' '), tail)
+  return Buffer.concat([...parts, Buffer.of(newline)])
+}
+
+function timeOf(entry: ManifestEntry, options: WriteOptions): number {
+  const { seconds, isExact } = clampSeconds(entry.mtimeNs)
+  if (!isExact) warnOf(options, entry.path, 'squashfs holds times from 1970 to 2106 only')
+  return seconds
+}
+
+/** How something is made. */
+function definition(entry: ManifestEntry, options: WriteOptions): { letter: string; tail: Buffer | null } {
+  const { type, device, linkTarget } = entry
+  if (entry.hardLinkTo !== null) warnOf(options, entry.path, 'made as a file of its own, not as a further name')
+  switch (type) {
+    case 'file':
+      throw unfit(entry.path, 'a pseudo file cannot make a file with content')
+    case 'directory':
+      return { letter: 'd', tail: null }
+    case 'fifo':
+    case 'socket':
+      return { letter: 'i', tail: Buffer.from(type === 'fifo' ? 'f' : 's') }
+    case 'symlink':
+      return { letter: 's', tail: checkedTarget(entry, linkTarget!) }
+    default:
+      return { letter: type === 'block' ? 'b' : 'c', tail: Buffer.from(`${device!.major} ${device!.minor}`) }
+  }
+}
+
+function checkedTarget(entry: ManifestEntry, target: Buffer): Buffer {
+  if (!target.includes(newline) && !isBlank(target[0]) && target.at(-1) !== backslash) return target
+  throw unfit(
+    entry.path,
+    'a pseudo file cannot hold this target: a newline, a blank in front or a backslash at the end',
+  )
+}
+
+function quoted({ path }: ManifestEntry): Buffer {
+  if (path.includes(newline)) throw unfit(path, 'a pseudo file cannot hold a name with a newline')
+  const out = [quote]
+  for (const byte of path) {
+    if (byte === quote || byte === backslash) out.push(backslash)
+    out.push(byte)
+  }
+  return Buffer.from([...out, quote])
+}

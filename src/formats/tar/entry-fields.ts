@@ -1,0 +1,148 @@
+import { parseDigits } from '../../bytes/decimal.js'
+import type { UmlcowError } from '../../errors.js'
+import { type ArchiveCode, archiveError } from '../manifest/archive-error.js'
+import { isDeviceNumber } from '../manifest/device.js'
+import type { DeviceNumber, EntryType, ExtendedAttribute, ManifestEntry } from '../manifest/entry.js'
+import { isDevice, maxMode } from '../manifest/mode.js'
+import { maxPathLength, safePath } from '../manifest/path.js'
+import { isTime, nsPerSecond, splitTime } from '../manifest/time.js'
+import { isWithin, maxId, maxXattrName, maxXattrValue } from '../manifest/validate.js'
+import { numberField, posixMagic, textField } from './layout.js'
+import type { TarMember } from './member.js'
+import { parsePaxTime } from './pax-records.js'
+
+const typesByFlag: Readonly<Record<string, EntryType>> = {
+  '0': 'file',
+  '2': 'symlink',
+  '3': 'character',
+  '4': 'block',
+  '5': 'directory',
+  '6': 'fifo',
+  '7': 'file',
+}
+
+const xattrPrefix = 'SCHILY.xattr.'
+const slash = 0x2f
+
+/** What a member says, from the best of its sources: pax records, then GNU long names, then the header. */
+export class EntryFields {
+  private readonly member: TarMember
+  private readonly name: string
+
+  constructor(member: TarMember, name: string) {
+    this.member = member
+    this.name = name
+  }
+
+  error(code: ArchiveCode, what: string): UmlcowError {
+    return archiveError(code, this.name, what, { offset: this.member.offset })
+  }
+
+  entry(): ManifestEntry {
+    const type = this.type()
+    const device = isDevice(type) ? this.device() : null
+    const linkTarget = type === 'symlink' ? this.linkTarget() : null
+    const size = type === 'file' ? this.size() : 0
+    const common = this.common()
+    if (common.path.length === 0 && type !== 'directory') throw this.error('UNSAFE_PATH', 'an entry without a name')
+    return { ...common, type, device, linkTarget, hardLinkTo: null, size }
+  }
+
+  common(): Pick<ManifestEntry, 'path' | 'mode' | 'uid' | 'gid' | 'mtimeNs' | 'xattrs'> {
+    const path = safePath(this.rawPath(), this.name, this.member)
+    return {
+      path,
+      mode: this.mode(),
+      uid: this.id('uid'),
+      gid: this.id('gid'),
+      mtimeNs: this.mtime(),
+      xattrs: this.xattrs(),
+    }
+  }
+
+  linkPath(): Buffer {
+    return safePath(this.rawLink(), this.name, this.member)
+  }
+
+  size(): number {
+    return this.number('size', this.member.fields.size, Number.MAX_SAFE_INTEGER)
+  }
+
+  private type(): EntryType {
+    const { type } = this.member
+    const found = typesByFlag[type]
+    if (found === undefined) {
+      const code = type.charCodeAt(0)
+      throw this.error('ARCHIVE_FEATURE', `a member of type ${code} is not supported`)
+    }
+    // Before there was a type for them, directories were files whose names end in a slash.
+    return found === 'file' && this.rawPath().at(-1) === slash && this.size() === 0 ? 'directory' : found
+  }
+
+  private rawPath(): Buffer {
+    const { records, longName, fields } = this.member
+    const long = records.get('path') ?? longName
+    if (long !== null) return long
+    const prefix = posixMagic.equals(fields.magic) ? textField(fields.prefix) : Buffer.alloc(0)
+    const path = textField(fields.name)
+    return prefix.length === 0 ? path : Buffer.concat([prefix, Buffer.of(slash), path])
+  }
+
+  private rawLink(): Buffer {
+    const { records, longLink, fields } = this.member
+    return records.get('linkpath') ?? longLink ?? textField(fields.link)
+  }
+
+  private linkTarget(): Buffer {
+    const target = this.rawLink()
+    if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return Buffer.from(target)
+    throw this.error('BAD_ARCHIVE', 'the target of a symbolic link is empty, too long or holds a NUL byte')
+  }
+
+  private number(keyword: 'uid' | 'gid' | 'size', field: Uint8Array, limit: number): number {
+    const record = this.member.records.get(keyword)
+    const value = record === undefined ? Number(numberField(field) ?? Number.NaN) : parseDigits(record, 10)
+    if (value !== null && isWithin(value, limit)) return value
+    throw this.error('BAD_ARCHIVE', `expected a ${keyword} of at most ${limit}`)
+  }
+
+  private id(keyword: 'uid' | 'gid'): number {
+    return this.number(keyword, this.member.fields[keyword], maxId)
+  }
+
+  /** Some put the bits of the type into the field, too. */
+  private mode(): number {
+    const full = numberField(this.member.fields.mode)
+    if (full !== null && isWithin(Number(full), 0o177777)) return Number(full) & maxMode
+    throw this.error('BAD_ARCHIVE', 'expected a mode of at most 0177777')
+  }
+
+  private mtime(): bigint {
+    const record = this.member.records.get('mtime')
+    const seconds = record === undefined ? numberField(this.member.fields.mtime) : null
+    const time = record === undefined ? (seconds === null ? null : seconds * nsPerSecond) : parsePaxTime(record)
+    if (time !== null && isTime(splitTime(time).seconds)) return time
+    throw this.error('BAD_ARCHIVE', 'a modification time is none')
+  }
+
+  private device(): DeviceNumber {
+    const { major, minor } = this.member.fields
+    const device = { major: Number(numberField(major) ?? Number.NaN), minor: Number(numberField(minor) ?? Number.NaN) }
+    if (isDeviceNumber(device)) return device
+    throw this.error('BAD_ARCHIVE', 'a device number does not fit into 12 and 20 bits')
+  }
+
+  /** Null when there is none: an archive does not say whether anybody looked. */
+  private xattrs(): ExtendedAttribute[] | null {
+    const found: ExtendedAttribute[] = []
+    for (const [keyword, value] of this.member.records) {
+      if (!keyword.startsWith(xattrPrefix)) continue
+      const name = Buffer.from(keyword.slice(xattrPrefix.length), 'latin1')
+      if (name.length === 0 || name.length > maxXattrName || name.includes(0) || value.length > maxXattrValue) {
+        throw this.error('BAD_ARCHIVE', 'an extended attribute is none')
+      }
+      found.push({ name, value })
+    }
+    return found.length === 0 ? null : found
+  }
+}

@@ -1,0 +1,2 @@
+export { readTar } from './reader.js'
+export { writeTar } from './writer.js'

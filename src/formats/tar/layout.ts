@@ -1,0 +1,125 @@
+import { defineStruct } from '../../bytes/struct.js'
+
+// Our own codec: in tar-stream, the well-kept library, names are UTF-8 strings, so bytes of other names are lost.
+
+// The header of a member.  Source: POSIX pax, "ustar Interchange Format"; GNU tar's differences from tar(5).
+// offset size field      meaning
+//      0  100 name       NUL-terminated unless it fills the field
+//    100    8 mode       octal digits, and so all numbers; base-256 where the first byte has its top bit set
+//    108    8 uid
+//    116    8 gid
+//    124   12 size       bytes of content
+//    136   12 mtime      seconds since 1970
+//    148    8 checksum   sum of all bytes of the header, this field taken as blanks
+//    156    1 type       '0' file, '1' hard link, '2' symlink, '3' character, '4' block, '5' directory, '6' fifo, ...
+//    157  100 link
+//    257    8 magic      "ustar\0" "00" in POSIX, "ustar  \0" in GNU tar
+//    265   32 userName
+//    297   32 groupName
+//    329    8 major
+//    337    8 minor
+//    345  155 prefix     POSIX: what stands before the name and a slash; GNU has other things there
+//    500   12 padding
+export const tarHeader = defineStruct([
+  ['name', 100],
+  ['mode', 8],
+  ['uid', 8],
+  ['gid', 8],
+  ['size', 12],
+  ['mtime', 12],
+  ['checksum', 8],
+  ['type', 1],
+  ['link', 100],
+  ['magic', 8],
+  ['userName', 32],
+  ['groupName', 32],
+  ['major', 8],
+  ['minor', 8],
+  ['prefix', 155],
+  ['padding', 12],
+])
+
+export const blockSize = tarHeader.size
+export const posixMagic = Buffer.from('ustar\x0000', 'latin1')
+
+const fieldNames = [
+  'name',
+  'mode',
+  'uid',
+  'gid',
+  'size',
+  'mtime',
+  'checksum',
+  'type',
+  'link',
+  'magic',
+  'major',
+  'minor',
+  'prefix',
+] as const
+
+export type TarFields = Readonly<Record<(typeof fieldNames)[number], Buffer>>
+
+const places = fieldNames.map((name) => {
+  const start = tarHeader.offsetOf(name)
+  return { name, start, end: start + tarHeader.lengthOf(name) }
+})
+
+/** The fields of a header: views of its memory, for archives have millions of them. */
+export function fieldsOf(block: Buffer): TarFields {
+  const fields = {} as Record<(typeof fieldNames)[number], Buffer>
+  for (const { name, start, end } of places) fields[name] = block.subarray(start, end)
+  return fields
+}
+
+const checksumStart = tarHeader.offsetOf('checksum')
+const checksumEnd = checksumStart + tarHeader.lengthOf('checksum')
+
+/** Whether a header has the sum that belongs into it. */
+export function hasRightChecksum(block: Uint8Array): boolean {
+  return numberField(block.subarray(checksumStart, checksumEnd)) === BigInt(checksumOf(block))
+}
+
+/** The sum that belongs into a header. */
+export function checksumOf(block: Uint8Array): number {
+  let sum = (checksumEnd - checksumStart) * 0x20
+  for (let i = 0; i < checksumStart; i++) sum += block[i]!
+  for (let i = checksumEnd; i < blockSize; i++) sum += block[i]!
+  return sum
+}
+
+/** Up to the first NUL byte. */
+export function textField(field: Uint8Array): Buffer {
+  const end = field.indexOf(0)
+  return Buffer.from(end < 0 ? field : field.subarray(0, end))
+}
+
+/** Null when the field holds no number. An empty field is 0. */
+export function numberField(field: Uint8Array): bigint | null {
+  const first = field[0]!
+  if (first === 0x80 || first === 0xff) return base256(field)
+  let start = 0
+  while (start < field.length && field[start] === 0x20) start++
+  let value = 0
+  let i = start
+  for (; i < field.length && field[i] !== 0 && field[i] !== 0x20; i++) {
+    const digit = field[i]! - 0x30
+    if (digit < 0 || digit > 7) return null
+    value = value * 8 + digit
+  }
+  return BigInt(value)
+}
+
+/** GNU's form of large and negative numbers: all but the first byte, big-endian, two's complement. */
+function base256(field: Uint8Array): bigint {
+  let value = field[0] === 0xff ? -1n : 0n
+  for (const byte of field.subarray(1)) value = value * 256n + BigInt(byte)
+  return value
+}
+
+/** Octal digits and a NUL; the largest number that fits in place of one that does not. */
+export function octalField(value: number, length: number): Uint8Array {
+  const largest = 8 ** (length - 1) - 1
+  const digits = Math.min(Math.max(value, 0), largest).toString(8)
+  return Buffer.from(`${digits.padStart(length - 1, '0')}\0`, 'latin1')
+}

@@ -1,0 +1,57 @@
+import { parseDigits, parseInteger } from '../../bytes/decimal.js'
+import { nsPerSecond, splitTime } from '../manifest/time.js'
+
+// A record of a pax header: its whole length in decimal digits, a blank, keyword, "=", value, newline.
+// Source: POSIX pax, "pax Header Block".
+
+const newline = 0x0a
+
+/** Keywords (one character a byte) and values. */
+export type PaxRecords = Map<string, Buffer>
+
+/** Null when the bytes are no whole records. Values are copies. */
+export function parsePaxRecords(bytes: Buffer): PaxRecords | null {
+  const records: PaxRecords = new Map()
+  let start = 0
+  while (start < bytes.length) {
+    const blank = bytes.subarray(start, start + 16).indexOf(0x20)
+    const length = blank < 0 ? null : parseDigits(bytes.subarray(start, start + blank), 10)
+    if (length === null || length < blank + 3 || start + length > bytes.length) return null
+    const record = bytes.subarray(start + blank + 1, start + length)
+    const equals = record.indexOf(0x3d)
+    if (equals < 1 || record[record.length - 1] !== newline) return null
+    records.set(record.toString('latin1', 0, equals), Buffer.from(record.subarray(equals + 1, -1)))
+    start += length
+  }
+  return records
+}
+
+export function serializePaxRecord(keyword: string, value: Uint8Array): Buffer {
+  // The length counts its own digits.
+  const rest = keyword.length + value.length + 3
+  let length = rest + String(rest).length
+  length = rest + String(length).length
+  return Buffer.concat([Buffer.from(`${length} ${keyword}=`, 'latin1'), value, Buffer.of(newline)])
+}
+
+/** Seconds with a decimal fraction, as nanoseconds rounded down; null when it is none. */
+export function parsePaxTime(value: Buffer): bigint | null {
+  const point = value.indexOf(0x2e)
+  const whole = point < 0 ? value : value.subarray(0, point)
+  const fraction = point < 0 ? '' : value.toString('latin1', point + 1)
+  const seconds = parseInteger(whole)
+  if (seconds === null || fraction.length > 64) return null
+  for (const digit of fraction) if (digit < '0' || digit > '9') return null
+  const nanoseconds = BigInt(fraction.slice(0, 9).padEnd(9, '0'))
+  if (whole[0] !== 0x2d) return seconds * nsPerSecond + nanoseconds
+  const isCut = [...fraction.slice(9)].some((digit) => digit !== '0')
+  return seconds * nsPerSecond - nanoseconds - (isCut ? 1n : 0n)
+}
+
+export function paxTime(mtimeNs: bigint): string {
+  const isNegative = mtimeNs < 0n
+  const { seconds, nanoseconds } = splitTime(isNegative ? -mtimeNs : mtimeNs)
+  let fraction = String(nanoseconds).padStart(9, '0')
+  while (fraction.endsWith('0')) fraction = fraction.slice(0, -1)
+  return `${isNegative ? '-' : ''}${seconds}${fraction === '' ? '' : '.'}${fraction}`
+}

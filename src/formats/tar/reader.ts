@@ -1,0 +1,89 @@
+import { ceilTo } from '../../bytes/align.js'
+import { InputReader } from '../../bytes/input-reader.js'
+import { archiveError, type ReadOptions } from '../manifest/archive-error.js'
+import { ArchiveContent } from '../manifest/content.js'
+import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
+import { pathKey } from '../manifest/path.js'
+import { EntryFields } from './entry-fields.js'
+import { blockSize } from './layout.js'
+import { MemberReader, type TarMember } from './member.js'
+
+/** What a hard link has from the first name of its file. */
+type FirstName = Pick<ManifestEntry, 'path' | 'type' | 'device' | 'linkTarget' | 'size'>
+
+/**
+ * The entries of a tar archive: ustar, pax, GNU and the old form.
+ *
+ * A hard link says neither type nor size, so that the names of all files are remembered, some 100 bytes each: a file
+ * without further names by its size alone.
+ *
+ * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH; ARCHIVE_FEATURE for sparse files, parts
+ *   of volumes and whatever else is not known
+ */
+export async function* readTar(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: ReadOptions = {},
+): AsyncGenerator<ManifestItem> {
+  const name = options.name ?? 'tar archive'
+  const input = new InputReader(source)
+  const members = new MemberReader(input, name)
+  const firstNames = new FirstNames()
+  try {
+    for (;;) {
+      const member = await members.next()
+      if (member === null) break
+      const entry = entryOf(member, name, firstNames)
+      if (entry === null) continue // The label of a volume.
+      const stored = entry.type === 'file' && entry.hardLinkTo === null ? entry.size : 0
+      const content = new ArchiveContent(input, name, stored)
+      yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? content : null }
+      await content.finish()
+      const padding = ceilTo(stored, blockSize) - stored
+      if ((await input.skip(padding)) !== padding) {
+        throw archiveError('TRUNCATED_ARCHIVE', name, 'the end comes inside a block', { offset: input.offset })
+      }
+    }
+    // What follows the end mark fills a record of the tape: read, so that its writer is not cut off.
+    await input.skip(Number.POSITIVE_INFINITY)
+  } finally {
+    await input.close()
+  }
+}
+
+function entryOf(member: TarMember, name: string, firstNames: FirstNames): ManifestEntry | null {
+  const fields = new EntryFields(member, name)
+  if (member.type === 'V') return null
+  if (member.type !== '1') {
+    const entry = fields.entry()
+    if (entry.type !== 'directory') firstNames.add(entry)
+    return entry
+  }
+  if (fields.size() !== 0) throw fields.error('ARCHIVE_FEATURE', 'a hard link with content is not supported')
+  const first = firstNames.find(fields.linkPath())
+  if (first === null) throw fields.error('BAD_ARCHIVE', 'a hard link to a file that does not come before it')
+  const { path: hardLinkTo, ...shared } = first
+  const common = fields.common()
+  if (common.path.length === 0) throw fields.error('UNSAFE_PATH', 'a hard link without a name')
+  const entry = { ...common, ...shared, hardLinkTo }
+  firstNames.addFurther(entry.path, first)
+  return entry
+}
+
+/** Files that hard links may name, by path. */
+class FirstNames {
+  private readonly known = new Map<string, number | FirstName>()
+
+  add({ path, type, device, linkTarget, size }: ManifestEntry): void {
+    this.known.set(pathKey(path), type === 'file' ? size : { path, type, device, linkTarget, size })
+  }
+
+  addFurther(path: Buffer, first: FirstName): void {
+    this.known.set(pathKey(path), first)
+  }
+
+  find(path: Buffer): FirstName | null {
+    const found = this.known.get(pathKey(path))
+    if (typeof found !== 'number') return found ?? null
+    return { path, type: 'file', device: null, linkTarget: null, size: found }
+  }
+}

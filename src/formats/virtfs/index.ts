@@ -1,0 +1,1 @@
+export { parseVirtfs, serializeVirtfs, type VirtfsAttributes } from './attributes.js'
