@@ -30,6 +30,9 @@ const refusals = [
   'NOT_OWNER',
   'NO_ROOM',
   'JOURNAL_MISMATCH',
+  'HUMFS_EXISTS',
+  'HUMFS_UNFIT',
+  'HUMFS_UNFINISHED',
 ]
 
 /** A verb that writes refuses these; one that only looks fails. */
@@ -45,11 +48,12 @@ const refusalsOfWriters = [
   'BACKING_AMBIGUOUS',
   'BACKING_OUTSIDE_ROOT',
   'BACKING_OTHER',
+  'HUMFS_DAMAGED',
 ]
 
 export function statusOf(error: unknown, writes: boolean): number {
   if (hasCode(error, 'USAGE')) return exitStatus.usage
-  if (hasCode(error, 'NOT_COW')) return exitStatus.notThisFormat
+  if (hasCode(error, 'NOT_COW', 'NOT_HUMFS', 'HUMFS_VERSION')) return exitStatus.notThisFormat
   const refused = hasCode(error, ...refusals) || (writes && hasCode(error, ...refusalsOfWriters))
   return refused ? exitStatus.refused : exitStatus.failed
 }

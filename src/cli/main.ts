@@ -11,7 +11,7 @@ import { createProgram } from './program.js'
 import { umlUtilities } from './uml-utilities.js'
 
 /** Verbs that write, so that a backing file that does not fit is a refusal and not a failure. */
-const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow'])
+const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow', 'humfsify'])
 
 const signalStatus = {
   SIGHUP: exitStatus.hungUp,
@@ -26,7 +26,10 @@ const signalStatus = {
  * @returns     the exit status
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const [, command = 'umlcow', ...args] = argv
+  const [, command = 'umlcow', ...given] = argv
+  const name = path.basename(command)
+  // A link of this name is the verb.
+  const args = name === 'humfsify' ? [name, ...given] : given
   const stop = new AbortController()
   let stopStatus: number | null = null
   for (const [signal, status] of Object.entries(signalStatus)) {
@@ -36,8 +39,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     })
   }
   try {
-    refuseMangled(args)
-    return await dispatch(path.basename(command), args, stop.signal)
+    refuseMangled(given)
+    return await dispatch(name, args, stop.signal)
   } catch (error) {
     if (stopStatus === null || !hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
     tell(stopLines(error))
@@ -97,7 +100,11 @@ function reportFailure(error: unknown, args: readonly string[]): number {
   if (!(error instanceof UmlcowError)) tell(internalErrorNote(error))
   if (wantsJson(args)) printDocument(errorDocument(error))
   tell(errorLines(error))
-  return statusOf(error, writingVerbs.has(args[0] ?? '') || args.includes('--repair'))
+  return statusOf(error, writes(args))
+}
+
+function writes([verb = '', ...rest]: readonly string[]): boolean {
+  return writingVerbs.has(verb) || rest.includes('--repair') || (verb === 'humfs' && rest.includes('restore'))
 }
 
 /** Not through a context: the one that there was may have been stopped. */

@@ -32,6 +32,8 @@ const verbs: Record<string, () => Promise<AddVerb>> = {
   commit: async () => (await import('./commands/commit.js')).addCommit,
   reset: async () => (await import('./commands/reset.js')).addReset,
   rebase: async () => (await import('./commands/rebase.js')).addRebase,
+  humfsify: async () => (await import('./commands/humfsify.js')).addHumfsify,
+  humfs: async () => (await import('./commands/humfs.js')).addHumfs,
 }
 
 /**

@@ -48,6 +48,10 @@ describe('the schemas', () => {
       'check',
       'create',
       'error',
+      'humfs-check',
+      'humfs-info',
+      'humfs-restore',
+      'humfsify',
       'info',
       'map',
       'merge',
@@ -442,4 +446,27 @@ describe('the validator', () => {
     ['a reference', { $ref: '#/$defs/absent' }],
     ['a reference to another file', { $ref: 'error.json' }],
   ])('throws for %s it does not know', (_, unknown) => expect(() => validate(unknown, null)).toThrow())
+})
+
+describe('what humfs commands print, with --json', () => {
+  it('humfsify, humfs info, humfs check and humfs restore', () => {
+    const cwd = temporaryDirectory()
+    mkdirSync(path.join(cwd, 'data/dir'), { recursive: true })
+    writeFileSync(path.join(cwd, 'data/dir/file'), 'x')
+    const run = (...args: string[]) => umlcow(args, { cwd })
+    const ids = [`${process.geteuid?.()}`, `${process.getegid?.()}`]
+    checked('humfsify', run('humfsify', '--json', '--dry-run', ...ids, '1G'))
+    expect(checked('humfsify', run('humfsify', '--json', ...ids, '1G'))).toMatchObject({ entries: 3, total: 2 ** 30 })
+    expect(checked('error', run('humfsify', '--json', ...ids, '1G'))).toMatchObject({ error: { code: 'HUMFS_EXISTS' } })
+    expect(checked('humfs-info', run('humfs', 'info', '--json'))).toMatchObject({ counts: { file: 1, directory: 2 } })
+    expect(checked('humfs-check', run('humfs', 'check', '--json'))).toMatchObject({ findings: [] })
+    writeFileSync(path.join(cwd, 'data/new'), '')
+    const damaged = run('humfs', 'check', '--json')
+    expect(damaged.status).toBe(2)
+    expect(checked('humfs-check', damaged)).toMatchObject({ damage: 1, findings: [{ code: 'no-entry' }] })
+    rmSync(path.join(cwd, 'data/new'))
+    checked('humfs-restore', run('humfs', 'restore', '--json', '--dry-run', cwd))
+    expect(checked('humfs-restore', run('humfsify', '-r', '--json'))).toMatchObject({ entries: 3, undone: false })
+    expect(run('humfs', 'check')).toMatchObject({ status: 63, stdout: '' })
+  })
 })

@@ -5,7 +5,20 @@ import { umlcow } from '../support/command.js'
 import { root, temporaryDirectory } from '../support/paths.js'
 import { expectPlainFailure, makeScene, namesIn, runWith, shell } from './scene.js'
 
-const verbs = ['info', 'map', 'check', 'create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow']
+const verbs = [
+  'info',
+  'map',
+  'check',
+  'create',
+  'merge',
+  'commit',
+  'reset',
+  'rebase',
+  'humfsify',
+  'humfs',
+  'moo',
+  'mkcow',
+]
 
 describe('help and version', () => {
   it('prints help that names every verb and every exit status', () => {
@@ -114,6 +127,11 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['reset: no overlay', ['reset'], /missing required argument 'cow'/],
     ['reset: two overlays', ['reset', 'a', 'b'], /too many arguments/],
     ['reset: --force with a word of others', ['reset', '--force=mtime', 'a'], /"mtime" is none of in-use/],
+    ['humfsify: too few arguments', ['humfsify', 'root', 'root'], /takes USER, GROUP and SIZE, or -r/],
+    ['humfsify: a bad size', ['humfsify', '0', '0', '1.5G'], /bad size "1.5G"/],
+    ['humfsify: -r with arguments', ['humfsify', '-r', '0', '0', '1G'], /goes without arguments/],
+    ['humfs: no such action', ['humfs', 'mount'], /Allowed choices are restore, info, check/],
+    ['humfs: --repair of another', ['humfs', 'info', '--repair'], /humfs info goes without --repair/],
     ['map: zeros without a backing file', ['map', '--no-backing', '--detect-zeroes', 'a'], /goes without --no-backing/],
     ['create: a chain in a raw image', ['create', '--chain', 'a', '1M'], /are for overlays/],
     ['map: a bad offset', ['map', '--start-offset', '12Q', 'a'], /argument '12Q' is invalid/],

@@ -4,6 +4,7 @@ import { accessSync, constants } from 'node:fs'
 export const peers = {
   '/usr/bin/uml_moo': 'uml-utilities',
   '/usr/bin/uml_mkcow': 'uml-utilities',
+  '/usr/bin/humfsify': 'uml-utilities',
   '/usr/bin/linux.uml': 'user-mode-linux',
   '/usr/bin/busybox': 'busybox-static',
   '/usr/bin/python3': 'python3-minimal',

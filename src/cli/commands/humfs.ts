@@ -1,0 +1,131 @@
+import { Argument, type Command } from 'commander'
+import { escapeText } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import { UmlcowError } from '../../errors.js'
+import { type CheckHumfsResult, checkHumfs } from '../../humfs/check.js'
+import { type HumfsInfo, humfsInfo } from '../../humfs/info.js'
+import type { HumfsFinding } from '../../humfs/tree-findings.js'
+import { type CliContext, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addJsonOptions, addProgressOptions } from '../options.js'
+import type { Finish } from '../program.js'
+import { type RestoreFlags, runRestore } from './humfs-restore.js'
+
+interface Flags extends RestoreFlags {
+  readonly repair?: boolean
+}
+
+type Action = 'restore' | 'info' | 'check'
+
+const description =
+  'info: the superblock, and how many names of each type there are. check: whether data and metadata fit together, by the ' +
+  'rules of the kernels that mount humfs; exit status 0 consistent, 2 damaged, 3 waste only. restore: the same as "umlcow ' +
+  'humfsify -r". Without DIR: the current directory. No kernel of today mounts humfs; these are the rules of 2.4 and 2.6.'
+
+export function addHumfs(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('humfs')
+    .addArgument(new Argument('<action>', 'restore, info or check').choices(['restore', 'info', 'check']))
+    .addArgument(new Argument('[dir]', 'the directory that holds data/').default('.', 'the current one'))
+    .summary('look at humfs trees, check and repair them, put owners and modes back')
+    .description(description)
+    .option('--repair', 'check: mend what can be mended without a doubt')
+    .option('--force', 'restore: do what can be done, and keep the metadata')
+    .option('--no-sync', 'restore: skip every sync of the disk')
+    .option('-n, --dry-run', 'restore, check --repair: look at everything, change nothing')
+  addProgressOptions(addJsonOptions(command))
+  command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
+  command.action(async (action: Action, directory: string, flags: Flags) => {
+    refuseForeign(action, flags)
+    if (action === 'restore') await runRestore(directory, flags, context)
+    else if (action === 'info') await runInfo(directory, flags, context)
+    else return finish(await runCheck(directory, flags, context))
+    finish(exitStatus.done)
+  })
+}
+
+function refuseForeign(action: Action, flags: Flags): void {
+  if (flags.repair && action !== 'check') throw new UmlcowError('USAGE', `humfs ${action} goes without --repair`)
+  if (flags.force && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} goes without --force`)
+}
+
+async function runInfo(directory: string, flags: Flags, context: CliContext): Promise<void> {
+  const info = await humfsInfo(directory, { signal: context.signal })
+  for (const warning of info.warnings) context.warn(warning)
+  await (wantsJson(flags) ? context.printJson(infoDocument(info)) : context.print(infoText(info)))
+}
+
+/** Schema: docs/schema/humfs-info.json */
+function infoDocument(info: HumfsInfo): unknown {
+  return {
+    directory: info.directory,
+    format: 'humfs',
+    version: 2,
+    used: info.used,
+    total: info.total,
+    counts: info.counts,
+    'without-metadata': info.without,
+    'file-bytes': info.size,
+    unfinished: info.unfinished,
+    warnings: info.warnings,
+  }
+}
+
+function infoText(info: HumfsInfo): string {
+  const lines = [
+    `humfs: ${info.directory}`,
+    `used: ${formatSize(info.used)} (${info.used} bytes)`,
+    `total: ${formatSize(info.total)} (${info.total} bytes)`,
+    ...Object.entries(info.counts).map(([type, count]) => `${type}: ${count}`),
+    `bytes in files: ${formatSize(info.size)}`,
+  ]
+  if (info.without > 0) lines.push(`without metadata: ${info.without}`)
+  if (info.unfinished !== null) lines.push(`unfinished: ${info.unfinished}`)
+  return `${lines.join('\n')}\n`
+}
+
+async function runCheck(directory: string, flags: Flags, context: CliContext): Promise<number> {
+  const { repair, dryRun } = flags
+  const result = await checkHumfs(directory, { repair, dryRun, signal: context.signal })
+  const status = statusOfResult(result)
+  if (wantsJson(flags)) await context.printJson(checkDocument(result))
+  else if (!flags.quiet || result.findings.length > 0) await context.print(checkText(result, status))
+  return status
+}
+
+function countOpen({ findings }: CheckHumfsResult, severity: HumfsFinding['severity']): number {
+  return findings.filter((one) => one.severity === severity && !one.fixed).length
+}
+
+function statusOfResult(result: CheckHumfsResult): number {
+  if (countOpen(result, 'damage') > 0) return exitStatus.damaged
+  return countOpen(result, 'waste') > 0 ? exitStatus.waste : exitStatus.done
+}
+
+/** Schema: docs/schema/humfs-check.json */
+function checkDocument(result: CheckHumfsResult): unknown {
+  return {
+    directory: result.directory,
+    format: 'humfs',
+    entries: result.entries,
+    damage: countOpen(result, 'damage'),
+    waste: countOpen(result, 'waste'),
+    fixed: result.findings.filter(({ fixed }) => fixed).length,
+    findings: result.findings,
+  }
+}
+
+const verdicts: Readonly<Record<number, string>> = {
+  [exitStatus.done]: 'consistent',
+  [exitStatus.damaged]: 'damaged',
+  [exitStatus.waste]: 'usable, with waste',
+}
+
+function checkText(result: CheckHumfsResult, status: number): string {
+  const lines = result.findings.map(({ severity, path, message, repairable, fixed }) => {
+    const state = fixed ? ' (repaired)' : repairable ? ' (--repair mends it)' : ''
+    return `${severity}: ${path}: ${escapeText(message)}${state}`
+  })
+  lines.push(`${result.directory}: ${verdicts[status]}; ${result.entries} entries`)
+  return `${lines.join('\n')}\n`
+}

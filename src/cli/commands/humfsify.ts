@@ -1,0 +1,128 @@
+import type { Command } from 'commander'
+import { formatSize } from '../../bytes/size-text.js'
+import { UmlcowError } from '../../errors.js'
+import { parseHumfsSize } from '../../formats/humfs/superblock.js'
+import { type HumfsifyResult, humfsify } from '../../humfs/humfsify.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addJsonOptions, addProgressOptions } from '../options.js'
+import type { Finish } from '../program.js'
+import { openProgress } from '../progress.js'
+import { runRestore } from './humfs-restore.js'
+
+interface Flags extends CommonFlags {
+  readonly r?: boolean
+  readonly force?: boolean
+  readonly perlCompat?: boolean
+  readonly renameMetadata?: string
+  readonly dryRun?: boolean
+  readonly sync: boolean
+}
+
+const description =
+  'Make a humfs tree of the current directory: owners, modes and devices of all in data/ go into metadata beside it, and ' +
+  'the files become those of USER and GROUP (names or numbers), who may then run a machine on them. SIZE is what the guest ' +
+  'sees, with K, M, G or T. Everything is looked at before anything is changed. A run that was cut short is finished by the ' +
+  'same command, or undone by -r. A link to umlcow that is called humfsify does the same.'
+
+export function addHumfsify(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command('humfsify [user] [group] [size]')
+    .summary('owners, modes and devices of data/ into humfs metadata, and back')
+    .description(description)
+    .option('-r', 'the reverse: put back what the metadata says, then remove it')
+    .option('--force', 'move metadata that is there aside; with -r: do what can be done, and keep the metadata')
+    .option(
+      '--perl-compat',
+      'as the Perl tool: no setuid, setgid and sticky, 0755 for all data, nodes left as they are',
+    )
+    .option('--rename-metadata <suffix>', 'add this to the names of directories called "metadata"')
+    .option('--no-sync', 'skip every sync of the disk')
+    .option('-n, --dry-run', 'look at everything, change nothing')
+  addProgressOptions(addJsonOptions(command))
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow humfsify jdike users 4G\n  umlcow humfsify -r\n' +
+      '\nExit status: 0 done, 1 failed, 4 refused and nothing changed, 63 no humfs tree, 64 wrong usage.',
+  )
+  command.action(
+    async (user: string | undefined, group: string | undefined, size: string | undefined, flags: Flags) => {
+      if (flags.r) {
+        refuseWithReverse(user, flags)
+        await runRestore('.', flags, context)
+      } else {
+        if (user === undefined || group === undefined || size === undefined) {
+          throw new UmlcowError('USAGE', 'humfsify takes USER, GROUP and SIZE, or -r', {
+            hint: 'umlcow humfsify --help',
+          })
+        }
+        await runHumfsify(user, group, sizeOf(size), flags, context)
+      }
+      finish(exitStatus.done)
+    },
+  )
+}
+
+function refuseWithReverse(user: string | undefined, flags: Flags): void {
+  const taken = user !== undefined ? 'arguments' : flags.perlCompat ? '--perl-compat' : null
+  const other = taken ?? (flags.renameMetadata === undefined ? null : '--rename-metadata')
+  if (other !== null) throw new UmlcowError('USAGE', `humfsify -r goes without ${other}`)
+}
+
+function sizeOf(text: string): number {
+  const size = parseHumfsSize(text)
+  if (size !== null) return size
+  throw new UmlcowError('USAGE', `bad size "${text}": a number of bytes, or one with K, M, G or T`)
+}
+
+async function runHumfsify(
+  user: string,
+  group: string,
+  size: number,
+  flags: Flags,
+  context: CliContext,
+): Promise<void> {
+  const view = await openProgress(flags, wantsJson(flags))
+  const { signal } = context
+  let result: HumfsifyResult
+  try {
+    result = await humfsify('.', {
+      ...flags,
+      user,
+      group,
+      size,
+      noSync: !flags.sync,
+      signal,
+      onProgress: view.onProgress,
+    })
+  } finally {
+    await view.stop()
+  }
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(document(result))
+  else if (!flags.quiet) await context.printDone(text(result))
+}
+
+/** Schema: docs/schema/humfsify.json */
+function document(result: HumfsifyResult): unknown {
+  return {
+    directory: result.directory,
+    entries: result.entries,
+    used: result.used,
+    total: result.total,
+    uid: result.uid,
+    gid: result.gid,
+    resumed: result.resumed,
+    'dry-run': result.dryRun,
+    'moved-aside': result.aside,
+    warnings: result.warnings,
+  }
+}
+
+function text(result: HumfsifyResult): string {
+  const { entries, used, total, uid, gid, dryRun, resumed, aside } = result
+  const what = entries === null ? 'data' : `data, ${entries} entries`
+  const verb = dryRun ? 'would become' : resumed ? 'finished; it is now' : 'is now'
+  const moved = aside.length === 0 ? '' : `; ${dryRun ? 'to be ' : ''}moved aside: ${aside.join(', ')}`
+  return `${what}: ${verb} humfs of ${uid}:${gid}, ${formatSize(used)} of ${formatSize(total)} used${moved}\n`
+}

@@ -1,0 +1,102 @@
+import { UmlcowError } from '../../errors.js'
+
+// A metadata entry of humfs: one line of text, all numbers decimal.  Source: Linux fs/hostfs/meta_fs.c of the UML patches
+// MODE UID GID                       files, directories, links, and FIFOs that are real
+// MODE UID GID TYPE MAJOR MINOR      TYPE is c, b, p or s; the kernel writes `p 0 0` and `s 0 0`
+// The kernel reads the first 37 bytes, takes exactly 3 fields or at least 6, and ignores what follows the sixth.  It reads
+// ids as signed numbers and writes those from 2^31 on as negative ones.
+
+export type NodeLetter = 'c' | 'b' | 'p' | 's'
+
+export interface MetadataNode {
+  readonly letter: NodeLetter
+  readonly major: number
+  readonly minor: number
+}
+
+export interface MetadataEntry {
+  /** 0 to 07777, without the bits of the type. */
+  readonly mode: number
+  /** 0 to 2^32 - 1. */
+  readonly uid: number
+  readonly gid: number
+  readonly node: MetadataNode | null
+}
+
+export interface ParsedMetadata extends MetadataEntry {
+  /** The kernel would cut it: it reads only so many bytes. */
+  readonly isTooLong: boolean
+}
+
+/** Bytes that the kernel reads. */
+export const longestEntry = 37
+/** Room for what the kernel would cut; longer is nobody's entry. */
+export const longestMetadataFile = 256
+
+const largestMajor = 2 ** 12 - 1
+const largestMinor = 2 ** 20 - 1
+
+function bad(message: string): UmlcowError {
+  return new UmlcowError('HUMFS_ENTRY', message)
+}
+
+/**
+ * Read an entry. The numbers are read whole, also where the kernel would cut them.
+ *
+ * @throws UmlcowError HUMFS_ENTRY
+ */
+export function parseMetadata(bytes: Uint8Array): ParsedMetadata {
+  if (bytes.length > longestMetadataFile) throw bad(`more than ${longestMetadataFile} bytes`)
+  const text = Buffer.from(bytes).toString('latin1')
+  const end = text.indexOf('\n')
+  if (end >= 0 && end !== text.length - 1) throw bad(`more than a line: ${JSON.stringify(text)}`)
+  const line = end < 0 ? text : text.slice(0, end)
+  const fields = line.split(' ').filter((field) => field !== '')
+  if (fields.length !== 3 && fields.length < 6) throw bad(`3 or 6 fields expected: ${JSON.stringify(text)}`)
+  const [mode, uid, gid, ...rest] = fields
+  return {
+    mode: numberIn(mode!, 'mode', 0, 0o7777),
+    uid: idOf(uid!, 'uid'),
+    gid: idOf(gid!, 'gid'),
+    node: rest.length === 0 ? null : nodeOf(rest),
+    isTooLong: line.length > longestEntry,
+  }
+}
+
+function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {
+  if (letter !== 'c' && letter !== 'b' && letter !== 'p' && letter !== 's') {
+    throw bad(`unknown type ${JSON.stringify(letter)}`)
+  }
+  return {
+    letter,
+    major: numberIn(major!, 'major number', 0, largestMajor),
+    minor: numberIn(minor!, 'minor number', 0, largestMinor),
+  }
+}
+
+function numberIn(text: string, what: string, from: number, to: number): number {
+  const value = /^-?[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= from && value <= to) return value
+  throw bad(`${what} is none: ${JSON.stringify(text)}`)
+}
+
+/** What a guest writes for ids of 2^31 and more is their negative reading. */
+function idOf(text: string, what: string): number {
+  return numberIn(text, what, -(2 ** 31), 2 ** 32 - 1) >>> 0
+}
+
+/**
+ * The line of an entry, byte for byte as the Perl tool writes it.
+ *
+ * @throws UmlcowError HUMFS_ENTRY_TOO_LONG when the kernel would cut it
+ */
+export function serializeMetadata({ mode, uid, gid, node }: MetadataEntry): Buffer {
+  const line = `${mode} ${uid} ${gid}${node === null ? '' : ` ${node.letter} ${node.major} ${node.minor}`}`
+  if (line.length > longestEntry) {
+    throw new UmlcowError(
+      'HUMFS_ENTRY_TOO_LONG',
+      `its metadata takes ${line.length} bytes, and the kernel reads ${longestEntry}: ${line}`,
+    )
+  }
+  return Buffer.from(`${line}\n`, 'latin1')
+}

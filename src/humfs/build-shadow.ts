@@ -1,0 +1,72 @@
+import { serializeMetadata } from '../formats/humfs/metadata.js'
+import { joinPath } from '../host/path-bytes.js'
+import { entryOf, permissionBits } from './humfs-entry.js'
+import { type HumfsifyTerms, journalMode } from './humfs-journal.js'
+import { entryPath, inTree, type ShadowTrees } from './humfs-paths.js'
+import { storedItem } from './metadata-directories.js'
+import { createPace } from './pace.js'
+import { type TreeItem, walkTree } from './walk-tree.js'
+import { syncTree, type Workspace } from './workspace.js'
+
+/** The shadow trees before they are moved to their place. */
+export function shadowsInWork({ paths }: Workspace): ShadowTrees {
+  return { fileMetadata: joinPath(paths.work, 'file_metadata'), dirMetadata: joinPath(paths.work, 'dir_metadata') }
+}
+
+/** Record all of data in shadow trees beside it. Data is not touched. */
+export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<void> {
+  const pace = createPace({ ...work.options, description: 'recording', size: entries })
+  const trees = shadowsInWork(work)
+  /** Entries of files with several names: links of data are links of their entries, so that a guest sees one file. */
+  const firstNames = new Map<string, Buffer>()
+  for (const item of walkTree(work.treeFiles, work.paths.data)) {
+    if (item.isLeaving) continue
+    item.stored = storedItem(item, terms.renameMetadata)?.stored ?? item.stored
+    if (item.facts.type === 'directory') makeDirectories(work, trees, item, terms)
+    record(work, trees, item, terms, firstNames)
+    if (terms.perlCompat && item.facts.mode > permissionBits) {
+      work.treeFiles.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
+    }
+    if (pace.step()) await pace.rest()
+  }
+  await syncTree(work, work.paths.work)
+}
+
+function makeDirectories({ treeFiles }: Workspace, trees: ShadowTrees, item: TreeItem, terms: HumfsifyTerms): void {
+  for (const tree of [trees.fileMetadata, trees.dirMetadata]) {
+    const path = inTree(tree, item.stored)
+    treeFiles.makeDirectory(path, 0o755)
+    if (!isOurs(terms)) treeFiles.setOwner(path, terms.owner)
+  }
+}
+
+function record(
+  { treeFiles }: Workspace,
+  trees: ShadowTrees,
+  { stored, facts }: TreeItem,
+  terms: HumfsifyTerms,
+  firstNames: Map<string, Buffer>,
+): void {
+  const isDirectory = facts.type === 'directory'
+  const path = entryPath(trees, stored, isDirectory)
+  if (facts.nlink > 1 && !isDirectory) {
+    const key = `${facts.device}:${facts.inode}`
+    const first = firstNames.get(key)
+    if (first !== undefined) {
+      treeFiles.link(first, path)
+      return
+    }
+    firstNames.set(key, path)
+  }
+  treeFiles.writeNew(
+    path,
+    serializeMetadata(entryOf(facts, terms.perlCompat)),
+    0o644,
+    isOurs(terms) ? null : terms.owner,
+  )
+}
+
+/** What we make belongs to the user already. */
+function isOurs({ owner }: HumfsifyTerms): boolean {
+  return owner.uid === process.geteuid?.() && owner.gid === process.getegid?.()
+}

@@ -1,0 +1,95 @@
+import { longestEntry } from '../formats/humfs/metadata.js'
+import { joinPath } from '../host/path-bytes.js'
+import { dataMode } from './humfs-entry.js'
+import { inTree } from './humfs-paths.js'
+import type { Inspected } from './inspect-tree.js'
+import { dataName, type FoundProblem, type HumfsFindingCode } from './tree-findings.js'
+import type { Workspace } from './workspace.js'
+
+type Found = (code: HumfsFindingCode, message: string, repair?: (() => void) | null) => void
+
+/** Entries of the files with several names that came by: first place, and the entry's inode. */
+export type LinkedEntries = Map<string, { readonly place: Buffer; readonly inode: bigint; readonly text: string }>
+
+/** What is wrong with a name of data and its entry. */
+export function checkEntry(work: Workspace, one: Inspected, linked: LinkedEntries): FoundProblem[] {
+  const { item, entry, failure } = one
+  const problems: FoundProblem[] = []
+  const found: Found = (code, message, repair = null) => {
+    problems.push({ code, path: dataName(item.path), message, repair })
+  }
+  if (failure !== null) found('bad-entry', `its metadata is not well-formed: ${failure.message}`)
+  else if (entry === null) checkMissing(work, one, found)
+  else {
+    if (entry.isTooLong) found('entry-too-long', `its metadata is cut by the kernel after ${longestEntry} bytes`)
+    checkNode(one, found)
+    if (item.facts.nlink > 1 && item.facts.type !== 'directory') checkLinks(work, one, linked, found)
+  }
+  checkData(work, one, found)
+  if (item.facts.type === 'directory') checkMirror(work, one, found)
+  return problems
+}
+
+function checkMissing(work: Workspace, { item }: Inspected, found: Found): void {
+  const inFiles = work.treeFiles.lstatOrNull(inTree(work.paths.fileMetadata, item.path))
+  if (item.facts.type === 'directory' && inFiles?.type === 'file') {
+    found('guest-renamed-directory', 'was renamed by a guest, whose kernel put its metadata in the wrong place')
+    return
+  }
+  found('no-entry', 'has no metadata: a guest sees the name and no file')
+}
+
+function checkNode({ item, entry }: Inspected, found: Found): void {
+  const { facts } = item
+  if (facts.type === 'character' || facts.type === 'block') {
+    found('real-node', 'is a device node, which a guest would open on the host; an empty file is expected')
+    return
+  }
+  if (facts.type === 'socket') found('real-node', 'is a socket, which no kernel can look up; an empty file is expected')
+  const letter = entry?.node?.letter
+  if (letter === undefined || facts.type !== 'file') return
+  if (facts.size > 0) found('node-with-content', `is a node (${letter}) by its metadata, and has ${facts.size} bytes`)
+  else if (letter === 'p') found('fifo-as-file', 'is a FIFO by its metadata; a guest sees a plain file')
+}
+
+/** A chown in the guest is seen under all names only when their entries are one file, too. */
+function checkLinks(work: Workspace, one: Inspected, linked: LinkedEntries, found: Found): void {
+  const { device, inode } = one.item.facts
+  const key = `${device}:${inode}`
+  const text = JSON.stringify(one.entry)
+  const first = linked.get(key)
+  if (first === undefined) {
+    linked.set(key, { place: one.entryPath, inode: one.entryFacts!.inode, text })
+    return
+  }
+  if (first.inode === one.entryFacts!.inode) return
+  const repair = first.text === text ? () => relink(work, first.place, one.entryPath) : null
+  found('hard-links', 'is a further name of a file, and its metadata is not one with that of the first', repair)
+}
+
+function relink({ treeFiles, paths }: Workspace, from: Buffer, to: Buffer): void {
+  const draft = joinPath(paths.work, 'draft')
+  treeFiles.link(from, draft)
+  treeFiles.rename(draft, to)
+}
+
+/** The guest's modes come out of the metadata: what the host's lack or have too much is known. */
+function checkData({ treeFiles, paths }: Workspace, { item }: Inspected, found: Found): void {
+  const { facts, path } = item
+  if (facts.type === 'symlink') return
+  const wanted = dataMode(facts, false)
+  const repair = () => treeFiles.setMode(inTree(paths.data, path), wanted)
+  if ((wanted & ~facts.mode) !== 0) found('data-not-writable', 'its owner may not read and write it', repair)
+  else if ((facts.mode & 0o7000) !== 0) found('special-bits', 'has bits above 0777, which a guest sees', repair)
+}
+
+function checkMirror({ treeFiles, paths, facts }: Workspace, { item }: Inspected, found: Found): void {
+  const mirror = inTree(paths.fileMetadata, item.path)
+  if (treeFiles.lstatOrNull(mirror) !== null) return
+  const repair = () => {
+    treeFiles.makeDirectory(mirror, 0o755)
+    const owner = treeFiles.lstatOrNull(paths.fileMetadata) ?? facts
+    if (owner.uid !== process.geteuid?.() || owner.gid !== process.getegid?.()) treeFiles.setOwner(mirror, owner)
+  }
+  found('no-mirror-directory', 'has no directory in file_metadata', repair)
+}

@@ -1,0 +1,108 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, type UmlcowError } from '../errors.js'
+import { checkEntries, type Look } from './check-entries.js'
+import { readHumfsJournal, unfinished } from './humfs-journal.js'
+import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
+import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
+import {
+  endJournal,
+  type HumfsOptions,
+  makeWorkDirectory,
+  openWorkspace,
+  type Workspace,
+  whileLocked,
+} from './workspace.js'
+
+export interface CheckHumfsOptions extends HumfsOptions {
+  /** Mend what can be mended without a doubt. */
+  readonly repair?: boolean | undefined
+  readonly dryRun?: boolean | undefined
+}
+
+export interface CheckHumfsResult {
+  readonly directory: string
+  readonly entries: number
+  readonly findings: readonly HumfsFinding[]
+}
+
+/** One repair can bring to light what it hid: a directory that was renamed in one that was renamed. */
+const mostPasses = 16
+
+/**
+ * Check a humfs tree by the rules of the kernels that mount them.
+ *
+ * @throws UmlcowError NOT_HUMFS; with `repair` HUMFS_UNFINISHED, IN_USE
+ */
+export async function checkHumfs(directory: string, options: CheckHumfsOptions = {}): Promise<CheckHumfsResult> {
+  const work = openWorkspace(directory, options)
+  const name = printablePath(work.paths.directory)
+  if (!options.repair || options.dryRun) {
+    const { entries, problems } = await look(work)
+    return { directory: name, entries, findings: problems.map((one) => findingOf(one, false)) }
+  }
+  return await whileLocked(work, async () => {
+    if (readHumfsJournal(work.treeFiles, work.paths) !== null) {
+      throw unfinished(work.paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
+    }
+    return { directory: name, ...(await repairAll(work)) }
+  })
+}
+
+async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entries' | 'findings'>> {
+  const fixed: HumfsFinding[] = []
+  for (let pass = 1; ; pass++) {
+    const { entries, problems } = await look(work)
+    const mendable = problems.filter(({ repair }) => repair !== null)
+    if (mendable.length === 0 || pass === mostPasses) {
+      return { entries, findings: [...fixed, ...problems.map((one) => findingOf(one, false))] }
+    }
+    endJournal(work)
+    makeWorkDirectory(work)
+    try {
+      for (const one of mendable) {
+        one.repair!()
+        fixed.push(findingOf(one, true))
+      }
+    } finally {
+      endJournal(work)
+    }
+  }
+}
+
+function findingOf({ code, path, message, repair }: FoundProblem, fixed: boolean): HumfsFinding {
+  return { code, severity: humfsFindings[code], path, message, repairable: repair !== null, fixed }
+}
+
+async function look(work: Workspace): Promise<Look> {
+  const whole = checkWhole(work)
+  if (whole.some(({ code }) => code === 'unfinished-run' || code === 'no-metadata-tree')) {
+    return { entries: 0, problems: whole }
+  }
+  const { entries, problems } = await checkEntries(work)
+  return { entries, problems: [...whole, ...problems] }
+}
+
+function checkWhole(work: Workspace): FoundProblem[] {
+  const problems: FoundProblem[] = []
+  const found = (code: FoundProblem['code'], path: Buffer, message: string) => {
+    problems.push({ code, path: printablePath(path), message, repair: null })
+  }
+  const { paths } = work
+  if (readHumfsJournal(work.treeFiles, paths) !== null) {
+    found('unfinished-run', paths.journal, 'a humfsify or its reverse was cut short: run it again')
+    return problems
+  }
+  try {
+    for (const warning of readSuperblock(work).warnings) found('odd-superblock', paths.superblock, warning)
+  } catch (error) {
+    if (!hasCode(error, 'HUMFS_SUPERBLOCK', 'HUMFS_VERSION', 'EACCES')) throw error
+    found('bad-superblock', paths.superblock, (error as UmlcowError).message)
+  }
+  try {
+    refuseWithoutTrees(work)
+  } catch (error) {
+    if (!hasCode(error, 'HUMFS_DAMAGED')) throw error
+    found('no-metadata-tree', paths.directory, (error as UmlcowError).message)
+  }
+  return problems
+}

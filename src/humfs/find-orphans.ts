@@ -1,0 +1,42 @@
+import { baseName, joinPath } from '../host/path-bytes.js'
+import { entryName, inTree } from './humfs-paths.js'
+import { walkTree } from './walk-tree.js'
+import type { Workspace } from './workspace.js'
+
+export interface Orphan {
+  /** The tree that it is in. */
+  readonly tree: 'file_metadata' | 'dir_metadata'
+  readonly path: Buffer
+  readonly isDirectory: boolean
+}
+
+/** Metadata that nothing in data belongs to; of a tree of orphans its top. */
+export function* findOrphans(work: Workspace): Generator<Orphan> {
+  yield* orphansIn(work, 'file_metadata')
+  yield* orphansIn(work, 'dir_metadata')
+}
+
+function* orphansIn({ treeFiles, paths }: Workspace, tree: Orphan['tree']): Generator<Orphan> {
+  const top = joinPath(paths.directory, tree)
+  const isDirectoryTree = tree === 'dir_metadata'
+  for (const item of walkTree(treeFiles, top)) {
+    const { path, facts, isLeaving } = item
+    if (isLeaving || path.length === 0) continue
+    const isDirectory = facts.type === 'directory'
+    // The directory that such an entry belongs to has been here before.
+    if (isDirectoryTree && !isDirectory && baseName(path).toString('latin1') === entryName) continue
+    const data = treeFiles.lstatOrNull(inTree(paths.data, path))
+    const isRight = isDirectoryTree || isDirectory ? data?.type === 'directory' && isDirectory : data !== null
+    if (isRight) continue
+    item.descend = false
+    yield { tree, path, isDirectory }
+  }
+}
+
+/** Whether a directory tree lacks the entry of its own: what the guest's rename leaves. */
+export function lacksEntry({ treeFiles, paths }: Workspace, path: Buffer): boolean {
+  return (
+    treeFiles.lstatOrNull(joinPath(inTree(paths.dirMetadata, path), entryName)) === null &&
+    treeFiles.lstatOrNull(inTree(paths.fileMetadata, path))?.type === 'directory'
+  )
+}

@@ -1,0 +1,118 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import type { Owner, TreeFiles } from '../host/tree-files.js'
+import { type HumfsPaths, journalName } from './humfs-paths.js'
+
+// The journal of a humfsify or its reverse: lines of JSON, each written and synced before what it tells of.
+//   {"umlcow":"humfs journal 1","verb":"humfsify",...}   the shadow trees are being built; nothing else is changed
+//   {"path":"...","mode":2541}    a mode that the metadata does not hold, with --perl-compat; the path in base64
+//   {"phase":"changing"}      the shadow trees are whole: from here on the run is finished, or undone by the reverse
+//   {"umlcow":"humfs journal 1","verb":"restore"}        data gets its owners and modes; the metadata stays
+//   {"phase":"removing"}      data is as it was: the metadata goes. The reverse of an unfinished humfsify has it, too
+//   {"phase":"sweeping"}      the metadata is out of the way, and what is left of it is removed
+// What every name of data/ was like stands in the shadow trees: they are the journal's lines for the entries.
+
+export interface HumfsifyTerms {
+  readonly owner: Owner
+  readonly total: number
+  readonly used: number
+  readonly perlCompat: boolean
+  readonly renameMetadata: string | null
+  /** What was there before and is to be moved out of the way: names in the directory. */
+  readonly aside: readonly string[]
+}
+
+export type HumfsPhase = 'building' | 'changing' | 'restoring' | 'removing' | 'sweeping'
+
+export interface HumfsJournal {
+  readonly phase: HumfsPhase
+  /** Of a humfsify; null for its reverse. */
+  readonly terms: HumfsifyTerms | null
+  /** Modes that the metadata does not hold, by path as latin1. */
+  readonly modes: ReadonlyMap<string, number>
+}
+
+const magic = 'humfs journal 1'
+/** A hundred thousand modes. */
+const longestJournal = 64 * 1024 * 1024
+
+/** The first line of a journal. */
+export function journalStart(what: ({ verb: 'humfsify' } & HumfsifyTerms) | { verb: 'restore' }): Buffer {
+  return Buffer.from(`${JSON.stringify({ umlcow: magic, ...what })}\n`)
+}
+
+export function journalPhase(phase: HumfsPhase): Buffer {
+  return Buffer.from(`${JSON.stringify({ phase })}\n`)
+}
+
+export function journalMode(path: Buffer, mode: number): Buffer {
+  return Buffer.from(`${JSON.stringify({ path: path.toString('base64'), mode })}\n`)
+}
+
+/** The phases that each kind of run goes through. */
+const phases: Readonly<Record<string, readonly HumfsPhase[]>> = {
+  humfsify: ['building', 'changing', 'removing', 'sweeping'],
+  restore: ['restoring', 'removing', 'sweeping'],
+}
+
+/** Read a journal; a last line that was cut short does not count. @returns null when it is none of ours */
+export function parseHumfsJournal(bytes: Uint8Array): HumfsJournal | null {
+  let lines: unknown[]
+  try {
+    const text = Buffer.from(bytes).toString('utf8').split('\n').slice(0, -1)
+    lines = text.map((line) => JSON.parse(line))
+  } catch {
+    return null // The parser's only complaint is that it is no JSON.
+  }
+  const [start, ...rest] = lines as ({ [key: string]: unknown } | null)[]
+  const modes = new Map<string, number>()
+  const later = rest.filter((line) => {
+    if (typeof line?.path !== 'string' || !Number.isInteger(line.mode)) return true
+    modes.set(Buffer.from(line.path, 'base64').toString('latin1'), Number(line.mode) & 0o7777)
+    return false
+  })
+  if (start?.umlcow !== magic || !Object.hasOwn(phases, `${start.verb}`)) return null
+  const [first, ...next] = phases[`${start.verb}`]!
+  if (later.some((line, i) => next[i] === undefined || line?.phase !== next[i])) return null
+  const phase = later.length === 0 ? first! : next[later.length - 1]!
+  if (start.verb === 'restore') return { phase, terms: null, modes }
+  if (!areTerms(start)) return null
+  const { owner, total, used, perlCompat, renameMetadata, aside } = start
+  return { phase, terms: { owner, total, used, perlCompat, renameMetadata, aside }, modes }
+}
+
+function areTerms(start: Record<string, unknown>): start is { [key: string]: unknown } & HumfsifyTerms {
+  const { owner, total, used, perlCompat, renameMetadata, aside } = start as { owner?: Partial<Owner> } & typeof start
+  const numbers = [owner?.uid, owner?.gid, total, used]
+  return (
+    numbers.every((value) => Number.isSafeInteger(value) && (value as number) >= 0) &&
+    typeof perlCompat === 'boolean' &&
+    (renameMetadata === null || typeof renameMetadata === 'string') &&
+    Array.isArray(aside) &&
+    aside.every((name) => ['superblock', 'file_metadata', 'dir_metadata'].includes(name))
+  )
+}
+
+/**
+ * The journal of a directory.
+ *
+ * @returns null when there is none
+ * @throws  UmlcowError JOURNAL_DAMAGED
+ */
+export function readHumfsJournal(files: TreeFiles, { journal }: HumfsPaths): HumfsJournal | null {
+  const facts = files.lstatOrNull(journal)
+  if (facts === null) return null
+  const parsed =
+    facts.type === 'file' && facts.size <= longestJournal
+      ? parseHumfsJournal(files.readStart(journal, facts.size))
+      : null
+  if (parsed !== null) return parsed
+  throw new UmlcowError('JOURNAL_DAMAGED', `${printablePath(journal)}: is not a journal that this release can read`)
+}
+
+/** A tree that somebody else has to finish. */
+export function unfinished(paths: HumfsPaths, message: string, hint: string): UmlcowError {
+  return new UmlcowError('HUMFS_UNFINISHED', `${printablePath(paths.directory)}: ${message} (see ${journalName})`, {
+    hint,
+  })
+}

@@ -1,0 +1,47 @@
+import { UmlcowError } from '../errors.js'
+import { lookUpId } from '../host/user-names.js'
+import type { PreflightTerms } from './preflight.js'
+import type { HumfsOptions } from './workspace.js'
+
+export interface HumfsifyOptions extends HumfsOptions {
+  /** Who runs the machine: a name or a number. */
+  readonly user: string | number
+  readonly group: string | number
+  /** Bytes that the guest sees as the size of the file system. */
+  readonly size: number
+  /** Move metadata that is there aside. */
+  readonly force?: boolean | undefined
+  /** Modes without setuid, setgid and sticky, 0755 for all data, nodes left as they are: as the Perl tool. */
+  readonly perlCompat?: boolean | undefined
+  readonly dryRun?: boolean | undefined
+  /** Directories called `metadata` get this at the end of their name. */
+  readonly renameMetadata?: string | undefined
+}
+
+export interface HumfsifyResult {
+  readonly directory: string
+  /** Null for a run that was finished: it was counted when it began. */
+  readonly entries: number | null
+  readonly used: number
+  readonly total: number
+  readonly uid: number
+  readonly gid: number
+  /** A run that had been cut short was finished. */
+  readonly resumed: boolean
+  readonly dryRun: boolean
+  /** Names of what was moved aside. */
+  readonly aside: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+/** What was asked for, names looked up. @throws UmlcowError UNKNOWN_USER, UNKNOWN_GROUP, USAGE */
+export async function termsOf(options: HumfsifyOptions): Promise<PreflightTerms> {
+  const { size, renameMetadata = null } = options
+  if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`no size: ${size}`)
+  if (renameMetadata !== null && (renameMetadata === '' || /[/\0]/.test(renameMetadata))) {
+    throw new UmlcowError('USAGE', `${JSON.stringify(renameMetadata)} cannot be the end of a name`)
+  }
+  const uid = await lookUpId('user', `${options.user}`)
+  const gid = await lookUpId('group', `${options.group}`)
+  return { owner: { uid, gid }, total: size, perlCompat: options.perlCompat === true, renameMetadata }
+}

@@ -1,0 +1,65 @@
+import { printablePath } from '../bytes/escape.js'
+import type { EntryType } from '../formats/manifest/entry.js'
+import { type HumfsPhase, readHumfsJournal } from './humfs-journal.js'
+import { type Inspected, inspectTree } from './inspect-tree.js'
+import { createPace } from './pace.js'
+import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
+import { type HumfsOptions, openWorkspace } from './workspace.js'
+
+export type EntryCounts = Record<EntryType, number>
+
+export interface HumfsInfo {
+  readonly directory: string
+  readonly used: number
+  readonly total: number
+  /** What a guest sees. */
+  readonly counts: EntryCounts
+  /** Names of data without an entry that can be read. */
+  readonly without: number
+  /** Of files, bytes. */
+  readonly size: number
+  readonly warnings: readonly string[]
+  /** Where a run is that was cut short. */
+  readonly unfinished: HumfsPhase | null
+}
+
+const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
+
+function typeOf({ item, entry }: Inspected): EntryType {
+  const letter = item.facts.type === 'file' ? entry?.node?.letter : undefined
+  return letter === undefined ? item.facts.type : typeOfLetter[letter]
+}
+
+/**
+ * What a humfs tree holds.
+ *
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED
+ */
+export async function humfsInfo(directory: string, options: HumfsOptions = {}): Promise<HumfsInfo> {
+  const work = openWorkspace(directory, options)
+  const journal = readHumfsJournal(work.treeFiles, work.paths)
+  const superblock = readSuperblock(work)
+  refuseWithoutTrees(work)
+  const counts: EntryCounts = { file: 0, directory: 0, symlink: 0, character: 0, block: 0, fifo: 0, socket: 0 }
+  let without = 0
+  let size = 0
+  const pace = createPace({ ...options, description: 'counting' })
+  for (const one of inspectTree(work.treeFiles, work.paths)) {
+    if (one.item.isLeaving) continue
+    const type = typeOf(one)
+    counts[type]++
+    if (one.entry === null) without++
+    if (type === 'file') size += one.item.facts.size
+    if (pace.step()) await pace.rest()
+  }
+  return {
+    directory: printablePath(work.paths.directory),
+    used: superblock.used,
+    total: superblock.total,
+    counts,
+    without,
+    size,
+    warnings: superblock.warnings,
+    unfinished: journal?.phase ?? null,
+  }
+}

@@ -1,0 +1,42 @@
+import { setImmediate } from 'node:timers/promises'
+import { throwIfAborted } from '../errors.js'
+import type { OperationOptions } from '../verbs/operation.js'
+
+/** Milliseconds of work between two rests: signals and progress come through then. */
+const workTime = 20
+
+/** Keeps a loop of synchronous calls from holding the process. */
+export interface Pace {
+  /** Counts an entry. @returns true when it is time to rest */
+  step(): boolean
+  /** Lets others run. @throws UmlcowError INTERRUPTED */
+  rest(): Promise<void>
+}
+
+export interface PaceOptions extends OperationOptions {
+  readonly description: string
+  /** Entries that there are in all, where it is known. */
+  readonly size?: number
+}
+
+export function createPace({ signal, onProgress, description, size }: PaceOptions): Pace {
+  const started = performance.now()
+  let last = started
+  let count = 0
+  return {
+    step() {
+      count++
+      return performance.now() - last > workTime
+    },
+    async rest() {
+      throwIfAborted(signal)
+      await setImmediate()
+      throwIfAborted(signal)
+      last = performance.now()
+      if (size !== undefined) {
+        const transferred = Math.min(count, size)
+        onProgress?.({ transferred, size, elapsed: Math.round(last - started), description })
+      }
+    },
+  }
+}

@@ -1,0 +1,124 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import { serializeMetadata } from '../formats/humfs/metadata.js'
+import { usedOf } from '../formats/humfs/superblock.js'
+import { joinPath } from '../host/path-bytes.js'
+import type { Owner, TreeFacts } from '../host/tree-files.js'
+import { entryOf, isReplaced } from './humfs-entry.js'
+import { asideSuffix, entryName, longestPath, superblockName, treeNames } from './humfs-paths.js'
+import { storedItem } from './metadata-directories.js'
+import { createPace } from './pace.js'
+import { createProblems, type Problems } from './problems.js'
+import { type TreeItem, walkTree } from './walk-tree.js'
+import type { Workspace } from './workspace.js'
+
+export interface PreflightTerms {
+  readonly owner: Owner
+  readonly total: number
+  readonly perlCompat: boolean
+  readonly renameMetadata: string | null
+}
+
+export interface TreeCount {
+  readonly entries: number
+  /** Bytes that the superblock gives as used. */
+  readonly used: number
+}
+
+/** What an existing metadata would be lost of. @returns the names that are there */
+export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean): string[] {
+  const isThere = (name: string) => treeFiles.lstatOrNull(joinPath(paths.directory, name)) !== null
+  const found = [superblockName, ...treeNames].filter(isThere)
+  if (found.length === 0) return []
+  const shown = found.map((name) => printablePath(joinPath(paths.directory, name)))
+  if (!force) {
+    const reason = 'exists already; what is in data/ now would be recorded over what it was like'
+    throw new UmlcowError('HUMFS_EXISTS', shown.map((name) => `${name}: ${reason}`).join('\n'), {
+      hint: 'umlcow humfsify -r puts the recorded owners and modes back; --force moves the old metadata aside',
+    })
+  }
+  const taken = found.map((name) => `${name}${asideSuffix}`).filter(isThere)
+  if (taken.length === 0) return found
+  throw new UmlcowError('HUMFS_EXISTS', taken.map((name) => `${name}: exists already`).join('\n'), {
+    hint: 'it is metadata that was moved aside before; move it away',
+  })
+}
+
+/**
+ * Look at everything before anything is changed.
+ *
+ * @throws UmlcowError HUMFS_UNFIT with all that speaks against it
+ */
+export async function preflight(work: Workspace, terms: PreflightTerms): Promise<TreeCount> {
+  const problems = createProblems('data')
+  const pace = createPace({ ...work.options, description: 'looking at data' })
+  const linked = new Set<string>()
+  let entries = 0
+  let allocated = 0
+  const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
+  for (const item of walkTree(work.treeFiles, work.paths.data, onError)) {
+    if (pace.step()) await pace.rest()
+    if (item.isLeaving) continue
+    entries++
+    checkItem(work, terms, item, problems)
+    if (isFirstName(item.facts, linked)) allocated += item.facts.allocatedSize
+  }
+  const used = usedOf(allocated)
+  if (used > terms.total) problems.addText(`data takes ${used} bytes, and the size is only ${terms.total}`)
+  problems.refuse('HUMFS_UNFIT', 'nothing was changed')
+  return { entries, used }
+}
+
+function isFirstName({ nlink, type, device, inode }: TreeFacts, seen: Set<string>): boolean {
+  if (nlink < 2 || type === 'directory') return true
+  const key = `${device}:${inode}`
+  if (seen.has(key)) return false
+  seen.add(key)
+  return true
+}
+
+function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
+  const { path, facts } = item
+  checkName(work, terms, item, problems)
+  const longest = joinPath(work.paths.work, treeNames[0]).length + item.stored.length + entryName.length + 2
+  if (longest > longestPath) {
+    problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
+  }
+  try {
+    serializeMetadata(entryOf(facts, terms.perlCompat))
+  } catch (error) {
+    problems.addError(path, error)
+  }
+  if (isReplaced(facts, terms.perlCompat) && facts.device !== work.facts.device) {
+    problems.add(path, 'is a device node or socket on another file system than the directory above data')
+  }
+  checkRights(terms, item, problems)
+}
+
+function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
+  const renamed = storedItem(item, terms.renameMetadata)
+  if (renamed === null) return
+  if (terms.renameMetadata === null) {
+    problems.add(item.path, 'a directory of this name cannot be stored (--rename-metadata SUFFIX renames it)')
+    return
+  }
+  item.stored = renamed.stored
+  if (work.treeFiles.lstatOrNull(joinPath(work.paths.data, renamed.path)) !== null) {
+    problems.add(item.path, `cannot be renamed: data/${printablePath(renamed.path)} exists already`)
+  }
+}
+
+/** Only root may give files away. Others may do it for a tree that is theirs. */
+function checkRights({ owner }: PreflightTerms, { path, facts }: TreeItem, problems: Problems): void {
+  const euid = process.geteuid?.() ?? 0
+  if (euid === 0) return
+  if (facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
+  else if (owner.uid !== euid) problems.add(path, `only root may give it to user ${owner.uid}`)
+  else if (facts.gid !== owner.gid && !groups().includes(owner.gid)) {
+    problems.add(path, `only root and members may give it to group ${owner.gid}`)
+  }
+}
+
+function groups(): readonly number[] {
+  return [process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]
+}

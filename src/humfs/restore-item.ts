@@ -1,0 +1,55 @@
+import { UmlcowError } from '../errors.js'
+import type { MetadataNode } from '../formats/humfs/metadata.js'
+import type { TreeFacts } from '../host/tree-files.js'
+import { inTree } from './humfs-paths.js'
+import type { Inspected } from './inspect-tree.js'
+import { isOneWithOthers, replaceName } from './replace-name.js'
+import type { Workspace } from './workspace.js'
+
+const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
+
+function isThatNode(facts: TreeFacts, { letter, major, minor }: MetadataNode): boolean {
+  if (facts.type !== typeOfLetter[letter]) return false
+  return letter === 'p' || letter === 's' || (facts.major === major && facts.minor === minor)
+}
+
+/**
+ * Give a name the type, owner and mode of its entry. What is right is left alone, so that a second run does nothing.
+ *
+ * @throws UmlcowError when it has no entry that can be read, and what the host throws
+ */
+export async function restoreItem(work: Workspace, { item, entry, entryFacts, failure }: Inspected): Promise<void> {
+  const { treeFiles, paths } = work
+  if (failure !== null) throw failure
+  if (entry === null || entryFacts === null) throw new UmlcowError('HUMFS_ENTRY', 'has no metadata')
+  const path = inTree(paths.data, item.path)
+  let { facts } = item
+  const { node } = entry
+  if (node !== null && facts.type !== 'symlink' && facts.type !== 'directory') {
+    const place = { path, facts, entry: entryFacts, kind: 'node' } as const
+    if (!isThatNode(facts, node) || !isOneWithOthers(work, place)) {
+      if (facts.size > 0) {
+        throw new UmlcowError('HUMFS_DAMAGED', `is a node (${node.letter}) by its metadata, and not empty`)
+      }
+      await replaceName(work, { ...place, make: (draft) => makeNode(work, draft, node) })
+      facts = treeFiles.lstat(path)
+    }
+  }
+  // A change of the owner takes bits away: it comes first.
+  const changesOwner = facts.uid !== entry.uid || facts.gid !== entry.gid
+  if (changesOwner) treeFiles.setOwner(path, entry)
+  if (facts.type !== 'symlink' && (changesOwner || facts.mode !== entry.mode)) treeFiles.setMode(path, entry.mode)
+}
+
+async function makeNode(work: Workspace, draft: Buffer, { letter, major, minor }: MetadataNode): Promise<void> {
+  if (letter === 's') await makeSocketAt(work, draft)
+  else if (letter === 'p') await work.nodes.makeFifo(draft.toString())
+  else await work.nodes.makeDevice(draft.toString(), typeOfLetter[letter], major, minor)
+}
+
+/** Node's listener removes the name that it has made: it is another one by then. */
+async function makeSocketAt({ nodes, treeFiles }: Workspace, draft: Buffer): Promise<void> {
+  const listening = Buffer.concat([draft, Buffer.from('-socket')])
+  if (treeFiles.lstatOrNull(listening) !== null) treeFiles.unlink(listening)
+  await nodes.makeSocket(listening, () => treeFiles.rename(listening, draft))
+}

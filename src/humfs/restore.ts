@@ -1,0 +1,155 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { renameDirectories } from './change-data.js'
+import { type HumfsifyTerms, type HumfsJournal, journalStart, readHumfsJournal } from './humfs-journal.js'
+import { inspectTree } from './inspect-tree.js'
+import { createPace } from './pace.js'
+import { placeShadow } from './place-shadow.js'
+import { createProblems, type Problems } from './problems.js'
+import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
+import { moveMetadata, sweep } from './remove-metadata.js'
+import { restoreItem } from './restore-item.js'
+import { restorePreflight } from './restore-preflight.js'
+import {
+  advanceJournal,
+  beginJournal,
+  endJournal,
+  type HumfsOptions,
+  makeWorkDirectory,
+  openWorkspace,
+  removeTree,
+  syncTree,
+  type Workspace,
+  whileLocked,
+} from './workspace.js'
+
+export interface RestoreHumfsOptions extends HumfsOptions {
+  /** Do what can be done although not everything can; the metadata stays. */
+  readonly force?: boolean | undefined
+  readonly dryRun?: boolean | undefined
+}
+
+export interface RestoreHumfsResult {
+  readonly directory: string
+  readonly entries: number
+  /** An unfinished humfsify was undone. */
+  readonly undone: boolean
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}
+
+/**
+ * The reverse of humfsify: every name of data gets the owner, mode and type that its metadata has, and then the metadata
+ * goes. Nothing of it goes unless every name could be given what is its own. What was cut short is done by the next run.
+ *
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED with all that stands against it,
+ *         HUMFS_INCOMPLETE, IN_USE
+ */
+export async function restoreHumfs(directory: string, options: RestoreHumfsOptions = {}): Promise<RestoreHumfsResult> {
+  const work = openWorkspace(directory, options)
+  return await whileLocked(work, async () => {
+    const journal = readHumfsJournal(work.treeFiles, work.paths)
+    const terms = journal?.terms ?? null
+    const result = {
+      directory: printablePath(work.paths.directory),
+      entries: 0,
+      undone: terms !== null,
+      dryRun: options.dryRun === true,
+      warnings: warningsOf(terms),
+    }
+    const { phase = null } = journal ?? {}
+    if (phase === 'building' || phase === 'removing' || phase === 'sweeping') {
+      if (!options.dryRun) end(work, phase, terms)
+      return result
+    }
+    if (terms !== null) {
+      if (options.dryRun) return result
+      placeShadow(work, terms)
+      renameDirectories(work, terms)
+    } else if (phase === null && !options.dryRun) {
+      // Of a run that was killed before it had done anything.
+      removeTree(work.treeFiles, work.paths.work)
+    }
+    const warnings = terms === null ? readSuperblock(work).warnings : []
+    refuseWithoutTrees(work)
+    const entries = await restorePreflight(work, options.force === true)
+    if (!options.dryRun) {
+      if (phase === null) beginJournal(work, journalStart({ verb: 'restore' }))
+      await restoreAll(work, journal, entries)
+    }
+    return { ...result, entries, warnings: [...result.warnings, ...warnings] }
+  })
+}
+
+/** What is left to do where data is as it was. */
+function end(work: Workspace, phase: 'building' | 'removing' | 'sweeping', terms: HumfsifyTerms | null): void {
+  if (phase === 'building') {
+    endJournal(work)
+    return
+  }
+  if (phase === 'removing') moveMetadata(work)
+  sweep(work, terms)
+}
+
+function warningsOf(terms: HumfsifyTerms | null): string[] {
+  const warnings: string[] = []
+  if (terms !== null && terms.renameMetadata !== null) {
+    warnings.push(`directories that were renamed to "metadata${terms.renameMetadata}" keep that name`)
+  }
+  return warnings
+}
+
+async function restoreAll(work: Workspace, journal: HumfsJournal | null, entries: number): Promise<void> {
+  const terms = journal?.terms ?? null
+  const problems = createProblems('data')
+  makeWorkDirectory(work)
+  try {
+    await restoreEntries(work, journal?.modes ?? new Map(), entries, problems)
+  } catch (error) {
+    throw cutShort(error)
+  }
+  if (problems.count > 0) {
+    // Nothing is half-done: the metadata is whole, and the next run begins anew.
+    if (terms === null) endJournal(work)
+    problems.refuse('HUMFS_INCOMPLETE', 'the metadata is kept')
+  }
+  try {
+    await syncTree(work, work.paths.data)
+    advanceJournal(work, 'removing')
+    moveMetadata(work)
+    sweep(work, terms)
+  } catch (error) {
+    throw cutShort(error)
+  }
+}
+
+/** Directories when all that is in them is done: their modes may keep us out. */
+async function restoreEntries(
+  work: Workspace,
+  modes: HumfsJournal['modes'],
+  entries: number,
+  problems: Problems,
+): Promise<void> {
+  const pace = createPace({ ...work.options, description: 'restoring', size: entries })
+  const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
+  for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
+    const { path, facts, isLeaving } = one.item
+    if (facts.type === 'directory' && !isLeaving) continue
+    try {
+      const mode = modes.get(path.toString('latin1'))
+      const entry = one.entry === null || mode === undefined ? one.entry : { ...one.entry, mode }
+      await restoreItem(work, { ...one, entry })
+    } catch (error) {
+      problems.addError(path, error)
+    }
+    if (pace.step()) await pace.rest()
+  }
+}
+
+function cutShort(error: unknown): unknown {
+  if (!(error instanceof UmlcowError)) return error
+  const isStop = hasCode(error, 'INTERRUPTED')
+  const message = isStop ? 'stopped in the middle; the metadata is whole and nothing is lost' : error.message
+  const details = { ...error.details, unfinished: true }
+  return new UmlcowError(error.code, message, { details, hint: 'finish it: umlcow humfsify -r', cause: error })
+}

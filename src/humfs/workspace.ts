@@ -1,0 +1,112 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
+import { type HostFiles, localHostFiles } from '../host/host-files.js'
+import { localNodeMaker, type NodeMaker } from '../host/make-node.js'
+import { joinPath } from '../host/path-bytes.js'
+import { syncFileSystem } from '../host/sync-tree.js'
+import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
+import type { OperationOptions } from '../verbs/operation.js'
+import { type HumfsPhase, journalPhase } from './humfs-journal.js'
+import { type HumfsPaths, humfsPaths, inTree } from './humfs-paths.js'
+import { walkTree } from './walk-tree.js'
+
+export interface HumfsOptions extends OperationOptions {
+  /** What is done to names; another implementation can record or fail it. */
+  readonly treeFiles?: TreeFiles | undefined
+  readonly nodes?: NodeMaker | undefined
+  /** Skip every sync of the disk. */
+  readonly noSync?: boolean | undefined
+}
+
+/** A directory that is being worked on, and the means. */
+export interface Workspace {
+  readonly paths: HumfsPaths
+  readonly hostFiles: HostFiles
+  readonly options: HumfsOptions
+  readonly treeFiles: TreeFiles
+  readonly nodes: NodeMaker
+  /** Of the directory. */
+  readonly facts: TreeFacts
+}
+
+/** @throws UmlcowError NOT_HUMFS when there is no data/ in the directory */
+export function openWorkspace(directory: string, options: HumfsOptions): Workspace {
+  const paths = humfsPaths(directory)
+  const treeFiles = options.treeFiles ?? localTreeFiles
+  const data = treeFiles.lstatOrNull(paths.data)
+  if (data?.type !== 'directory') {
+    const what = data === null ? 'does not exist' : 'is not a directory'
+    throw new UmlcowError('NOT_HUMFS', `${printablePath(paths.data)}: ${what}`, {
+      hint: 'humfs keeps the files in a directory "data"; run it in the directory above that',
+    })
+  }
+  return {
+    paths,
+    treeFiles,
+    options,
+    nodes: options.nodes ?? localNodeMaker,
+    hostFiles: options.files ?? localHostFiles,
+    facts: treeFiles.lstat(joinPath(paths.directory, '.')),
+  }
+}
+
+/** Do something while no other umlcow works on the directory. @throws UmlcowError IN_USE */
+export async function whileLocked<T>({ paths, facts, hostFiles }: Workspace, run: () => Promise<T>): Promise<T> {
+  const lock = await hostFiles.lock(`umlcow humfs ${facts.device}:${facts.inode}`)
+  if (lock === null) {
+    throw new UmlcowError('IN_USE', `${printablePath(paths.directory)}: another umlcow is at work on it`)
+  }
+  try {
+    return await run()
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Make the place for what is on its way, unless it is there: a killed run may have got as far as removing it. */
+export function makeWorkDirectory({ treeFiles, paths }: Workspace): void {
+  if (treeFiles.lstatOrNull(paths.work) === null) treeFiles.makeDirectory(paths.work, 0o700)
+}
+
+/** Make the journal, which appears whole. */
+export function beginJournal(work: Workspace, start: Buffer): void {
+  const { treeFiles, paths, options } = work
+  makeWorkDirectory(work)
+  const draft = joinPath(paths.work, 'journal')
+  treeFiles.append(draft, start)
+  if (!options.noSync) treeFiles.syncFile(draft)
+  treeFiles.rename(draft, paths.journal)
+  if (!options.noSync) treeFiles.syncFile(paths.directory)
+}
+
+/** Tell the journal of what comes next. */
+export function advanceJournal({ treeFiles, paths, options }: Workspace, phase: HumfsPhase): void {
+  treeFiles.append(paths.journal, journalPhase(phase))
+  if (!options.noSync) treeFiles.syncFile(paths.journal)
+}
+
+/** The end of a run: what is left of the work goes, and the journal last. */
+export function endJournal(work: Workspace): void {
+  const { treeFiles, paths, options } = work
+  removeTree(treeFiles, paths.work)
+  if (treeFiles.lstatOrNull(paths.journal) !== null) treeFiles.unlink(paths.journal)
+  if (!options.noSync) treeFiles.syncFile(paths.directory)
+}
+
+/** Remove a tree of ours. */
+export function removeTree(files: TreeFiles, top: Buffer): void {
+  if (files.lstatOrNull(top) === null) return
+  for (const { path, facts, isLeaving } of walkTree(files, top)) {
+    if (isLeaving) files.removeDirectory(inTree(top, path))
+    else if (facts.type !== 'directory') files.unlink(inTree(top, path))
+  }
+}
+
+/** See all that was done to a tree so far on the disk. */
+export async function syncTree({ treeFiles, paths, options }: Workspace, tree: Buffer): Promise<void> {
+  if (options.noSync) return
+  if (await syncFileSystem(paths.work.toString(), options.signal)) return
+  for (const { path, facts, isLeaving } of walkTree(treeFiles, tree)) {
+    if (isLeaving || facts.type === 'file') treeFiles.syncFile(inTree(tree, path))
+  }
+}

@@ -1,0 +1,193 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { humfsify } from '../../src/humfs/humfsify.js'
+import { restoreHumfs } from '../../src/humfs/restore.js'
+import { crashingHost } from '../support/crashing-tree-files.js'
+import { makeSmallTree, owner, removeTree, type Snapshot, scratchDirectory, snapshot } from '../support/humfs-tree.js'
+import { copyDirectory } from '../support/killed-runs.js'
+
+const options = { ...owner, size: 2 ** 30, noSync: true }
+
+interface Scene {
+  readonly top: string
+  readonly plain: string
+  readonly done: string
+  readonly before: Snapshot
+  readonly after: Snapshot
+}
+
+async function makeScene(): Promise<Scene> {
+  const top = scratchDirectory()
+  const plain = path.join(top, 'plain')
+  const done = path.join(top, 'done')
+  fs.mkdirSync(plain)
+  makeSmallTree(plain)
+  await copyDirectory(plain, done)
+  const before = snapshot(plain)
+  await humfsify(done, options)
+  return { top, plain, done, before, after: snapshot(done) }
+}
+
+/** How many calls that change something a run takes. */
+async function countCalls(from: string, run: (directory: string, host: object) => Promise<unknown>): Promise<number> {
+  const directory = `${from}-counted`
+  await copyDirectory(from, directory)
+  const host = crashingHost(Number.POSITIVE_INFINITY)
+  await run(directory, host)
+  removeTree(directory)
+  return host.calls.length
+}
+
+const forward = (directory: string, host: object = {}) => humfsify(directory, { ...options, ...host })
+const back = (directory: string, host: object = {}) => restoreHumfs(directory, { noSync: true, ...host })
+
+/** Runs `first` until it crashes at a call, then `next`, and looks at what is there then. */
+async function crashEach(
+  scene: Scene,
+  from: string,
+  first: typeof forward | typeof back,
+  next: (directory: string) => Promise<unknown>,
+  expected: Snapshot,
+  torn: boolean,
+): Promise<number> {
+  const count = await countCalls(from, first)
+  for (let crashAt = 0; crashAt < count; crashAt++) {
+    const directory = path.join(scene.top, `crash${crashAt}`)
+    await copyDirectory(from, directory)
+    const host = crashingHost(crashAt, { torn })
+    await expect(first(directory, host), `${crashAt}`).rejects.toMatchObject({ code: 'EIO' })
+    await next(directory)
+    expect(snapshot(directory), `after a crash at ${crashAt}, ${host.calls[crashAt]}`).toEqual(expected)
+    removeTree(directory)
+  }
+  return count
+}
+
+/** The reverse of a run that had not begun has nothing to do. */
+async function backOrNothing(directory: string): Promise<void> {
+  await back(directory).catch((error) => expect(error).toMatchObject({ code: 'NOT_HUMFS' }))
+}
+
+describe.each([
+  ['at each call', false],
+  ['in the middle of each call', true],
+])('killed %s', (_, torn) => {
+  it('humfsify is finished by the same command', async () => {
+    const scene = await makeScene()
+    const count = await crashEach(scene, scene.plain, forward, forward, scene.after, torn)
+    expect(count).toBeGreaterThan(50)
+  }, 120_000)
+
+  it('humfsify is undone by its reverse', async () => {
+    const scene = await makeScene()
+    await crashEach(scene, scene.plain, forward, backOrNothing, scene.before, torn)
+  }, 120_000)
+
+  it('the reverse is finished by the same command', async () => {
+    const scene = await makeScene()
+    const count = await crashEach(scene, scene.done, back, backOrNothing, scene.before, torn)
+    expect(count).toBeGreaterThan(50)
+  }, 120_000)
+})
+
+describe('a call that fails once', () => {
+  it('leaves humfsify not begun, or to be finished or undone', async () => {
+    const scene = await makeScene()
+    const count = await countCalls(scene.plain, forward)
+    for (let failAt = 0; failAt < count; failAt++) {
+      const directory = path.join(scene.top, `fail${failAt}`)
+      await copyDirectory(scene.plain, directory)
+      const host = crashingHost(failAt, { once: true, code: 'ENOSPC' })
+      const failure = await forward(directory, host).catch((error) => error)
+      expect(failure).toMatchObject({ code: 'ENOSPC' })
+      if (!failure.details?.unfinished) expect(snapshot(directory), `${failAt}`).toEqual(scene.before)
+      if (failAt % 2 === 0) await forward(directory)
+      else await backOrNothing(directory)
+      expect(snapshot(directory), `${failAt}`).toEqual(failAt % 2 === 0 ? scene.after : scene.before)
+      removeTree(directory)
+    }
+  }, 120_000)
+
+  it('leaves all the metadata when the reverse cannot do everything', async () => {
+    const scene = await makeScene()
+    const count = await countCalls(scene.done, back)
+    for (let failAt = 0; failAt < count; failAt++) {
+      const directory = path.join(scene.top, `fail${failAt}`)
+      await copyDirectory(scene.done, directory)
+      await back(directory, crashingHost(failAt, { once: true, code: 'ENOSPC' })).catch(() => {})
+      await backOrNothing(directory)
+      expect(snapshot(directory), `${failAt}`).toEqual(scene.before)
+      removeTree(directory)
+    }
+  }, 120_000)
+})
+
+describe('humfsify as the Perl tool does it, killed at each call', () => {
+  it('is undone with the bits that its metadata does not hold', async () => {
+    const scene = await makeScene()
+    const perl = (directory: string, host: object = {}) => {
+      return humfsify(directory, { ...options, ...host, perlCompat: true })
+    }
+    await crashEach(scene, scene.plain, perl, backOrNothing, scene.before, false)
+  }, 120_000)
+})
+
+describe('humfsify with new names for directories, killed at each call', () => {
+  const rename = (directory: string, host: object = {}) => {
+    return humfsify(directory, { ...options, ...host, renameMetadata: '.dir' })
+  }
+  const names = (directory: string) =>
+    ['dir/metadata', 'dir/metadata.dir'].map((name) => path.join(directory, 'data', name))
+
+  async function makeRenameScene(): Promise<Scene> {
+    const scene = await makeScene()
+    const [old = ''] = names(scene.plain)
+    fs.mkdirSync(old)
+    fs.writeFileSync(path.join(old, 'below'), 'x')
+    const renamed = path.join(scene.top, 'renamed')
+    await copyDirectory(scene.plain, renamed)
+    const before = snapshot(scene.plain)
+    await rename(renamed)
+    return { ...scene, before, after: snapshot(renamed) }
+  }
+
+  it('is finished by the same command', async () => {
+    const scene = await makeRenameScene()
+    await crashEach(scene, scene.plain, rename, rename, scene.after, false)
+  }, 120_000)
+
+  it('is undone but for the names', async () => {
+    const scene = await makeRenameScene()
+    const undo = async (directory: string) => {
+      await backOrNothing(directory)
+      const [old = '', renamed = ''] = names(directory)
+      if (!fs.existsSync(old)) fs.renameSync(renamed, old)
+    }
+    await crashEach(scene, scene.plain, rename, undo, scene.before, false)
+  }, 120_000)
+})
+
+describe('humfsify that moves metadata aside, killed at each call', () => {
+  const force = (directory: string, host: object = {}) => humfsify(directory, { ...options, ...host, force: true })
+
+  it('is finished by the same command, or undone', async () => {
+    const scene = await makeScene()
+    const forced = path.join(scene.top, 'forced')
+    await copyDirectory(scene.done, forced)
+    await force(forced)
+    const after = snapshot(forced)
+    await crashEach(scene, scene.done, force, force, after, false)
+    // A run that has not come to the trees leaves the first ones, which the reverse then puts back itself.
+    const count = await countCalls(scene.done, force)
+    for (let crashAt = 0; crashAt < count; crashAt++) {
+      const directory = path.join(scene.top, `undo${crashAt}`)
+      await copyDirectory(scene.done, directory)
+      await force(directory, crashingHost(crashAt)).catch(() => {})
+      const hadBegun = fs.existsSync(path.join(directory, 'humfs.umlcow-journal'))
+      await back(directory)
+      expect(snapshot(directory), `${crashAt}`).toEqual(hadBegun ? scene.after : scene.before)
+      removeTree(directory)
+    }
+  }, 120_000)
+})
