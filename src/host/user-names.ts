@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { parseDigits } from '../bytes/decimal.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
@@ -17,7 +18,8 @@ const largestId = 2 ** 32 - 2
 export function idInDatabase(text: string, name: string): number | null {
   for (const line of text.split('\n')) {
     const [own, , id = ''] = line.split(':')
-    if (own === name && /^[0-9]+$/.test(id) && Number(id) <= largestId) return Number(id)
+    const number = own === name ? parseDigits(Buffer.from(id, 'latin1'), 10) : null
+    if (number !== null && number <= largestId) return number
   }
   return null
 }

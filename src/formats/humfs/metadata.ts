@@ -1,3 +1,4 @@
+import { parseInteger } from '../../bytes/decimal.js'
 import { UmlcowError } from '../../errors.js'
 
 // A metadata entry of humfs: one line of text, all numbers decimal.  Source: Linux fs/hostfs/meta_fs.c of the UML patches
@@ -75,7 +76,7 @@ function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {
 }
 
 function numberIn(text: string, what: string, from: number, to: number): number {
-  const value = /^-?[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN
+  const value = Number(parseInteger(Buffer.from(text, 'latin1')) ?? Number.NaN)
   if (value >= from && value <= to) return value
   throw bad(`${what} is none: ${JSON.stringify(text)}`)
 }

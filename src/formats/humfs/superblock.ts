@@ -1,3 +1,4 @@
+import { parseDigits } from '../../bytes/decimal.js'
 import { UmlcowError } from '../../errors.js'
 
 // The superblock of a humfs tree: text, one item a line, in any order.  Source: Linux fs/hostfs/humfs.c of the UML patches
@@ -66,9 +67,10 @@ function parseLine(line: string): [Item, string] {
 
 function checkKind(items: ReadonlyMap<Item, string>): void {
   const version = items.get('version') ?? '2'
-  if (!/^[0-9]+$/.test(version)) throw bad(`version is no number: ${quoted(version)}`)
-  if (Number(version) !== 2) {
-    throw new UmlcowError('HUMFS_VERSION', `superblock: version ${Number(version)} is not supported, only 2 is`)
+  const number = parseDigits(Buffer.from(version, 'latin1'), 10)
+  if (number === null) throw bad(`version is no number: ${quoted(version)}`)
+  if (number !== 2) {
+    throw new UmlcowError('HUMFS_VERSION', `superblock: version ${number} is not supported, only 2 is`)
   }
   const metadata = items.get('metadata') ?? 'shadow_fs'
   if (metadata !== 'shadow_fs') throw bad(`metadata of an unknown kind ${quoted(metadata)}`)
@@ -77,8 +79,8 @@ function checkKind(items: ReadonlyMap<Item, string>): void {
 function sizeOf(items: ReadonlyMap<Item, string>, item: 'used' | 'total'): number {
   const text = items.get(item)
   if (text === undefined) throw bad(`has no ${item}`)
-  const value = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(value)) throw bad(`${item} is no size: ${quoted(text)}`)
+  const value = parseDigits(Buffer.from(text, 'latin1'), 10)
+  if (value === null) throw bad(`${item} is no size: ${quoted(text)}`)
   if (value === 0) throw bad(`${item} is 0`)
   return value
 }
