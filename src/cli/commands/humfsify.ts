@@ -42,7 +42,7 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
   addProgressOptions(addJsonOptions(command))
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow humfsify jdike users 4G\n  umlcow humfsify -r\n' +
+    '\nExamples:\n  umlcow humfsify lab users 4G\n  umlcow humfsify -r\n' +
       '\nExit status: 0 done, 1 failed, 4 refused and nothing changed, 63 no humfs tree, 64 wrong usage.',
   )
   command.action(
