@@ -33,7 +33,9 @@ const isCrossover = ({ name }) => name.startsWith('W6')
 
 function workloadsOf(documents) {
   const all = documents.flatMap((document) => document.workloads)
-  return all.filter((workload, i) => all.findIndex((one) => one.name === workload.name) === i)
+  const first = all.filter((workload, i) => all.findIndex((one) => one.name === workload.name) === i)
+  // By number: W6-4K-4 before W6-4K-12.
+  return first.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
 }
 
 /** One line for each command, one column for each workload. */
