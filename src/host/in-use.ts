@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import { hasCode } from '../errors.js'
 import { deviceNumbers, type FileFacts } from './file-facts.js'
 import { accessModeOf } from './inherited-descriptor.js'
+import { readLocks } from './read-locks.js'
 
 /** Somebody who has a file open or locked. */
 export interface FileUser {
@@ -75,32 +76,6 @@ export function mainUsers(users: readonly FileUser[]): readonly FileUser[] {
 function lockPlace(facts: FileFacts): string {
   const { major, minor } = deviceNumbers(facts.device)
   return `${[major, minor].map((n) => n.toString(16).padStart(2, '0')).join(':')}:${facts.inode}`
-}
-
-function readNext(fd: number, target: Buffer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fs.read(fd, target, 0, target.length, null, (error, count) => (error ? reject(error) : resolve(count)))
-  })
-}
-
-/** @returns the text of /proc/locks, null where there is none, or what else went wrong */
-async function readLocks(): Promise<string | Error | null> {
-  const text: string[] = []
-  const bytes = Buffer.allocUnsafe(64 * 1024)
-  let fd = -1
-  try {
-    // At once, so that the first read is under way when this returns its promise.
-    fd = fs.openSync('/proc/locks', 'r')
-    for (;;) {
-      const count = await readNext(fd, bytes)
-      if (count === 0) return text.join('')
-      text.push(bytes.toString('latin1', 0, count))
-    }
-  } catch (error) {
-    return hasCode(error, 'ENOENT', 'EACCES', 'EPERM') ? null : (error as Error)
-  } finally {
-    if (fd >= 0) fs.closeSync(fd)
-  }
 }
 
 /** Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`. Those that wait for a lock have `->` after the number. */

@@ -1,5 +1,6 @@
 import { parseInteger } from '../../bytes/decimal.js'
 import { UmlcowError } from '../../errors.js'
+import { maxMajor, maxMinor } from '../manifest/device.js'
 
 // A metadata entry of humfs: one line of text, all numbers decimal.  Source: Linux fs/hostfs/meta_fs.c of the UML patches
 // MODE UID GID                       files, directories, links, and FIFOs that are real
@@ -34,9 +35,6 @@ export const longestEntry = 37
 /** Room for what the kernel would cut; longer is nobody's entry. */
 export const longestMetadataFile = 256
 
-const largestMajor = 2 ** 12 - 1
-const largestMinor = 2 ** 20 - 1
-
 function bad(message: string): UmlcowError {
   return new UmlcowError('HUMFS_ENTRY', message)
 }
@@ -70,8 +68,8 @@ function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {
   }
   return {
     letter,
-    major: numberIn(major!, 'major number', 0, largestMajor),
-    minor: numberIn(minor!, 'minor number', 0, largestMinor),
+    major: numberIn(major!, 'major number', 0, maxMajor),
+    minor: numberIn(minor!, 'minor number', 0, maxMinor),
   }
 }
 
