@@ -28,6 +28,7 @@ import {
   runGuest,
 } from '../support/guest.js'
 import { bootOn } from '../support/kernel.js'
+import { isSupplied, naiveFacts } from '../support/naive.js'
 import { root } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
 
@@ -78,6 +79,19 @@ function mtimeOf(name: string): number {
 function allocatedSectors(name: string): number {
   const extents: { depth: number; length: number }[] = JSON.parse(done(['map', '--json', name]).stdout)
   return extents.filter((one) => one.depth === 0).reduce((sum, one) => sum + one.length / 512, 0)
+}
+
+/** The sectors that a sibling lacks of the 4 KiB groups that the overlay changes: two kernels do not write the same. */
+function sectorsToCopy(overlayName: string, siblingName: string): number {
+  const [overlay, sibling] = [readFileSync(file(overlayName)), readFileSync(file(siblingName))]
+  const facts = naiveFacts('v3', statSync(file(backing)).size, 512, 4096)
+  let count = 0
+  for (let first = 0; first * 512 < facts.virtualSize; first += 8) {
+    const group = Array.from({ length: 8 }, (_, index) => first + index)
+    if (!group.some((sector) => isSupplied(overlay, facts, sector))) continue
+    count += group.filter((sector) => !isSupplied(sibling, facts, sector)).length
+  }
+  return count
 }
 
 /** Refused with status 4, with the process named in the text and in the document, and not a byte or time changed. */
@@ -185,9 +199,11 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       it('merge --keep-siblings: both nodes boot without a touch, and read what they read before', () => {
         restore()
         const sectors = allocatedSectors('cow.node1')
+        const lacking = sectorsToCopy('cow.node0', 'cow.node1')
+        expect(lacking).toBeGreaterThanOrEqual(64)
         const outcome = JSON.parse(done(['merge', '-d', '--keep-siblings', '--json', 'cow.node0']).stdout)
-        expect(outcome.siblings).toEqual([{ filename: file('cow.node1'), 'bytes-copied': 32_768 }])
-        expect(allocatedSectors('cow.node1')).toBe(sectors + 64)
+        expect(outcome.siblings).toEqual([{ filename: file('cow.node1'), 'bytes-copied': lacking * 512 }])
+        expect(allocatedSectors('cow.node1')).toBe(sectors + lacking)
         expect(namesIn(home)).toEqual(['cow.node0', 'cow.node1', backing])
         expect(sha256(file(backing))).toBe(node0.pages)
         for (const name of ['cow.node0', 'cow.node1']) expect(headerMtime(name)).toBe(mtimeOf(backing))
