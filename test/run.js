@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const debianPackages = [
   'bash',
+  'btrfs-progs',
   'busybox-static',
   'cpio',
   'e2fsprogs',

@@ -6,9 +6,9 @@ import { type Outcome, umlcow } from '../support/command.js'
 import { readThrough } from '../support/ext4-scene.js'
 import { createDice } from '../support/generate.js'
 import { sceneMtime } from '../support/in-place-scene.js'
+import { canMount, fill, mountTmpfs, resizeTmpfs } from '../support/mounts.js'
 import { naiveFacts } from '../support/naive.js'
 import { temporaryDirectory } from '../support/paths.js'
-import { canMount, fill, mountTmpfs, resizeTmpfs } from '../support/tmpfs.js'
 
 const mebibyte = 2 ** 20
 const virtualSize = 8 * mebibyte

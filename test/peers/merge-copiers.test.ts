@@ -7,10 +7,10 @@ import { openFileStore } from '../../src/stores/file-store.js'
 import { allocatedBytes, expectPlainFailure, keepsUnwritten, namesIn } from '../cli/scene.js'
 import { type Outcome, umlcow } from '../support/command.js'
 import { createDice } from '../support/generate.js'
+import { canMount, fill, mountTmpfs, tmpfsBlock } from '../support/mounts.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
 import { dataOf, makeSparsePair, mergedBytes, type SparsePair } from '../support/sparse-pair.js'
-import { canMount, fill, mountTmpfs, tmpfsBlock } from '../support/tmpfs.js'
 
 const mebibyte = 2 ** 20
 const haveBoth = havePeers('/usr/bin/cp', '/usr/sbin/filefrag')

@@ -20,6 +20,7 @@ export const peers = {
   '/usr/bin/mksquashfs': 'squashfs-tools',
   '/usr/bin/unsquashfs': 'squashfs-tools',
   '/usr/sbin/filefrag': 'e2fsprogs',
+  '/usr/sbin/mkfs.btrfs': 'btrfs-progs',
 } as const
 
 export type Peer = keyof typeof peers

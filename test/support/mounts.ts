@@ -1,8 +1,19 @@
-import { spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, realpathSync, rmSync, writeSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
+import { temporaryDirectory } from './paths.js'
 
 /** Bytes that a file takes at the least. */
 export const tmpfsBlock = 4096
@@ -30,13 +41,25 @@ export function canMount(): boolean {
 
 /** A file system of its own, of so many bytes, until the test ends. */
 export function mountTmpfs(size: number): string {
-  const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'umlcow-full-')))
+  return mountUntilTestEnds('-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs')
+}
+
+/** A file system whose files may share storage, until the test ends. */
+export function mountBtrfs(): string {
+  const image = path.join(temporaryDirectory(), 'btrfs')
+  writeFileSync(image, '')
+  truncateSync(image, 2 ** 28)
+  execFileSync('/usr/sbin/mkfs.btrfs', ['-q', image], { stdio: 'pipe' })
+  return mountUntilTestEnds('-t', 'btrfs', '-o', 'loop', image)
+}
+
+function mountUntilTestEnds(...args: string[]): string {
+  const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'umlcow-mount-')))
   onTestFinished(() => {
     unmount(directory)
     rmSync(directory, { recursive: true })
   })
-  mkdirSync(directory, { recursive: true })
-  const complaint = mount('-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory)
+  const complaint = mount(...args, directory)
   if (complaint !== null) throw new Error(complaint)
   return directory
 }
