@@ -1,76 +1,133 @@
 // humfsify and its reverse against the Perl tool, in turn, on trees of the same shape: entries a second, and our peak of
-// memory.  As root:  node bench/humfs.js [ENTRIES [ROUNDS [SMALLER]]]   (10000, 3; SMALLER: entries of the Perl tool's
-// tree where its time is to be extrapolated, which is said)
+// memory.  As root:  node bench/humfs.js [ENTRIES,... [ROUNDS [SMALLER]]]   (10000,100000; 3; 2000: entries of the Perl
+// tool's tree, whose time is extrapolated, which is said)   or   node bench/humfs.js --memory [ENTRIES]   (1000000)
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const umlcow = fileURLToPath(new URL('../bin/umlcow.js', import.meta.url))
 const perlTool = '/usr/bin/humfsify'
-const perDirectory = 100
+const gnuTime = '/usr/bin/time'
+const mib = 2 ** 20
+// What certificates there are takes Node 30 ms to read, at each start.
+const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
 
-const [entries = 10_000, rounds = 3, smaller = entries] = process.argv.slice(2).map(Number)
-
-function makeTree(top, count) {
-  let made = 1
-  mkdirSync(path.join(top, 'data'), { recursive: true })
-  for (let i = 0; made < count; i++) {
-    const directory = path.join(top, 'data', `dir${i}`)
-    mkdirSync(directory)
-    for (made++; made < count && made % perDirectory !== 0; made++) writeFileSync(path.join(directory, `f${made}`), '')
-    made = Math.min(count, made + 1)
+/** Entries of a tree, its top included; all in one directory when `perDirectory` is as large. */
+function makeTree(top, count, perDirectory = 100) {
+  const data = path.join(top, 'data')
+  mkdirSync(data, { recursive: true })
+  for (let made = 1; made < count; ) {
+    const directory = perDirectory < count ? path.join(data, `dir${made}`) : data
+    if (directory !== data) {
+      mkdirSync(directory)
+      made++
+    }
+    const end = Math.min(count, made + perDirectory - 1)
+    for (; made < end; made++) writeFileSync(path.join(directory, `f${made}`), '')
   }
-  return Number(execFileSync('find', [path.join(top, 'data'), '-printf', '.']).length)
 }
 
-function seconds(program, args, cwd) {
+/**
+ * A file system without a history: ext4 gives out no inode that was freed in the last half minute, and looks at each of
+ * them before it makes a file.
+ */
+function withFileSystem(kind, use) {
+  const home = mkdtempSync(path.join(tmpdir(), 'umlcow-humfs-'))
+  const point = path.join(home, 'mounted')
+  mkdirSync(point)
+  try {
+    if (kind === 'ext4') {
+      const image = path.join(home, 'image')
+      writeFileSync(image, '')
+      truncateSync(image, 8192 * mib)
+      execFileSync('mkfs.ext4', ['-q', '-N', '3000000', image])
+      execFileSync('mount', ['-o', 'loop', image, point])
+    } else execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12G,nr_inodes=4000000', 'tmpfs', point])
+    try {
+      return use(point)
+    } finally {
+      execFileSync('umount', [point])
+    }
+  } finally {
+    execFileSync('rm', ['-rf', '--', home])
+  }
+}
+
+/** Seconds on the clock and of the processors, and MiB at the peak. */
+function run(program, args, cwd) {
   const started = performance.now()
-  const { status, stderr } = spawnSync(program, args, { cwd, encoding: 'utf8' })
+  const { status, stderr } = spawnSync(gnuTime, ['-f', '%U %S %M', program, ...args], { cwd, encoding: 'utf8', env })
+  const wall = (performance.now() - started) / 1000
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`)
-  return (performance.now() - started) / 1000
+  const [user, system, peak] = stderr.trim().split('\n').at(-1).split(' ').map(Number)
+  return { wall, cpu: user + system, peak: Math.round(peak / 1024) }
 }
 
-/** Peak memory of a run, MiB, as the kernel tells it. */
-function peakOf(args, cwd) {
-  const script = `const { main } = await import(${JSON.stringify(path.join(umlcow, '../../dist/command/main.js'))})
-    process.exitCode = await main(['node', 'umlcow', ...process.argv.slice(1)])
-    console.error(process.resourceUsage().maxRSS)`
-  const done = spawnSync(process.execPath, ['--input-type=module', '-e', script, ...args], { cwd, encoding: 'utf8' })
-  return Math.round(Number(done.stderr.trim().split('\n').at(-1)) / 1024)
+const ours = (args, cwd) => run(process.execPath, [umlcow, 'humfsify', '--quiet', ...args], cwd)
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
+const hasPerl = existsSync(perlTool)
+
+/** One round: both directions of each tool on new trees, on a new file system. */
+function oneRound(entries, smaller) {
+  return withFileSystem('ext4', (point) => {
+    const at = (name) => path.join(point, name)
+    for (const name of ['synced', 'unsynced']) makeTree(at(name), entries)
+    if (hasPerl) makeTree(at('perl'), smaller)
+    execFileSync('sync', ['-f', point])
+    return [
+      [
+        ['1000', '1000', '1T'],
+        ['1000', '1000', '1000G'],
+      ],
+      [['-r'], ['-r']],
+    ].map(([own, perl]) => ({
+      perl: hasPerl ? run(perlTool, perl, at('perl')) : null,
+      unsynced: ours(['--no-sync', ...own], at('unsynced')),
+      synced: ours(own, at('synced')),
+    }))
+  })
 }
 
-function median(values) {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]
+function printRates(entries, rounds, smaller) {
+  const all = Array.from({ length: rounds }, () => oneRound(entries, smaller))
+  const extrapolated = smaller === entries ? '' : `; the Perl tool's time from ${smaller} entries, taken to be as quick`
+  console.log(`${entries} entries, median of ${rounds}${extrapolated}`)
+  for (const [i, title] of ['humfsify', 'humfsify -r'].entries()) {
+    for (const how of ['unsynced', 'synced']) {
+      for (const clock of ['wall', 'cpu']) {
+        const rate = median(all.map((round) => entries / round[i][how][clock]))
+        const perl = hasPerl ? median(all.map((round) => smaller / round[i].perl[clock])) : null
+        const pairs = hasPerl
+          ? all.map((round) => entries / round[i][how][clock] / (smaller / round[i].perl[clock]))
+          : null
+        const ratio = pairs === null ? '' : `, Perl ${Math.round(perl)}: ${median(pairs).toFixed(0)} times`
+        console.log(`${title}, ${how}, ${clock}: ${Math.round(rate)} entries a second${ratio}`)
+      }
+    }
+    console.log(`${title}: peak ${median(all.map((round) => round[i].synced.peak))} MiB`)
+  }
 }
 
-const arguments_ = ['1000', '1000', '1T']
-const home = mkdtempSync(path.join(tmpdir(), 'umlcow-humfs-'))
-try {
-  const [ours, theirs] = ['ours', 'theirs'].map((name) => path.join(home, name))
-  const counts = { ours: makeTree(ours, entries), theirs: makeTree(theirs, smaller) }
-  const times = { forward: [], back: [], perlForward: [], perlBack: [] }
-  const hasPerl = existsSync(perlTool)
-  for (let round = 0; round < rounds; round++) {
-    times.forward.push(seconds(process.execPath, [umlcow, 'humfsify', ...arguments_], ours))
-    if (hasPerl) times.perlForward.push(seconds(perlTool, [...arguments_.slice(0, 2), '1000G'], theirs))
-    times.back.push(seconds(process.execPath, [umlcow, 'humfsify', '-r'], ours))
-    if (hasPerl) times.perlBack.push(seconds(perlTool, ['-r'], theirs))
-  }
-  const rate = (name, count) => (times[name].length === 0 ? null : Math.round(count / median(times[name])))
-  const rows = {
-    humfsify: { umlcow: rate('forward', counts.ours), perl: rate('perlForward', counts.theirs) },
-    'humfsify -r': { umlcow: rate('back', counts.ours), perl: rate('perlBack', counts.theirs) },
-  }
-  console.log(`entries a second, median of ${rounds}; ${counts.ours} entries, Perl tool ${counts.theirs}`)
-  if (smaller !== entries) console.log('the ratio takes the Perl tool to be as quick on the larger tree')
-  for (const [name, { umlcow: own, perl }] of Object.entries(rows)) {
-    console.log(`${name}: umlcow ${own}, Perl ${perl ?? '-'}${perl ? `, ${(own / perl).toFixed(0)} times` : ''}`)
-  }
-  console.log(
-    `peak memory: humfsify ${peakOf(['humfsify', ...arguments_], ours)} MiB, -r ${peakOf(['humfsify', '-r'], ours)} MiB`,
-  )
-} finally {
-  execFileSync('rm', ['-rf', '--', home])
+function printMemory(entries) {
+  withFileSystem('tmpfs', (point) => {
+    for (const [name, perDirectory] of [
+      ['100 in each directory', 100],
+      ['all in one directory', entries],
+    ]) {
+      const top = path.join(point, 'tree')
+      makeTree(top, entries, perDirectory)
+      const peaks = [['1000', '1000', '1T'], ['-r']].map((args) => ours(args, top).peak)
+      console.log(`${entries} entries, ${name}: peak ${peaks[0]} MiB, -r ${peaks[1]} MiB`)
+      execFileSync('rm', ['-rf', '--', top])
+    }
+  })
+}
+
+const [what = '10000,100000', ...numbers] = process.argv.slice(2)
+if (what === '--memory') printMemory(Number(numbers[0] ?? 1_000_000))
+else {
+  const [rounds = 3, smaller = 2000] = numbers.map(Number)
+  for (const entries of what.split(',').map(Number)) printRates(entries, rounds, Math.min(smaller, entries))
 }

@@ -36,6 +36,20 @@ export async function openProgress(flags: CommonFlags, stdoutTaken: boolean): Pr
   return percentLines(checkedDescriptor(progress, stdoutTaken))
 }
 
+/** Do something with a view of its progress. */
+export async function withProgress<T>(
+  flags: CommonFlags,
+  stdoutTaken: boolean,
+  run: (view: ProgressView) => Promise<T>,
+): Promise<T> {
+  const view = await openProgress(flags, stdoutTaken)
+  try {
+    return await run(view)
+  } finally {
+    await view.stop()
+  }
+}
+
 function checkedDescriptor(text: string, stdoutTaken: boolean): number {
   const fd = Number(text)
   if (text.trim() === '' || !Number.isInteger(fd) || fd < 0 || fd > 2 ** 20) {

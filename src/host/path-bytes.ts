@@ -26,10 +26,17 @@ export function directoryName(path: HostPath): Buffer {
   return end === 0 ? Buffer.from('/') : bytes.subarray(0, end)
 }
 
+/** One allocation and no other copy: walks of trees join several paths for each name. */
 export function joinPath(directory: HostPath, name: HostPath | Uint8Array): Buffer {
-  const head = pathBytes(directory)
-  const separator = head.length === 0 || head[head.length - 1] === slash ? '' : '/'
-  return Buffer.concat([head, Buffer.from(separator), pathBytes(name)])
+  const head = typeof directory === 'string' ? Buffer.from(directory) : directory
+  const tail = typeof name === 'string' ? Buffer.from(name) : name
+  const needsSlash = head.length > 0 && head[head.length - 1] !== slash
+  const start = needsSlash ? head.length + 1 : head.length
+  const joined = Buffer.allocUnsafe(start + tail.length)
+  joined.set(head as Uint8Array, 0)
+  if (needsSlash) joined[head.length] = slash
+  joined.set(tail as Uint8Array, start)
+  return joined
 }
 
 /** The components of a path, without empty ones and `.`. */

@@ -1,5 +1,6 @@
-import { serializeMetadata } from '../formats/humfs/metadata.js'
+import { metadataLine } from '../formats/humfs/metadata.js'
 import { joinPath } from '../host/path-bytes.js'
+import type { Owner } from '../host/tree-files.js'
 import { entryOf, permissionBits } from './humfs-entry.js'
 import { type HumfsifyTerms, journalMode } from './humfs-journal.js'
 import { entryPath, inTree, type ShadowTrees } from './humfs-paths.js'
@@ -17,13 +18,14 @@ export function shadowsInWork({ paths }: Workspace): ShadowTrees {
 export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<void> {
   const pace = createPace({ ...work.options, description: 'recording', size: entries })
   const trees = shadowsInWork(work)
+  const owner = isOurs(terms) ? null : terms.owner
   /** Entries of files with several names: links of data are links of their entries, so that a guest sees one file. */
   const firstNames = new Map<string, Buffer>()
   for (const item of walkTree(work.treeFiles, work.paths.data)) {
     if (item.isLeaving) continue
     item.stored = storedItem(item, terms.renameMetadata)?.stored ?? item.stored
-    if (item.facts.type === 'directory') makeDirectories(work, trees, item, terms)
-    record(work, trees, item, terms, firstNames)
+    if (item.facts.type === 'directory') makeDirectories(work, trees, item, owner)
+    record(work, trees, item, { owner, perlCompat: terms.perlCompat }, firstNames)
     if (terms.perlCompat && item.facts.mode > permissionBits) {
       work.treeFiles.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
     }
@@ -32,11 +34,11 @@ export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries
   await syncTree(work, work.paths.work)
 }
 
-function makeDirectories({ treeFiles }: Workspace, trees: ShadowTrees, item: TreeItem, terms: HumfsifyTerms): void {
+function makeDirectories({ treeFiles }: Workspace, trees: ShadowTrees, item: TreeItem, owner: Owner | null): void {
   for (const tree of [trees.fileMetadata, trees.dirMetadata]) {
     const path = inTree(tree, item.stored)
     treeFiles.makeDirectory(path, 0o755)
-    if (!isOurs(terms)) treeFiles.setOwner(path, terms.owner)
+    if (owner !== null) treeFiles.setOwner(path, owner)
   }
 }
 
@@ -44,7 +46,7 @@ function record(
   { treeFiles }: Workspace,
   trees: ShadowTrees,
   { stored, facts }: TreeItem,
-  terms: HumfsifyTerms,
+  { owner, perlCompat }: { owner: Owner | null; perlCompat: boolean },
   firstNames: Map<string, Buffer>,
 ): void {
   const isDirectory = facts.type === 'directory'
@@ -58,12 +60,7 @@ function record(
     }
     firstNames.set(key, path)
   }
-  treeFiles.writeNew(
-    path,
-    serializeMetadata(entryOf(facts, terms.perlCompat)),
-    0o644,
-    isOurs(terms) ? null : terms.owner,
-  )
+  treeFiles.writeNew(path, metadataLine(entryOf(facts, perlCompat)), 0o644, owner)
 }
 
 /** What we make belongs to the user already. */

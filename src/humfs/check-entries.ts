@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { checkEntry, type LinkedEntries } from './check-entry.js'
+import { sizeOfProgress } from './count-names.js'
 import { findOrphans, lacksEntry } from './find-orphans.js'
 import { guestRenames } from './guest-renames.js'
 import { inspectTree } from './inspect-tree.js'
@@ -15,7 +16,7 @@ export interface Look {
 
 /** What is wrong with names and their metadata, and what mends it. */
 export async function checkEntries(work: Workspace): Promise<Look> {
-  const pace = createPace({ ...work.options, description: 'checking' })
+  const pace = createPace({ ...work.options, description: 'checking', size: await sizeOfProgress(work) })
   const problems: FoundProblem[] = []
   const linked: LinkedEntries = new Map()
   const renamed: Buffer[] = []
@@ -36,6 +37,7 @@ export async function checkEntries(work: Workspace): Promise<Look> {
     problems.push(...own)
     if (pace.step()) await pace.rest()
   }
+  pace.finish()
   const orphans = [...findOrphans(work)]
   const from = orphans.filter(({ tree, path }) => tree === 'dir_metadata' && lacksEntry(work, path))
   const repairs = guestRenames(

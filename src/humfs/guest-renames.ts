@@ -30,7 +30,8 @@ export function guestRenames(work: Workspace, to: readonly Buffer[], from: reado
 }
 
 function holdsTheSame({ treeFiles, paths }: Workspace, to: Buffer, from: Buffer): boolean {
-  const namesOf = (directory: Buffer) => [...treeFiles.names(directory)].map((name) => name.toString('latin1')).sort()
+  const namesOf = (directory: Buffer) =>
+    [...treeFiles.children(directory)].map(({ name }) => name.toString('latin1')).sort()
   const there = namesOf(inTree(paths.data, to))
   const recorded = namesOf(inTree(paths.fileMetadata, from))
   return there.length === recorded.length && there.every((name, i) => name === recorded[i])

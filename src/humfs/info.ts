@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
+import { sizeOfProgress } from './count-names.js'
 import { type HumfsPhase, readHumfsJournal } from './humfs-journal.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createPace } from './pace.js'
@@ -43,7 +44,7 @@ export async function humfsInfo(directory: string, options: HumfsOptions = {}): 
   const counts: EntryCounts = { file: 0, directory: 0, symlink: 0, character: 0, block: 0, fifo: 0, socket: 0 }
   let without = 0
   let size = 0
-  const pace = createPace({ ...options, description: 'counting' })
+  const pace = createPace({ ...options, description: 'counting', size: await sizeOfProgress(work) })
   for (const one of inspectTree(work.treeFiles, work.paths)) {
     if (one.item.isLeaving) continue
     const type = typeOf(one)
@@ -52,6 +53,7 @@ export async function humfsInfo(directory: string, options: HumfsOptions = {}): 
     if (type === 'file') size += one.item.facts.size
     if (pace.step()) await pace.rest()
   }
+  pace.finish()
   return {
     directory: printablePath(work.paths.directory),
     used: superblock.used,

@@ -11,18 +11,24 @@ export interface Pace {
   step(): boolean
   /** Lets others run. @throws UmlcowError INTERRUPTED */
   rest(): Promise<void>
+  /** Tells progress that everything is done. */
+  finish(): void
 }
 
 export interface PaceOptions extends OperationOptions {
   readonly description: string
   /** Entries that there are in all, where it is known. */
-  readonly size?: number
+  readonly size?: number | undefined
 }
 
 export function createPace({ signal, onProgress, description, size }: PaceOptions): Pace {
   const started = performance.now()
   let last = started
   let count = 0
+  const report = (transferred: number) => {
+    if (size === undefined) return
+    onProgress?.({ transferred, size, elapsed: Math.round(performance.now() - started), description })
+  }
   return {
     step() {
       count++
@@ -33,10 +39,8 @@ export function createPace({ signal, onProgress, description, size }: PaceOption
       await setImmediate()
       throwIfAborted(signal)
       last = performance.now()
-      if (size !== undefined) {
-        const transferred = Math.min(count, size)
-        onProgress?.({ transferred, size, elapsed: Math.round(last - started), description })
-      }
+      report(Math.min(count, size ?? 0))
     },
+    finish: () => report(size ?? 0),
   }
 }

@@ -1,6 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { serializeMetadata } from '../formats/humfs/metadata.js'
+import { metadataLine } from '../formats/humfs/metadata.js'
 import { usedOf } from '../formats/humfs/superblock.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner, TreeFacts } from '../host/tree-files.js'
@@ -85,7 +85,7 @@ function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
     problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
   }
   try {
-    serializeMetadata(entryOf(facts, terms.perlCompat))
+    metadataLine(entryOf(facts, terms.perlCompat))
   } catch (error) {
     problems.addError(path, error)
   }

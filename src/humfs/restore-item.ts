@@ -21,11 +21,11 @@ function isThatNode(facts: TreeFacts, { letter, major, minor }: MetadataNode): b
 export async function restoreItem(work: Workspace, { item, entry, entryFacts, failure }: Inspected): Promise<void> {
   const { treeFiles, paths } = work
   if (failure !== null) throw failure
-  if (entry === null || entryFacts === null) throw new UmlcowError('HUMFS_ENTRY', 'has no metadata')
+  if (entry === null) throw new UmlcowError('HUMFS_ENTRY', 'has no metadata')
   const path = inTree(paths.data, item.path)
   let { facts } = item
   const { node } = entry
-  if (node !== null && facts.type !== 'symlink' && facts.type !== 'directory') {
+  if (node !== null && entryFacts !== null && facts.type !== 'symlink' && facts.type !== 'directory') {
     const place = { path, facts, entry: entryFacts, kind: 'node' } as const
     if (!isThatNode(facts, node) || !isOneWithOthers(work, place)) {
       if (facts.size > 0) {

@@ -1,32 +1,44 @@
 import { printablePath } from '../bytes/escape.js'
 import { findOrphans } from './find-orphans.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
+import { createKnownEntries, type KnownEntries } from './known-entries.js'
+import { createOrphanCount } from './orphan-count.js'
 import { createPace } from './pace.js'
 import { createProblems, type Problems } from './problems.js'
 import type { Workspace } from './workspace.js'
+
+export interface RestoreCount {
+  readonly entries: number
+  readonly known: KnownEntries
+}
 
 /**
  * See whether every name has its entry and every entry its name, before anything is changed.
  *
  * @param force  find nothing wrong
- * @returns      how many names there are
  * @throws       UmlcowError HUMFS_DAMAGED with all that stands against it
  */
-export async function restorePreflight(work: Workspace, force: boolean): Promise<number> {
+export async function restorePreflight(work: Workspace, force: boolean): Promise<RestoreCount> {
   const problems = createProblems('data')
   const pace = createPace({ ...work.options, description: 'looking at data and metadata' })
   const entriesOf = new Map<string, Inspected['entry']>()
+  const known = createKnownEntries()
+  const orphans = createOrphanCount(work.treeFiles, work.paths)
   let entries = 0
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
   for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
     if (pace.step()) await pace.rest()
     if (one.item.isLeaving) continue
     entries++
+    known.add(one.item.facts, one.entry)
+    orphans.add(one)
     checkOne(one, problems)
     checkNames(one, entriesOf, problems)
   }
-  for (const { tree, path } of findOrphans(work)) {
-    problems.addText(`${tree}/${printablePath(path)}: belongs to nothing in data`)
+  if (!(await orphans.isSurelyNone(pace))) {
+    for (const { tree, path } of findOrphans(work)) {
+      problems.addText(`${tree}/${printablePath(path)}: belongs to nothing in data`)
+    }
   }
   if (!force) {
     problems.refuse(
@@ -34,7 +46,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
       'nothing was changed; umlcow humfs check tells more; --force does what can be done',
     )
   }
-  return entries
+  return { entries, known }
 }
 
 function checkOne({ item, entry, failure }: Inspected, problems: Problems): void {

@@ -8,8 +8,9 @@ import { placeShadow } from './place-shadow.js'
 import { createProblems, type Problems } from './problems.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { moveMetadata, sweep } from './remove-metadata.js'
+import { removeTree } from './remove-tree.js'
 import { restoreItem } from './restore-item.js'
-import { restorePreflight } from './restore-preflight.js'
+import { type RestoreCount, restorePreflight } from './restore-preflight.js'
 import {
   advanceJournal,
   beginJournal,
@@ -17,7 +18,6 @@ import {
   type HumfsOptions,
   makeWorkDirectory,
   openWorkspace,
-  removeTree,
   syncTree,
   type Workspace,
   whileLocked,
@@ -72,12 +72,12 @@ export async function restoreHumfs(directory: string, options: RestoreHumfsOptio
     }
     const warnings = terms === null ? readSuperblock(work).warnings : []
     refuseWithoutTrees(work)
-    const entries = await restorePreflight(work, options.force === true)
+    const count = await restorePreflight(work, options.force === true)
     if (!options.dryRun) {
       if (phase === null) beginJournal(work, journalStart({ verb: 'restore' }))
-      await restoreAll(work, journal, entries)
+      await restoreAll(work, journal, count)
     }
-    return { ...result, entries, warnings: [...result.warnings, ...warnings] }
+    return { ...result, entries: count.entries, warnings: [...result.warnings, ...warnings] }
   })
 }
 
@@ -99,12 +99,12 @@ function warningsOf(terms: HumfsifyTerms | null): string[] {
   return warnings
 }
 
-async function restoreAll(work: Workspace, journal: HumfsJournal | null, entries: number): Promise<void> {
+async function restoreAll(work: Workspace, journal: HumfsJournal | null, count: RestoreCount): Promise<void> {
   const terms = journal?.terms ?? null
   const problems = createProblems('data')
   makeWorkDirectory(work)
   try {
-    await restoreEntries(work, journal?.modes ?? new Map(), entries, problems)
+    await restoreEntries(work, journal?.modes ?? new Map(), count, problems)
   } catch (error) {
     throw cutShort(error)
   }
@@ -127,16 +127,16 @@ async function restoreAll(work: Workspace, journal: HumfsJournal | null, entries
 async function restoreEntries(
   work: Workspace,
   modes: HumfsJournal['modes'],
-  entries: number,
+  { entries, known }: RestoreCount,
   problems: Problems,
 ): Promise<void> {
   const pace = createPace({ ...work.options, description: 'restoring', size: entries })
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
-  for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
+  for (const one of inspectTree(work.treeFiles, work.paths, onError, known)) {
     const { path, facts, isLeaving } = one.item
     if (facts.type === 'directory' && !isLeaving) continue
     try {
-      const mode = modes.get(path.toString('latin1'))
+      const mode = modes.size === 0 ? undefined : modes.get(path.toString('latin1'))
       const entry = one.entry === null || mode === undefined ? one.entry : { ...one.entry, mode }
       await restoreItem(work, { ...one, entry })
     } catch (error) {

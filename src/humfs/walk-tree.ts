@@ -72,7 +72,7 @@ export function* walkTree(files: TreeFiles, top: Buffer, onError?: OnWalkError):
   /** All but the directories, which wait until this one is closed. */
   function* listDirectory(level: Level): Generator<TreeItem> {
     try {
-      for (const name of files.names(inTree(top, level.item.path))) {
+      for (const { name } of files.children(inTree(top, level.item.path))) {
         const item = look(level.item, name)
         if (item === null) continue
         if (item.facts.type === 'directory') level.pending.push(name.toString('latin1'))

@@ -8,6 +8,7 @@ import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-fil
 import type { OperationOptions } from '../verbs/operation.js'
 import { type HumfsPhase, journalPhase } from './humfs-journal.js'
 import { type HumfsPaths, humfsPaths, inTree } from './humfs-paths.js'
+import { removeTree } from './remove-tree.js'
 import { walkTree } from './walk-tree.js'
 
 export interface HumfsOptions extends OperationOptions {
@@ -91,15 +92,6 @@ export function endJournal(work: Workspace): void {
   removeTree(treeFiles, paths.work)
   if (treeFiles.lstatOrNull(paths.journal) !== null) treeFiles.unlink(paths.journal)
   if (!options.noSync) treeFiles.syncFile(paths.directory)
-}
-
-/** Remove a tree of ours. */
-export function removeTree(files: TreeFiles, top: Buffer): void {
-  if (files.lstatOrNull(top) === null) return
-  for (const { path, facts, isLeaving } of walkTree(files, top)) {
-    if (isLeaving) files.removeDirectory(inTree(top, path))
-    else if (facts.type !== 'directory') files.unlink(inTree(top, path))
-  }
 }
 
 /** See all that was done to a tree so far on the disk. */

@@ -97,6 +97,18 @@ describe('a tree with everything that is hard to keep', () => {
     await humfsify(top, { ...options, onProgress: ({ transferred, size }) => reported.push(transferred / size) })
     expect(reported.every((share) => share >= 0 && share <= 1)).toBe(true)
   })
+
+  it.each([
+    ['info', humfsInfo],
+    ['check', checkHumfs],
+  ])('tells how far a look at it is: %s', async (_, look) => {
+    const top = scratchDirectory()
+    makeNastyTree(top)
+    const { entries } = await humfsify(top, options)
+    const reported: object[] = []
+    await look(top, { onProgress: ({ transferred, size }) => reported.push({ transferred, size }) })
+    expect(reported.at(-1)).toEqual({ transferred: entries, size: entries })
+  })
 })
 
 const name = fc.uint8Array({ minLength: 1, maxLength: 12 }).map((bytes) => {

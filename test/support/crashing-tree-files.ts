@@ -2,7 +2,7 @@ import { UmlcowError } from '../../src/errors.js'
 import { localNodeMaker, type NodeMaker } from '../../src/host/make-node.js'
 import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 
-const readers = ['lstat', 'lstatOrNull', 'names', 'readStart', 'syncFile']
+const readers = ['lstat', 'lstatOrNull', 'children', 'readStart', 'syncFile']
 
 export interface CrashingHost {
   readonly treeFiles: TreeFiles
@@ -53,7 +53,9 @@ export function crashingHost(
 }
 
 function tear(name: string, args: readonly unknown[]): void {
-  const [file, bytes] = args as [Buffer, Uint8Array]
-  if (name === 'append') localTreeFiles.append(file, bytes.subarray(0, bytes.length / 2))
-  if (name === 'writeNew') localTreeFiles.writeNew(file, bytes.subarray(0, bytes.length / 2), 0o600, null)
+  if (name !== 'append' && name !== 'writeNew') return
+  const [file, content] = args as [Buffer, string | Uint8Array]
+  const half = Buffer.from(content as string).subarray(0, content.length / 2)
+  if (name === 'append') localTreeFiles.append(file, half)
+  else localTreeFiles.writeNew(file, half, 0o600, null)
 }

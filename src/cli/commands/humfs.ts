@@ -9,6 +9,7 @@ import { type CliContext, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
+import { withProgress } from '../progress.js'
 import { type RestoreFlags, runRestore } from './humfs-restore.js'
 
 interface Flags extends RestoreFlags {
@@ -50,7 +51,9 @@ function refuseForeign(action: Action, flags: Flags): void {
 }
 
 async function runInfo(directory: string, flags: Flags, context: CliContext): Promise<void> {
-  const info = await humfsInfo(directory, { signal: context.signal })
+  const info = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
+    humfsInfo(directory, { signal: context.signal, onProgress }),
+  )
   for (const warning of info.warnings) context.warn(warning)
   await (wantsJson(flags) ? context.printJson(infoDocument(info)) : context.print(infoText(info)))
 }
@@ -86,7 +89,9 @@ function infoText(info: HumfsInfo): string {
 
 async function runCheck(directory: string, flags: Flags, context: CliContext): Promise<number> {
   const { repair, dryRun } = flags
-  const result = await checkHumfs(directory, { repair, dryRun, signal: context.signal })
+  const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
+    checkHumfs(directory, { repair, dryRun, signal: context.signal, onProgress }),
+  )
   const status = statusOfResult(result)
   if (wantsJson(flags)) await context.printJson(checkDocument(result))
   else if (!flags.quiet || result.findings.length > 0) await context.print(checkText(result, status))

@@ -74,9 +74,16 @@ function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {
 }
 
 function numberIn(text: string, what: string, from: number, to: number): number {
-  const value = Number(parseInteger(Buffer.from(text, 'latin1')) ?? Number.NaN)
+  const value = isShortNumber(text) ? Number(text) : Number(parseInteger(Buffer.from(text, 'latin1')) ?? Number.NaN)
   if (value >= from && value <= to) return value
   throw bad(`${what} is none: ${JSON.stringify(text)}`)
+}
+
+/** Most numbers are: these take no detour over big integers. */
+function isShortNumber(text: string): boolean {
+  if (text.length > 15) return false
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) < 0x30 || text.charCodeAt(i) > 0x39) return false
+  return text !== ''
 }
 
 /** What a guest writes for ids of 2^31 and more is their negative reading. */
@@ -89,7 +96,12 @@ function idOf(text: string, what: string): number {
  *
  * @throws UmlcowError HUMFS_ENTRY_TOO_LONG when the kernel would cut it
  */
-export function serializeMetadata({ mode, uid, gid, node }: MetadataEntry): Buffer {
+export function serializeMetadata(entry: MetadataEntry): Buffer {
+  return Buffer.from(metadataLine(entry), 'latin1')
+}
+
+/** The same as text, which is ASCII. */
+export function metadataLine({ mode, uid, gid, node }: MetadataEntry): string {
   const line = `${mode} ${uid} ${gid}${node === null ? '' : ` ${node.letter} ${node.major} ${node.minor}`}`
   if (line.length > longestEntry) {
     throw new UmlcowError(
@@ -97,5 +109,5 @@ export function serializeMetadata({ mode, uid, gid, node }: MetadataEntry): Buff
       `its metadata takes ${line.length} bytes, and the kernel reads ${longestEntry}: ${line}`,
     )
   }
-  return Buffer.from(`${line}\n`, 'latin1')
+  return `${line}\n`
 }

@@ -1,0 +1,37 @@
+import { hasCode, UmlcowError } from '../errors.js'
+import type { TreeFiles } from '../host/tree-files.js'
+import { createPace, type Pace } from './pace.js'
+import { walkNames } from './walk-names.js'
+import type { Workspace } from './workspace.js'
+
+export interface NameCounts {
+  files: number
+  directories: number
+}
+
+/** How many names a tree has, by what its directories tell; its top is one of the directories. */
+export async function countNames(files: TreeFiles, top: Buffer, pace: Pace): Promise<NameCounts> {
+  const counts = { files: 0, directories: 0 }
+  for (const { isDirectory } of walkNames(files, top)) {
+    counts[isDirectory ? 'directories' : 'files']++
+    if (pace.step()) await pace.rest()
+  }
+  return counts
+}
+
+/**
+ * How many names of data there are to look at, where somebody wants to see progress.
+ *
+ * @returns undefined where nobody does, or a directory cannot be listed, which is for the walk itself to tell
+ */
+export async function sizeOfProgress({ treeFiles, paths, options }: Workspace): Promise<number | undefined> {
+  if (options.onProgress === undefined) return undefined
+  const pace = createPace({ signal: options.signal, description: 'counting' })
+  try {
+    const { files, directories } = await countNames(treeFiles, paths.data, pace)
+    return files + directories
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error
+    return undefined
+  }
+}

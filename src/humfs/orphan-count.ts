@@ -1,0 +1,48 @@
+import type { TreeFacts, TreeFiles } from '../host/tree-files.js'
+import { countNames, type NameCounts } from './count-names.js'
+import { type HumfsPaths, inTree } from './humfs-paths.js'
+import type { Inspected } from './inspect-tree.js'
+import type { Pace } from './pace.js'
+
+/**
+ * Tells without a look at each name that nothing in the metadata is without a name in data: every name that has its
+ * entry belongs to another one of the metadata's names, so when these are no more, all have their name.
+ */
+export interface OrphanCount {
+  /** Once for each name of data. */
+  add(one: Inspected): void
+  /** False when there are orphans or may be. */
+  isSurelyNone(pace: Pace): Promise<boolean>
+}
+
+export function createOrphanCount(files: TreeFiles, paths: HumfsPaths): OrphanCount {
+  const fileTree: NameCounts = { files: 0, directories: 0 }
+  const directoryTree: NameCounts = { files: 0, directories: 0 }
+  const isDirectory = (facts: TreeFacts | null) => facts?.type === 'directory'
+  return {
+    add({ item, entryFacts }) {
+      const { path, facts } = item
+      const hasEntry = entryFacts !== null && !isDirectory(entryFacts)
+      if (!isDirectory(facts)) {
+        if (hasEntry) fileTree.files++
+        return
+      }
+      // A link in the place of a directory would lead to names that are not of the tree.
+      const isIn = (tree: Buffer) => isDirectory(files.lstatOrNull(inTree(tree, path)))
+      if (isIn(paths.fileMetadata)) fileTree.directories++
+      if (!isIn(paths.dirMetadata)) return
+      directoryTree.directories++
+      if (hasEntry) directoryTree.files++
+    },
+    async isSurelyNone(pace) {
+      return (
+        isSame(await countNames(files, paths.fileMetadata, pace), fileTree) &&
+        isSame(await countNames(files, paths.dirMetadata, pace), directoryTree)
+      )
+    },
+  }
+}
+
+function isSame(a: NameCounts, b: NameCounts): boolean {
+  return a.files === b.files && a.directories === b.directories
+}
