@@ -17,6 +17,7 @@ const layers: readonly (readonly string[])[] = [
   ['engine'],
   ['verbs'],
   ['humfs', 'nbd', 'web'],
+  ['trees'],
   ['cli'],
 ]
 

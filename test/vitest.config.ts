@@ -11,7 +11,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/{bytes,formats,stores,images,host,engine,verbs,humfs}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/{bytes,formats,stores,images,host,engine,verbs,humfs,trees}/**/*.test.ts', 'test/*.test.ts'],
         },
       },
       {

@@ -49,6 +49,7 @@ const refusalsOfWriters = [
   'BACKING_OUTSIDE_ROOT',
   'BACKING_OTHER',
   'HUMFS_DAMAGED',
+  'ENTRY_UNFIT',
 ]
 
 export function statusOf(error: unknown, writes: boolean): number {

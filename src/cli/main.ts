@@ -13,6 +13,9 @@ import { umlUtilities } from './uml-utilities.js'
 /** Verbs that write, so that a backing file that does not fit is a refusal and not a failure. */
 const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow', 'humfsify'])
 
+/** The actions of `humfs` that do. */
+const writingActions = new Set(['restore', 'export'])
+
 const signalStatus = {
   SIGHUP: exitStatus.hungUp,
   SIGINT: exitStatus.interrupted,
@@ -71,7 +74,8 @@ async function dispatch(name: string, args: string[], signal: AbortSignal): Prom
     tell(program.helpInformation())
     return exitStatus.usage
   }
-  for (const each of [program, ...program.commands]) each.exitOverride().configureOutput({ outputError: () => {} })
+  const commands = [program, ...program.commands, ...program.commands.flatMap((verb) => verb.commands)]
+  for (const each of commands) each.exitOverride().configureOutput({ outputError: () => {} })
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
@@ -85,7 +89,9 @@ async function dispatch(name: string, args: string[], signal: AbortSignal): Prom
 function wrongUsage(error: CommanderError, program: Command, args: readonly string[]): UmlcowError {
   const text = error.message.startsWith('error: ') ? error.message.slice('error: '.length) : error.message
   const verb = program.commands.find((one) => one.name() === args[0])
-  const hint = verb === undefined ? 'umlcow --help' : `umlcow ${verb.name()} --help`
+  const action = verb?.commands.find((one) => one.name() === args[1])
+  const words = ['umlcow', verb?.name(), action?.name(), '--help'].filter((word) => word !== undefined)
+  const hint = words.join(' ')
   return new UmlcowError('USAGE', text.split('\n').join(' '), { hint })
 }
 
@@ -104,7 +110,8 @@ function reportFailure(error: unknown, args: readonly string[]): number {
 }
 
 function writes([verb = '', ...rest]: readonly string[]): boolean {
-  return writingVerbs.has(verb) || rest.includes('--repair') || (verb === 'humfs' && rest.includes('restore'))
+  const isWriter = verb === 'humfs' && rest.some((word) => writingActions.has(word))
+  return writingVerbs.has(verb) || rest.includes('--repair') || isWriter
 }
 
 /** Not through a context: the one that there was may have been stopped. */

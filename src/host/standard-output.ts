@@ -8,13 +8,14 @@ import { type FileFacts, factsOfDescriptor } from './host-files.js'
 const standardOutputFd = 1
 
 /**
- * Standard output for an image, with its facts: it may be redirected to one of the inputs.
+ * Standard output for an image or an archive, with its facts: it may be redirected to one of the inputs.
  *
- * @throws UmlcowError USAGE when it is a terminal
+ * @param what  what a terminal does not get; null when it may have it
+ * @throws      UmlcowError USAGE when it is a terminal
  */
-export function standardOutput(): { pipe: BlockStore; facts: FileFacts | null } {
-  if (tty.isatty(standardOutputFd)) {
-    throw new UmlcowError('USAGE', 'an image is nothing for a terminal: redirect standard output')
+export function standardOutput(what: string | null = 'an image'): { pipe: BlockStore; facts: FileFacts | null } {
+  if (what !== null && tty.isatty(standardOutputFd)) {
+    throw new UmlcowError('USAGE', `${what} is nothing for a terminal: redirect standard output`)
   }
   const stats = fs.fstatSync(standardOutputFd)
   const facts = stats.isFile() || stats.isBlockDevice() ? factsOfDescriptor(standardOutputFd) : null

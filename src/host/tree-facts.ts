@@ -24,7 +24,13 @@ export interface TreeFacts {
   readonly mtime: number
 }
 
-function typeOf(stats: fs.StatsBase<number | bigint>): EntryType {
+/** The same with the time that an archive takes, and that shows whether a file was written to. */
+export interface TimedFacts extends TreeFacts {
+  /** Nanoseconds since 1970. */
+  readonly mtimeNs: bigint
+}
+
+function typeOf(stats: fs.StatsBase<number> | fs.StatsBase<bigint>): EntryType {
   if (stats.isFile()) return 'file'
   if (stats.isDirectory()) return 'directory'
   if (stats.isSymbolicLink()) return 'symlink'
@@ -58,3 +64,21 @@ export function treeFactsOf(path: HostPath, stats: fs.Stats): TreeFacts {
 }
 
 const noDevice = { major: 0, minor: 0 }
+
+export function timedFactsOf(stats: fs.BigIntStats): TimedFacts {
+  return {
+    type: typeOf(stats),
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    ...deviceNumbers(stats.rdev),
+    device: stats.dev,
+    inode: stats.ino,
+    nlink: Number(stats.nlink),
+    size: Number(stats.size),
+    allocatedSize: Number(stats.blocks) * 512,
+    atime: Number(stats.atimeNs) / 1e9,
+    mtime: Number(stats.mtimeNs) / 1e9,
+    mtimeNs: stats.mtimeNs,
+  }
+}

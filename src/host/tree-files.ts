@@ -47,7 +47,8 @@ export interface TreeFiles {
   syncFile(path: HostPath): void
 }
 
-function named<T>(path: HostPath, action: string, run: () => T): T {
+/** Runs a call; its errors get the name of the file. */
+export function named<T>(path: HostPath, action: string, run: () => T): T {
   try {
     return run()
   } catch (error) {

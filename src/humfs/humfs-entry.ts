@@ -4,6 +4,8 @@ import type { TreeFacts } from '../host/tree-files.js'
 
 export const letterOf: Readonly<Partial<Record<EntryType, NodeLetter>>> = { character: 'c', block: 'b', socket: 's' }
 
+export const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
+
 /** The Perl tool masks with this; so does the kernel whenever a guest changes an owner or a mode. */
 export const permissionBits = 0o777
 

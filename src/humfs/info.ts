@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
 import { sizeOfProgress } from './count-names.js'
+import { typeOfLetter } from './humfs-entry.js'
 import { type HumfsPhase, readHumfsJournal } from './humfs-journal.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createPace } from './pace.js'
@@ -23,8 +24,6 @@ export interface HumfsInfo {
   /** Where a run is that was cut short. */
   readonly unfinished: HumfsPhase | null
 }
-
-const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
 
 function typeOf({ item, entry }: Inspected): EntryType {
   const letter = item.facts.type === 'file' ? entry?.node?.letter : undefined

@@ -1,12 +1,11 @@
 import { UmlcowError } from '../errors.js'
 import type { MetadataNode } from '../formats/humfs/metadata.js'
 import type { TreeFacts } from '../host/tree-files.js'
+import { typeOfLetter } from './humfs-entry.js'
 import { inTree } from './humfs-paths.js'
 import type { Inspected } from './inspect-tree.js'
 import { isOneWithOthers, replaceName } from './replace-name.js'
 import type { Workspace } from './workspace.js'
-
-const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
 
 function isThatNode(facts: TreeFacts, { letter, major, minor }: MetadataNode): boolean {
   if (facts.type !== typeOfLetter[letter]) return false

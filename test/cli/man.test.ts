@@ -68,13 +68,19 @@ function verbsOfHelp(text: string): string[] {
   const all = text.split('\n')
   const start = all.indexOf('Commands:')
   const end = all.indexOf('', start)
+  if (start < 0) return []
   return all.slice(start + 1, end).flatMap((line) => {
     return line.startsWith('  ') && isLetter(line[2]) ? [words(line)[0] as string] : []
   })
 }
 
 const programHelp = umlcow(['--help']).stdout
-const verbs = verbsOfHelp(programHelp)
+/** The help of a verb, or of one of its actions that has options of its own: `humfs export`. */
+const helpOf = (verb: string): string => umlcow([...verb.split(' '), '--help']).stdout
+const verbs = verbsOfHelp(programHelp).flatMap((verb) => [
+  verb,
+  ...verbsOfHelp(helpOf(verb)).map((action) => `${verb} ${action}`),
+])
 /** `help` takes no options, and the arguments of these two are those of other tools. */
 const withoutOptions = ['help', 'moo', 'mkcow']
 const verbsWithOptions = verbs.filter((verb) => !withoutOptions.includes(verb))
@@ -89,11 +95,11 @@ describe('the man page', () => {
     const headings = lines.filter((line) => line.startsWith('.Ss ')).map((line) => line.slice('.Ss '.length))
     expect(headings.sort()).toEqual([...verbs].sort())
     const synopsis = section('.Sh', 'SYNOPSIS').filter((line) => line.startsWith('.Cm '))
-    expect([...new Set(synopsis.map((line) => words(line)[1]))].sort()).toEqual([...verbs].sort())
+    expect([...new Set(synopsis.map((line) => words(line).slice(1).join(' ')))].sort()).toEqual([...verbs].sort())
   })
 
   it.each(verbsWithOptions)('has the options of %s, long and short, and no others', (verb) => {
-    const known = withoutHelp(optionsOfHelp(umlcow([verb, '--help']).stdout))
+    const known = withoutHelp(optionsOfHelp(helpOf(verb)))
     expect(known.length).toBeGreaterThan(4)
     expect([...optionsOfPage(section('.Ss', verb))].sort()).toEqual([...new Set(known)].sort())
   })
@@ -105,7 +111,7 @@ describe('the man page', () => {
 
   it.each(verbsWithOptions)('describes each option of %s, with its value', (verb) => {
     const items = [...section('.Ss', verb), ...section('.Sh', 'SHARED OPTIONS')].filter((l) => l.startsWith('.It Fl'))
-    for (const option of optionsOfHelp(umlcow([verb, '--help']).stdout)) {
+    for (const option of optionsOfHelp(helpOf(verb))) {
       const own = items.find((line) => option.names.every((name) => optionsOfPage([line]).has(name)))
       expect(own, option.names.join(' ')).toBeDefined()
       expect(words(own as string).includes('Ar'), own).toBe(option.takesValue)
@@ -113,7 +119,7 @@ describe('the man page', () => {
   })
 
   it('mentions no option that no verb has', () => {
-    const helps = [programHelp, ...verbs.map((verb) => umlcow([verb, '--help']).stdout)]
+    const helps = [programHelp, ...verbs.map((verb) => helpOf(verb))]
     const known = new Set(helps.flatMap((text) => optionsOfHelp(text).flatMap((option) => option.names)))
     for (const foreign of ['-f']) known.add(foreign)
     expect([...optionsOfPage(lines)].filter((name) => !known.has(name))).toEqual([])

@@ -49,6 +49,7 @@ describe('the schemas', () => {
       'create',
       'error',
       'humfs-check',
+      'humfs-export',
       'humfs-info',
       'humfs-restore',
       'humfsify',
@@ -449,7 +450,7 @@ describe('the validator', () => {
 })
 
 describe('what humfs commands print, with --json', () => {
-  it('humfsify, humfs info, humfs check and humfs restore', () => {
+  it('humfsify, humfs info, humfs check, humfs export and humfs restore', () => {
     const cwd = temporaryDirectory()
     mkdirSync(path.join(cwd, 'data/dir'), { recursive: true })
     writeFileSync(path.join(cwd, 'data/dir/file'), 'x')
@@ -460,6 +461,13 @@ describe('what humfs commands print, with --json', () => {
     expect(checked('error', run('humfsify', '--json', ...ids, '1G'))).toMatchObject({ error: { code: 'HUMFS_EXISTS' } })
     expect(checked('humfs-info', run('humfs', 'info', '--json'))).toMatchObject({ counts: { file: 1, directory: 2 } })
     expect(checked('humfs-check', run('humfs', 'check', '--json'))).toMatchObject({ findings: [] })
+    const exporting = ['humfs', 'export', '--json', '--no-sync', '--to']
+    checked('humfs-export', run(...exporting, 'tar', '--dry-run', 'out'))
+    expect(checked('humfs-export', run(...exporting, 'squashfs', '--exclude-file', 'ef', 'out'))).toMatchObject({
+      entries: 3,
+      'file-bytes': 1,
+    })
+    expect(checked('error', run(...exporting, 'tar', 'out'))).toMatchObject({ error: { code: 'TARGET_EXISTS' } })
     writeFileSync(path.join(cwd, 'data/new'), '')
     const damaged = run('humfs', 'check', '--json')
     expect(damaged.status).toBe(2)

@@ -10,6 +10,7 @@ import { exitStatus } from '../exit-status.js'
 import { addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
+import { addHumfsExport } from './humfs-export.js'
 import { type RestoreFlags, runRestore } from './humfs-restore.js'
 
 interface Flags extends RestoreFlags {
@@ -43,6 +44,7 @@ export function addHumfs(program: Command, context: CliContext, finish: Finish):
     else return finish(await runCheck(directory, flags, context))
     finish(exitStatus.done)
   })
+  addHumfsExport(command, context, finish)
 }
 
 function refuseForeign(action: Action, flags: Flags): void {

@@ -1,2 +1,2 @@
 export { readCpio } from './reader.js'
-export { writeCpio } from './writer.js'
+export { checkCpioEntry, writeCpio } from './writer.js'

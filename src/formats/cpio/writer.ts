@@ -23,6 +23,12 @@ export function writeCpio(items: AsyncIterable<ManifestItem>, options: WriteOpti
   return gatherBytes(members(items, options))
 }
 
+/** @throws UmlcowError ENTRY_UNFIT when cpio cannot hold it */
+export function checkCpioEntry(entry: ManifestEntry): void {
+  checkEntry(entry)
+  if (entry.size > maxFileSize) throw unfit(entry.path, 'cpio holds no files of 4 GiB and more', { size: entry.size })
+}
+
 /** Readers look for further names where there are several, and some no longer when as many have come. */
 const unknownLinkCount = 1_000_000
 
@@ -30,8 +36,7 @@ async function* members(items: AsyncIterable<ManifestItem>, options: WriteOption
   const links = new LinkNumbers()
   for await (const item of items) {
     const { entry } = item
-    checkEntry(entry)
-    if (entry.size > maxFileSize) throw unfit(entry.path, 'cpio holds no files of 4 GiB and more', { size: entry.size })
+    checkCpioEntry(entry)
     warnOfLosses(entry, options)
     const { inode, linkCount } = links.numberOf(entry)
     const target = entry.linkTarget

@@ -16,6 +16,14 @@ const typeNames: Readonly<Record<EntryType, string>> = {
   socket: 'socket',
 }
 
+export interface MtreeOptions extends WriteOptions {
+  /**
+   * True for what the tree that bsdtar is to take content from has under this name as another type. bsdtar ends at such a
+   * name, unless it is told to look where nothing can be.
+   */
+  readonly isOtherInTree?: ((entry: ManifestEntry) => boolean) | undefined
+}
+
 /**
  * mtree text, one line an entry. Only extended attributes are lost, with a warning: the format has no place for them.
  *
@@ -25,17 +33,18 @@ const typeNames: Readonly<Record<EntryType, string>> = {
  * @throws UmlcowError ENTRY_UNFIT
  * @see    mtree(5) of libarchive
  */
-export function writeMtree(entries: AsyncIterable<ManifestEntry>, options: WriteOptions = {}): AsyncGenerator<Buffer> {
+export function writeMtree(entries: AsyncIterable<ManifestEntry>, options: MtreeOptions = {}): AsyncGenerator<Buffer> {
   return gatherBytes(lines(entries, options))
 }
 
-async function* lines(entries: AsyncIterable<ManifestEntry>, options: WriteOptions): AsyncGenerator<Buffer> {
+async function* lines(entries: AsyncIterable<ManifestEntry>, options: MtreeOptions): AsyncGenerator<Buffer> {
   const links = new LinkNumbers()
   yield Buffer.from('#mtree\n')
   for await (const entry of entries) {
     checkEntry(entry)
     if ((entry.xattrs?.length ?? 0) > 0) warnOf(options, entry.path, 'mtree text holds no extended attributes')
     const words = [pathText(entry), ...keywords(entry), ...linkKeywords(entry, links)]
+    if (options.isOtherInTree?.(entry)) words.push(`contents=${pathText(entry)}/`)
     yield Buffer.from(`${words.join(' ')}\n`, 'latin1')
   }
 }

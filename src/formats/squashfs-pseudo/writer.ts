@@ -31,6 +31,17 @@ export function writeSquashfsPseudo(
   return gatherBytes(lines(entries, options))
 }
 
+/**
+ * What keeps an entry out of a pseudo file.
+ *
+ * @param isInTree  see `SquashfsPseudoOptions`
+ * @throws          UmlcowError ENTRY_UNFIT
+ */
+export function checkSquashfsEntry(entry: ManifestEntry, isInTree: boolean): void {
+  checkEntry(entry)
+  if (entry.path.length > 0) line(entry, isInTree, {})
+}
+
 async function* lines(entries: AsyncIterable<ManifestEntry>, options: SquashfsPseudoOptions): AsyncGenerator<Buffer> {
   const isInTree = options.isInTree ?? (({ type }) => type === 'directory' || type === 'file')
   for await (const entry of entries) {

@@ -22,12 +22,11 @@ export function writeTar(items: AsyncIterable<ManifestItem>, options: WriteOptio
 async function* members(items: AsyncIterable<ManifestItem>, options: WriteOptions): AsyncGenerator<Uint8Array> {
   for await (const item of items) {
     const { entry } = item
-    checkEntry(entry)
+    checkTarEntry(entry)
     if (entry.type === 'socket') {
       warnOf(options, entry.path, 'left out: tar archives hold no sockets')
       continue
     }
-    checkXattrNames(entry)
     yield serializeMember(entry)
     if (entry.size === 0 || entry.hardLinkTo !== null) continue
     yield* exactContent(item)
@@ -36,8 +35,10 @@ async function* members(items: AsyncIterable<ManifestItem>, options: WriteOption
   yield Buffer.alloc(2 * blockSize)
 }
 
-/** An equals sign ends the keyword of a record. */
-function checkXattrNames(entry: ManifestEntry): void {
+/** @throws UmlcowError ENTRY_UNFIT when tar cannot hold it. What it leaves out is no failure. */
+export function checkTarEntry(entry: ManifestEntry): void {
+  checkEntry(entry)
+  // An equals sign ends the keyword of a record.
   for (const { name } of entry.xattrs ?? []) {
     if (name.includes(0x3d)) throw unfit(entry.path, 'tar holds no extended attribute with "=" in its name')
   }

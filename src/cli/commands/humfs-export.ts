@@ -1,0 +1,133 @@
+import { type Command, Option } from 'commander'
+import { printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import type { ForceWord } from '../../host/guard.js'
+import { standardOutput } from '../../host/standard-output.js'
+import { openDirectorySource } from '../../trees/directory-source.js'
+import type { ExportResult } from '../../trees/export-options.js'
+import { exportTree } from '../../trees/export-tree.js'
+import { openHumfsSource } from '../../trees/humfs-source.js'
+import { type StreamFormat, streamFormats, streamWriters } from '../../trees/stream-writers.js'
+import { openVirtfsSource } from '../../trees/virtfs-source.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
+import type { Finish } from '../program.js'
+import { openProgress } from '../progress.js'
+
+const sources = { humfs: openHumfsSource, directory: openDirectorySource, '9p': openVirtfsSource } as const
+
+interface Flags extends CommonFlags {
+  readonly to: StreamFormat
+  readonly from: keyof typeof sources
+  readonly excludeFile?: string
+  readonly sockets: boolean
+  readonly overwrite?: boolean
+  readonly force?: ForceWord[]
+  readonly dryRun?: boolean
+  readonly sync: boolean
+}
+
+const description =
+  'Write the tree that DIR holds, by default the humfs tree in the current directory, into OUTPUT, a new file, or to ' +
+  'standard output when OUTPUT is "-": with the owners, modes and devices that its metadata says, and no root. The whole ' +
+  'tree is looked at first; what is damaged, or does not fit the format, is told before anything is written. tar and cpio ' +
+  'hold all of it. The others go with the files as they lie in data/: mtree for "bsdtar -cf NEW @OUTPUT" in data/, fakeroot ' +
+  'for "fakeroot -i OUTPUT", squashfs for "mksquashfs data NEW -pf OUTPUT".'
+
+export function addHumfsExport(command: Command, context: CliContext, finish: Finish): void {
+  const verb = command
+    .command('export <output> [dir]')
+    .summary('write a tree as an archive, with its true owners, and no root')
+    .description(description)
+    .addOption(new Option('--to <format>', 'what to write').choices(streamFormats).makeOptionMandatory())
+    .addOption(
+      new Option('--from <kind>', "what DIR is: a humfs tree, any directory, or a mapped-file tree of QEMU's 9p server")
+        .choices(Object.keys(sources))
+        .default('humfs'),
+    )
+    .option('--no-sockets', 'leave sockets out, as tar does anyway: bsdtar reads none in mtree text')
+    .option('--exclude-file <file>', 'squashfs: a new file for "mksquashfs -ef", which devices and sockets take')
+    .option('--overwrite', 'replace OUTPUT, unless it is in the tree')
+    .option('--no-sync', 'skip every sync of the disk')
+    .option('-n, --dry-run', 'look at everything, write nothing')
+  addProgressOptions(addForceOption(addJsonOptions(verb), ['in-use']))
+  verb.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow humfs export --to tar root.tar\n  umlcow humfs export --to cpio - /srv/uml/root | gzip > root.cpio.gz\n' +
+      '  umlcow humfs export --to squashfs --exclude-file root.ef root.pf && mksquashfs data root.img -pf root.pf -ef root.ef\n' +
+      '\nExit status: 0 done, 1 failed, 4 refused and nothing written, 63 no humfs tree, 64 wrong usage.',
+  )
+  verb.action(async (output: string, directory: string | undefined, flags: Flags) => {
+    await runExport(output, directory ?? '.', flags, context)
+    finish(exitStatus.done)
+  })
+}
+
+async function runExport(output: string, directory: string, flags: Flags, context: CliContext): Promise<void> {
+  const { to: format, from, excludeFile, overwrite, force, dryRun } = flags
+  const isPipe = output === '-'
+  refuseMixed(output, flags)
+  const view = await openProgress(flags, isPipe || wantsJson(flags))
+  let result: ExportResult
+  try {
+    const { signal } = context
+    const target = isPipe ? standardOutput(streamWriters[format].isText ? null : 'an archive') : output
+    result = await exportTree(sources[from](directory, { signal }), target, {
+      format,
+      excludeFile,
+      overwrite,
+      force,
+      dryRun,
+      noSockets: !flags.sockets,
+      noSync: !flags.sync,
+      signal,
+      onProgress: view.onProgress,
+    })
+  } catch (error) {
+    throw isPipe ? withIncompleteOutput(error) : error
+  } finally {
+    await view.stop()
+  }
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(document(result, directory, from))
+  else if (!isPipe && !flags.quiet) await context.printDone(text(result))
+}
+
+function refuseMixed(output: string, flags: Flags): void {
+  if (output === '-' && wantsJson(flags)) {
+    throw new UmlcowError('USAGE', 'standard output cannot take both the archive and JSON')
+  }
+  if (flags.excludeFile === undefined) return
+  if (flags.to !== 'squashfs') throw new UmlcowError('USAGE', `--exclude-file goes with --to squashfs, not ${flags.to}`)
+  if (flags.excludeFile === output) throw new UmlcowError('USAGE', '--exclude-file and OUTPUT are the same file')
+}
+
+/** What a reader of standard output got so far must not pass for all. */
+function withIncompleteOutput(error: unknown): unknown {
+  if (!hasCode(error, 'INTERRUPTED')) return error
+  const hint = 'what went to standard output is a part only'
+  return new UmlcowError('INTERRUPTED', 'stopped', { hint, cause: error })
+}
+
+/** Schema: docs/schema/humfs-export.json */
+function document(result: ExportResult, directory: string, from: string): unknown {
+  return {
+    directory,
+    from,
+    format: result.format,
+    filename: result.target,
+    'exclude-filename': result.excludeFile,
+    entries: result.entries,
+    'file-bytes': result.size,
+    bytes: result.written,
+    'dry-run': result.dryRun,
+    warnings: result.warnings,
+  }
+}
+
+function text({ target, format, entries, written, dryRun }: ExportResult): string {
+  const size = written === null ? '' : `, ${formatSize(written)}`
+  return `${printablePath(target ?? '-')}: ${dryRun ? 'would be ' : ''}${format} of ${entries} entries${size}\n`
+}

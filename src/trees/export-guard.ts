@@ -1,0 +1,99 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { unfit } from '../formats/manifest/archive-error.js'
+import type { ManifestEntry } from '../formats/manifest/index.js'
+import { serializeExclusion } from '../formats/squashfs-pseudo/index.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../host/host-files.js'
+import type { NewFileTarget } from '../host/new-file.js'
+import { directoryName, joinPath } from '../host/path-bytes.js'
+import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
+import type { ExportOptions, ExportTarget } from './export-options.js'
+import { streamWriters } from './stream-writers.js'
+import type { TreeSource } from './tree-source.js'
+import { type FoundName, isSame } from './walk-names.js'
+
+/** The place of an output that is free, or may be replaced. */
+export interface GuardedOutput {
+  readonly name: string
+  /** Null for a pipe. */
+  readonly place: NewFileTarget | null
+  /** What is there now. */
+  readonly existing: FileFacts | null
+}
+
+/**
+ * Look at the place of an output before anything is written.
+ *
+ * @throws UmlcowError SAME_FILE, TARGET_PROTECTED when it is in the tree, and as `guardTarget`
+ */
+export async function guardOutput(
+  files: HostFiles,
+  source: TreeSource,
+  target: ExportTarget,
+  { overwrite, force, signal }: ExportOptions,
+): Promise<GuardedOutput> {
+  if (typeof target !== 'string') return { name: target.pipe.name, place: null, existing: target.facts }
+  const name = printablePath(target)
+  const existing = await targetFacts(files, target)
+  const parts = await partsOf(files, source)
+  for (const part of parts) refuseSameFile(existing, name, part.facts, part.path)
+  const place = await guardTarget(files, target, { overwrite, force, signal })
+  await refuseInside(files, parts, directoryName(place.path), name)
+  return { name, place, existing }
+}
+
+interface Part {
+  readonly path: Buffer
+  readonly facts: FileFacts
+}
+
+async function partsOf(files: HostFiles, { parts }: TreeSource): Promise<Part[]> {
+  const found: Part[] = []
+  for (const path of parts) {
+    try {
+      found.push({ path, facts: await files.stat(path) })
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error // The survey tells of what has to be there.
+    }
+  }
+  return found
+}
+
+/** Up from a directory, by whatever name it was reached. */
+async function refuseInside(files: HostFiles, parts: readonly Part[], directory: Buffer, name: string): Promise<void> {
+  let here = directory
+  let facts = await files.stat(here)
+  for (;;) {
+    const part = parts.find((one) => isSameFile(one.facts, facts))
+    if (part !== undefined) {
+      throw new UmlcowError('TARGET_PROTECTED', `${name}: is in ${printablePath(part.path)}, which is read`)
+    }
+    here = joinPath(here, '..')
+    const above = await files.stat(here)
+    if (isSameFile(above, facts)) return
+    facts = above
+  }
+}
+
+/** What a survey asks of every name of the tree. */
+export function entryCheck(
+  outputs: readonly GuardedOutput[],
+  { format, noSockets, excludeFile }: ExportOptions,
+): (entry: ManifestEntry, found: FoundName) => void {
+  const writer = streamWriters[format]
+  return (entry, { facts }) => {
+    for (const { existing, name } of outputs) {
+      if (existing === null || !isSame(existing, facts)) continue
+      throw new UmlcowError('SAME_FILE', `${name}: is the same file as ${printablePath(entry.path)} in the tree`)
+    }
+    if (format === 'squashfs' && entry.type !== facts.type) checkExclusion(entry, excludeFile !== undefined)
+    if (!noSockets || entry.type !== 'socket') writer.check(entry, facts.type)
+  }
+}
+
+/** mksquashfs does not define what the tree has under the same name, unless it is left out of the tree. */
+function checkExclusion({ path, type }: ManifestEntry, hasFile: boolean): void {
+  if (!hasFile)
+    throw unfit(path, `is a ${type} that mksquashfs takes for a file, but for --exclude-file FILE and its -ef`)
+  serializeExclusion(path)
+}

@@ -1,0 +1,39 @@
+import type { ForceWord } from '../host/guard.js'
+import type { FileFacts } from '../host/host-files.js'
+import type { BlockStore } from '../stores/block-store.js'
+import type { OperationOptions } from '../verbs/operation.js'
+import type { StreamFormat } from './stream-writers.js'
+
+/** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
+export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
+
+export interface ExportOptions extends OperationOptions {
+  readonly format: StreamFormat
+  /** Replace the output when it is a regular file that is not part of what is read. */
+  readonly overwrite?: boolean | undefined
+  /** Findings to override. */
+  readonly force?: readonly ForceWord[] | undefined
+  /** Leave sockets out. */
+  readonly noSockets?: boolean | undefined
+  /** Of squashfs: a new file for the names that `mksquashfs -ef` has to leave out of the tree. */
+  readonly excludeFile?: string | undefined
+  /** Skip every fsync. */
+  readonly noSync?: boolean | undefined
+  /** Check everything, write nothing. */
+  readonly dryRun?: boolean | undefined
+}
+
+export interface ExportResult {
+  readonly format: StreamFormat
+  /** Null for a pipe. */
+  readonly target: string | null
+  /** Names that were looked at, the top included. */
+  readonly entries: number
+  /** Bytes of content in the tree. */
+  readonly size: number
+  /** Bytes that were written; null for a dry run. */
+  readonly written: number | null
+  readonly excludeFile: string | null
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}

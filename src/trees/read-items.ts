@@ -1,0 +1,104 @@
+import type { ManifestEntry } from '../formats/manifest/index.js'
+import { createPace, type Pace } from '../humfs/pace.js'
+import {
+  entryOf,
+  linkKeyOf,
+  located,
+  readerOf,
+  type SourceItem,
+  type SourceOptions,
+  type TreeReading,
+} from './tree-source.js'
+import { changed, type FoundName, isSame, walkNames } from './walk-names.js'
+
+const pieceSize = 256 * 1024
+
+/** The first name of a file, and how many more it has. */
+interface FirstName {
+  readonly path: Buffer
+  left: number
+}
+
+/**
+ * A tree as a manifest. Only files with several names are remembered, until their last one.
+ *
+ * @throws UmlcowError INPUT_CHANGED, and what the tree's own reading throws
+ */
+export async function* readItems(reading: TreeReading, options: SourceOptions): AsyncGenerator<SourceItem> {
+  reading.refuseUnfit?.()
+  const { signal } = options
+  const pace = createPace({ signal, description: 'reading' })
+  const first = new Map<string, FirstName>()
+  const room = Buffer.allocUnsafe(pieceSize)
+  const onError = (path: Buffer, error: unknown) => {
+    throw located(reading, path, error)
+  }
+  for (const found of walkNames(reading.top, { ...reading, reader: readerOf(options), onError })) {
+    if (pace.step()) await pace.rest()
+    yield itemOf(reading, found, first, () => contentOf(reading, found, room, pace))
+  }
+  // Somebody may have begun to work on it.
+  reading.refuseUnfit?.()
+}
+
+function itemOf(
+  reading: TreeReading,
+  found: FoundName,
+  first: Map<string, FirstName>,
+  content: () => AsyncIterable<Uint8Array>,
+): SourceItem {
+  const { device: dev, inode: ino, nlink, type: hostType } = found.facts
+  let entry: ManifestEntry
+  try {
+    entry = entryOf(found, reading.describe(found), firstNameOf(found, first))
+  } catch (error) {
+    throw located(reading, found.path, error)
+  }
+  const hasContent = entry.type === 'file' && entry.hardLinkTo === null
+  return { entry, content: hasContent ? content() : null, identity: { dev, ino, nlink }, hostType }
+}
+
+/** Null for what is a first name itself. */
+function firstNameOf({ path, facts }: FoundName, first: Map<string, FirstName>): Buffer | null {
+  const key = linkKeyOf(facts)
+  if (key === null) return null
+  const known = first.get(key)
+  if (known === undefined) {
+    first.set(key, { path, left: facts.nlink - 1 })
+    return null
+  }
+  known.left--
+  if (known.left <= 0) first.delete(key)
+  return known.path
+}
+
+/** All bytes of a file that is still the one that was found, and stays as it is. The memory is used again for the next piece. */
+async function* contentOf(
+  reading: TreeReading,
+  { path, facts, place, name }: FoundName,
+  room: Buffer,
+  pace: Pace,
+): AsyncGenerator<Uint8Array> {
+  try {
+    const file = place.open(name)
+    try {
+      const now = file.facts()
+      // The number of a file that is gone may be another's.
+      if (!isSame(now, facts) || now.type !== 'file') changed('it is another file')
+      if (now.mtimeNs !== facts.mtimeNs) changed('it was written to')
+      for (let offset = 0; offset < facts.size; ) {
+        if (pace.step()) await pace.rest()
+        const got = file.read(offset, room.subarray(0, Math.min(pieceSize, facts.size - offset)))
+        if (got === 0) changed(`it has ${offset} bytes, not ${facts.size}`)
+        offset += got
+        yield room.subarray(0, got)
+      }
+      const { size, mtimeNs } = file.facts()
+      if (size !== facts.size || mtimeNs !== facts.mtimeNs) changed('it was written to')
+    } finally {
+      file.close()
+    }
+  } catch (error) {
+    throw located(reading, path, error)
+  }
+}
