@@ -38,7 +38,7 @@ export async function checkEntries(work: Workspace): Promise<Look> {
     if (pace.step()) await pace.rest()
   }
   pace.finish()
-  const orphans = [...findOrphans(work)]
+  const orphans = [...findOrphans(work, onError)]
   const from = orphans.filter(({ tree, path }) => tree === 'dir_metadata' && lacksEntry(work, path))
   const repairs = guestRenames(
     work,

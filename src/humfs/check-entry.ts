@@ -26,7 +26,8 @@ export function checkEntry(work: Workspace, one: Inspected, linked: LinkedEntrie
     if (item.facts.nlink > 1 && item.facts.type !== 'directory') checkLinks(work, one, linked, found)
   }
   checkData(work, one, found)
-  if (item.facts.type === 'directory') checkMirror(work, one, found)
+  const isRenamed = problems.some(({ code }) => code === 'guest-renamed-directory')
+  if (item.facts.type === 'directory' && !isRenamed) checkMirror(work, one, found)
   return problems
 }
 
@@ -73,19 +74,31 @@ function relink({ treeFiles, paths }: Workspace, from: Buffer, to: Buffer): void
   treeFiles.rename(draft, to)
 }
 
-/** The guest's modes come out of the metadata: what the host's lack or have too much is known. */
-function checkData({ treeFiles, paths }: Workspace, { item }: Inspected, found: Found): void {
+/**
+ * The guest's modes come out of the metadata: what the host's lack or have too much is known. Where the metadata does not
+ * have the bits, the host's mode is all that tells of them.
+ */
+function checkData({ treeFiles, paths }: Workspace, { item, entry }: Inspected, found: Found): void {
   const { facts, path } = item
   if (facts.type === 'symlink') return
   const wanted = dataMode(facts, false)
-  const repair = () => treeFiles.setMode(inTree(paths.data, path), wanted)
+  const isRecorded = entry !== null && (facts.mode & 0o7000 & ~entry.mode) === 0
+  const repair = isRecorded ? () => treeFiles.setMode(inTree(paths.data, path), wanted) : null
   if ((wanted & ~facts.mode) !== 0) found('data-not-writable', 'its owner may not read and write it', repair)
   else if ((facts.mode & 0o7000) !== 0) found('special-bits', 'has bits above 0777, which a guest sees', repair)
 }
 
 function checkMirror({ treeFiles, paths, facts }: Workspace, { item }: Inspected, found: Found): void {
   const mirror = inTree(paths.fileMetadata, item.path)
-  if (treeFiles.lstatOrNull(mirror) !== null) return
+  const there = treeFiles.lstatOrNull(mirror)
+  const own = treeFiles.lstatOrNull(inTree(paths.dirMetadata, item.path))
+  if ([there, own].some((one) => one !== null && one.type !== 'directory')) {
+    // Where a link leads to nothing is looked for, still less mended.
+    item.descend = false
+    found('no-mirror-directory', 'has something else than a directory for its metadata')
+    return
+  }
+  if (there !== null) return
   const repair = () => {
     treeFiles.makeDirectory(mirror, 0o755)
     const owner = treeFiles.lstatOrNull(paths.fileMetadata) ?? facts

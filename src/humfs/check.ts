@@ -1,5 +1,5 @@
 import { printablePath } from '../bytes/escape.js'
-import { hasCode, type UmlcowError } from '../errors.js'
+import { hasCode, UmlcowError } from '../errors.js'
 import { checkEntries, type Look } from './check-entries.js'
 import { readHumfsJournal, unfinished } from './humfs-journal.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
@@ -50,22 +50,44 @@ export async function checkHumfs(directory: string, options: CheckHumfsOptions =
 
 async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entries' | 'findings'>> {
   const fixed: HumfsFinding[] = []
+  /** What the host said against a repair, by code and path. */
+  const failures = new Map<string, string>()
   for (let pass = 1; ; pass++) {
     const { entries, problems } = await look(work)
-    const mendable = problems.filter(({ repair }) => repair !== null)
+    const mendable = problems.filter((one) => one.repair !== null && !failures.has(keyOf(one)))
     if (mendable.length === 0 || pass === mostPasses) {
-      return { entries, findings: [...fixed, ...problems.map((one) => findingOf(one, false))] }
+      const open = problems.map((one) => {
+        const failure = failures.get(keyOf(one))
+        return findingOf(failure === undefined ? one : { ...one, message: `${one.message}; ${failure}` }, false)
+      })
+      return { entries, findings: [...fixed, ...open] }
     }
     endJournal(work)
     makeWorkDirectory(work)
     try {
       for (const one of mendable) {
-        one.repair!()
-        fixed.push(findingOf(one, true))
+        const failure = failureOf(one.repair!)
+        if (failure === null) fixed.push(findingOf(one, true))
+        else failures.set(keyOf(one), failure)
       }
     } finally {
       endJournal(work)
     }
+  }
+}
+
+function keyOf({ code, path }: FoundProblem): string {
+  return `${code} ${path}`
+}
+
+/** One repair that the host refuses must not keep the others from being made. */
+function failureOf(repair: () => void): string | null {
+  try {
+    repair()
+    return null
+  } catch (error) {
+    if (!(error instanceof UmlcowError)) throw error
+    return error.message
   }
 }
 

@@ -1,6 +1,6 @@
 import { baseName, joinPath } from '../host/path-bytes.js'
 import { entryName, inTree } from './humfs-paths.js'
-import { walkTree } from './walk-tree.js'
+import { type OnWalkError, walkTree } from './walk-tree.js'
 import type { Workspace } from './workspace.js'
 
 export interface Orphan {
@@ -10,24 +10,34 @@ export interface Orphan {
   readonly isDirectory: boolean
 }
 
-/** Metadata that nothing in data belongs to; of a tree of orphans its top. */
-export function* findOrphans(work: Workspace): Generator<Orphan> {
-  yield* orphansIn(work, 'file_metadata')
-  yield* orphansIn(work, 'dir_metadata')
+/**
+ * Metadata that nothing in data belongs to; of a tree of orphans its top.
+ *
+ * @param onError  gets what cannot be looked at; the path is relative to a tree, the message has it whole
+ */
+export function* findOrphans(work: Workspace, onError: OnWalkError): Generator<Orphan> {
+  yield* orphansIn(work, 'file_metadata', onError)
+  yield* orphansIn(work, 'dir_metadata', onError)
 }
 
-function* orphansIn({ treeFiles, paths }: Workspace, tree: Orphan['tree']): Generator<Orphan> {
+function* orphansIn(work: Workspace, tree: Orphan['tree'], onError: OnWalkError): Generator<Orphan> {
+  const { treeFiles, paths } = work
   const top = joinPath(paths.directory, tree)
   const isDirectoryTree = tree === 'dir_metadata'
-  for (const item of walkTree(treeFiles, top)) {
+  for (const item of walkTree(treeFiles, top, onError)) {
     const { path, facts, isLeaving } = item
     if (isLeaving || path.length === 0) continue
     const isDirectory = facts.type === 'directory'
     // The directory that such an entry belongs to has been here before.
     if (isDirectoryTree && !isDirectory && baseName(path).toString('latin1') === entryName) continue
-    const data = treeFiles.lstatOrNull(inTree(paths.data, path))
-    const isRight = isDirectoryTree || isDirectory ? data?.type === 'directory' && isDirectory : data !== null
-    if (isRight) continue
+    try {
+      const data = treeFiles.lstatOrNull(inTree(paths.data, path))
+      const isRight = isDirectoryTree || isDirectory ? data?.type === 'directory' && isDirectory : data !== null
+      if (isRight) continue
+    } catch (error) {
+      onError(path, error)
+      continue
+    }
     item.descend = false
     yield { tree, path, isDirectory }
   }

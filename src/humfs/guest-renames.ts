@@ -19,22 +19,27 @@ import type { Workspace } from './workspace.js'
  */
 export function guestRenames(work: Workspace, to: readonly Buffer[], from: readonly Buffer[]): Map<string, () => void> {
   const repairs = new Map<string, () => void>()
-  const pairs = to.flatMap((one) =>
-    from.filter((other) => holdsTheSame(work, one, other)).map((other) => [one, other] as const),
-  )
-  for (const [one, other] of pairs) {
-    const rivals = pairs.filter((pair) => pair[0] === one || pair[1] === other)
-    if (rivals.length === 1) repairs.set(dataName(one), () => moveBack(work, one, other))
+  const { data, fileMetadata } = work.paths
+  const recorded = byNames(work, fileMetadata, from)
+  for (const [names, [one, ...more]] of byNames(work, data, to)) {
+    const [other, ...rivals] = recorded.get(names) ?? []
+    if (one === undefined || other === undefined || more.length + rivals.length > 0) continue
+    repairs.set(dataName(one), () => moveBack(work, one, other))
   }
   return repairs
 }
 
-function holdsTheSame({ treeFiles, paths }: Workspace, to: Buffer, from: Buffer): boolean {
-  const namesOf = (directory: Buffer) =>
-    [...treeFiles.children(directory)].map(({ name }) => name.toString('latin1')).sort()
-  const there = namesOf(inTree(paths.data, to))
-  const recorded = namesOf(inTree(paths.fileMetadata, from))
-  return there.length === recorded.length && there.every((name, i) => name === recorded[i])
+/** Directories by the names that they hold. */
+function byNames({ treeFiles }: Workspace, tree: Buffer, paths: readonly Buffer[]): Map<string, Buffer[]> {
+  const groups = new Map<string, Buffer[]>()
+  for (const path of paths) {
+    const names = [...treeFiles.children(inTree(tree, path))].map(({ name }) => name.toString('latin1'))
+    const key = names.sort().join('/')
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [path])
+    else group.push(path)
+  }
+  return groups
 }
 
 function moveBack({ treeFiles, paths }: Workspace, to: Buffer, from: Buffer): void {

@@ -42,7 +42,8 @@ export function journalStart(what: ({ verb: 'humfsify' } & HumfsifyTerms) | { ve
 }
 
 export function journalPhase(phase: HumfsPhase): Buffer {
-  return Buffer.from(`${JSON.stringify({ phase })}\n`)
+  // A line before it may have been cut short: it must not become a part of that one.
+  return Buffer.from(`\n${JSON.stringify({ phase })}\n`)
 }
 
 export function journalMode(path: Buffer, mode: number): Buffer {
@@ -55,19 +56,22 @@ const phases: Readonly<Record<string, readonly HumfsPhase[]>> = {
   restore: ['restoring', 'removing', 'sweeping'],
 }
 
-/** Read a journal; a last line that was cut short does not count. @returns null when it is none of ours */
-export function parseHumfsJournal(bytes: Uint8Array): HumfsJournal | null {
-  let lines: unknown[]
+function parseLine(line: string): { [key: string]: unknown } | null {
   try {
-    const text = Buffer.from(bytes).toString('utf8').split('\n').slice(0, -1)
-    lines = text.map((line) => JSON.parse(line))
+    return JSON.parse(line)
   } catch {
-    return null // The parser's only complaint is that it is no JSON.
+    return null // Cut short.
   }
-  const [start, ...rest] = lines as ({ [key: string]: unknown } | null)[]
+}
+
+/** Read a journal; a line that was cut short does not count. @returns null when it is none of ours */
+export function parseHumfsJournal(bytes: Uint8Array): HumfsJournal | null {
+  const lines = Buffer.from(bytes).toString('utf8').split('\n').slice(0, -1)
+  const [start, ...rest] = lines.map(parseLine)
   const modes = new Map<string, number>()
   const later = rest.filter((line) => {
-    if (typeof line?.path !== 'string' || !Number.isInteger(line.mode)) return true
+    if (line === null) return false
+    if (typeof line.path !== 'string' || !Number.isInteger(line.mode)) return true
     modes.set(Buffer.from(line.path, 'base64').toString('latin1'), Number(line.mode) & 0o7777)
     return false
   })

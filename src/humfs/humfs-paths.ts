@@ -17,6 +17,8 @@ export const treeNames = ['file_metadata', 'dir_metadata'] as const
 export const superblockName = 'superblock'
 /** Kept short: paths below it are the longest that there are. */
 export const workName = '.umlcow-humfs'
+/** In it: metadata that is being removed. */
+export const goneName = 'gone'
 export const journalName = 'humfs.umlcow-journal'
 /** The metadata of a directory is a file of this name in its own place of `dir_metadata`. */
 export const entryName = 'metadata'
@@ -25,6 +27,11 @@ export const asideSuffix = '.umlcow-old'
 
 /** Bytes of a path that the system takes. */
 export const longestPath = 4095
+
+/** Bytes of the longest path that something of data ever has: that of its metadata on its way out. */
+export function longestPathOf({ work }: HumfsPaths, stored: Buffer): number {
+  return joinPath(work, goneName).length + treeNames[0].length + stored.length + entryName.length + 3
+}
 
 export function humfsPaths(directory: HostPath): HumfsPaths {
   const top = pathBytes(directory)

@@ -7,6 +7,7 @@ import { asideSuffix } from './humfs-paths.js'
 import { type HumfsifyOptions, type HumfsifyResult, termsOf } from './humfsify-options.js'
 import { placeShadow, writeSuperblock } from './place-shadow.js'
 import { existingMetadata, type PreflightTerms, preflight } from './preflight.js'
+import { refuseMounts } from './refuse-mounts.js'
 import {
   advanceJournal,
   beginJournal,
@@ -69,6 +70,7 @@ async function resume(
   if (!sameOwner || !isSame('total') || !isSame('perlCompat') || !isSame('renameMetadata')) {
     throw unfinished(work.paths, 'a humfsify with other arguments was cut short', resumeHint(terms))
   }
+  refuseMounts(work)
   const result = { ...resultOf(work, terms, options), entries: null, resumed: true }
   if (options.dryRun) return result
   return { ...result, warnings: await finish(work, terms, 0) }

@@ -1,3 +1,4 @@
+import { hasCode, UmlcowError } from '../errors.js'
 import type { TreeFacts, TreeFiles } from '../host/tree-files.js'
 import { countNames, type NameCounts } from './count-names.js'
 import { type HumfsPaths, inTree } from './humfs-paths.js'
@@ -18,27 +19,46 @@ export interface OrphanCount {
 export function createOrphanCount(files: TreeFiles, paths: HumfsPaths): OrphanCount {
   const fileTree: NameCounts = { files: 0, directories: 0 }
   const directoryTree: NameCounts = { files: 0, directories: 0 }
+  let isCounted = true
   const isDirectory = (facts: TreeFacts | null) => facts?.type === 'directory'
+  const count = ({ item, entryFacts }: Inspected) => {
+    const { path, facts } = item
+    const hasEntry = entryFacts !== null && !isDirectory(entryFacts)
+    if (!isDirectory(facts)) {
+      if (hasEntry) fileTree.files++
+      return
+    }
+    // A link in the place of a directory would lead to names that are not of the tree.
+    const isIn = (tree: Buffer) => isDirectory(files.lstatOrNull(inTree(tree, path)))
+    if (isIn(paths.fileMetadata)) fileTree.directories++
+    if (!isIn(paths.dirMetadata)) return
+    directoryTree.directories++
+    if (hasEntry) directoryTree.files++
+  }
+  // What may not be looked at is for the full search to tell.
+  const giveUp = (error: unknown): false => {
+    if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error
+    isCounted = false
+    return false
+  }
   return {
-    add({ item, entryFacts }) {
-      const { path, facts } = item
-      const hasEntry = entryFacts !== null && !isDirectory(entryFacts)
-      if (!isDirectory(facts)) {
-        if (hasEntry) fileTree.files++
-        return
+    add(one) {
+      try {
+        if (isCounted) count(one)
+      } catch (error) {
+        giveUp(error)
       }
-      // A link in the place of a directory would lead to names that are not of the tree.
-      const isIn = (tree: Buffer) => isDirectory(files.lstatOrNull(inTree(tree, path)))
-      if (isIn(paths.fileMetadata)) fileTree.directories++
-      if (!isIn(paths.dirMetadata)) return
-      directoryTree.directories++
-      if (hasEntry) directoryTree.files++
     },
     async isSurelyNone(pace) {
-      return (
-        isSame(await countNames(files, paths.fileMetadata, pace), fileTree) &&
-        isSame(await countNames(files, paths.dirMetadata, pace), directoryTree)
-      )
+      if (!isCounted) return false
+      try {
+        return (
+          isSame(await countNames(files, paths.fileMetadata, pace), fileTree) &&
+          isSame(await countNames(files, paths.dirMetadata, pace), directoryTree)
+        )
+      } catch (error) {
+        return giveUp(error)
+      }
     },
   }
 }

@@ -8,7 +8,11 @@ import type { Workspace } from './workspace.js'
 /** Move what was there aside, and the new trees to their place. */
 export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'aside'>): void {
   const { treeFiles, paths, options } = work
-  for (const name of aside) moveOnce(work, joinPath(paths.directory, name), `${name}${asideSuffix}`)
+  for (const name of aside) {
+    // A new tree that is no longer in work is what has the name now.
+    const isNew = name !== superblockName && treeFiles.lstatOrNull(joinPath(paths.work, name)) === null
+    if (!isNew) moveOnce(work, joinPath(paths.directory, name), `${name}${asideSuffix}`)
+  }
   const shadows = shadowsInWork(work)
   for (const [i, from] of [shadows.fileMetadata, shadows.dirMetadata].entries()) {
     if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(paths.directory, treeNames[i]!))
@@ -16,10 +20,10 @@ export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'asi
   if (!options.noSync) treeFiles.syncFile(paths.directory)
 }
 
-/** What is there under the new name was moved by the run that was cut short. */
+/** What is there under the new name was moved by the run that was cut short; it may have been removed since. */
 function moveOnce({ treeFiles, paths }: Workspace, from: Buffer, name: string): void {
   const to = joinPath(paths.directory, name)
-  if (treeFiles.lstatOrNull(to) === null) treeFiles.rename(from, to)
+  if (treeFiles.lstatOrNull(to) === null && treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, to)
 }
 
 /** The last of the tree to appear. */

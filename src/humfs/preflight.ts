@@ -5,10 +5,12 @@ import { usedOf } from '../formats/humfs/superblock.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner, TreeFacts } from '../host/tree-files.js'
 import { entryOf, isReplaced } from './humfs-entry.js'
-import { asideSuffix, entryName, longestPath, superblockName, treeNames } from './humfs-paths.js'
+import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from './humfs-paths.js'
 import { storedItem } from './metadata-directories.js'
+import { ownGroups } from './own-groups.js'
 import { createPace } from './pace.js'
 import { createProblems, type Problems } from './problems.js'
+import { refuseMounts } from './refuse-mounts.js'
 import { type TreeItem, walkTree } from './walk-tree.js'
 import type { Workspace } from './workspace.js'
 
@@ -50,6 +52,7 @@ export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean
  * @throws UmlcowError HUMFS_UNFIT with all that speaks against it
  */
 export async function preflight(work: Workspace, terms: PreflightTerms): Promise<TreeCount> {
+  refuseMounts(work)
   const problems = createProblems('data')
   const pace = createPace({ ...work.options, description: 'looking at data' })
   const linked = new Set<string>()
@@ -80,7 +83,7 @@ function isFirstName({ nlink, type, device, inode }: TreeFacts, seen: Set<string
 function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
   const { path, facts } = item
   checkName(work, terms, item, problems)
-  const longest = joinPath(work.paths.work, treeNames[0]).length + item.stored.length + entryName.length + 2
+  const longest = longestPathOf(work.paths, item.stored)
   if (longest > longestPath) {
     problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
   }
@@ -114,11 +117,7 @@ function checkRights({ owner }: PreflightTerms, { path, facts }: TreeItem, probl
   if (euid === 0) return
   if (facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
   else if (owner.uid !== euid) problems.add(path, `only root may give it to user ${owner.uid}`)
-  else if (facts.gid !== owner.gid && !groups().includes(owner.gid)) {
+  else if (facts.gid !== owner.gid && !ownGroups().includes(owner.gid)) {
     problems.add(path, `only root and members may give it to group ${owner.gid}`)
   }
-}
-
-function groups(): readonly number[] {
-  return [process.getegid?.() ?? 0, ...(process.getgroups?.() ?? [])]
 }

@@ -1,12 +1,12 @@
 import { joinPath } from '../host/path-bytes.js'
 import type { HumfsifyTerms } from './humfs-journal.js'
-import { asideSuffix, superblockName, treeNames } from './humfs-paths.js'
+import { asideSuffix, goneName, superblockName, treeNames } from './humfs-paths.js'
 import { advanceJournal, endJournal, makeWorkDirectory, type Workspace } from './workspace.js'
 
 /** Out of the way, so that no half of the metadata is ever taken for the whole. */
 export function moveMetadata(work: Workspace): void {
   const { treeFiles, paths, options } = work
-  const gone = joinPath(paths.work, 'gone')
+  const gone = joinPath(paths.work, goneName)
   makeWorkDirectory(work)
   if (treeFiles.lstatOrNull(gone) === null) treeFiles.makeDirectory(gone, 0o700)
   for (const name of [superblockName, ...treeNames]) {

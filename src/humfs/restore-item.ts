@@ -1,11 +1,19 @@
 import { UmlcowError } from '../errors.js'
 import type { MetadataNode } from '../formats/humfs/metadata.js'
-import type { TreeFacts } from '../host/tree-files.js'
-import { typeOfLetter } from './humfs-entry.js'
+import type { Owner, TreeFacts } from '../host/tree-files.js'
+import { permissionBits, typeOfLetter } from './humfs-entry.js'
 import { inTree } from './humfs-paths.js'
 import type { Inspected } from './inspect-tree.js'
 import { isOneWithOthers, replaceName } from './replace-name.js'
 import type { Workspace } from './workspace.js'
+
+/** What `chown` takes for "leave it as it is". */
+const leaveOwner = 2 ** 32 - 1
+export const noOwner = `has the owner ${leaveOwner} by its metadata, which no file can have`
+
+export function hasNoOwner({ uid, gid }: Owner): boolean {
+  return uid === leaveOwner || gid === leaveOwner
+}
 
 function isThatNode(facts: TreeFacts, { letter, major, minor }: MetadataNode): boolean {
   if (facts.type !== typeOfLetter[letter]) return false
@@ -21,6 +29,7 @@ export async function restoreItem(work: Workspace, { item, entry, entryFacts, fa
   const { treeFiles, paths } = work
   if (failure !== null) throw failure
   if (entry === null) throw new UmlcowError('HUMFS_ENTRY', 'has no metadata')
+  if (hasNoOwner(entry)) throw new UmlcowError('HUMFS_ENTRY', noOwner)
   const path = inTree(paths.data, item.path)
   let { facts } = item
   const { node } = entry
@@ -30,14 +39,25 @@ export async function restoreItem(work: Workspace, { item, entry, entryFacts, fa
       if (facts.size > 0) {
         throw new UmlcowError('HUMFS_DAMAGED', `is a node (${node.letter}) by its metadata, and not empty`)
       }
-      await replaceName(work, { ...place, make: (draft) => makeNode(work, draft, node) })
+      const make = async (draft: Buffer) => {
+        await makeNode(work, draft, node)
+        // Before it has its name: nobody shall open a device meanwhile who may not.
+        treeFiles.setOwner(draft, entry)
+        treeFiles.setMode(draft, entry.mode)
+      }
+      await replaceName(work, { ...place, make })
       facts = treeFiles.lstat(path)
     }
   }
   // A change of the owner takes bits away: it comes first.
   const changesOwner = facts.uid !== entry.uid || facts.gid !== entry.gid
   if (changesOwner) treeFiles.setOwner(path, entry)
-  if (facts.type !== 'symlink' && (changesOwner || facts.mode !== entry.mode)) treeFiles.setMode(path, entry.mode)
+  if (facts.type === 'symlink' || (!changesOwner && facts.mode === entry.mode)) return
+  treeFiles.setMode(path, entry.mode)
+  // The system drops setgid without a word when one is no member of the group.
+  if (entry.mode > permissionBits && treeFiles.lstat(path).mode !== entry.mode) {
+    throw new UmlcowError('HUMFS_INCOMPLETE', 'the system does not set its setuid, setgid or sticky bit')
+  }
 }
 
 async function makeNode(work: Workspace, draft: Buffer, { letter, major, minor }: MetadataNode): Promise<void> {

@@ -1,24 +1,35 @@
 import { printablePath } from '../bytes/escape.js'
+import type { ParsedMetadata } from '../formats/humfs/metadata.js'
+import type { TreeFacts } from '../host/tree-files.js'
 import { findOrphans } from './find-orphans.js'
+import { longestPath, longestPathOf } from './humfs-paths.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createKnownEntries, type KnownEntries } from './known-entries.js'
 import { createOrphanCount } from './orphan-count.js'
+import { ownGroups } from './own-groups.js'
 import { createPace } from './pace.js'
 import { createProblems, type Problems } from './problems.js'
+import { refuseMounts } from './refuse-mounts.js'
+import { hasNoOwner, noOwner } from './restore-item.js'
 import type { Workspace } from './workspace.js'
 
-export interface RestoreCount {
+const setgid = 0o2000
+
+export interface RestoreView {
   readonly entries: number
   readonly known: KnownEntries
+  /** What stands against it: something only when it is forced. */
+  readonly problems: Problems
 }
 
 /**
  * See whether every name has its entry and every entry its name, before anything is changed.
  *
- * @param force  find nothing wrong
- * @throws       UmlcowError HUMFS_DAMAGED with all that stands against it
+ * @param force  go on whatever is wrong
+ * @throws       UmlcowError HUMFS_DAMAGED with all that stands against it, HUMFS_UNFIT
  */
-export async function restorePreflight(work: Workspace, force: boolean): Promise<RestoreCount> {
+export async function restorePreflight(work: Workspace, force: boolean): Promise<RestoreView> {
+  refuseMounts(work)
   const problems = createProblems('data')
   const pace = createPace({ ...work.options, description: 'looking at data and metadata' })
   const entriesOf = new Map<string, Inspected['entry']>()
@@ -32,11 +43,11 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
     entries++
     known.add(one.item.facts, one.entry)
     orphans.add(one)
-    checkOne(one, problems)
+    checkOne(work, one, problems)
     checkNames(one, entriesOf, problems)
   }
   if (!(await orphans.isSurelyNone(pace))) {
-    for (const { tree, path } of findOrphans(work)) {
+    for (const { tree, path } of findOrphans(work, onError)) {
       problems.addText(`${tree}/${printablePath(path)}: belongs to nothing in data`)
     }
   }
@@ -46,11 +57,15 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
       'nothing was changed; umlcow humfs check tells more; --force does what can be done',
     )
   }
-  return { entries, known }
+  return { entries, known, problems }
 }
 
-function checkOne({ item, entry, failure }: Inspected, problems: Problems): void {
+function checkOne(work: Workspace, { item, entry, failure }: Inspected, problems: Problems): void {
   const { path, facts } = item
+  const longest = longestPathOf(work.paths, path)
+  if (longest > longestPath) {
+    problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
+  }
   if (failure !== null) problems.addError(path, failure)
   else if (entry === null) problems.add(path, 'has no metadata')
   else {
@@ -59,16 +74,21 @@ function checkOne({ item, entry, failure }: Inspected, problems: Problems): void
     if (entry.node !== null && (facts.type === 'directory' || facts.type === 'symlink')) {
       problems.add(path, `is a ${facts.type}, and a node by its metadata`)
     }
-    checkRights(item.facts.uid, entry, path, problems)
+    if (hasNoOwner(entry)) problems.add(path, noOwner)
+    checkRights(facts, entry, path, problems)
   }
 }
 
-/** Only root may make devices and give files away. */
-function checkRights(uid: number, entry: NonNullable<Inspected['entry']>, path: Buffer, problems: Problems): void {
+/** Only root may make devices and give files away; others' groups and setgid bits take membership. */
+function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, problems: Problems): void {
   const euid = process.geteuid?.() ?? 0
   if (euid === 0) return
-  if (uid !== euid || entry.uid !== euid) problems.add(path, `only root may give it to user ${entry.uid}`)
+  const setsGroup = facts.gid !== entry.gid || ((entry.mode & setgid) !== 0 && facts.type !== 'symlink')
+  if (facts.uid !== euid || entry.uid !== euid) problems.add(path, `only root may give it to user ${entry.uid}`)
   else if (entry.node?.letter === 'c' || entry.node?.letter === 'b') problems.add(path, 'only root may make a device')
+  else if (setsGroup && !ownGroups().includes(entry.gid)) {
+    problems.add(path, `only root and members may give it to group ${entry.gid}, or set its setgid bit`)
+  }
 }
 
 /** The names of one file can have but one owner and mode. */

@@ -10,7 +10,7 @@ import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { moveMetadata, sweep } from './remove-metadata.js'
 import { removeTree } from './remove-tree.js'
 import { restoreItem } from './restore-item.js'
-import { type RestoreCount, restorePreflight } from './restore-preflight.js'
+import { type RestoreView, restorePreflight } from './restore-preflight.js'
 import {
   advanceJournal,
   beginJournal,
@@ -72,12 +72,17 @@ export async function restoreHumfs(directory: string, options: RestoreHumfsOptio
     }
     const warnings = terms === null ? readSuperblock(work).warnings : []
     refuseWithoutTrees(work)
-    const count = await restorePreflight(work, options.force === true)
+    let view: RestoreView
+    try {
+      view = await restorePreflight(work, options.force === true)
+    } catch (error) {
+      throw phase !== null && hasCode(error, 'INTERRUPTED') ? cutShort(error) : error
+    }
     if (!options.dryRun) {
       if (phase === null) beginJournal(work, journalStart({ verb: 'restore' }))
-      await restoreAll(work, journal, count)
+      await restoreAll(work, journal, view)
     }
-    return { ...result, entries: count.entries, warnings: [...result.warnings, ...warnings] }
+    return { ...result, entries: view.entries, warnings: [...result.warnings, ...warnings] }
   })
 }
 
@@ -99,19 +104,19 @@ function warningsOf(terms: HumfsifyTerms | null): string[] {
   return warnings
 }
 
-async function restoreAll(work: Workspace, journal: HumfsJournal | null, count: RestoreCount): Promise<void> {
+async function restoreAll(work: Workspace, journal: HumfsJournal | null, view: RestoreView): Promise<void> {
   const terms = journal?.terms ?? null
   const problems = createProblems('data')
   makeWorkDirectory(work)
   try {
-    await restoreEntries(work, journal?.modes ?? new Map(), count, problems)
+    await restoreEntries(work, journal?.modes ?? new Map(), view, problems)
   } catch (error) {
     throw cutShort(error)
   }
-  if (problems.count > 0) {
+  if (problems.count + view.problems.count > 0) {
     // Nothing is half-done: the metadata is whole, and the next run begins anew.
     if (terms === null) endJournal(work)
-    problems.refuse('HUMFS_INCOMPLETE', 'the metadata is kept')
+    for (const those of [problems, view.problems]) those.refuse('HUMFS_INCOMPLETE', 'the metadata is kept')
   }
   try {
     await syncTree(work, work.paths.data)
@@ -127,7 +132,7 @@ async function restoreAll(work: Workspace, journal: HumfsJournal | null, count: 
 async function restoreEntries(
   work: Workspace,
   modes: HumfsJournal['modes'],
-  { entries, known }: RestoreCount,
+  { entries, known }: RestoreView,
   problems: Problems,
 ): Promise<void> {
   const pace = createPace({ ...work.options, description: 'restoring', size: entries })

@@ -66,7 +66,11 @@ export async function whileLocked<T>({ paths, facts, hostFiles }: Workspace, run
 
 /** Make the place for what is on its way, unless it is there: a killed run may have got as far as removing it. */
 export function makeWorkDirectory({ treeFiles, paths }: Workspace): void {
-  if (treeFiles.lstatOrNull(paths.work) === null) treeFiles.makeDirectory(paths.work, 0o700)
+  const there = treeFiles.lstatOrNull(paths.work)
+  if (there === null) treeFiles.makeDirectory(paths.work, 0o700)
+  else if (there.type !== 'directory') {
+    throw new UmlcowError('JOURNAL_DAMAGED', `${printablePath(paths.work)}: is a ${there.type}, not a directory`)
+  }
 }
 
 /** Make the journal, which appears whole. */
@@ -95,9 +99,13 @@ export function endJournal(work: Workspace): void {
 }
 
 /** See all that was done to a tree so far on the disk. */
-export async function syncTree({ treeFiles, paths, options }: Workspace, tree: Buffer): Promise<void> {
+export async function syncTree({ treeFiles, paths, options, facts: top }: Workspace, tree: Buffer): Promise<void> {
   if (options.noSync) return
-  if (await syncFileSystem(paths.work.toString(), options.signal)) return
+  const isElsewhere = treeFiles.lstat(tree).device !== top.device
+  const places = isElsewhere ? [paths.work, tree] : [paths.work]
+  let isDone = true
+  for (const place of places) isDone = (await syncFileSystem(place.toString(), options.signal)) && isDone
+  if (isDone) return
   for (const { path, facts, isLeaving } of walkTree(treeFiles, tree)) {
     if (isLeaving || facts.type === 'file') treeFiles.syncFile(inTree(tree, path))
   }

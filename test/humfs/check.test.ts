@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { UmlcowError } from '../../src/errors.js'
+import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { isRoot, makeSmallTree, owner, scratchDirectory, snapshot } from '../support/humfs-tree.js'
@@ -85,6 +87,51 @@ describe('check', () => {
     expect(await checkHumfs(top)).toMatchObject({ findings: [{ code: 'hard-links', repairable: false }] })
   })
 
+  it.each<[string, (place: string) => void]>([
+    ['a file', (place) => fs.writeFileSync(place, '')],
+    ['a link', (place) => fs.symlinkSync('/etc', place)],
+  ])('finds %s where metadata has a directory, and looks no further', async (_, make) => {
+    for (const metadata of ['file_metadata', 'dir_metadata']) {
+      const { top, at } = await humfsTree((other) =>
+        fs.mkdirSync(other('data/dir/empty/apt/umlcow'), { recursive: true }),
+      )
+      fs.renameSync(at(metadata, 'dir/empty'), at('away'))
+      make(at(metadata, 'dir/empty'))
+      const before = snapshot(top)
+      const { findings } = await checkHumfs(top, { repair: true })
+      expect(findings).toContainEqual(
+        expect.objectContaining({ code: 'no-mirror-directory', path: 'data/dir/empty', repairable: false }),
+      )
+      expect(findings.some(({ path: place }) => place.includes('apt'))).toBe(false)
+      expect(snapshot(top)).toEqual(before)
+    }
+  })
+
+  it('leaves modes alone that stand nowhere else', async () => {
+    const { top, at } = await humfsTree()
+    fs.writeFileSync(at('data/new'), '')
+    fs.chmodSync(at('data/new'), 0o4500)
+    fs.chmodSync(at('data/fifo'), 0o4044)
+    const before = snapshot(top)
+    const { findings } = await checkHumfs(top, { repair: true })
+    expect(findings.filter(({ fixed }) => fixed)).toEqual([])
+    expect(snapshot(top)).toEqual(before)
+  })
+
+  it('goes on when the host refuses a repair, and says why', async () => {
+    const { top, at } = await humfsTree()
+    fs.chmodSync(at('data/fifo'), 0o044)
+    fs.rmdirSync(at('file_metadata/dir/empty'))
+    const setMode = () => {
+      throw new UmlcowError('EPERM', 'made to fail')
+    }
+    const { findings } = await checkHumfs(top, { repair: true, treeFiles: { ...localTreeFiles, setMode } })
+    expect(findings).toMatchObject([
+      { code: 'no-mirror-directory', fixed: true },
+      { code: 'data-not-writable', fixed: false, message: expect.stringContaining('; made to fail') },
+    ])
+  })
+
   it('mends modes and mirror directories', async () => {
     const { top, at, good } = await humfsTree()
     fs.chmodSync(at('data/metadata'), 0o4755)
@@ -125,6 +172,22 @@ describe("a guest's renamed directory", () => {
     const { findings } = await checkHumfs(top, { repair: true })
     expect(findings).toMatchObject([{ path: 'data/moved', repairable: false }, {}, {}])
     expect(snapshot(top)).toEqual(before)
+  })
+
+  it('is looked at once, however many there are', async () => {
+    const all = Array.from({ length: 20 }, (_, i) => `${i}`)
+    const { top, at } = await humfsTree((other) => {
+      for (const name of all) fs.mkdirSync(other('data', `from${name}`))
+    })
+    for (const name of all) guestRename(at, `from${name}`, `to${name}`)
+    let count = 0
+    const children: TreeFiles['children'] = (directory) => {
+      count++
+      return localTreeFiles.children(directory)
+    }
+    const { findings } = await checkHumfs(top, { treeFiles: { ...localTreeFiles, children } })
+    expect(findings.filter(({ code }) => code === 'guest-renamed-directory')).toHaveLength(all.length)
+    expect(count).toBeLessThan(5 * all.length)
   })
 
   it('is left alone when it may have been one of two', async () => {

@@ -1,6 +1,8 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { UmlcowError } from '../../src/errors.js'
+import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
 import { crashingHost } from '../support/crashing-tree-files.js'
@@ -89,6 +91,53 @@ describe.each([
     const count = await crashEach(scene, scene.done, back, backOrNothing, scene.before, torn)
     expect(count).toBeGreaterThan(50)
   }, 120_000)
+})
+
+describe('old metadata that is removed before the run that moved it aside is finished', () => {
+  it.each(['humfsify', 'its reverse'])('does not keep %s from going on', async (what) => {
+    const top = scratchDirectory()
+    makeSmallTree(top)
+    await humfsify(top, options)
+    fs.rmSync(path.join(top, 'superblock'))
+    const before = snapshot(top)['data/metadata']
+    const setMode = () => {
+      throw new UmlcowError('EIO', 'made to fail')
+    }
+    fs.chmodSync(path.join(top, 'data', 'metadata'), 0o4755)
+    const forced = { ...options, force: true }
+    await expect(humfsify(top, { ...forced, treeFiles: { ...localTreeFiles, setMode } })).rejects.toThrow(
+      'made to fail',
+    )
+    for (const name of ['file_metadata', 'dir_metadata']) removeTree(path.join(top, `${name}.umlcow-old`))
+    if (what === 'humfsify') {
+      expect(await humfsify(top, forced)).toMatchObject({ resumed: true, warnings: [] })
+      expect(snapshot(top)['data/metadata']).toBe(before)
+    } else {
+      await restoreHumfs(top, { noSync: true })
+      expect(fs.readdirSync(top)).toEqual(['data'])
+    }
+  })
+})
+
+describe('a line of the journal that was cut short', () => {
+  it('does not spoil the next one, when the run that wrote it fails, too', async () => {
+    const top = scratchDirectory()
+    makeSmallTree(top)
+    const before = snapshot(top)
+    await humfsify(top, options)
+    fs.writeFileSync(
+      path.join(top, 'humfs.umlcow-journal'),
+      '{"umlcow":"humfs journal 1","verb":"restore"}\n{"phase":"rem',
+    )
+    const rename: TreeFiles['rename'] = (from, to) => {
+      if (`${to}`.includes('/gone/')) throw new UmlcowError('EIO', 'made to fail')
+      localTreeFiles.rename(from, to)
+    }
+    const treeFiles = { ...localTreeFiles, rename }
+    await expect(restoreHumfs(top, { noSync: true, treeFiles })).rejects.toMatchObject({ code: 'EIO' })
+    await restoreHumfs(top, { noSync: true })
+    expect(snapshot(top)).toEqual(before)
+  })
 })
 
 describe('a call that fails once', () => {

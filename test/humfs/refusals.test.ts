@@ -2,10 +2,12 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { localTreeFiles } from '../../src/host/tree-files.js'
+import { UmlcowError } from '../../src/errors.js'
+import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
 import { isRoot, makeSmallTree, owner, scratchDirectory, snapshot } from '../support/humfs-tree.js'
+import { canMount, mountTmpfsOn } from '../support/mounts.js'
 
 const options = { ...owner, size: 2 ** 30, noSync: true }
 
@@ -223,6 +225,103 @@ describe('restore refuses, and changes nothing', () => {
     await expect(restoreHumfs(top, { force: true, noSync: true })).rejects.toMatchObject({ code: 'HUMFS_INCOMPLETE' })
     expect(fs.existsSync(at('superblock')) && fs.existsSync(at('file_metadata', 'metadata'))).toBe(true)
     fs.rmSync(at('data', 'new'))
+    await restoreHumfs(top, { noSync: true })
+    expect(snapshot(top)).toEqual(before)
+  })
+
+  it.each<[string, (at: (...names: string[]) => string) => void]>([
+    ['an entry without a name', (at) => fs.writeFileSync(at('file_metadata', 'new'), '420 0 0\n')],
+    [
+      'names of one file that say different things',
+      (at) => {
+        fs.rmSync(at('file_metadata', 'metadata'))
+        fs.writeFileSync(at('file_metadata', 'metadata'), `384 ${owner.user} ${owner.group}\n`)
+      },
+    ],
+  ])('keeps it when it is forced against %s', async (_, damage) => {
+    const { top, at } = tree()
+    await humfsify(top, options)
+    damage(at)
+    await expect(restoreHumfs(top, { force: true, noSync: true })).rejects.toMatchObject({ code: 'HUMFS_INCOMPLETE' })
+    expect(['superblock', 'file_metadata', 'dir_metadata'].filter((name) => !fs.existsSync(at(name)))).toEqual([])
+  })
+
+  it.each(['420 -1 0\n', '420 0 4294967295\n'])('an owner that no file can have: %j', async (text) => {
+    const { top, at } = tree()
+    await humfsify(top, options)
+    fs.writeFileSync(at('file_metadata', 'fifo'), text)
+    await expect(restoreHumfs(top, { noSync: true })).rejects.toMatchObject({ code: 'HUMFS_DAMAGED' })
+    await expect(restoreHumfs(top, { force: true, noSync: true })).rejects.toMatchObject({ code: 'HUMFS_INCOMPLETE' })
+  })
+
+  it('a link in the place of its work directory', async () => {
+    const { top, at } = tree()
+    await humfsify(top, options)
+    fs.mkdirSync(at('elsewhere'))
+    fs.writeFileSync(at('humfs.umlcow-journal'), '{"umlcow":"humfs journal 1","verb":"restore"}\n')
+    fs.symlinkSync('elsewhere', at('.umlcow-humfs'))
+    const before = snapshot(top)
+    await expect(restoreHumfs(top, { noSync: true })).rejects.toMatchObject({ code: 'JOURNAL_DAMAGED' })
+    expect(snapshot(top)).toEqual(before)
+  })
+
+  it('to remove the metadata of a mode that the system does not set', async () => {
+    const { top, at, before } = tree()
+    await humfsify(top, options)
+    const setMode: TreeFiles['setMode'] = (file, mode) => localTreeFiles.setMode(file, mode & ~0o2000)
+    const failure = await restoreHumfs(top, { noSync: true, treeFiles: { ...localTreeFiles, setMode } }).catch(
+      (error) => error,
+    )
+    expect(failure).toMatchObject({ code: 'HUMFS_INCOMPLETE' })
+    expect(fs.existsSync(at('file_metadata', 'metadata'))).toBe(true)
+    await restoreHumfs(top, { noSync: true })
+    expect(snapshot(top)).toEqual(before)
+  })
+
+  it('all that cannot be looked at, in data and metadata', async () => {
+    const { top } = tree()
+    await humfsify(top, options)
+    const children: TreeFiles['children'] = (directory) => {
+      if (`${directory}`.endsWith('/dir/empty')) throw new UmlcowError('EACCES', 'made to fail')
+      return localTreeFiles.children(directory)
+    }
+    const treeFiles = { ...localTreeFiles, children }
+    const failure = await restoreHumfs(top, { noSync: true, treeFiles }).catch((error) => error)
+    expect(failure).toMatchObject({
+      code: 'HUMFS_DAMAGED',
+      message: Array(3).fill('data/dir/empty: made to fail').join('\n'),
+    })
+  })
+})
+
+describe.runIf(canMount())('something that is mounted in data', () => {
+  const refused = { code: 'HUMFS_UNFIT', message: 'data/dir/empty: something is mounted there' }
+
+  it('is refused by humfsify, and by one that finishes another', async () => {
+    const { top, at, before } = tree()
+    const unmount = mountTmpfsOn(at('data', 'dir', 'empty'))
+    await expect(humfsify(top, options)).rejects.toMatchObject(refused)
+    unmount()
+    expect(snapshot(top)).toEqual(before)
+
+    const setMode = () => {
+      throw new UmlcowError('EIO', 'made to fail')
+    }
+    await humfsify(top, { ...options, treeFiles: { ...localTreeFiles, setMode } }).catch(() => {})
+    const unmountAgain = mountTmpfsOn(at('data', 'dir', 'empty'))
+    await expect(humfsify(top, options)).rejects.toMatchObject(refused)
+    unmountAgain()
+    expect(await humfsify(top, options)).toMatchObject({ resumed: true })
+  })
+
+  it('is refused by the reverse, forced too: the directory below it would not get back its owner', async () => {
+    const { top, at, before } = tree()
+    await humfsify(top, options)
+    const unmount = mountTmpfsOn(at('data', 'dir', 'empty'))
+    for (const force of [false, true]) {
+      await expect(restoreHumfs(top, { force, noSync: true })).rejects.toMatchObject(refused)
+    }
+    unmount()
     await restoreHumfs(top, { noSync: true })
     expect(snapshot(top)).toEqual(before)
   })

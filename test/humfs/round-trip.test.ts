@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { humfsInfo } from '../../src/humfs/info.js'
@@ -10,6 +11,7 @@ import {
   addLongPath,
   isRoot,
   makeNastyTree,
+  makeSmallTree,
   owner,
   removeTree,
   scratchDirectory,
@@ -75,6 +77,37 @@ describe('a tree with everything that is hard to keep', () => {
     const untouched = snapshot(other)
     await expect(humfsify(other, options)).rejects.toMatchObject({ code: 'HUMFS_UNFIT' })
     expect(snapshot(other)).toEqual(untouched)
+  })
+
+  it('takes the longest paths that it does not refuse there and back', async () => {
+    const top = scratchDirectory()
+    const longest = 4095 - top.length - '/.umlcow-humfs/gone/file_metadata/'.length - '/metadata'.length
+    addLongPath(top, longest + 2) // What it is given counts a slash too many, and one for the odd last name.
+    const lengths = Object.keys(snapshot(top)).map((name) => Buffer.byteLength(name) - 'data/'.length)
+    expect(Math.max(...lengths)).toBeGreaterThan(longest)
+    await expect(humfsify(top, options)).rejects.toMatchObject({ code: 'HUMFS_UNFIT' })
+
+    const other = scratchDirectory()
+    addLongPath(other, longest)
+    const before = snapshot(other)
+    await humfsify(other, options)
+    await restoreHumfs(other, { noSync: true })
+    expect(snapshot(other)).toEqual(before)
+  })
+
+  it.runIf(isRoot)('makes devices that nobody can open before they are what they shall be', async () => {
+    const top = scratchDirectory()
+    makeSmallTree(top)
+    fs.chmodSync(path.join(top, 'data', 'big'), 0o600)
+    await humfsify(top, options)
+    const modes: number[] = []
+    const rename: TreeFiles['rename'] = (from, to) => {
+      const { type, mode } = localTreeFiles.lstat(from)
+      if (type === 'character') modes.push(mode)
+      localTreeFiles.rename(from, to)
+    }
+    await restoreHumfs(top, { noSync: true, treeFiles: { ...localTreeFiles, rename } })
+    expect(modes).toEqual([0o600, 0o600])
   })
 
   it('is not changed by a dry run, of either way', async () => {

@@ -53,6 +53,14 @@ export function mountBtrfs(): string {
   return mountUntilTestEnds('-t', 'btrfs', '-o', 'loop', image)
 }
 
+/** A tmpfs on a directory that is there, until the test ends or it is unmounted. @returns what unmounts it */
+export function mountTmpfsOn(directory: string): () => void {
+  const complaint = mount('-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory)
+  if (complaint !== null) throw new Error(complaint)
+  onTestFinished(() => unmount(directory))
+  return () => unmount(directory)
+}
+
 function mountUntilTestEnds(...args: string[]): string {
   const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'umlcow-mount-')))
   onTestFinished(() => {
