@@ -11,6 +11,13 @@ export {
   parseCowHeader,
   serializeNewHeader,
 } from './formats/cow/index.js'
+export type {
+  DeviceNumber,
+  EntryType,
+  ExtendedAttribute,
+  ManifestEntry,
+  ManifestItem,
+} from './formats/manifest/index.js'
 export type { BackingInspection, BackingOptions, Finding } from './host/backing.js'
 export type { ForceWord } from './host/guard.js'
 export type { FileFacts, HostFiles, HostPath } from './host/host-files.js'
@@ -25,12 +32,16 @@ export type { HumfsOptions } from './humfs/workspace.js'
 export type { Image } from './images/image.js'
 export type { BlockStore } from './stores/block-store.js'
 export { openMemoryStore } from './stores/memory-store.js'
+export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } from './trees/directory-sink.js'
 export { openDirectorySource, readDirectory } from './trees/directory-source.js'
 export type { ExportOptions, ExportResult, ExportTarget } from './trees/export-options.js'
 export { exportTree } from './trees/export-tree.js'
+export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './trees/humfs-sink.js'
 export { type HumfsSourceOptions, openHumfsSource, readHumfsTree } from './trees/humfs-source.js'
-export type { StreamFormat } from './trees/stream-writers.js'
+export { type ImportHumfsOptions, type ImportHumfsResult, type ImportInput, importHumfs } from './trees/import-humfs.js'
+export type { StreamFormat } from './trees/stream-formats.js'
 export type { SourceItem, SourceOptions, SurveyOptions, TreeSource, TreeSurvey } from './trees/tree-source.js'
+export { type WriteVirtfsOptions, writeVirtfsTree } from './trees/virtfs-sink.js'
 export { openVirtfsSource, readVirtfsTree } from './trees/virtfs-source.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check.js'
 export type { CheckOptions, Severity } from './verbs/check-options.js'

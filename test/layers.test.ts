@@ -229,6 +229,8 @@ describe('the reader of imports', () => {
     ['humfs/a.ts', "import { b } from '../web/b.js'"],
     ['web/a.ts', "import { b } from '../nbd/b.js'"],
     ['web/a.ts', "import { b } from '../cli/b.js'"],
+    ['humfs/a.ts', "import { b } from '../trees/b.js'"],
+    ['trees/a.ts', "import { b } from '../cli/b.js'"],
     ['index.ts', "import { b } from './cli/b.js'"],
     ['cli/a.ts', "import { b } from '../index.js'"],
     ['cli/commands/a.ts', "import { b } from '../../utils/b.js'"],

@@ -54,7 +54,7 @@ const refusalsOfWriters = [
 
 export function statusOf(error: unknown, writes: boolean): number {
   if (hasCode(error, 'USAGE')) return exitStatus.usage
-  if (hasCode(error, 'NOT_COW', 'NOT_HUMFS', 'HUMFS_VERSION')) return exitStatus.notThisFormat
+  if (hasCode(error, 'NOT_COW', 'NOT_HUMFS', 'HUMFS_VERSION', 'NOT_ARCHIVE')) return exitStatus.notThisFormat
   const refused = hasCode(error, ...refusals) || (writes && hasCode(error, ...refusalsOfWriters))
   return refused ? exitStatus.refused : exitStatus.failed
 }

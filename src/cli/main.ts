@@ -14,7 +14,7 @@ import { umlUtilities } from './uml-utilities.js'
 const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow', 'humfsify'])
 
 /** The actions of `humfs` that do. */
-const writingActions = new Set(['restore', 'export'])
+const writingActions = new Set(['restore', 'export', 'import'])
 
 const signalStatus = {
   SIGHUP: exitStatus.hungUp,

@@ -1,11 +1,11 @@
-import { metadataLine } from '../formats/humfs/metadata.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner } from '../host/tree-files.js'
-import { entryOf, permissionBits } from './humfs-entry.js'
+import { permissionBits } from './humfs-entry.js'
 import { type HumfsifyTerms, journalMode } from './humfs-journal.js'
-import { entryPath, inTree, type ShadowTrees } from './humfs-paths.js'
+import { entryPath, type ShadowTrees } from './humfs-paths.js'
 import { storedItem } from './metadata-directories.js'
 import { createPace } from './pace.js'
+import { foreignOwner, makeMirrors, writeEntry } from './shadow-entry.js'
 import { type TreeItem, walkTree } from './walk-tree.js'
 import { syncTree, type Workspace } from './workspace.js'
 
@@ -18,13 +18,13 @@ export function shadowsInWork({ paths }: Workspace): ShadowTrees {
 export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<void> {
   const pace = createPace({ ...work.options, description: 'recording', size: entries })
   const trees = shadowsInWork(work)
-  const owner = isOurs(terms) ? null : terms.owner
+  const owner = foreignOwner(terms.owner)
   /** Entries of files with several names: links of data are links of their entries, so that a guest sees one file. */
   const firstNames = new Map<string, Buffer>()
   for (const item of walkTree(work.treeFiles, work.paths.data)) {
     if (item.isLeaving) continue
     item.stored = storedItem(item, terms.renameMetadata)?.stored ?? item.stored
-    if (item.facts.type === 'directory') makeDirectories(work, trees, item, owner)
+    if (item.facts.type === 'directory') makeMirrors(work.treeFiles, trees, item.stored, owner)
     record(work, trees, item, { owner, perlCompat: terms.perlCompat }, firstNames)
     if (terms.perlCompat && item.facts.mode > permissionBits) {
       work.treeFiles.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
@@ -32,14 +32,6 @@ export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries
     if (pace.step()) await pace.rest()
   }
   await syncTree(work, work.paths.work)
-}
-
-function makeDirectories({ treeFiles }: Workspace, trees: ShadowTrees, item: TreeItem, owner: Owner | null): void {
-  for (const tree of [trees.fileMetadata, trees.dirMetadata]) {
-    const path = inTree(tree, item.stored)
-    treeFiles.makeDirectory(path, 0o755)
-    if (owner !== null) treeFiles.setOwner(path, owner)
-  }
 }
 
 function record(
@@ -60,10 +52,5 @@ function record(
     }
     firstNames.set(key, path)
   }
-  treeFiles.writeNew(path, metadataLine(entryOf(facts, perlCompat)), 0o644, owner)
-}
-
-/** What we make belongs to the user already. */
-function isOurs({ owner }: HumfsifyTerms): boolean {
-  return owner.uid === process.geteuid?.() && owner.gid === process.getegid?.()
+  writeEntry(treeFiles, path, facts, perlCompat, owner)
 }

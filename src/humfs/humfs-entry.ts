@@ -6,6 +6,9 @@ export const letterOf: Readonly<Partial<Record<EntryType, NodeLetter>>> = { char
 
 export const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
 
+/** What an entry is made of. */
+export type NodeFacts = Pick<TreeFacts, 'type' | 'mode' | 'uid' | 'gid' | 'major' | 'minor'>
+
 /** The Perl tool masks with this; so does the kernel whenever a guest changes an owner or a mode. */
 export const permissionBits = 0o777
 
@@ -13,7 +16,7 @@ export const permissionBits = 0o777
  * What the metadata says of a name. A FIFO stays a real one, which a guest can use, and has no node: the kernel takes an
  * empty file with `p` for a plain file.
  */
-export function entryOf(facts: TreeFacts, perlCompat: boolean): MetadataEntry {
+export function entryOf(facts: NodeFacts, perlCompat: boolean): MetadataEntry {
   const { uid, gid } = facts
   const mode = perlCompat ? facts.mode & permissionBits : facts.mode
   const letter = perlCompat && facts.type === 'socket' ? undefined : letterOf[facts.type]
@@ -23,7 +26,7 @@ export function entryOf(facts: TreeFacts, perlCompat: boolean): MetadataEntry {
 }
 
 /** Whether a name is replaced by an empty file: no device node is left to a user, and no kernel opens a socket. */
-export function isReplaced({ type }: TreeFacts, perlCompat: boolean): boolean {
+export function isReplaced({ type }: Pick<TreeFacts, 'type'>, perlCompat: boolean): boolean {
   return !perlCompat && letterOf[type] !== undefined
 }
 
@@ -31,7 +34,7 @@ export function isReplaced({ type }: TreeFacts, perlCompat: boolean): boolean {
  * The mode of the data. Bits above 0777 would show through in the guest; the kernel opens files for reading and writing,
  * as the user.
  */
-export function dataMode({ type, mode }: TreeFacts, perlCompat: boolean): number {
+export function dataMode({ type, mode }: Pick<TreeFacts, 'type' | 'mode'>, perlCompat: boolean): number {
   if (perlCompat) return 0o755
   return (mode & permissionBits) | (type === 'directory' ? 0o700 : 0o600)
 }

@@ -29,7 +29,7 @@ export const asideSuffix = '.umlcow-old'
 export const longestPath = 4095
 
 /** Bytes of the longest path that something of data ever has: that of its metadata on its way out. */
-export function longestPathOf({ work }: HumfsPaths, stored: Buffer): number {
+export function longestPathOf({ work }: Pick<HumfsPaths, 'work'>, stored: Buffer): number {
   return joinPath(work, goneName).length + treeNames[0].length + stored.length + entryName.length + 3
 }
 

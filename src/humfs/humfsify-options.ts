@@ -38,10 +38,14 @@ export interface HumfsifyResult {
 export async function termsOf(options: HumfsifyOptions): Promise<PreflightTerms> {
   const { size, renameMetadata = null } = options
   if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`no size: ${size}`)
-  if (renameMetadata !== null && (renameMetadata === '' || /[/\0]/.test(renameMetadata))) {
-    throw new UmlcowError('USAGE', `${JSON.stringify(renameMetadata)} cannot be the end of a name`)
-  }
+  if (renameMetadata !== null) checkSuffix(renameMetadata)
   const uid = await lookUpId('user', `${options.user}`)
   const gid = await lookUpId('group', `${options.group}`)
   return { owner: { uid, gid }, total: size, perlCompat: options.perlCompat === true, renameMetadata }
+}
+
+/** @throws UmlcowError USAGE */
+export function checkSuffix(suffix: string): void {
+  if (suffix !== '' && !/[/\0]/.test(suffix)) return
+  throw new UmlcowError('USAGE', `${JSON.stringify(suffix)} cannot be the end of a name`)
 }

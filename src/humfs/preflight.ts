@@ -72,7 +72,8 @@ export async function preflight(work: Workspace, terms: PreflightTerms): Promise
   return { entries, used }
 }
 
-function isFirstName({ nlink, type, device, inode }: TreeFacts, seen: Set<string>): boolean {
+/** Whether no other name of the same file was seen. */
+export function isFirstName({ nlink, type, device, inode }: TreeFacts, seen: Set<string>): boolean {
   if (nlink < 2 || type === 'directory') return true
   const key = `${device}:${inode}`
   if (seen.has(key)) return false

@@ -2,7 +2,7 @@ import type { ForceWord } from '../host/guard.js'
 import type { FileFacts } from '../host/host-files.js'
 import type { BlockStore } from '../stores/block-store.js'
 import type { OperationOptions } from '../verbs/operation.js'
-import type { StreamFormat } from './stream-writers.js'
+import type { StreamFormat } from './stream-formats.js'
 
 /** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
 export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }

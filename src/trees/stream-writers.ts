@@ -11,6 +11,7 @@ import {
 } from '../formats/manifest/index.js'
 import { checkSquashfsEntry, writeSquashfsPseudo } from '../formats/squashfs-pseudo/index.js'
 import { checkTarEntry, writeTar } from '../formats/tar/index.js'
+import type { StreamFormat } from './stream-formats.js'
 import type { SourceItem } from './tree-source.js'
 
 /** Writes trees as a stream of bytes. */
@@ -53,11 +54,7 @@ export const streamWriters = {
       return writeSquashfsPseudo(entriesOf(told.items), { ...options, isInTree: told.isAsInTree, times: true })
     },
   },
-} as const satisfies Record<string, StreamWriter>
-
-export type StreamFormat = keyof typeof streamWriters
-
-export const streamFormats = Object.keys(streamWriters) as StreamFormat[]
+} as const satisfies Record<StreamFormat, StreamWriter>
 
 /** The items, and whether the host has under the name of the last one what it is in the tree. */
 function alongside(items: AsyncIterable<SourceItem>): { items: AsyncIterable<SourceItem>; isAsInTree: () => boolean } {

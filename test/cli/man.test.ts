@@ -67,8 +67,8 @@ function optionsOfHelp(text: string): HelpOption[] {
 function verbsOfHelp(text: string): string[] {
   const all = text.split('\n')
   const start = all.indexOf('Commands:')
-  const end = all.indexOf('', start)
   if (start < 0) return []
+  const end = all.indexOf('', start)
   return all.slice(start + 1, end).flatMap((line) => {
     return line.startsWith('  ') && isLetter(line[2]) ? [words(line)[0] as string] : []
   })

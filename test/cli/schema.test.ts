@@ -50,6 +50,7 @@ describe('the schemas', () => {
       'error',
       'humfs-check',
       'humfs-export',
+      'humfs-import',
       'humfs-info',
       'humfs-restore',
       'humfsify',
@@ -476,5 +477,25 @@ describe('what humfs commands print, with --json', () => {
     checked('humfs-restore', run('humfs', 'restore', '--json', '--dry-run', cwd))
     expect(checked('humfs-restore', run('humfsify', '-r', '--json'))).toMatchObject({ entries: 3, undone: false })
     expect(run('humfs', 'check')).toMatchObject({ status: 63, stdout: '' })
+  })
+
+  it('humfs import', () => {
+    const cwd = temporaryDirectory()
+    writeFileSync(
+      path.join(cwd, 'text'),
+      '#mtree\n. type=dir mode=755 uid=0 gid=0\n./f type=file mode=4755 uid=5 gid=6\n',
+    )
+    mkdirSync(path.join(cwd, 'files'))
+    writeFileSync(path.join(cwd, 'files/f'), 'x')
+    const run = (...args: string[]) => umlcow(['humfs', 'import', '--json', '--from', ...args], { cwd })
+    const mtree = ['mtree', '--tree', 'files', 'text']
+    expect(checked('humfs-import', run(...mtree, '-n'))).toMatchObject({ directory: null, used: null, entries: 2 })
+    expect(checked('humfs-import', run(...mtree, 'new'))).toMatchObject({
+      directory: 'new',
+      'dry-run': false,
+      entries: 2,
+    })
+    expect(checked('error', run(...mtree, 'new'))).toMatchObject({ error: { code: 'TARGET_EXISTS' } })
+    expect(checked('error', run('tar', 'text', 'other'))).toMatchObject({ error: { code: 'TRUNCATED_ARCHIVE' } })
   })
 })

@@ -11,6 +11,7 @@ import { addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
 import { addHumfsExport } from './humfs-export.js'
+import { addHumfsImport } from './humfs-import.js'
 import { type RestoreFlags, runRestore } from './humfs-restore.js'
 
 interface Flags extends RestoreFlags {
@@ -22,7 +23,7 @@ type Action = 'restore' | 'info' | 'check'
 const description =
   'info: the superblock, and how many names of each type there are. check: whether data and metadata fit together, by the ' +
   'rules of the kernels that mount humfs; exit status 0 consistent, 2 damaged, 3 waste only. restore: the same as "umlcow ' +
-  'humfsify -r". Without DIR: the current directory. No kernel of today mounts humfs; these are the rules of 2.4 and 2.6.'
+  'humfsify -r". import: see "umlcow humfs import --help". Without DIR: the current directory. No kernel of today mounts humfs; these are the rules of 2.4 and 2.6.'
 
 export function addHumfs(program: Command, context: CliContext, finish: Finish): void {
   const command = program
@@ -37,6 +38,10 @@ export function addHumfs(program: Command, context: CliContext, finish: Finish):
     .option('-n, --dry-run', 'restore, check --repair: look at everything, change nothing')
   addProgressOptions(addJsonOptions(command))
   command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
+  // Verbs below this one have options of their own.
+  command.enablePositionalOptions().helpCommand(false)
+  addHumfsExport(command, context, finish)
+  addHumfsImport(command, context, finish)
   command.action(async (action: Action, directory: string, flags: Flags) => {
     refuseForeign(action, flags)
     if (action === 'restore') await runRestore(directory, flags, context)
@@ -44,7 +49,6 @@ export function addHumfs(program: Command, context: CliContext, finish: Finish):
     else return finish(await runCheck(directory, flags, context))
     finish(exitStatus.done)
   })
-  addHumfsExport(command, context, finish)
 }
 
 function refuseForeign(action: Action, flags: Flags): void {

@@ -28,17 +28,22 @@ export function cutLine(name: string, line: number): UmlcowError {
 
 /** @param path  of the entry, in bytes */
 export function unfit(path: Uint8Array, what: string, details: ErrorDetails = {}): UmlcowError {
-  const shown = printablePath(shorten(path)) || '.'
+  const shown = shownPath(path)
   return new UmlcowError('ENTRY_UNFIT', `${shown}: ${what}`, { details: { path: shown, ...details } })
 }
 
+/** A path as messages have it. */
+export function shownPath(path: Uint8Array): string {
+  return printablePath(shorten(path)) || '.'
+}
+
 /** A message is no place for a path of 64 KiB. */
-function shorten(path: Uint8Array): Uint8Array {
+export function shorten(path: Uint8Array): Uint8Array {
   if (path.length <= 400) return path
   return Buffer.concat([path.subarray(0, 200), Buffer.from('...'), path.subarray(path.length - 200)])
 }
 
 /** A warning about an entry. */
 export function warnOf(options: WriteOptions, path: Uint8Array, what: string): void {
-  options.onWarning?.(`${printablePath(shorten(path)) || '.'}: ${what}`)
+  options.onWarning?.(`${shownPath(path)}: ${what}`)
 }

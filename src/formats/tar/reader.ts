@@ -3,19 +3,15 @@ import { InputReader } from '../../bytes/input-reader.js'
 import { archiveError, type ReadOptions } from '../manifest/archive-error.js'
 import { ArchiveContent } from '../manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
-import { pathKey } from '../manifest/path.js'
 import { EntryFields } from './entry-fields.js'
+import { FirstNames } from './first-names.js'
 import { blockSize } from './layout.js'
 import { MemberReader, type TarMember } from './member.js'
-
-/** What a hard link has from the first name of its file. */
-type FirstName = Pick<ManifestEntry, 'path' | 'type' | 'device' | 'linkTarget' | 'size'>
 
 /**
  * The entries of a tar archive: ustar, pax, GNU and the old form.
  *
- * A hard link says neither type nor size, so that the names of all files are remembered, some 100 bytes each: a file
- * without further names by its size alone.
+ * A hard link says neither type nor size, so that all names are remembered: by digests, some 23 bytes each.
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH; ARCHIVE_FEATURE for sparse files, parts
  *   of volumes and whatever else is not known
@@ -67,23 +63,4 @@ function entryOf(member: TarMember, name: string, firstNames: FirstNames): Manif
   const entry = { ...common, ...shared, hardLinkTo }
   firstNames.addFurther(entry.path, first)
   return entry
-}
-
-/** Files that hard links may name, by path. */
-class FirstNames {
-  private readonly known = new Map<string, number | FirstName>()
-
-  add({ path, type, device, linkTarget, size }: ManifestEntry): void {
-    this.known.set(pathKey(path), type === 'file' ? size : { path, type, device, linkTarget, size })
-  }
-
-  addFurther(path: Buffer, first: FirstName): void {
-    this.known.set(pathKey(path), first)
-  }
-
-  find(path: Buffer): FirstName | null {
-    const found = this.known.get(pathKey(path))
-    if (typeof found !== 'number') return found ?? null
-    return { path, type: 'file', device: null, linkTarget: null, size: found }
-  }
 }

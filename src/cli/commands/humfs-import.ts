@@ -1,0 +1,114 @@
+import { type Command, Option } from 'commander'
+import { formatSize } from '../../bytes/size-text.js'
+import { UmlcowError } from '../../errors.js'
+import { parseHumfsSize } from '../../formats/humfs/superblock.js'
+import { type ImportHumfsResult, importHumfs } from '../../trees/import-humfs.js'
+import { type StreamFormat, streamFormats } from '../../trees/stream-formats.js'
+import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
+import { addJsonOptions, addProgressOptions } from '../options.js'
+import type { Finish } from '../program.js'
+import { openProgress } from '../progress.js'
+
+interface Flags extends CommonFlags {
+  readonly from: StreamFormat
+  readonly tree?: string
+  readonly size?: string
+  readonly owner?: string
+  readonly group?: string
+  readonly renameMetadata?: string
+  readonly dryRun?: boolean
+  readonly sync: boolean
+}
+
+const description =
+  'Lay a humfs tree out of an archive: DIR is made, with data/, its metadata and a superblock, or replaced when it is empty. ' +
+  'It takes no root: owners, modes and devices go into metadata. INPUT "-" is standard input. A file is looked at as a ' +
+  'whole before anything is made; DIR appears whole or not at all. mtree text, a save file of fakeroot and a pseudo file of ' +
+  'mksquashfs hold no content: --tree says where the files lie. Without DIR only --dry-run works.'
+
+export function addHumfsImport(parent: Command, context: CliContext, finish: Finish): void {
+  const command = parent
+    .command('import <input> [dir]')
+    .summary('lay a humfs tree out of an archive, without root')
+    .description(description)
+    .addOption(new Option('--from <format>', 'what INPUT is').choices(streamFormats).makeOptionMandatory())
+    .option('--tree <dir>', 'mtree, fakeroot, squashfs: where the files lie')
+    .option('--size <size>', 'what the guest sees, with K, M, G or T; default: twice what is used')
+    .option('--owner <user>', 'root: whose the files shall be, by name or number; default: yours')
+    .option('--group <group>', 'the same of the group')
+    .option('--rename-metadata <suffix>', 'add this to the names of directories called "metadata"')
+    .option('--no-sync', 'skip every sync of the disk')
+    .option('-n, --dry-run', 'look at everything, make nothing')
+  addProgressOptions(addJsonOptions(command))
+  command.addHelpText(
+    'after',
+    '\nExamples:\n  umlcow humfs import --from tar --size 4G root.tar tree\n' +
+      '  zcat root.tar.gz | umlcow humfs import --from tar - tree\n' +
+      '\nExit status: 0 done, 1 failed (nothing was left behind), 4 refused and nothing made, 63 not that format, 64 wrong usage.',
+  )
+  command.action(async (input: string, directory: string | undefined, flags: Flags) => {
+    await runImport(input, directory, flags, context)
+    finish(exitStatus.done)
+  })
+}
+
+async function runImport(
+  input: string,
+  directory: string | undefined,
+  flags: Flags,
+  context: CliContext,
+): Promise<void> {
+  if (directory === undefined && !flags.dryRun) {
+    throw new UmlcowError('USAGE', 'humfs import takes INPUT and the directory to make, or --dry-run')
+  }
+  const view = await openProgress(flags, wantsJson(flags))
+  const { sync, size, ...rest } = flags
+  let result: ImportHumfsResult
+  try {
+    // The name without DIR is only looked at.
+    result = await importHumfs(input === '-' ? standardInput() : input, directory ?? 'humfs', {
+      ...rest,
+      size: size === undefined ? undefined : sizeOf(size),
+      noSync: !sync,
+      signal: context.signal,
+      onProgress: view.onProgress,
+    })
+  } finally {
+    await view.stop()
+  }
+  if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
+  if (wantsJson(flags)) await context.printJsonDone(document(result, directory))
+  else if (!flags.quiet) await context.printDone(text(result))
+}
+
+function standardInput() {
+  return { name: 'standard input', bytes: process.stdin }
+}
+
+function sizeOf(text: string): number {
+  const size = parseHumfsSize(text)
+  if (size !== null) return size
+  throw new UmlcowError('USAGE', `bad size "${text}": a number of bytes, or one with K, M, G or T`)
+}
+
+/** Schema: docs/schema/humfs-import.json */
+function document(result: ImportHumfsResult, directory: string | undefined): unknown {
+  return {
+    directory: directory === undefined ? null : result.directory,
+    format: 'humfs',
+    from: result.from,
+    entries: result.entries,
+    used: result.used,
+    total: result.total,
+    uid: result.uid,
+    gid: result.gid,
+    'dry-run': result.dryRun,
+    warnings: result.warnings,
+  }
+}
+
+function text({ directory, entries, used, total, uid, gid }: ImportHumfsResult): string {
+  if (used === null || total === null) return `${entries} entries, all of which humfs can hold\n`
+  return `${directory}: humfs of ${uid}:${gid}, ${entries} entries, ${formatSize(used)} of ${formatSize(total)} used\n`
+}
