@@ -34,12 +34,20 @@ export type { BlockStore } from './stores/block-store.js'
 export { openMemoryStore } from './stores/memory-store.js'
 export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } from './trees/directory-sink.js'
 export { openDirectorySource, readDirectory } from './trees/directory-source.js'
-export type { ExportOptions, ExportResult, ExportTarget } from './trees/export-options.js'
+export type {
+  ExportOptions,
+  ExportResult,
+  ExportTarget,
+  ExportTreeOptions,
+  WrittenTree,
+} from './trees/export-options.js'
+export { exportToTree } from './trees/export-to-tree.js'
 export { exportTree } from './trees/export-tree.js'
 export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './trees/humfs-sink.js'
 export { type HumfsSourceOptions, openHumfsSource, readHumfsTree } from './trees/humfs-source.js'
 export { type ImportHumfsOptions, type ImportHumfsResult, type ImportInput, importHumfs } from './trees/import-humfs.js'
 export type { StreamFormat } from './trees/stream-formats.js'
+export type { TreeFormat } from './trees/tree-formats.js'
 export type { SourceItem, SourceOptions, SurveyOptions, TreeSource, TreeSurvey } from './trees/tree-source.js'
 export { type WriteVirtfsOptions, writeVirtfsTree } from './trees/virtfs-sink.js'
 export { openVirtfsSource, readVirtfsTree } from './trees/virtfs-source.js'

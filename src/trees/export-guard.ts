@@ -3,7 +3,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { unfit } from '../formats/manifest/archive-error.js'
 import type { ManifestEntry } from '../formats/manifest/index.js'
 import { serializeExclusion } from '../formats/squashfs-pseudo/index.js'
-import { type FileFacts, type HostFiles, isSameFile } from '../host/host-files.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../host/host-files.js'
 import type { NewFileTarget } from '../host/new-file.js'
 import { directoryName, joinPath } from '../host/path-bytes.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
@@ -40,6 +40,11 @@ export async function guardOutput(
   const place = await guardTarget(files, target, { overwrite, force, signal })
   await refuseInside(files, parts, directoryName(place.path), name)
   return { name, place, existing }
+}
+
+/** @throws UmlcowError TARGET_PROTECTED when a new directory would be in the tree that is read */
+export async function refuseInTree(files: HostFiles, source: TreeSource, directory: HostPath): Promise<void> {
+  await refuseInside(files, await partsOf(files, source), directoryName(directory), printablePath(directory))
 }
 
 interface Part {

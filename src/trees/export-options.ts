@@ -23,15 +23,22 @@ export interface ExportOptions extends OperationOptions {
   readonly dryRun?: boolean | undefined
 }
 
+export interface ExportTreeOptions extends Pick<ExportOptions, 'noSync' | 'dryRun' | 'signal' | 'onProgress'> {
+  readonly format: WrittenTree
+}
+
+/** The trees that can be written. */
+export type WrittenTree = 'directory' | '9p'
+
 export interface ExportResult {
-  readonly format: StreamFormat
+  readonly format: StreamFormat | WrittenTree
   /** Null for a pipe. */
   readonly target: string | null
   /** Names that were looked at, the top included. */
   readonly entries: number
   /** Bytes of content in the tree. */
   readonly size: number
-  /** Bytes that were written; null for a dry run. */
+  /** Bytes that were written; null for a dry run, and for a tree. */
   readonly written: number | null
   readonly excludeFile: string | null
   readonly dryRun: boolean

@@ -169,3 +169,38 @@ describe('humfs export', () => {
     removeTree(path.join(top, 'out'))
   })
 })
+
+describe('humfs export to a tree', () => {
+  it('makes a directory, which import makes humfs of again', () => {
+    const { top, run } = tree()
+    expect(run('humfs', 'export', '--to', '9p', '--no-sync', 'made')).toMatchObject({
+      status: 0,
+      stdout: 'made: 9p of 3 entries\n',
+      stderr: '',
+    })
+    const json = run('humfs', 'export', '--to', 'directory', '--no-sync', '--json', 'plain')
+    expect(JSON.parse(json.stdout)).toMatchObject({ format: 'directory', filename: 'plain', entries: 3, bytes: null })
+    for (const from of ['9p', 'directory', 'humfs']) {
+      const input = { '9p': 'made', directory: 'plain', humfs: '.' }[from]!
+      const place = path.join(scratchDirectory(), 'tree')
+      expect(run('humfs', 'import', '--from', from, '--no-sync', input, place)).toMatchObject({ status: 0, stderr: '' })
+      expect(fs.readFileSync(path.join(place, 'data/dir/file')).length).toBe(5)
+      expect(run('humfs', 'check', place).status).toBe(0)
+    }
+    expect(run('humfs', 'export', '--to', 'directory', 'plain')).toMatchObject({ status: 4, stdout: '' })
+    expect(run('humfs', 'export', '--to', 'directory', 'data/new')).toMatchObject({ status: 4, stdout: '' })
+    expect(fs.readdirSync(path.join(top, 'data'))).toEqual(['dir'])
+  })
+
+  it.each([
+    [['-'], 'needs a name'],
+    [['--overwrite', 'x'], 'goes without --overwrite'],
+    [['--force=in-use', 'x'], 'goes without --force'],
+    [['--no-sockets', 'x'], 'goes without --no-sockets'],
+    [['--exclude-file', 'y', 'x'], 'goes with --to squashfs'],
+  ])('does not take %j', (args, complaint) => {
+    const outcome = umlcow(['humfs', 'export', '--to', 'directory', ...args])
+    expect(outcome.status).toBe(64)
+    expect(outcome.stderr).toContain(complaint)
+  })
+})

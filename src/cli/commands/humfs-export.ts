@@ -4,24 +4,23 @@ import { formatSize } from '../../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../host/guard.js'
 import { standardOutput } from '../../host/standard-output.js'
-import { openDirectorySource } from '../../trees/directory-source.js'
-import type { ExportResult } from '../../trees/export-options.js'
+import type { ExportResult, WrittenTree } from '../../trees/export-options.js'
+import { exportToTree, treeWriters } from '../../trees/export-to-tree.js'
 import { exportTree } from '../../trees/export-tree.js'
-import { openHumfsSource } from '../../trees/humfs-source.js'
 import { type StreamFormat, streamFormats } from '../../trees/stream-formats.js'
 import { streamWriters } from '../../trees/stream-writers.js'
-import { openVirtfsSource } from '../../trees/virtfs-source.js'
+import { type TreeFormat, treeFormats, treeSources } from '../../trees/tree-formats.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
 import { openProgress } from '../progress.js'
 
-const sources = { humfs: openHumfsSource, directory: openDirectorySource, '9p': openVirtfsSource } as const
+const written = [...streamFormats, ...Object.keys(treeWriters)]
 
 interface Flags extends CommonFlags {
-  readonly to: StreamFormat
-  readonly from: keyof typeof sources
+  readonly to: StreamFormat | WrittenTree
+  readonly from: TreeFormat
   readonly excludeFile?: string
   readonly sockets: boolean
   readonly overwrite?: boolean
@@ -35,17 +34,18 @@ const description =
   'standard output when OUTPUT is "-": with the owners, modes and devices that its metadata says, and no root. The whole ' +
   'tree is looked at first; what is damaged, or does not fit the format, is told before anything is written. tar and cpio ' +
   'hold all of it. The others go with the files as they lie in data/: mtree for "bsdtar -cf NEW @OUTPUT" in data/, fakeroot ' +
-  'for "fakeroot -i OUTPUT", squashfs for "mksquashfs data NEW -pf OUTPUT".'
+  'for "fakeroot -i OUTPUT", squashfs for "mksquashfs data NEW -pf OUTPUT". directory makes a plain tree, of which root gets ' +
+  "all and others what is theirs; 9p a tree for QEMU's 9p server with security_model=mapped-file."
 
 export function addHumfsExport(command: Command, context: CliContext, finish: Finish): void {
   const verb = command
     .command('export <output> [dir]')
     .summary('write a tree as an archive, with its true owners, and no root')
     .description(description)
-    .addOption(new Option('--to <format>', 'what to write').choices(streamFormats).makeOptionMandatory())
+    .addOption(new Option('--to <format>', 'what to write').choices(written).makeOptionMandatory())
     .addOption(
       new Option('--from <kind>', "what DIR is: a humfs tree, any directory, or a mapped-file tree of QEMU's 9p server")
-        .choices(Object.keys(sources))
+        .choices(treeFormats)
         .default('humfs'),
     )
     .option('--no-sockets', 'leave sockets out, as tar does anyway: bsdtar reads none in mtree text')
@@ -74,18 +74,14 @@ async function runExport(output: string, directory: string, flags: Flags, contex
   let result: ExportResult
   try {
     const { signal } = context
-    const target = isPipe ? standardOutput(streamWriters[format].isText ? null : 'an archive') : output
-    result = await exportTree(sources[from](directory, { signal }), target, {
-      format,
-      excludeFile,
-      overwrite,
-      force,
-      dryRun,
-      noSockets: !flags.sockets,
-      noSync: !flags.sync,
-      signal,
-      onProgress: view.onProgress,
-    })
+    const source = treeSources[from](directory, { signal })
+    const common = { dryRun, noSync: !flags.sync, signal, onProgress: view.onProgress }
+    if (isWrittenTree(format)) result = await exportToTree(source, output, { ...common, format })
+    else {
+      const target = isPipe ? standardOutput(streamWriters[format].isText ? null : 'an archive') : output
+      const noSockets = !flags.sockets
+      result = await exportTree(source, target, { ...common, format, excludeFile, overwrite, force, noSockets })
+    }
   } catch (error) {
     throw isPipe ? withIncompleteOutput(error) : error
   } finally {
@@ -100,9 +96,20 @@ function refuseMixed(output: string, flags: Flags): void {
   if (output === '-' && wantsJson(flags)) {
     throw new UmlcowError('USAGE', 'standard output cannot take both the archive and JSON')
   }
+  if (isWrittenTree(flags.to)) refuseWithTree(flags.to, output, flags)
   if (flags.excludeFile === undefined) return
   if (flags.to !== 'squashfs') throw new UmlcowError('USAGE', `--exclude-file goes with --to squashfs, not ${flags.to}`)
   if (flags.excludeFile === output) throw new UmlcowError('USAGE', '--exclude-file and OUTPUT are the same file')
+}
+
+function refuseWithTree(format: WrittenTree, output: string, { overwrite, force, sockets }: Flags): void {
+  if (output === '-') throw new UmlcowError('USAGE', `--to ${format} makes a directory, and needs a name for it`)
+  const foreign = overwrite ? '--overwrite' : force !== undefined ? '--force' : sockets ? null : '--no-sockets'
+  if (foreign !== null) throw new UmlcowError('USAGE', `--to ${format} goes without ${foreign}`)
+}
+
+function isWrittenTree(format: StreamFormat | WrittenTree): format is WrittenTree {
+  return Object.hasOwn(treeWriters, format)
 }
 
 /** What a reader of standard output got so far must not pass for all. */

@@ -4,6 +4,7 @@ import { UmlcowError } from '../../errors.js'
 import { parseHumfsSize } from '../../formats/humfs/superblock.js'
 import { type ImportHumfsResult, importHumfs } from '../../trees/import-humfs.js'
 import { type StreamFormat, streamFormats } from '../../trees/stream-formats.js'
+import { type TreeFormat, treeFormats } from '../../trees/tree-formats.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addJsonOptions, addProgressOptions } from '../options.js'
@@ -11,7 +12,7 @@ import type { Finish } from '../program.js'
 import { openProgress } from '../progress.js'
 
 interface Flags extends CommonFlags {
-  readonly from: StreamFormat
+  readonly from: StreamFormat | TreeFormat
   readonly tree?: string
   readonly size?: string
   readonly owner?: string
@@ -25,14 +26,17 @@ const description =
   'Lay a humfs tree out of an archive: DIR is made, with data/, its metadata and a superblock, or replaced when it is empty. ' +
   'It takes no root: owners, modes and devices go into metadata. INPUT "-" is standard input. A file is looked at as a ' +
   'whole before anything is made; DIR appears whole or not at all. mtree text, a save file of fakeroot and a pseudo file of ' +
-  'mksquashfs hold no content: --tree says where the files lie. Without DIR only --dry-run works.'
+  'mksquashfs hold no content: --tree says where the files lie. directory, 9p and humfs are trees: INPUT is the directory ' +
+  'that they are in. Without DIR only --dry-run works.'
 
 export function addHumfsImport(parent: Command, context: CliContext, finish: Finish): void {
   const command = parent
     .command('import <input> [dir]')
     .summary('lay a humfs tree out of an archive, without root')
     .description(description)
-    .addOption(new Option('--from <format>', 'what INPUT is').choices(streamFormats).makeOptionMandatory())
+    .addOption(
+      new Option('--from <format>', 'what INPUT is').choices([...streamFormats, ...treeFormats]).makeOptionMandatory(),
+    )
     .option('--tree <dir>', 'mtree, fakeroot, squashfs: where the files lie')
     .option('--size <size>', 'what the guest sees, with K, M, G or T; default: twice what is used')
     .option('--owner <user>', 'root: whose the files shall be, by name or number; default: yours')

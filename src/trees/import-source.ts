@@ -1,0 +1,106 @@
+import { printablePath } from '../bytes/escape.js'
+import { orInterrupted, UmlcowError } from '../errors.js'
+import type { ManifestItem } from '../formats/manifest/entry.js'
+import { localHostFiles } from '../host/host-files.js'
+import { directoryName } from '../host/path-bytes.js'
+import { type InputFile, inputFile } from '../host/tree-input.js'
+import { ContentTree } from './content-tree.js'
+import { refuseInTree } from './export-guard.js'
+import type { ImportHumfsOptions, ImportInput } from './import-humfs.js'
+import type { StreamFormat } from './stream-formats.js'
+import { type StreamReader, streamReaders } from './stream-readers.js'
+import { isTreeFormat, type TreeFormat, treeSources } from './tree-formats.js'
+
+/** What is imported, as often as it can be read. */
+export interface ImportSource {
+  readonly name: string
+  readonly isRepeatable: boolean
+  items(onWarning: (message: string) => void): AsyncIterable<ManifestItem>
+}
+
+/**
+ * Open what is imported.
+ *
+ * @param directory  where the new tree is going to be; nothing that is read may hold it
+ * @throws UmlcowError USAGE, TARGET_KIND, TARGET_PROTECTED, and with the system's code
+ */
+export async function importSource(
+  input: ImportInput,
+  directory: string,
+  options: ImportHumfsOptions,
+): Promise<ImportSource> {
+  const { from } = options
+  return isTreeFormat(from)
+    ? await treeSource(from, input, directory, options)
+    : streamSource(from, input, directory, options)
+}
+
+async function treeSource(
+  from: TreeFormat,
+  input: ImportInput,
+  directory: string,
+  { tree, signal }: ImportHumfsOptions,
+): Promise<ImportSource> {
+  if (typeof input !== 'string') throw new UmlcowError('USAGE', `--from ${from} takes a directory`)
+  if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
+  const source = treeSources[from](input, { signal })
+  await refuseInTree(localHostFiles, source, directory)
+  let isSurveyed = false
+  return {
+    name: printablePath(input),
+    isRepeatable: true,
+    async *items(onWarning) {
+      if (!isSurveyed) await source.survey({ content: true })
+      isSurveyed = true
+      yield* source.items()
+      for (const warning of source.warnings) onWarning(warning)
+    },
+  }
+}
+
+function streamSource(
+  from: StreamFormat,
+  input: ImportInput,
+  directory: string,
+  options: ImportHumfsOptions,
+): ImportSource {
+  const reader: StreamReader = streamReaders[from]
+  const isFile = typeof input === 'string'
+  const file: InputFile = isFile ? inputFile(input) : { isRepeatable: false, read: () => input.bytes }
+  const name = isFile ? printablePath(input) : input.name
+  const bytes = () => interruptible(file.read(), options.signal)
+  if (!reader.needsTree) {
+    if (options.tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
+    return { name, isRepeatable: file.isRepeatable, items: (onWarning) => reader.read(bytes(), { name, onWarning }) }
+  }
+  if (options.tree === undefined) {
+    throw new UmlcowError('USAGE', `${from} holds no content: --tree DIR says where the files lie`)
+  }
+  const tree = new ContentTree(options.tree)
+  if (tree.holds(directoryName(directory))) {
+    throw new UmlcowError('TARGET_KIND', `${printablePath(directory)}: lies in the tree that is read`)
+  }
+  return {
+    name,
+    isRepeatable: file.isRepeatable,
+    items: (onWarning) => reader.read(bytes(), tree, { name, onWarning }),
+  }
+}
+
+/** A pipe whose writer is silent must not keep a signal from coming through. */
+async function* interruptible(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const pieces = source[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await orInterrupted(Promise.resolve(pieces.next()), signal)
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    // Not waited for: it may be the piece that never comes.
+    pieces.return?.().catch(() => {})
+  }
+}
