@@ -28,7 +28,7 @@ export { type HumfsifyOptions, type HumfsifyResult, humfsify } from './humfs/hum
 export { type HumfsInfo, humfsInfo } from './humfs/info.js'
 export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore.js'
 export type { HumfsFinding, HumfsFindingCode, HumfsSeverity } from './humfs/tree-findings.js'
-export type { HumfsOptions } from './humfs/workspace.js'
+export type { HumfsForceWord, HumfsOptions } from './humfs/workspace.js'
 export type { Image } from './images/image.js'
 export type { BlockStore } from './stores/block-store.js'
 export { openMemoryStore } from './stores/memory-store.js'

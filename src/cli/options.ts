@@ -3,6 +3,7 @@ import { parseSize } from '../bytes/size-text.js'
 import { isWindowSize } from '../engine/window-size.js'
 import { type ForceWord, forceWords } from '../host/guard.js'
 import type { PathStyle } from '../host/stored-path.js'
+import type { HumfsForceWord } from '../humfs/workspace.js'
 
 /** A size or offset of an option. */
 export function sizeArgument(text: string): number {
@@ -19,7 +20,7 @@ export function bufferArgument(text: string): number {
 }
 
 /** The words of `--force`, separated by commas. */
-function forceArgument(allowed: readonly ForceWord[]): (text: string, previous?: ForceWord[]) => ForceWord[] {
+function forceArgument<Word extends string>(allowed: readonly Word[]): (text: string, previous?: Word[]) => Word[] {
   return (text, previous = []) => {
     const words = text.split(',').map((word) => word.trim())
     for (const word of words) {
@@ -27,7 +28,7 @@ function forceArgument(allowed: readonly ForceWord[]): (text: string, previous?:
         throw new InvalidArgumentError(`"${word}" is none of ${allowed.join(', ')}.`)
       }
     }
-    return [...previous, ...(words as ForceWord[])]
+    return [...previous, ...(words as Word[])]
   }
 }
 
@@ -47,8 +48,25 @@ const forceMeanings: Record<ForceWord, string> = {
     'not those that its journal tells of)',
 }
 
+const humfsForceMeanings: Record<HumfsForceWord, string> = {
+  exists: 'exists (metadata that is there is moved aside, to names that end in .umlcow-old)',
+  damage: 'damage (the reverse does what can be done, and keeps the metadata)',
+}
+
 export function addForceOption(command: Command, allowed: readonly ForceWord[] = forceWords): Command {
-  const meanings = allowed.map((word) => forceMeanings[word]).join('; ')
+  return addForce(command, allowed, forceMeanings)
+}
+
+export function addHumfsForceOption(command: Command, allowed: readonly HumfsForceWord[]): Command {
+  return addForce(command, allowed, humfsForceMeanings)
+}
+
+function addForce<Word extends string>(
+  command: Command,
+  allowed: readonly Word[],
+  meaningOf: Record<Word, string>,
+): Command {
+  const meanings = allowed.map((word) => meaningOf[word]).join('; ')
   const option = new Option('--force <what>', `override what is named, separated by commas: ${meanings}`)
   return command.addOption(option.argParser(forceArgument(allowed)))
 }

@@ -22,7 +22,7 @@ export const goneName = 'gone'
 export const journalName = 'humfs.umlcow-journal'
 /** The metadata of a directory is a file of this name in its own place of `dir_metadata`. */
 export const entryName = 'metadata'
-/** Where `force` puts what was there. */
+/** Where `--force=exists` puts what was there. */
 export const asideSuffix = '.umlcow-old'
 
 /** Bytes of a path that the system takes. */

@@ -1,7 +1,7 @@
 import { UmlcowError } from '../errors.js'
 import { lookUpId } from '../host/user-names.js'
 import type { PreflightTerms } from './preflight.js'
-import type { HumfsOptions } from './workspace.js'
+import type { HumfsForceWord, HumfsOptions } from './workspace.js'
 
 export interface HumfsifyOptions extends HumfsOptions {
   /** Who runs the machine: a name or a number. */
@@ -9,8 +9,8 @@ export interface HumfsifyOptions extends HumfsOptions {
   readonly group: string | number
   /** Bytes that the guest sees as the size of the file system. */
   readonly size: number
-  /** Move metadata that is there aside. */
-  readonly force?: boolean | undefined
+  /** `exists`: move metadata that is there aside. */
+  readonly force?: readonly HumfsForceWord[] | undefined
   /** Modes without setuid, setgid and sticky, 0755 for all data, nodes left as they are: as the Perl tool. */
   readonly perlCompat?: boolean | undefined
   readonly dryRun?: boolean | undefined

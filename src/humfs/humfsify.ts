@@ -42,7 +42,7 @@ export async function humfsify(directory: string, options: HumfsifyOptions): Pro
 }
 
 async function begin(work: Workspace, wanted: PreflightTerms, options: HumfsifyOptions): Promise<HumfsifyResult> {
-  const aside = existingMetadata(work, options.force === true)
+  const aside = existingMetadata(work, options.force?.includes('exists') === true)
   const { entries, used } = await preflight(work, wanted)
   const terms: HumfsifyTerms = { ...wanted, used, aside }
   const result = { ...resultOf(work, terms, options), entries }

@@ -36,7 +36,7 @@ export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean
   if (!force) {
     const reason = 'exists already; what is in data/ now would be recorded over what it was like'
     throw new UmlcowError('HUMFS_EXISTS', shown.map((name) => `${name}: ${reason}`).join('\n'), {
-      hint: 'umlcow humfsify -r puts the recorded owners and modes back; --force moves the old metadata aside',
+      hint: 'umlcow humfsify -r puts the recorded owners and modes back; --force=exists moves the old metadata aside',
     })
   }
   const taken = found.map((name) => `${name}${asideSuffix}`).filter(isThere)

@@ -54,7 +54,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   if (!force) {
     problems.refuse(
       'HUMFS_DAMAGED',
-      'nothing was changed; umlcow humfs check tells more; --force does what can be done',
+      'nothing was changed; umlcow humfs check tells more; --force=damage does what can be done',
     )
   }
   return { entries, known, problems }

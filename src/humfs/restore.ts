@@ -15,6 +15,7 @@ import {
   advanceJournal,
   beginJournal,
   endJournal,
+  type HumfsForceWord,
   type HumfsOptions,
   makeWorkDirectory,
   openWorkspace,
@@ -24,8 +25,8 @@ import {
 } from './workspace.js'
 
 export interface RestoreHumfsOptions extends HumfsOptions {
-  /** Do what can be done although not everything can; the metadata stays. */
-  readonly force?: boolean | undefined
+  /** `damage`: do what can be done although not everything can; the metadata stays. */
+  readonly force?: readonly HumfsForceWord[] | undefined
   readonly dryRun?: boolean | undefined
 }
 
@@ -74,7 +75,7 @@ export async function restoreHumfs(directory: string, options: RestoreHumfsOptio
     refuseWithoutTrees(work)
     let view: RestoreView
     try {
-      view = await restorePreflight(work, options.force === true)
+      view = await restorePreflight(work, options.force?.includes('damage') === true)
     } catch (error) {
       throw phase !== null && hasCode(error, 'INTERRUPTED') ? cutShort(error) : error
     }

@@ -11,6 +11,9 @@ import { type HumfsPaths, humfsPaths, inTree } from './humfs-paths.js'
 import { removeTree } from './remove-tree.js'
 import { walkTree } from './walk-tree.js'
 
+/** What `--force` may name: metadata that is there already, and names that cannot be given what is their own. */
+export type HumfsForceWord = 'exists' | 'damage'
+
 export interface HumfsOptions extends OperationOptions {
   /** What is done to names; another implementation can record or fail it. */
   readonly treeFiles?: TreeFiles | undefined

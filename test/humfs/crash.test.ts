@@ -104,7 +104,7 @@ describe('old metadata that is removed before the run that moved it aside is fin
       throw new UmlcowError('EIO', 'made to fail')
     }
     fs.chmodSync(path.join(top, 'data', 'metadata'), 0o4755)
-    const forced = { ...options, force: true }
+    const forced = { ...options, force: ['exists'] as const }
     await expect(humfsify(top, { ...forced, treeFiles: { ...localTreeFiles, setMode } })).rejects.toThrow(
       'made to fail',
     )
@@ -218,7 +218,8 @@ describe('humfsify with new names for directories, killed at each call', () => {
 })
 
 describe('humfsify that moves metadata aside, killed at each call', () => {
-  const force = (directory: string, host: object = {}) => humfsify(directory, { ...options, ...host, force: true })
+  const force = (directory: string, host: object = {}) =>
+    humfsify(directory, { ...options, ...host, force: ['exists'] })
 
   it('is finished by the same command, or undone', async () => {
     const scene = await makeScene()

@@ -170,14 +170,14 @@ describe('what one may ask for instead', () => {
     expect(snapshot(top)).toEqual(before)
   })
 
-  it('--force moves the metadata that is there aside, once', async () => {
+  it('--force=exists moves the metadata that is there aside, once', async () => {
     const { top, at } = tree()
     await humfsify(top, options)
     const old = fs.readFileSync(at('file_metadata/metadata'), 'utf8')
     const aside = ['superblock.umlcow-old', 'file_metadata.umlcow-old', 'dir_metadata.umlcow-old']
-    expect(await humfsify(top, { ...options, force: true })).toMatchObject({ aside })
+    expect(await humfsify(top, { ...options, force: ['exists'] })).toMatchObject({ aside })
     expect(fs.readFileSync(at('file_metadata.umlcow-old/metadata'), 'utf8')).toBe(old)
-    await expect(humfsify(top, { ...options, force: true })).rejects.toMatchObject({ code: 'HUMFS_EXISTS' })
+    await expect(humfsify(top, { ...options, force: ['exists'] })).rejects.toMatchObject({ code: 'HUMFS_EXISTS' })
   })
 })
 
@@ -222,7 +222,9 @@ describe('restore refuses, and changes nothing', () => {
     const { top, at, before } = tree()
     await humfsify(top, options)
     fs.writeFileSync(at('data', 'new'), '')
-    await expect(restoreHumfs(top, { force: true, noSync: true })).rejects.toMatchObject({ code: 'HUMFS_INCOMPLETE' })
+    await expect(restoreHumfs(top, { force: ['damage'], noSync: true })).rejects.toMatchObject({
+      code: 'HUMFS_INCOMPLETE',
+    })
     expect(fs.existsSync(at('superblock')) && fs.existsSync(at('file_metadata', 'metadata'))).toBe(true)
     fs.rmSync(at('data', 'new'))
     await restoreHumfs(top, { noSync: true })
@@ -242,7 +244,9 @@ describe('restore refuses, and changes nothing', () => {
     const { top, at } = tree()
     await humfsify(top, options)
     damage(at)
-    await expect(restoreHumfs(top, { force: true, noSync: true })).rejects.toMatchObject({ code: 'HUMFS_INCOMPLETE' })
+    await expect(restoreHumfs(top, { force: ['damage'], noSync: true })).rejects.toMatchObject({
+      code: 'HUMFS_INCOMPLETE',
+    })
     expect(['superblock', 'file_metadata', 'dir_metadata'].filter((name) => !fs.existsSync(at(name)))).toEqual([])
   })
 
@@ -251,7 +255,9 @@ describe('restore refuses, and changes nothing', () => {
     await humfsify(top, options)
     fs.writeFileSync(at('file_metadata', 'fifo'), text)
     await expect(restoreHumfs(top, { noSync: true })).rejects.toMatchObject({ code: 'HUMFS_DAMAGED' })
-    await expect(restoreHumfs(top, { force: true, noSync: true })).rejects.toMatchObject({ code: 'HUMFS_INCOMPLETE' })
+    await expect(restoreHumfs(top, { force: ['damage'], noSync: true })).rejects.toMatchObject({
+      code: 'HUMFS_INCOMPLETE',
+    })
   })
 
   it('a link in the place of its work directory', async () => {
@@ -318,7 +324,7 @@ describe.runIf(canMount())('something that is mounted in data', () => {
     const { top, at, before } = tree()
     await humfsify(top, options)
     const unmount = mountTmpfsOn(at('data', 'dir', 'empty'))
-    for (const force of [false, true]) {
+    for (const force of [[], ['damage']] as const) {
       await expect(restoreHumfs(top, { force, noSync: true })).rejects.toMatchObject(refused)
     }
     unmount()

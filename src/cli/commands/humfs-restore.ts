@@ -1,9 +1,10 @@
 import { type RestoreHumfsResult, restoreHumfs } from '../../humfs/restore.js'
+import type { HumfsForceWord } from '../../humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { openProgress } from '../progress.js'
 
 export interface RestoreFlags extends CommonFlags {
-  readonly force?: boolean
+  readonly force?: HumfsForceWord[]
   readonly dryRun?: boolean
   readonly sync: boolean
 }

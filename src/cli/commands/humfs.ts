@@ -7,7 +7,7 @@ import { type HumfsInfo, humfsInfo } from '../../humfs/info.js'
 import type { HumfsFinding } from '../../humfs/tree-findings.js'
 import { type CliContext, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { addJsonOptions, addProgressOptions } from '../options.js'
+import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
 import { addHumfsExport } from './humfs-export.js'
@@ -33,10 +33,9 @@ export function addHumfs(program: Command, context: CliContext, finish: Finish):
     .summary('look at humfs trees, check and repair them, put owners and modes back')
     .description(description)
     .option('--repair', 'check: mend what can be mended without a doubt')
-    .option('--force', 'restore: do what can be done, and keep the metadata')
     .option('--no-sync', 'restore: skip every sync of the disk')
     .option('-n, --dry-run', 'restore, check --repair: look at everything, change nothing')
-  addProgressOptions(addJsonOptions(command))
+  addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['damage']))
   command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
   // Verbs below this one have options of their own.
   command.enablePositionalOptions().helpCommand(false)

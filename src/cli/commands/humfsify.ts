@@ -3,16 +3,17 @@ import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import { parseHumfsSize } from '../../formats/humfs/superblock.js'
 import { type HumfsifyResult, humfsify } from '../../humfs/humfsify.js'
+import type { HumfsForceWord } from '../../humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { addJsonOptions, addProgressOptions } from '../options.js'
+import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
 import { openProgress } from '../progress.js'
 import { runRestore } from './humfs-restore.js'
 
 interface Flags extends CommonFlags {
   readonly r?: boolean
-  readonly force?: boolean
+  readonly force?: HumfsForceWord[]
   readonly perlCompat?: boolean
   readonly renameMetadata?: string
   readonly dryRun?: boolean
@@ -31,7 +32,6 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
     .summary('owners, modes and devices of data/ into humfs metadata, and back')
     .description(description)
     .option('-r', 'the reverse: put back what the metadata says, then remove it')
-    .option('--force', 'move metadata that is there aside; with -r: do what can be done, and keep the metadata')
     .option(
       '--perl-compat',
       'as the Perl tool: no setuid, setgid and sticky, 0755 for all data, nodes left as they are',
@@ -39,7 +39,7 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
     .option('--rename-metadata <suffix>', 'add this to the names of directories called "metadata"')
     .option('--no-sync', 'skip every sync of the disk')
     .option('-n, --dry-run', 'look at everything, change nothing')
-  addProgressOptions(addJsonOptions(command))
+  addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['exists', 'damage']))
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow humfsify lab users 4G\n  umlcow humfsify -r\n' +
@@ -56,6 +56,7 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
             hint: 'umlcow humfsify --help',
           })
         }
+        if (flags.force?.includes('damage')) throw new UmlcowError('USAGE', '--force=damage goes with -r')
         await runHumfsify(user, group, sizeOf(size), flags, context)
       }
       finish(exitStatus.done)
@@ -65,7 +66,8 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
 
 function refuseWithReverse(user: string | undefined, flags: Flags): void {
   const taken = user !== undefined ? 'arguments' : flags.perlCompat ? '--perl-compat' : null
-  const other = taken ?? (flags.renameMetadata === undefined ? null : '--rename-metadata')
+  const named = taken ?? (flags.renameMetadata === undefined ? null : '--rename-metadata')
+  const other = named ?? (flags.force?.includes('exists') ? '--force=exists' : null)
   if (other !== null) throw new UmlcowError('USAGE', `humfsify -r goes without ${other}`)
 }
 
