@@ -50,6 +50,7 @@ const forceMeanings: Record<ForceWord, string> = {
 
 const humfsForceMeanings: Record<HumfsForceWord, string> = {
   exists: 'exists (metadata that is there is moved aside, to names that end in .umlcow-old)',
+  links: 'links (files that have names outside of data/ change there, too)',
   damage: 'damage (the reverse does what can be done, and keeps the metadata)',
 }
 

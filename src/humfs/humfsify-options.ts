@@ -9,7 +9,7 @@ export interface HumfsifyOptions extends HumfsOptions {
   readonly group: string | number
   /** Bytes that the guest sees as the size of the file system. */
   readonly size: number
-  /** `exists`: move metadata that is there aside. */
+  /** `exists`: move metadata that is there aside. `links`: files of data may have names outside of it, which change with it. */
   readonly force?: readonly HumfsForceWord[] | undefined
   /** Modes without setuid, setgid and sticky, 0755 for all data, nodes left as they are: as the Perl tool. */
   readonly perlCompat?: boolean | undefined

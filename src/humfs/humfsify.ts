@@ -43,7 +43,7 @@ export async function humfsify(directory: string, options: HumfsifyOptions): Pro
 
 async function begin(work: Workspace, wanted: PreflightTerms, options: HumfsifyOptions): Promise<HumfsifyResult> {
   const aside = existingMetadata(work, options.force?.includes('exists') === true)
-  const { entries, used } = await preflight(work, wanted)
+  const { entries, used } = await preflight(work, wanted, options.force?.includes('links') === true)
   const terms: HumfsifyTerms = { ...wanted, used, aside }
   const result = { ...resultOf(work, terms, options), entries }
   if (options.dryRun) return result

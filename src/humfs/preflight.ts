@@ -3,9 +3,10 @@ import { UmlcowError } from '../errors.js'
 import { metadataLine } from '../formats/humfs/metadata.js'
 import { usedOf } from '../formats/humfs/superblock.js'
 import { joinPath } from '../host/path-bytes.js'
-import type { Owner, TreeFacts } from '../host/tree-files.js'
+import type { Owner } from '../host/tree-files.js'
 import { entryOf, isReplaced } from './humfs-entry.js'
 import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from './humfs-paths.js'
+import { createLinkCount } from './link-count.js'
 import { storedItem } from './metadata-directories.js'
 import { ownGroups } from './own-groups.js'
 import { createPace } from './pace.js'
@@ -49,13 +50,14 @@ export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean
 /**
  * Look at everything before anything is changed.
  *
+ * @param takesLinks  files may have names outside of data
  * @throws UmlcowError HUMFS_UNFIT with all that speaks against it
  */
-export async function preflight(work: Workspace, terms: PreflightTerms): Promise<TreeCount> {
+export async function preflight(work: Workspace, terms: PreflightTerms, takesLinks: boolean): Promise<TreeCount> {
   refuseMounts(work)
   const problems = createProblems('data')
   const pace = createPace({ ...work.options, description: 'looking at data' })
-  const linked = new Set<string>()
+  const links = createLinkCount()
   let entries = 0
   let allocated = 0
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
@@ -64,21 +66,17 @@ export async function preflight(work: Workspace, terms: PreflightTerms): Promise
     if (item.isLeaving) continue
     entries++
     checkItem(work, terms, item, problems)
-    if (isFirstName(item.facts, linked)) allocated += item.facts.allocatedSize
+    if (links.isFirst(item.path, item.facts)) allocated += item.facts.allocatedSize
+  }
+  if (!takesLinks) {
+    for (const { path, count } of links.outside()) {
+      problems.add(path, `is one file with ${count} names outside of data, which would change, too (--force=links)`)
+    }
   }
   const used = usedOf(allocated)
   if (used > terms.total) problems.addText(`data takes ${used} bytes, and the size is only ${terms.total}`)
   problems.refuse('HUMFS_UNFIT', 'nothing was changed')
   return { entries, used }
-}
-
-/** Whether no other name of the same file was seen. */
-export function isFirstName({ nlink, type, device, inode }: TreeFacts, seen: Set<string>): boolean {
-  if (nlink < 2 || type === 'directory') return true
-  const key = `${device}:${inode}`
-  if (seen.has(key)) return false
-  seen.add(key)
-  return true
 }
 
 function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {

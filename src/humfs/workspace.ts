@@ -11,8 +11,11 @@ import { type HumfsPaths, humfsPaths, inTree } from './humfs-paths.js'
 import { removeTree } from './remove-tree.js'
 import { walkTree } from './walk-tree.js'
 
-/** What `--force` may name: metadata that is there already, and names that cannot be given what is their own. */
-export type HumfsForceWord = 'exists' | 'damage'
+/**
+ * What `--force` may name: metadata that is there already, files with names outside of data, and names that cannot be
+ * given what is their own.
+ */
+export type HumfsForceWord = 'exists' | 'links' | 'damage'
 
 export interface HumfsOptions extends OperationOptions {
   /** What is done to names; another implementation can record or fail it. */

@@ -5,8 +5,8 @@ import type { ManifestItem } from '../formats/manifest/entry.js'
 import type { HostPath } from '../host/host-files.js'
 import type { Owner } from '../host/tree-files.js'
 import { inTree } from '../humfs/humfs-paths.js'
+import { createLinkCount } from '../humfs/link-count.js'
 import { createPace } from '../humfs/pace.js'
-import { isFirstName } from '../humfs/preflight.js'
 import { createProblems, type Problems } from '../humfs/problems.js'
 import { foreignOwner } from '../humfs/shadow-entry.js'
 import { walkTree } from '../humfs/walk-tree.js'
@@ -140,12 +140,12 @@ function refuseTooSmall(used: number, total: number, problems: Problems): void {
 async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan): Promise<number> {
   const { signal } = tree.options
   const pace = createPace({ signal, description: 'completing' })
-  const seen = new Set<string>()
+  const links = createLinkCount()
   let allocated = 0
   for (const { path, facts, isLeaving } of walkTree(tree.treeFiles, builder.paths.data)) {
     if (pace.step()) await pace.rest()
     if (!isLeaving) {
-      if (isFirstName(facts, seen)) allocated += facts.allocatedSize
+      if (links.isFirst(path, facts)) allocated += facts.allocatedSize
       continue
     }
     const told = plan.directory(path)

@@ -170,6 +170,21 @@ describe('what one may ask for instead', () => {
     expect(snapshot(top)).toEqual(before)
   })
 
+  it('files with names outside of data, unless these may change, too', async () => {
+    const { top, at } = tree()
+    const outside = path.join(scratchDirectory(), 'outside')
+    fs.linkSync(at('data', 'metadata'), outside)
+    const before = snapshot(top)
+    const refused = {
+      code: 'HUMFS_UNFIT',
+      message: 'data/metadata: is one file with 1 names outside of data, which would change, too (--force=links)',
+    }
+    await expect(humfsify(top, options)).rejects.toMatchObject(refused)
+    expect(snapshot(top)).toEqual(before)
+    await humfsify(top, { ...options, force: ['links'] })
+    expect(fs.statSync(outside)).toMatchObject({ uid: Number(owner.user), gid: Number(owner.group) })
+  })
+
   it('--force=exists moves the metadata that is there aside, once', async () => {
     const { top, at } = tree()
     await humfsify(top, options)

@@ -4,7 +4,7 @@ import type { ManifestItem } from '../../src/formats/manifest/index.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { makeSmallTree, owner, scratchDirectory } from '../support/humfs-tree.js'
 
-export const humfsOptions = { ...owner, size: 2 ** 30, noSync: true }
+export const humfsOptions = { ...owner, size: 2 ** 30, noSync: true, force: ['links'] as const }
 
 export interface TreeScene {
   readonly top: string

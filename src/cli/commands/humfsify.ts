@@ -39,7 +39,7 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
     .option('--rename-metadata <suffix>', 'add this to the names of directories called "metadata"')
     .option('--no-sync', 'skip every sync of the disk')
     .option('-n, --dry-run', 'look at everything, change nothing')
-  addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['exists', 'damage']))
+  addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['exists', 'links', 'damage']))
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow humfsify lab users 4G\n  umlcow humfsify -r\n' +
@@ -67,7 +67,8 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
 function refuseWithReverse(user: string | undefined, flags: Flags): void {
   const taken = user !== undefined ? 'arguments' : flags.perlCompat ? '--perl-compat' : null
   const named = taken ?? (flags.renameMetadata === undefined ? null : '--rename-metadata')
-  const other = named ?? (flags.force?.includes('exists') ? '--force=exists' : null)
+  const foreign = flags.force?.find((word) => word !== 'damage')
+  const other = named ?? (foreign === undefined ? null : `--force=${foreign}`)
   if (other !== null) throw new UmlcowError('USAGE', `humfsify -r goes without ${other}`)
 }
 
