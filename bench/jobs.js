@@ -4,6 +4,7 @@ import path from 'node:path'
 import { hasMergedRun } from './compare.js'
 import { makeTarget, newFileEntries } from './peers.js'
 import { becomeSteady, firstRun, inPlaceEntries, keepCopies, makeSteady, putBack } from './peers-in-place.js'
+import { readInputs } from './warm-inputs.js'
 
 export function filesIn(directory) {
   return {
@@ -21,7 +22,8 @@ export function newFileJob(options, pair, directory) {
     makeTarget(entry, pair, files.output)
   }
   const entries = newFileEntries(options, pair, files)
-  return { directory, pair, entries, result: files.output, prepareCheck: start, start }
+  const warm = (entry) => readInputs(entry, pair, files, false)
+  return { directory, pair, entries, result: files.output, prepareCheck: start, start, warm }
 }
 
 /** Every check run merges into the files as they were; what the timed runs start from is told by `first`. */
@@ -34,6 +36,7 @@ export async function inPlaceJob(options, pair, directory) {
     entries: inPlaceEntries(options, pair, files),
     result: pair.backing,
     prepareCheck: () => putBack(copies),
+    warm: (entry) => readInputs(entry, pair, files, true),
     wasMerged: () => hasMergedRun(pair.backing, pair, firstRun(pair)),
   }
   if (options.first) return { ...common, start: () => putBack(copies) }

@@ -80,20 +80,21 @@ export async function runAll(commands, runOne = ([program, ...args]) => run(prog
  * @param {{ commands: string[][], warm?: string[][], anyStatus?: boolean }} entry
  * @param {object} options
  * @param {() => Promise<void> | void} options.start  clears up after the one before
+ * @param {() => void} [options.warm]                 reads what is going to be read, after that
  * @param {string} options.directory
  * @param {number} options.touch                      GiB
  * @param {boolean} [options.cold]                    drop the page cache
  *
  * @returns {Promise<{ seconds: number, rss: number | null, failure: string | null }>}  rss in bytes
  */
-export async function timeCommands(entry, { start, directory, touch, cold = false }) {
+export async function timeCommands(entry, { start, warm, directory, touch, cold = false }) {
   await start()
   if (touch > 0) await touchMemory(touch)
   await run('sync', [])
   if (cold) {
     dropCaches()
     await warmUp(entry, run)
-  }
+  } else warm?.()
   const rssFiles = entry.commands.map((_, i) => path.join(directory, `rss-${i}`))
   for (const file of rssFiles) rmSync(file, { force: true })
   const { seconds, failure } = await runAll(entry.commands, (command, i) => runWithRss(command, rssFiles[i]))

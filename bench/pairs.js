@@ -26,7 +26,8 @@ export function makePair(workload, directory, virtualSize) {
   const merged = path.join(directory, 'merged.img')
   const backingRuns = () => workload.backingRuns(virtualSize, randomNumbers(`${workload.name} backing`))
   const overlayRuns = () => workload.overlayRuns(virtualSize, randomNumbers(`${workload.name} overlay`))
-  const pair = { backing, overlay, merged, virtualSize, backingRuns, overlayRuns }
+  const { dataOffset: overlayDataOffset } = placesIn(virtualSize)
+  const pair = { backing, overlay, merged, virtualSize, backingRuns, overlayRuns, overlayDataOffset }
   pair.backingData = writeBacking(backing, pair)
   pair.overlayData = writeOverlay(overlay, pair)
   writeBacking(merged, pair)
@@ -68,11 +69,16 @@ function writeBacking(file, { virtualSize, backingRuns }) {
   return written
 }
 
-// Version 3, big-endian, packed.  Source: Linux arch/um/drivers/cow_user.c, struct cow_header_v3
-function writeOverlay(file, { backing, virtualSize, overlayRuns }) {
+/** Of an overlay's bitmap and data, bytes. */
+function placesIn(virtualSize) {
   const bitmapOffset = ceilTo(headerLength, alignment)
   const bitmapLength = Math.ceil(virtualSize / sectorSize / 8)
-  const dataOffset = ceilTo(bitmapOffset + bitmapLength, alignment)
+  return { bitmapOffset, dataOffset: ceilTo(bitmapOffset + bitmapLength, alignment) }
+}
+
+// Version 3, big-endian, packed.  Source: Linux arch/um/drivers/cow_user.c, struct cow_header_v3
+function writeOverlay(file, { backing, virtualSize, overlayRuns }) {
+  const { bitmapOffset, dataOffset } = placesIn(virtualSize)
   return withFile(file, 'w', (descriptor) => {
     ftruncateSync(descriptor, dataOffset + virtualSize)
     writeBitmap(descriptor, bitmapOffset, overlayRuns())

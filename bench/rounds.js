@@ -18,6 +18,7 @@ const slowSeconds = 20
  * @property {number} [wholeLimit]                            bytes; larger images are compared where they have data
  * @property {() => unknown} [settle]                        between the checks and the rounds
  * @property {(entry: object) => unknown} start              clears up before a timed run
+ * @property {(entry: object) => unknown} [warm]             reads what the command is going to read
  * @property {() => boolean} [wasMerged]                     looks whether a timed run did its work
  */
 
@@ -65,7 +66,13 @@ function isInRound(row, round, { slowRounds }) {
 
 async function timeRow(row, round, job, { touch, cold }) {
   const { directory } = job
-  const { seconds, rss, failure } = await timeCommands(row, { start: () => job.start(row), directory, touch, cold })
+  const { seconds, rss, failure } = await timeCommands(row, {
+    start: () => job.start(row),
+    warm: () => job.warm?.(row),
+    directory,
+    touch,
+    cold,
+  })
   if (failure !== null) row.problem = `FAILED: ${failure}`
   else if (job.wasMerged?.() === false) row.problem = 'WRONG: a timed run left another image'
   else row.rounds[round] = { seconds, rss }
