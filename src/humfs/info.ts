@@ -2,7 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
 import { sizeOfProgress } from './count-names.js'
 import { typeOfLetter } from './humfs-entry.js'
-import { type HumfsPhase, readHumfsJournal } from './humfs-journal.js'
+import { type HumfsPhase, readHumfsJournal, unfinished } from './humfs-journal.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createPace } from './pace.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
@@ -33,11 +33,15 @@ function typeOf({ item, entry }: Inspected): EntryType {
 /**
  * What a humfs tree holds.
  *
- * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED, HUMFS_UNFINISHED before there is a superblock
  */
 export async function humfsInfo(directory: string, options: HumfsOptions = {}): Promise<HumfsInfo> {
   const work = openWorkspace(directory, options)
   const journal = readHumfsJournal(work.treeFiles, work.paths)
+  if (journal !== null && work.treeFiles.lstatOrNull(work.paths.superblock) === null) {
+    const what = `a run was cut short while it was ${journal.phase}`
+    throw unfinished(work.paths, what, 'umlcow humfsify -r undoes a humfsify, and finishes its reverse')
+  }
   const superblock = readSuperblock(work)
   refuseWithoutTrees(work)
   const counts: EntryCounts = { file: 0, directory: 0, symlink: 0, character: 0, block: 0, fifo: 0, socket: 0 }

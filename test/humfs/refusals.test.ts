@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../src/errors.js'
 import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
+import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
 import { isRoot, makeSmallTree, owner, scratchDirectory, snapshot } from '../support/humfs-tree.js'
 import { canMount, mountTmpfsOn } from '../support/mounts.js'
@@ -137,6 +138,7 @@ describe('a run that is stopped', () => {
     const hint = expect.stringContaining('umlcow humfsify -r')
     const unfinished = { code: 'INTERRUPTED', details: { unfinished: true }, hint }
     await expect(humfsify(top, { ...options, ...stopAt('setMode') })).rejects.toMatchObject(unfinished)
+    await expect(humfsInfo(top)).rejects.toMatchObject({ code: 'HUMFS_UNFINISHED', hint })
     expect(await humfsify(top, options)).toMatchObject({ resumed: true, entries: null })
     const call = isRoot ? 'setOwner' : 'setMode'
     await expect(restoreHumfs(top, { noSync: true, ...stopAt(call) })).rejects.toMatchObject(unfinished)
