@@ -1,4 +1,4 @@
-import { asBuffer } from './zeros.js'
+import { asBuffer, isZero } from './zeros.js'
 
 /**
  * Pieces of bytes, however they are cut, read by length or by line. It holds what was asked for and the piece that it
@@ -64,6 +64,13 @@ export class InputReader {
       got += part.length
     }
     return got
+  }
+
+  /** Passes over all that is left, so that its writer is not cut off. Returns whether there were but zeros. */
+  async skipRest(): Promise<boolean> {
+    let isAllZero = true
+    while (await this.fill()) isAllZero = isZero(this.cut(this.held.length)) && isAllZero
+    return isAllZero
   }
 
   /**

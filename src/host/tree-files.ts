@@ -3,6 +3,7 @@ import { printablePath } from '../bytes/escape.js'
 import { hasCode } from '../errors.js'
 import { fileError } from '../stores/file-store.js'
 import type { HostPath } from './host-files.js'
+import { timeArgument } from './time-argument.js'
 import { type TreeFacts, treeFactsOf } from './tree-facts.js'
 
 export type { TreeFacts } from './tree-facts.js'
@@ -71,9 +72,6 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants
 
-/** Node cuts times to microseconds, and a double may be a little less than the one that was meant. */
-const halfMicrosecond = 5e-7
-
 /** The trees of this machine. */
 export const localTreeFiles: TreeFiles = {
   lstat: (path) => named(path, 'look at it', () => treeFactsOf(path, fs.lstatSync(path))),
@@ -134,7 +132,7 @@ export const localTreeFiles: TreeFiles = {
   setMode: (path, mode) => named(path, 'set its permissions', () => fs.chmodSync(path, mode)),
   setOwner: (path, { uid, gid }) => named(path, 'set its owner', () => fs.lchownSync(path, uid, gid)),
   setTimes: (path, { atime, mtime }) =>
-    named(path, 'set its times', () => fs.lutimesSync(path, atime + halfMicrosecond, mtime + halfMicrosecond)),
+    named(path, 'set its times', () => fs.lutimesSync(path, timeArgument(atime), timeArgument(mtime))),
   link: (from, to) => named(to, 'create it', () => fs.linkSync(from, to)),
   rename: (from, to) => named(to, 'replace it', () => fs.renameSync(from, to)),
   unlink: (path) => named(path, 'remove it', () => fs.unlinkSync(path)),

@@ -16,14 +16,22 @@ function named<T>(path: HostPath, action: string, run: () => T): T {
   }
 }
 
-/** The bytes of an open file in pieces, each good until the next is asked for. */
+/**
+ * The bytes of an open file in pieces, each good until the next is asked for.
+ *
+ * @throws UmlcowError INPUT_CHANGED when it was written to meanwhile: what was read may be of two states
+ */
 function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
+  const before = fs.fstatSync(fd, { bigint: true })
   const room = Buffer.allocUnsafe(pieceSize)
   for (;;) {
     const length = named(path, 'read it', () => fs.readSync(fd, room, 0, room.length, null))
-    if (length === 0) return
+    if (length === 0) break
     yield room.subarray(0, length)
   }
+  const after = fs.fstatSync(fd, { bigint: true })
+  if (after.mtimeNs === before.mtimeNs && after.size === before.size) return
+  throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was written to while it was read`)
 }
 
 /** Where the names of this machine's trees lead, links resolved, with a slash at the end. */
@@ -44,7 +52,7 @@ export function readLinkAt(path: HostPath): Buffer {
  * links in the place of directories meanwhile.
  *
  * @param top  of `realTop`
- * @throws     UmlcowError INPUT_CHANGED
+ * @throws     UmlcowError INPUT_CHANGED, also when it is written to
  */
 export async function* treeFileContent(path: HostPath, facts: TreeFacts, top: Buffer): AsyncGenerator<Uint8Array> {
   const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))

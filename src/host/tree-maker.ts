@@ -1,8 +1,10 @@
 import fs from 'node:fs'
 import { printablePath } from '../bytes/escape.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
+import { microsecondsOf } from '../formats/manifest/time.js'
 import { fileError } from '../stores/file-store.js'
 import type { HostPath } from './host-files.js'
+import { timeArgument } from './time-argument.js'
 import type { Owner } from './tree-files.js'
 
 /** A file that is being made. */
@@ -33,14 +35,12 @@ export interface TreeMaker {
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = fs.constants
 
-/** Node cuts times to microseconds, and a double may be a little less than the one that was meant. */
-const halfMicrosecond = 5e-7
 /** Seconds: beyond what any file system stores, and within what Node converts. */
 const lastSecond = 2 ** 40
 
-function secondsOf(mtimeNs: bigint): number {
-  const seconds = Number(mtimeNs / 1000n) / 1e6
-  return Math.min(Math.max(seconds, -lastSecond), lastSecond) + halfMicrosecond
+function timeOf(mtimeNs: bigint): string {
+  const seconds = Number(microsecondsOf(mtimeNs)) / 1e6
+  return timeArgument(Math.min(Math.max(seconds, -lastSecond), lastSecond))
 }
 
 function named<T>(path: HostPath, action: string, run: () => T): T {
@@ -66,7 +66,7 @@ function newFile(fd: number, path: HostPath): NewTreeFile {
         if (size > 0) fs.ftruncateSync(fd, size)
         if (owner !== null) fs.fchownSync(fd, owner.uid, owner.gid)
         fs.fchmodSync(fd, mode)
-        fs.futimesSync(fd, secondsOf(mtimeNs), secondsOf(mtimeNs))
+        fs.futimesSync(fd, timeOf(mtimeNs), timeOf(mtimeNs))
       }),
     close: () => fs.closeSync(fd),
   }
@@ -88,7 +88,7 @@ export const localTreeMaker: TreeMaker = {
   makeLink: (target, path) => named(path, 'create it', () => fs.symlinkSync(target, path)),
 
   setMtime: (path, mtimeNs) =>
-    named(path, 'set its times', () => fs.lutimesSync(path, secondsOf(mtimeNs), secondsOf(mtimeNs))),
+    named(path, 'set its times', () => fs.lutimesSync(path, timeOf(mtimeNs), timeOf(mtimeNs))),
 
   holdDirectory: (path) =>
     named(path, 'open it', () => {

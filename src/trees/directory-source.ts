@@ -4,7 +4,7 @@ import { pathBytes } from '../host/path-bytes.js'
 import { readItems } from './read-items.js'
 import { surveyTree } from './survey-tree.js'
 import type { NameFacts, SourceItem, SourceOptions, TreeReading, TreeSource } from './tree-source.js'
-import type { FoundName } from './walk-names.js'
+import type { FoundName } from './walk-open.js'
 
 /** A directory as it is: owners, modes and devices are those of the host's files. */
 export function openDirectorySource(directory: string, options: SourceOptions = {}): TreeSource {

@@ -5,12 +5,15 @@ import type { ManifestEntry } from '../formats/manifest/index.js'
 import { serializeExclusion } from '../formats/squashfs-pseudo/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../host/host-files.js'
 import type { NewFileTarget } from '../host/new-file.js'
-import { directoryName, joinPath } from '../host/path-bytes.js'
+import { baseName, directoryName, joinPath } from '../host/path-bytes.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
+import type { TreeFiles } from '../host/tree-files.js'
+import { realTop } from '../host/tree-input.js'
 import type { ExportOptions, ExportTarget } from './export-options.js'
+import { newTreeWork } from './new-tree.js'
 import { streamWriters } from './stream-writers.js'
 import type { TreeSource } from './tree-source.js'
-import { type FoundName, isSame } from './walk-names.js'
+import { type FoundName, isSame } from './walk-open.js'
 
 /** The place of an output that is free, or may be replaced. */
 export interface GuardedOutput {
@@ -47,6 +50,21 @@ export async function refuseInTree(files: HostFiles, source: TreeSource, directo
   await refuseInside(files, await partsOf(files, source), directoryName(directory), printablePath(directory))
 }
 
+/**
+ * What a killed run has left of a new tree is removed: it cannot be what is read.
+ *
+ * @throws UmlcowError TARGET_KIND
+ */
+export function refuseInWork(files: TreeFiles, read: readonly HostPath[], directory: HostPath): void {
+  const work = newTreeWork(directory)
+  if (files.lstatOrNull(work) === null) return
+  const place = realTop(work)
+  for (const path of read) {
+    if (!realTop(path).subarray(0, place.length).equals(place)) continue
+    throw new UmlcowError('TARGET_KIND', `${printablePath(path)}: lies in ${printablePath(work)}, which is removed`)
+  }
+}
+
 interface Part {
   readonly path: Buffer
   readonly facts: FileFacts
@@ -78,6 +96,15 @@ async function refuseInside(files: HostFiles, parts: readonly Part[], directory:
     if (isSameFile(above, facts)) return
     facts = above
   }
+}
+
+/** Two outputs with one name, however it is written. @throws UmlcowError SAME_FILE */
+export async function refuseSamePlace(files: HostFiles, first: GuardedOutput, second: GuardedOutput): Promise<void> {
+  if (first.place === null || second.place === null) return
+  const [here, there] = [first.place.path, second.place.path]
+  if (!baseName(here).equals(baseName(there))) return
+  if (!isSameFile(await files.stat(directoryName(here)), await files.stat(directoryName(there)))) return
+  throw new UmlcowError('SAME_FILE', `${second.name}: is the same file as the output ${first.name}`)
 }
 
 /** What a survey asks of every name of the tree. */

@@ -3,7 +3,7 @@ import { localHostFiles } from '../host/host-files.js'
 import { localTreeFiles } from '../host/tree-files.js'
 import { countItems } from './count-items.js'
 import { writeDirectory } from './directory-sink.js'
-import { refuseInTree } from './export-guard.js'
+import { refuseInTree, refuseInWork } from './export-guard.js'
 import type { ExportResult, ExportTreeOptions, WrittenTree } from './export-options.js'
 import { guardNewTree } from './new-tree.js'
 import type { TreeSource } from './tree-source.js'
@@ -31,6 +31,7 @@ export async function exportToTree(
   const { format, dryRun = false, noSync, signal } = options
   throwIfAborted(signal)
   guardNewTree(localTreeFiles, directory)
+  refuseInWork(localTreeFiles, [source.top], directory)
   await refuseInTree(localHostFiles, source, directory)
   const survey = await source.survey({ content: true })
   const warnings = createWarnings(source.warnings)

@@ -5,7 +5,7 @@ import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { writeNewFile } from '../host/new-file.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../stores/block-store.js'
 import { countItems } from './count-items.js'
-import { entryCheck, type GuardedOutput, guardOutput } from './export-guard.js'
+import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './export-guard.js'
 import type { ExportOptions, ExportResult, ExportTarget } from './export-options.js'
 import { streamWriters } from './stream-writers.js'
 import type { SourceItem, TreeSource } from './tree-source.js'
@@ -32,6 +32,7 @@ export async function exportTree(
   throwIfAborted(options.signal)
   const output = await guardOutput(files, source, target, options)
   const exclusions = excludeFile === null ? null : await guardOutput(files, source, excludeFile, options)
+  if (exclusions !== null) await refuseSamePlace(files, output, exclusions)
   const writer = streamWriters[format]
   const check = entryCheck(exclusions === null ? [output] : [output, exclusions], options)
   const survey = await source.survey({ check, content: writer.hasContent })
@@ -39,26 +40,58 @@ export async function exportTree(
   const result = { format, target: typeof target === 'string' ? target : null, ...survey, excludeFile, dryRun }
   if (dryRun) return { ...result, written: null, warnings: warnings.list() }
 
-  if (exclusions !== null) await writeOutput(files, exclusions, null, gatherBytes(exclusionsOf(source)), options)
   const items = countItems(source.items(), survey, writer.hasContent, options)
   const bytes = writer.write(options.noSockets ? withoutSockets(items) : items, { onWarning: warnings.add })
-  const written = await writeOutput(files, output, typeof target === 'string' ? null : target.pipe, bytes, options)
+  const pipe = typeof target === 'string' ? null : target.pipe
+  let written = 0
+  const writeTree = async () => {
+    written = await writeOutput(files, output, pipe, bytes, options)
+  }
+  if (exclusions === null) await writeTree()
+  else await writeBoth(files, output, exclusions, exclusionsOf(source), writeTree, options)
   return { ...result, written, warnings: warnings.list() }
 }
 
-/** @returns how many bytes there were */
+/** The tree, and the exclusions under a temporary name that becomes theirs when the tree has its own: both or none. */
+async function writeBoth(
+  files: HostFiles,
+  output: GuardedOutput,
+  exclusions: GuardedOutput,
+  lines: AsyncIterable<Buffer>,
+  writeTree: () => Promise<void>,
+  options: ExportOptions,
+): Promise<void> {
+  let isWritten = false
+  const writeNext = async () => {
+    await writeTree()
+    isWritten = true
+  }
+  try {
+    await writeOutput(files, exclusions, null, gatherBytes(lines), options, writeNext)
+  } catch (error) {
+    if (isWritten && output.place?.existing === null) await files.unlink(output.place.path)
+    throw error
+  }
+}
+
+/**
+ * @param next  done when the bytes are written, and before a new file gets its name
+ * @returns     how many bytes there were
+ */
 async function writeOutput(
   files: HostFiles,
   { place }: GuardedOutput,
   pipe: BlockStore | null,
   bytes: AsyncIterable<Buffer>,
   { noSync, signal }: ExportOptions,
+  next?: () => Promise<void>,
 ): Promise<number> {
   if (pipe !== null) return await writeAll(bytes, pipe, signal)
   if (place === null) throw new Error('unreachable: a path has a place')
   let written = 0
   await writeNewFile(files, place, { permissions, noSync, signal }, async (store) => {
     written = await writeAll(bytes, store, signal)
+    await next?.()
   })
   return written
 }

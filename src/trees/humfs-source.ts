@@ -11,7 +11,7 @@ import { type HumfsOptions, openWorkspace, type Workspace } from '../humfs/works
 import { readItems } from './read-items.js'
 import { surveyTree } from './survey-tree.js'
 import type { NameFacts, SourceItem, SourceOptions, TreeReading, TreeSource } from './tree-source.js'
-import type { FoundName } from './walk-names.js'
+import type { FoundName } from './walk-open.js'
 
 export interface HumfsSourceOptions extends SourceOptions, HumfsOptions {}
 

@@ -11,6 +11,9 @@ import type { TreeFormat } from './tree-formats.js'
 /** Where a manifest comes from: a file, the directory that a tree is in, or bytes that come once. */
 export type ImportInput = string | { readonly name: string; readonly bytes: AsyncIterable<Uint8Array> }
 
+/** Where paths are as long as with any short name. */
+const anyDirectory = 'humfs'
+
 export interface ImportHumfsOptions extends NewTreeOptions {
   readonly from: StreamFormat | TreeFormat
   /** Where the files lie that mtree text, a save file or a pseudo file tells of. */
@@ -26,7 +29,8 @@ export interface ImportHumfsOptions extends NewTreeOptions {
 }
 
 export interface ImportHumfsResult {
-  readonly directory: string
+  /** Null where none was given. */
+  readonly directory: string | null
   readonly from: StreamFormat | TreeFormat
   /** Names in data, the top included. */
   readonly entries: number
@@ -44,29 +48,30 @@ export interface ImportHumfsResult {
  *
  * An input that can be read twice is looked at as a whole before anything is made.
  *
- * @param directory  is made, or replaced when it is empty
+ * @param directory  is made, or replaced when it is empty; null in a dry run that is to look at the input alone
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE, HUMFS_UNFIT, TARGET_EXISTS,
  *         TARGET_KIND, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP, INPUT_CHANGED, USAGE
  */
 export async function importHumfs(
   input: ImportInput,
-  directory: string,
+  directory: string | null,
   options: ImportHumfsOptions,
 ): Promise<ImportHumfsResult> {
   const { from, dryRun = false } = options
+  if (directory === null && !dryRun) throw new TypeError('a directory is needed but for a dry run')
   const owner = await ownerOf(options)
   if (options.renameMetadata !== undefined) checkSuffix(options.renameMetadata)
-  guardNewTree(options.treeFiles ?? localTreeFiles, directory)
+  if (directory !== null) guardNewTree(options.treeFiles ?? localTreeFiles, directory)
   const source = await importSource(input, directory, options)
   const sinkOptions: WriteHumfsOptions = { ...options, owner, name: source.name }
   const plan = humfsPlan(sinkOptions)
-  const result = { directory: printablePath(directory), from, ...owner, dryRun }
+  const result = { directory: directory === null ? null : printablePath(directory), from, ...owner, dryRun }
   let entries: number | undefined
   if (dryRun || source.isRepeatable) {
     const warnings: string[] = []
     const seen = await checkHumfsItems(
       source.items((message) => warnings.push(message)),
-      directory,
+      directory ?? anyDirectory,
       sinkOptions,
       plan,
     )
@@ -76,7 +81,7 @@ export async function importHumfs(
   }
   const warnings: string[] = []
   const items = source.items((message) => warnings.push(message))
-  const made = await writeHumfsTree(items, directory, { ...sinkOptions, entries }, plan)
+  const made = await writeHumfsTree(items, directory!, { ...sinkOptions, entries }, plan)
   return { ...result, ...made, warnings: [...warnings, ...made.warnings] }
 }
 

@@ -3,9 +3,10 @@ import { orInterrupted, UmlcowError } from '../errors.js'
 import type { ManifestItem } from '../formats/manifest/entry.js'
 import { localHostFiles } from '../host/host-files.js'
 import { directoryName } from '../host/path-bytes.js'
+import { localTreeFiles } from '../host/tree-files.js'
 import { type InputFile, inputFile } from '../host/tree-input.js'
 import { ContentTree } from './content-tree.js'
-import { refuseInTree } from './export-guard.js'
+import { refuseInTree, refuseInWork } from './export-guard.js'
 import type { ImportHumfsOptions, ImportInput } from './import-humfs.js'
 import type { StreamFormat } from './stream-formats.js'
 import { type StreamReader, streamReaders } from './stream-readers.js'
@@ -21,15 +22,17 @@ export interface ImportSource {
 /**
  * Open what is imported.
  *
- * @param directory  where the new tree is going to be; nothing that is read may hold it
+ * @param directory  where the new tree is going to be; nothing that is read may hold it. Null where none is made
  * @throws UmlcowError USAGE, TARGET_KIND, TARGET_PROTECTED, and with the system's code
  */
 export async function importSource(
   input: ImportInput,
-  directory: string,
+  directory: string | null,
   options: ImportHumfsOptions,
 ): Promise<ImportSource> {
-  const { from } = options
+  const { from, tree } = options
+  const read = [input, tree].filter((one) => typeof one === 'string')
+  if (directory !== null) refuseInWork(options.treeFiles ?? localTreeFiles, read, directory)
   return isTreeFormat(from)
     ? await treeSource(from, input, directory, options)
     : streamSource(from, input, directory, options)
@@ -38,13 +41,13 @@ export async function importSource(
 async function treeSource(
   from: TreeFormat,
   input: ImportInput,
-  directory: string,
+  directory: string | null,
   { tree, signal }: ImportHumfsOptions,
 ): Promise<ImportSource> {
   if (typeof input !== 'string') throw new UmlcowError('USAGE', `--from ${from} takes a directory`)
   if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
   const source = treeSources[from](input, { signal })
-  await refuseInTree(localHostFiles, source, directory)
+  if (directory !== null) await refuseInTree(localHostFiles, source, directory)
   let isSurveyed = false
   return {
     name: printablePath(input),
@@ -61,7 +64,7 @@ async function treeSource(
 function streamSource(
   from: StreamFormat,
   input: ImportInput,
-  directory: string,
+  directory: string | null,
   options: ImportHumfsOptions,
 ): ImportSource {
   const reader: StreamReader = streamReaders[from]
@@ -77,7 +80,7 @@ function streamSource(
     throw new UmlcowError('USAGE', `${from} holds no content: --tree DIR says where the files lie`)
   }
   const tree = new ContentTree(options.tree)
-  if (tree.holds(directoryName(directory))) {
+  if (directory !== null && tree.holds(directoryName(directory))) {
     throw new UmlcowError('TARGET_KIND', `${printablePath(directory)}: lies in the tree that is read`)
   }
   return {

@@ -4,12 +4,12 @@ import { type HostFiles, type HostPath, localHostFiles } from '../host/host-file
 import { localNodeMaker, type NodeMaker } from '../host/make-node.js'
 import { baseName, directoryName, joinPath } from '../host/path-bytes.js'
 import { syncFileSystem } from '../host/sync-tree.js'
-import { localTreeFiles, type TreeFiles } from '../host/tree-files.js'
+import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
 import { type HeldDirectory, localTreeMaker, type TreeMaker } from '../host/tree-maker.js'
 import { inTree } from '../humfs/humfs-paths.js'
-import { removeTree } from '../humfs/remove-tree.js'
 import { walkTree } from '../humfs/walk-tree.js'
 import type { HumfsOptions } from '../humfs/workspace.js'
+import { placeNewTree, removeNewTree } from './place-new-tree.js'
 
 export interface NewTreeOptions extends HumfsOptions {
   /** What makes files and links; another implementation can record or fail it. */
@@ -98,8 +98,10 @@ export async function makeNewTree<T>(
         const result = await build(tree, (message) => warnings.push(message))
         await syncNewTree(tree)
         throwIfAborted(options.signal)
-        place(tree, directory)
+        placeNewTree(tree, directory)
         return { result, warnings }
+      } catch (error) {
+        throw withPlace(error, held, work)
       } finally {
         empty(treeFiles, held)
         removeWork(treeFiles, work)
@@ -120,10 +122,10 @@ function takeWork(files: TreeFiles, maker: TreeMaker, work: Buffer): HeldDirecto
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error
   }
-  const facts = files.lstat(work)
-  const isOurs = facts.type === 'directory' && facts.uid === process.geteuid?.() && (facts.mode & 0o077) === 0
-  const held = isOurs ? maker.holdDirectory(work) : null
-  if (held !== null && hasOnlyOurs(files, held)) {
+  const held = isOurs(files.lstat(work)) ? maker.holdDirectory(work) : null
+  // Once more: where others may rename things, they may have put a directory of theirs in its place.
+  const facts = held === null ? null : files.lstat(joinPath(held.path, '.'))
+  if (held !== null && facts !== null && isOurs(facts) && hasOnlyOurs(files, held)) {
     // A directory above may have given it its group, and the bit that goes on giving it.
     files.setOwner(joinPath(held.path, '.'), { uid: facts.uid, gid: process.getegid?.() ?? facts.gid })
     files.setMode(joinPath(held.path, '.'), 0o700)
@@ -133,6 +135,10 @@ function takeWork(files: TreeFiles, maker: TreeMaker, work: Buffer): HeldDirecto
   throw new UmlcowError('TARGET_EXISTS', `${printablePath(work)}: is there, and was not made by a run of ours`, {
     hint: 'it has the name that a new tree has while it is made: move it away',
   })
+}
+
+function isOurs({ type, uid, mode }: TreeFacts): boolean {
+  return type === 'directory' && uid === process.geteuid?.() && (mode & 0o077) === 0
 }
 
 function hasOnlyOurs(files: TreeFiles, { path }: HeldDirectory): boolean {
@@ -148,10 +154,18 @@ async function lockWork(hostFiles: HostFiles, files: TreeFiles, work: Buffer, he
   throw new UmlcowError('IN_USE', `${printablePath(work)}: another umlcow is at work on it`)
 }
 
+/** The same error with the name that the directory has, for the number of a descriptor tells nobody anything. */
+function withPlace(error: unknown, { path }: HeldDirectory, work: Buffer): unknown {
+  const start = printablePath(path)
+  if (!(error instanceof UmlcowError) || !error.message.startsWith(`${start}/`)) return error
+  const { code, details, hint, message } = error
+  return new UmlcowError(code, `${printablePath(work)}${message.slice(start.length)}`, { details, hint, cause: error })
+}
+
 /** @returns whether anything was there */
 function empty(files: TreeFiles, held: HeldDirectory): boolean {
   const found = namesInWork.map((name) => joinPath(held.path, name)).filter((path) => files.lstatOrNull(path) !== null)
-  for (const path of found) removeTree(files, path)
+  for (const path of found) removeNewTree(files, path)
   return found.length > 0
 }
 
@@ -169,16 +183,5 @@ async function syncNewTree({ top, treeFiles, options }: NewTree): Promise<void> 
   if (options.noSync || (await syncFileSystem(directoryName(top).toString(), options.signal))) return
   for (const { path, facts, isLeaving } of walkTree(treeFiles, top)) {
     if (isLeaving || facts.type === 'file') treeFiles.syncFile(inTree(top, path))
-  }
-}
-
-function place({ top, treeFiles }: NewTree, directory: HostPath): void {
-  try {
-    treeFiles.rename(top, joinPath(directoryName(directory), baseName(directory)))
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST', 'ENOTEMPTY', 'ENOTDIR')) throw error
-    throw new UmlcowError('TARGET_EXISTS', `${printablePath(directory)}: was made by somebody else meanwhile`, {
-      cause: error,
-    })
   }
 }

@@ -9,7 +9,7 @@ import {
   type SourceOptions,
   type TreeReading,
 } from './tree-source.js'
-import { changed, type FoundName, isSame, walkNames } from './walk-names.js'
+import { changed, type FoundName, isSame, walkNames } from './walk-open.js'
 
 const pieceSize = 256 * 1024
 

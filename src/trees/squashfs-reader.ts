@@ -4,10 +4,6 @@ import { pathKey } from '../formats/manifest/path.js'
 import { readSquashfsPseudo, type SquashfsDefinition } from '../formats/squashfs-pseudo/index.js'
 import type { ContentTree } from './content-tree.js'
 
-interface Options extends ReadOptions {
-  readonly onWarning?: ((message: string) => void) | undefined
-}
-
 /**
  * A tree as mksquashfs packs it with a pseudo file: names of the tree get the owners and modes that it says, and what it
  * defines besides is made. A definition of what the tree has counts only when it is a change (`m`), as there.
@@ -17,7 +13,7 @@ interface Options extends ReadOptions {
 export async function* readSquashfsTree(
   source: AsyncIterable<Uint8Array>,
   tree: ContentTree,
-  options: Options,
+  options: ReadOptions,
 ): AsyncGenerator<ManifestItem> {
   const definitions = new Map<string, SquashfsDefinition>()
   for await (const definition of readSquashfsPseudo(source, options)) {
@@ -62,6 +58,6 @@ function made(definition: SquashfsDefinition, type: ManifestEntry['type']): Mani
   }
 }
 
-function warn({ onWarning }: Options, { path }: SquashfsDefinition, what: string): void {
+function warn({ onWarning }: ReadOptions, { path }: SquashfsDefinition, what: string): void {
   onWarning?.(`${shownPath(path)}: ${what}`)
 }

@@ -6,21 +6,17 @@ import { readFakerootTree } from './fakeroot-reader.js'
 import { readSquashfsTree } from './squashfs-reader.js'
 import type { StreamFormat } from './stream-formats.js'
 
-export interface StreamReadOptions extends ReadOptions {
-  readonly onWarning?: ((message: string) => void) | undefined
-}
-
 type Bytes = AsyncIterable<Uint8Array>
 
 /** How a format is read: those without content of their own take it from a tree. */
 export type StreamReader =
   | {
       readonly needsTree: false
-      readonly read: (source: Bytes, options: StreamReadOptions) => AsyncIterable<ManifestItem>
+      readonly read: (source: Bytes, options: ReadOptions) => AsyncIterable<ManifestItem>
     }
   | {
       readonly needsTree: true
-      readonly read: (source: Bytes, tree: ContentTree, options: StreamReadOptions) => AsyncIterable<ManifestItem>
+      readonly read: (source: Bytes, tree: ContentTree, options: ReadOptions) => AsyncIterable<ManifestItem>
     }
 
 export const streamReaders = {
@@ -32,11 +28,7 @@ export const streamReaders = {
 } as const satisfies Record<StreamFormat, StreamReader>
 
 /** The entries of mtree text, with the content that the tree has under the same names. */
-async function* readMtreeTree(
-  source: Bytes,
-  tree: ContentTree,
-  options: StreamReadOptions,
-): AsyncGenerator<ManifestItem> {
+async function* readMtreeTree(source: Bytes, tree: ContentTree, options: ReadOptions): AsyncGenerator<ManifestItem> {
   for await (const entry of readMtree(source, options)) {
     if (entry.type !== 'file' || entry.hardLinkTo !== null) {
       yield { entry, content: null }

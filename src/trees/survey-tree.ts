@@ -13,7 +13,7 @@ import {
   type TreeReading,
   type TreeSurvey,
 } from './tree-source.js'
-import { type FoundName, walkNames } from './walk-names.js'
+import { type FoundName, walkNames } from './walk-open.js'
 
 /**
  * Look at every name of a tree before anything of it is read.

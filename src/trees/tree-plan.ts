@@ -2,6 +2,7 @@ import { NameTable } from '../bytes/name-table.js'
 import { UmlcowError } from '../errors.js'
 import { shownPath } from '../formats/manifest/archive-error.js'
 import type { ManifestEntry } from '../formats/manifest/entry.js'
+import { microsecondsOf } from '../formats/manifest/time.js'
 import { checkEntry } from '../formats/manifest/validate.js'
 
 const fileTag = 1
@@ -81,7 +82,7 @@ export class TreePlan {
     const missing = path.length === 0 ? [] : this.parentsOf(path)
     const first = entry.hardLinkTo === null ? null : this.firstName(path, entry.hardLinkTo)
     if (isMade) this.forgetMissing(path)
-    if (isDirectory) this.names.set(path, directoryTag + entry.mode, Number(entry.mtimeNs / 1000n))
+    if (isDirectory) this.names.set(path, directoryTag + entry.mode, Number(microsecondsOf(entry.mtimeNs)))
     else this.names.set(path, fileTag, 0)
     return { path, first, missing, isMade }
   }

@@ -5,7 +5,7 @@ import type { EntryType, ManifestEntry, ManifestItem } from '../formats/manifest
 import type { TreeFacts } from '../host/tree-files.js'
 import { localTreeReader, type TreeReader } from '../host/tree-reader.js'
 import type { OperationOptions } from '../verbs/operation.js'
-import type { FoundName } from './walk-names.js'
+import type { FoundName } from './walk-open.js'
 
 /** What a name of a tree is, but for its path, its times and its other names. */
 export type NameFacts = Pick<ManifestEntry, 'type' | 'mode' | 'uid' | 'gid' | 'device' | 'linkTarget' | 'size'>

@@ -8,7 +8,7 @@ import type { OpenDirectory } from '../host/tree-reader.js'
 import { readItems } from './read-items.js'
 import { surveyTree } from './survey-tree.js'
 import type { NameFacts, SourceItem, SourceOptions, TreeReading, TreeSource } from './tree-source.js'
-import type { FoundName } from './walk-names.js'
+import type { FoundName } from './walk-open.js'
 
 // A directory that QEMU's 9p server exports with security_model=mapped-file.
 //   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, be it a directory or not

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { writeTar } from '../../src/formats/tar/index.js'
@@ -41,6 +41,8 @@ describe('umlcow humfs import', () => {
       /^umlcow: data\/metadata: a directory .*\numlcow: data\/\\x1b.*: its name takes 320 bytes/,
     )
     expect(readdirSync(cwd)).toEqual([])
+    // Whatever is in the directory where it is looked at.
+    mkdirSync(path.join(cwd, 'humfs/full'), { recursive: true })
     expect(umlcow(importing('-n', '-'), { cwd, input })).toMatchObject({ status: 4, stderr: outcome.stderr })
     const renamed = umlcow(importing('--rename-metadata', '.d', '-n', '-'), {
       cwd,

@@ -143,6 +143,17 @@ describe('what an export refuses, with nothing written', () => {
     expect(pipe.size).toBe(0)
   })
 
+  it('one name for both outputs', async () => {
+    const { top, at } = await humfsScene((inside) => fs.symlinkSync('.', inside('here')))
+    for (const overwrite of [false, true]) {
+      const before = snapshot(top)
+      const options: ExportOptions = { ...tar, format: 'squashfs', excludeFile: at('here', 'out'), overwrite }
+      await expect(exportTree(openHumfsSource(top), at('out'), options)).rejects.toMatchObject({ code: 'SAME_FILE' })
+      expect(snapshot(top)).toEqual(before)
+      fs.writeFileSync(at('out'), 'old')
+    }
+  })
+
   it('files of 4 GiB in cpio, each by its name', async () => {
     const { top, at } = await humfsScene((inside) => {
       for (const name of ['large', 'larger']) fs.writeFileSync(inside('data', name), '')
@@ -199,6 +210,34 @@ describe('an export that fails', () => {
       expect(size === 'none' || size === 'old'.length || size > 700_000, `${size}`).toBe(true)
       fs.rmSync(path.join(out, 'new'), { force: true })
       fs.writeFileSync(path.join(out, 'old'), 'old')
+    }
+    expect(failures).toBeGreaterThan(10)
+  })
+
+  it('leaves no exclude file without its pseudo file, whatever call fails', async () => {
+    const { top } = await humfsScene()
+    const out = scratchDirectory()
+    const [target, excludeFile] = [path.join(out, 'pf'), path.join(out, 'ef')]
+    const both: ExportOptions = { format: 'squashfs', excludeFile, noSync: true }
+    const { truncate, sync, close, read } = openMemoryStore()
+    const write = () => Promise.reject(new UmlcowError('ENOSPC', 'full'))
+    const pipe = { name: 'pipe', size: 0, write, read, truncate, sync, close }
+    await expect(exportTree(openHumfsSource(top), { pipe, facts: null }, both)).rejects.toMatchObject({
+      code: 'ENOSPC',
+    })
+    expect(namesIn(out)).toEqual([])
+    let failures = 0
+    for (let failAt = 0; ; failAt++) {
+      const { files, calls } = failingHost(failAt, { code: 'ENOSPC' })
+      const isDone = await exportTree(openHumfsSource(top), target, { ...both, files }).then(
+        () => true,
+        () => false,
+      )
+      if (isDone && calls.length <= failAt) break
+      // A temporary name that cannot be removed is left beside what has its own.
+      if (!calls[failAt]?.startsWith('unlink')) expect(namesIn(out), calls[failAt]).toEqual(isDone ? ['ef', 'pf'] : [])
+      for (const name of namesIn(out)) fs.rmSync(path.join(out, name))
+      failures++
     }
     expect(failures).toBeGreaterThan(10)
   })

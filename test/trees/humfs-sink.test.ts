@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ManifestEntry, type ManifestItem, safePath } from '../../src/formats/manifest/index.js'
 import { readTar, writeTar } from '../../src/formats/tar/index.js'
+import { localTreeMaker, type TreeMaker } from '../../src/host/tree-maker.js'
 import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
@@ -283,6 +284,21 @@ describe('the place of a new tree', () => {
       expect(snapshot(top)).toEqual(before)
       removeTree(work)
     }
+  })
+
+  it('is not made in a directory of others that takes the place of the work just before it is opened', async () => {
+    const top = scratchDirectory()
+    const work = path.join(top, '.umlcow-new-made')
+    const holdDirectory: TreeMaker['holdDirectory'] = (directory) => {
+      fs.rmdirSync(work)
+      fs.mkdirSync(path.join(work, 'tree/theirs'), { recursive: true })
+      fs.chmodSync(work, 0o755)
+      return localTreeMaker.holdDirectory(directory)
+    }
+    const maker = { ...localTreeMaker, holdDirectory }
+    await expect(write(path.join(top, 'made'), { maker })).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
+    expect(fs.readdirSync(path.join(work, 'tree'))).toEqual(['theirs'])
+    expect(fs.statSync(work).mode & 0o777).toBe(0o755)
   })
 
   it('is where the work was, although a link has taken its name', async () => {

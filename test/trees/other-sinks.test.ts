@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseFakerootLine } from '../../src/formats/fakeroot/index.js'
-import type { ManifestEntry } from '../../src/formats/manifest/index.js'
+import type { ManifestEntry, ManifestItem } from '../../src/formats/manifest/index.js'
 import { parseVirtfs } from '../../src/formats/virtfs/index.js'
 import { ContentTree } from '../../src/trees/content-tree.js'
 import { writeDirectory } from '../../src/trees/directory-sink.js'
@@ -47,6 +47,12 @@ describe.each(sinks)('%s', (_, write) => {
     const place = placeFor(scratchDirectory())
     await expect(write(itemsOf(entries), place.directory, noSync)).rejects.toMatchObject({ code })
     place.expectNothing()
+  })
+
+  it('tells of what fails by a path that leads to it', async () => {
+    const { directory: made } = placeFor(scratchDirectory())
+    const work = path.join(path.dirname(made), '.umlcow-new-new')
+    await expect(write(itemsOf([entry('x'.repeat(256))]), made, noSync)).rejects.toThrow(`${work}/tree/xxx`)
   })
 
   it('leaves nothing under the final name when it is killed at any call', async () => {
@@ -106,6 +112,33 @@ describe('a plain directory', () => {
     const expected = [...entries, directory('missing', { mode: 0o755 })].map(facts).sort()
     expect(back.map((item) => facts(item.entry)).sort()).toEqual(expected)
   })
+
+  it.runIf(!isRoot)(
+    'may have directories that we may not write to, and is removed with them when it fails',
+    async () => {
+      const top = scratchDirectory()
+      const own = { uid: process.geteuid!(), gid: process.getegid!() }
+      const locked = [
+        directory('', { ...own, mode: 0o555 }),
+        directory('a', { ...own, mode: 0 }),
+        directory('b', { ...own, mode: 0o500 }),
+        entry('b/file', { ...own, mode: 0o400 }),
+      ]
+      const made = path.join(top, 'made')
+      expect(await writeDirectory(itemsOf(locked), made, noSync)).toMatchObject({ entries: 4, differing: 0 })
+      const modes = ['', 'a', 'b', 'b/file'].map((name) => fs.statSync(path.join(made, name)).mode & 0o7777)
+      expect(modes).toEqual([0o555, 0, 0o500, 0o400])
+      const taken = path.join(top, 'taken')
+      const taking = async function* (): AsyncGenerator<ManifestItem> {
+        yield* itemsOf(locked)
+        fs.mkdirSync(path.join(taken, 'theirs'), { recursive: true })
+      }
+      await expect(writeDirectory(taking(), taken, noSync)).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
+      expect(fs.readdirSync(top).sort()).toEqual(['made', 'taken'])
+      expect(fs.readdirSync(taken)).toEqual(['theirs'])
+      for (const name of ['', 'a', 'b']) fs.chmodSync(path.join(made, name), 0o700)
+    },
+  )
 
   it('does not replace a save file, and leaves none without its tree', async () => {
     const top = scratchDirectory()

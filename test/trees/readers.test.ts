@@ -3,6 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { fakerootRecord, writeFakeroot } from '../../src/formats/fakeroot/index.js'
 import { type ManifestItem, writeMtree } from '../../src/formats/manifest/index.js'
+import { localTreeMaker, type TreeMaker } from '../../src/host/tree-maker.js'
 import { ContentTree } from '../../src/trees/content-tree.js'
 import { importHumfs } from '../../src/trees/import-humfs.js'
 import type { StreamFormat } from '../../src/trees/stream-formats.js'
@@ -69,6 +70,17 @@ describe('mtree text and its tree', () => {
     const run = importHumfs(text, path.join(top, 'made'), { from: 'mtree', tree, noSync: true })
     await expect(run).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
     expect(fs.readdirSync(top).sort()).toEqual(['outside', 'text', 'tree'])
+  })
+
+  it('are refused when a file is written to while it is read', async () => {
+    const { tree } = makeTree()
+    const file = path.join(tree, 'dir/f')
+    fs.utimesSync(file, 1, 1)
+    const content = new ContentTree(tree).file(bytesOf('dir/f')).content
+    const reading = async () => {
+      for await (const _ of content) fs.writeFileSync(file, 'CONTENT')
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
   })
 
   it('do not lead out when a directory becomes a link meanwhile', async () => {
@@ -172,6 +184,36 @@ describe('an import', () => {
       })
       place.expectNothing()
     }
+  })
+
+  it('of what an earlier run has left is refused, for it is removed', async () => {
+    const top = scratchDirectory()
+    const work = path.join(top, '.umlcow-new-made')
+    fs.mkdirSync(path.join(work, 'tree'), { recursive: true, mode: 0o700 })
+    const draft = path.join(work, 'draft')
+    fs.writeFileSync(draft, await tar())
+    const made = path.join(top, 'made')
+    await expect(run(draft, made)).rejects.toMatchObject({ code: 'TARGET_KIND' })
+    const text = path.join(top, 'text')
+    fs.writeFileSync(text, '#mtree\n. type=dir mode=755 uid=0 gid=0\n')
+    const options = { from: 'mtree', tree: path.join(work, 'tree') }
+    await expect(run(text, made, options)).rejects.toMatchObject({ code: 'TARGET_KIND' })
+    expect(fs.readdirSync(work).sort()).toEqual(['draft', 'tree'])
+  })
+
+  it('of a file that is written to while it is read makes nothing', async () => {
+    const top = scratchDirectory()
+    const file = path.join(top, 'x.tar')
+    fs.writeFileSync(file, Buffer.concat([await tar(), Buffer.alloc(2 ** 20)]))
+    const place = placeFor(path.join(top, 'out'))
+    fs.utimesSync(file, 1, 1)
+    const createFile: TreeMaker['createFile'] = (made) => {
+      fs.utimesSync(file, 2, 2)
+      return localTreeMaker.createFile(made)
+    }
+    const maker = { ...localTreeMaker, createFile }
+    await expect(run(file, place.directory, { maker })).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+    place.expectNothing()
   })
 
   it('of a file and of a stream are the same, and a dry run makes nothing', async () => {

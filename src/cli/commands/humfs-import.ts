@@ -70,8 +70,7 @@ async function runImport(
   const { sync, size, ...rest } = flags
   let result: ImportHumfsResult
   try {
-    // The name without DIR is only looked at.
-    result = await importHumfs(input === '-' ? standardInput() : input, directory ?? 'humfs', {
+    result = await importHumfs(input === '-' ? standardInput() : input, directory ?? null, {
       ...rest,
       size: size === undefined ? undefined : sizeOf(size),
       noSync: !sync,
@@ -82,7 +81,7 @@ async function runImport(
     await view.stop()
   }
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
-  if (wantsJson(flags)) await context.printJsonDone(document(result, directory))
+  if (wantsJson(flags)) await context.printJsonDone(document(result))
   else if (!flags.quiet) await context.printDone(text(result))
 }
 
@@ -97,9 +96,9 @@ function sizeOf(text: string): number {
 }
 
 /** Schema: docs/schema/humfs-import.json */
-function document(result: ImportHumfsResult, directory: string | undefined): unknown {
+function document(result: ImportHumfsResult): unknown {
   return {
-    directory: directory === undefined ? null : result.directory,
+    directory: result.directory,
     format: 'humfs',
     from: result.from,
     entries: result.entries,

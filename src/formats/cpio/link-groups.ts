@@ -1,3 +1,4 @@
+import type { UmlcowError } from '../../errors.js'
 import type { ManifestEntry } from '../manifest/entry.js'
 import type { CpioMember } from './member.js'
 
@@ -6,7 +7,7 @@ interface Group {
   /** Names that wait for the content; the first of them is the first name of the file. */
   waiting: ManifestEntry[]
   /** The first name once it has been given out, with the size. */
-  first: { readonly path: Buffer; readonly size: number } | null
+  first: Pick<ManifestEntry, 'path' | 'type' | 'size'> | null
   left: number
 }
 
@@ -17,16 +18,28 @@ interface Group {
  */
 export class LinkGroups {
   private readonly groups = new Map<string, Group>()
+  private readonly error: (what: string) => UmlcowError
+
+  /** @param error  of the archive */
+  constructor(error: (what: string) => UmlcowError) {
+    this.error = error
+  }
 
   /**
    * What can be given out now that a member has come. Where the member stores content, it is that of the entry without
    * `hardLinkTo`; where there is none of these, nobody needs it.
+   *
+   * @throws UmlcowError BAD_ARCHIVE when names of one file differ in what they are
    */
   add(member: CpioMember): ManifestEntry[] {
     const { entry, linkCount, linkKey } = member
     if (linkCount <= 1) return [entry]
     const group = this.groups.get(linkKey) ?? { waiting: [], first: null, left: linkCount }
     this.groups.set(linkKey, group)
+    const known = group.first ?? group.waiting[0]
+    if (known !== undefined && !isSameFile(entry, known)) {
+      throw this.error('names of one file have other types or contents')
+    }
     group.left--
     if (group.left <= 0) this.groups.delete(linkKey)
     if (group.first !== null) return [furtherName(entry, group.first)]
@@ -41,12 +54,17 @@ export class LinkGroups {
   }
 }
 
+/** As far as it can be told: a name without content may have that of another. */
+function isSameFile(entry: ManifestEntry, known: Pick<ManifestEntry, 'type' | 'size'>): boolean {
+  return entry.type === known.type && (entry.size === 0 || known.size === 0 || entry.size === known.size)
+}
+
 /** The names that wait. The last of them has the content. */
 function release(group: Group): ManifestEntry[] {
   const [first, ...further] = group.waiting
   if (first === undefined) return []
   const size = group.waiting.at(-1)!.size
-  group.first = { path: first.path, size }
+  group.first = { path: first.path, type: first.type, size }
   group.waiting = []
   return [{ ...first, size }, ...further.map((entry) => furtherName(entry, { path: first.path, size }))]
 }

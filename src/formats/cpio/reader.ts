@@ -1,5 +1,5 @@
 import { InputReader } from '../../bytes/input-reader.js'
-import type { ReadOptions } from '../manifest/archive-error.js'
+import { type ReadOptions, warnOfRest } from '../manifest/archive-error.js'
 import { ArchiveContent } from '../manifest/content.js'
 import type { ManifestItem } from '../manifest/entry.js'
 import { LinkGroups } from './link-groups.js'
@@ -24,7 +24,7 @@ export async function* readCpio(
   const name = options.name ?? 'cpio archive'
   const input = new InputReader(source)
   const members = new CpioMembers(input, name)
-  const groups = new LinkGroups()
+  const groups = new LinkGroups((what) => members.error('BAD_ARCHIVE', what))
   try {
     for (;;) {
       const member = await members.next()
@@ -42,8 +42,8 @@ export async function* readCpio(
     for (const entry of groups.rest()) {
       yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? nothing : null }
     }
-    // What follows fills up a block: read, so that its writer is not cut off.
-    await input.skip(Number.POSITIVE_INFINITY)
+    // What follows fills up a block, unless it is another archive, as the kernel reads them.
+    if (!(await input.skipRest())) warnOfRest(options, name)
   } finally {
     await input.close()
   }

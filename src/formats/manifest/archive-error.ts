@@ -1,10 +1,11 @@
 import { printablePath } from '../../bytes/escape.js'
 import { type ErrorDetails, UmlcowError } from '../../errors.js'
 
-/** How a reader is to name its input in errors. */
 export interface ReadOptions {
   /** Name of the input for messages. */
   readonly name?: string | undefined
+  /** Told of what a reader passes over, in words for people. */
+  readonly onWarning?: ((message: string) => void) | undefined
 }
 
 /** Told of what a writer leaves out, in words for people. */
@@ -24,6 +25,11 @@ export function archiveError(code: ArchiveCode, name: string, what: string, deta
 /** The text of a line may go on where the input ends. */
 export function cutLine(name: string, line: number): UmlcowError {
   return archiveError('TRUNCATED_ARCHIVE', name, 'no newline, so that the end may be missing', { line })
+}
+
+/** Told of what follows the end of an archive. */
+export function warnOfRest({ onWarning }: ReadOptions, name: string): void {
+  onWarning?.(`${name}: what follows the end mark of the archive is not read`)
 }
 
 /** @param path  of the entry, in bytes */

@@ -28,7 +28,7 @@ export async function* readMtree(
   try {
     for (;;) {
       const line = await reader.logicalLine(input)
-      if (line === null) return
+      if (line === null) return reader.end()
       const entry = reader.parse(line)
       if (entry !== null) yield entry
     }
@@ -69,6 +69,11 @@ class MtreeReader {
       if (room <= 0) throw this.error('BAD_ARCHIVE', `a line of more than ${maxLineLength} bytes`)
       if (!goesOn) return Buffer.concat(parts)
     }
+  }
+
+  /** No bytes at all are what a program leaves that failed. */
+  end(): void {
+    if (!this.isKnown) throw this.error('BAD_ARCHIVE', 'the end comes before the first entry')
   }
 
   parse(line: Buffer): ManifestEntry | null {

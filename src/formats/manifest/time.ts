@@ -7,6 +7,11 @@ export function splitTime(mtimeNs: bigint): { seconds: bigint; nanoseconds: numb
   return { seconds: (mtimeNs - nanoseconds) / nsPerSecond, nanoseconds: Number(nanoseconds) }
 }
 
+/** Whole microseconds, rounded down. */
+export function microsecondsOf(mtimeNs: bigint): bigint {
+  return mtimeNs / 1000n - (mtimeNs % 1000n < 0n ? 1n : 0n)
+}
+
 /** Seconds are 64 bits, signed, in all that Linux has. */
 export function isTime(seconds: bigint): boolean {
   return BigInt.asIntN(64, seconds) === seconds

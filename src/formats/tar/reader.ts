@@ -1,6 +1,6 @@
 import { ceilTo } from '../../bytes/align.js'
 import { InputReader } from '../../bytes/input-reader.js'
-import { archiveError, type ReadOptions } from '../manifest/archive-error.js'
+import { archiveError, type ReadOptions, warnOfRest } from '../manifest/archive-error.js'
 import { ArchiveContent } from '../manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
 import { EntryFields } from './entry-fields.js'
@@ -39,11 +39,19 @@ export async function* readTar(
         throw archiveError('TRUNCATED_ARCHIVE', name, 'the end comes inside a block', { offset: input.offset })
       }
     }
-    // What follows the end mark fills a record of the tape: read, so that its writer is not cut off.
-    await input.skip(Number.POSITIVE_INFINITY)
+    const isEmpty = input.offset <= 2 * blockSize
+    // What follows the end mark fills a record of the tape.
+    if (!(await input.skipRest())) refuseRest(isEmpty, name, options)
   } finally {
     await input.close()
   }
+}
+
+/** An image of a disk begins with zeros, too. */
+function refuseRest(isEmpty: boolean, name: string, options: ReadOptions): void {
+  if (isEmpty)
+    throw archiveError('NOT_ARCHIVE', name, 'no tar archive: zeros in the place of the first header', { offset: 0 })
+  warnOfRest(options, name)
 }
 
 function entryOf(member: TarMember, name: string, firstNames: FirstNames): ManifestEntry | null {

@@ -110,6 +110,29 @@ describe('cpio', () => {
     expect(counts.get(null)).toBeGreaterThan(50)
   })
 
+  it('tells when something follows the trailer', async () => {
+    const warnings: string[] = []
+    const options = { name: 'x.cpio', onWarning: (message: string) => warnings.push(message) }
+    const whole = await write(small)
+    await readAll(readCpio(cut(Buffer.concat([whole, Buffer.alloc(512)]), 100), options))
+    expect(warnings).toEqual([])
+    expect(await readAll(readCpio(cut(Buffer.concat([whole, whole]), 100), options))).toHaveLength(small.length)
+    expect(warnings).toEqual(['x.cpio: what follows the end mark of the archive is not read'])
+  })
+
+  it('refuses names of one file that are not one', async () => {
+    const links = { ino: 7, nlink: 3 }
+    const symlink = { ...links, mode: 0o120777 }
+    for (const parts of [
+      [member('a', links, 'one'), member('b', links, 'other')],
+      [member('a', links), member('b', links, 'one'), member('c', links, 'other')],
+      [member('a', symlink, 'target'), member('b', links, 'content')],
+      [member('a', links), member('b', symlink, 'target')],
+    ]) {
+      expect(await outcomeOf(trial, Buffer.concat([...parts, trailer]))).toBe('BAD_ARCHIVE')
+    }
+  })
+
   it('gives content that stands with the last name to the first', async () => {
     const links = { ino: 7, nlink: 3 }
     expect(

@@ -123,6 +123,8 @@ describe('mtree', () => {
   const owned = 'mode=644 uid=0 gid=0'
   it.each([
     ['text', 'some text\n', 'NOT_ARCHIVE'],
+    ['nothing', '', 'NOT_ARCHIVE'],
+    ['a comment and nothing more', '# comment\n', 'NOT_ARCHIVE'],
     ['zeros', `${'\0'.repeat(100)}\n`, 'NOT_ARCHIVE'],
     ['a component ..', `#mtree\n./a/../b type=file ${owned}\n`, 'UNSAFE_PATH'],
     ['an escaped component ..', `#mtree\n./a\\057\\056./b type=file ${owned}\n`, 'UNSAFE_PATH'],

@@ -155,8 +155,19 @@ describe('tar', () => {
     ['a part of a volume', crafted({ type: 'M' }), 'ARCHIVE_FEATURE'],
     ['an extension and nothing behind it', extended('x', records(['path', 'x'])), 'BAD_ARCHIVE'],
     ['text', Buffer.alloc(512, 'text'), 'NOT_ARCHIVE'],
+    ['an image that begins with zeros', Buffer.concat([end, Buffer.alloc(4096, 'ext4')]), 'NOT_ARCHIVE'],
   ])('refuses %s', async (_what, bytes, code) => {
     expect(await outcomeOf(trial, Buffer.concat([bytes, end]))).toBe(code)
+  })
+
+  it('tells when something follows the end mark', async () => {
+    const warnings: string[] = []
+    const options = { name: 'x.tar', onWarning: (message: string) => warnings.push(message) }
+    const whole = await write(small)
+    await readAll(readTar(cut(Buffer.concat([whole, Buffer.alloc(10_240)]), 1000), options))
+    expect(warnings).toEqual([])
+    expect(await readAll(readTar(cut(Buffer.concat([whole, whole]), 1000), options))).toHaveLength(small.length)
+    expect(warnings).toEqual(['x.tar: what follows the end mark of the archive is not read'])
   })
 
   it('reads the forms of others', async () => {
