@@ -173,19 +173,19 @@ describe('effects', () => {
     const missing = path.join(directory, 'missing\x1b')
     const there = path.join(directory, 'there')
     writeFileSync(there, 'x')
-    const failures: [string, Promise<unknown>][] = [
-      ['ENOENT', files.stat(missing)],
-      ['ENOENT', files.realPath(missing)],
-      ['ENOENT', files.readLink(missing)],
-      ['ENOENT', files.unlink(missing)],
-      ['ENOENT', files.open(missing, 'read')],
-      ['ENOENT', files.link(there, path.join(missing, 'x'))],
-      ['ENOENT', files.rename(there, path.join(missing, 'x'))],
-      ['ENOENT', files.syncDirectory(missing)],
-      ['ENOENT', files.names(missing)[Symbol.asyncIterator]().next()],
+    const failures: [string, () => Promise<unknown>][] = [
+      ['ENOENT', () => files.stat(missing)],
+      ['ENOENT', () => files.realPath(missing)],
+      ['ENOENT', () => files.readLink(missing)],
+      ['ENOENT', () => files.unlink(missing)],
+      ['ENOENT', () => files.open(missing, 'read')],
+      ['ENOENT', () => files.link(there, path.join(missing, 'x'))],
+      ['ENOENT', () => files.rename(there, path.join(missing, 'x'))],
+      ['ENOENT', () => files.syncDirectory(missing)],
+      ['ENOENT', () => files.names(missing)[Symbol.asyncIterator]().next()],
     ]
     for (const [code, failure] of failures) {
-      await expect(failure).rejects.toMatchObject({
+      await expect(failure()).rejects.toMatchObject({
         code,
         message: expect.stringContaining(`${directory}/missing\\x1b`),
       })

@@ -21,6 +21,7 @@ function program(name: string, ...args: string[]): void {
 
 /** Node's own recursive removal knows only names that are UTF-8. */
 export function removeTree(directory: string): void {
+  if (!isRoot) spawnSync('chmod', ['-R', 'u+rwX', '--', directory])
   program('rm', '-rf', '--', directory)
 }
 
