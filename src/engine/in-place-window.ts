@@ -1,7 +1,7 @@
 import { ceilTo, floorTo } from '../bytes/align.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
 import { RunWindow, type WindowSources } from './run-window.js'
-import type { CopyRuns, Transfers } from './step.js'
+import type { Transfers } from './step.js'
 
 /** Guest bytes of an allocated run, or a part of one, from the overlay and from the backing file. */
 export interface ComparedBytes {
@@ -43,33 +43,6 @@ export class InPlaceWindow extends RunWindow {
       if (visit({ overlay, backing, from, to, start: start + from }) === false) return false
     }
     return true
-  }
-
-  /** A step that copies runs of windows like this one into the backing file, still without any. */
-  copyRuns({ overlay, dataOffset, backing }: WindowSources, capacity: number): CopyRuns {
-    const { scratch: buffer, bytes: present } = this
-    const [starts, ends] = [new Float64Array(capacity), new Float64Array(capacity)]
-    return {
-      kind: 'copy',
-      from: overlay,
-      fromOffset: dataOffset,
-      to: backing,
-      starts,
-      ends,
-      count: 0,
-      buffer,
-      present,
-      position: 0,
-    }
-  }
-
-  /** Hand the runs over to a step of `copyRuns`. */
-  appendRuns(copy: CopyRuns): void {
-    for (let i = 0; i < this.runCount; i++) {
-      copy.starts[copy.count] = this.start + this.runStarts[i]!
-      copy.ends[copy.count++] = this.start + this.runEnds[i]!
-    }
-    copy.position = this.end
   }
 
   /** Bring the runs of a dense window into the backing file: one read of either side, then writes of the blocks that differ. */

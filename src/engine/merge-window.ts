@@ -1,4 +1,3 @@
-import { ceilTo, floorTo } from '../bytes/align.js'
 import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { RunWindow, type WindowSources } from './run-window.js'
@@ -35,44 +34,17 @@ export class MergeWindow extends RunWindow {
     for (let i = 0; i < runCount; i++) this.scratch.copy(this.bytes, runStarts[i]!, runStarts[i]!, runEnds[i]!)
   }
 
-  /**
-   * Read each run and write it, where the backing file has nothing but zeros and the target reads as zeros already. To
-   * fill the whole window and look through it takes ten times as long as a run of 4 KiB.
-   */
-  *movesRuns({ overlay, dataOffset }: WindowSources, target: BlockStore): Transfers {
-    const { runCount, runStarts, runEnds, bytes } = this
-    for (let i = 0; i < runCount; ) {
-      const start = floorTo(runStarts[i]!, zeroBlockSize)
-      let at = start
-      let end = start
-      // Runs that share a block go together: the second would wipe out the first.
-      do {
-        bytes.fill(0, at, runStarts[i]!)
-        yield this.transfer('read', overlay, dataOffset + this.start, bytes, runStarts[i]!, runEnds[i]!)
-        at = runEnds[i++]!
-        end = Math.min(this.length, ceilTo(at, zeroBlockSize))
-      } while (i < runCount && runStarts[i]! < end)
-      bytes.fill(0, at, end)
-      yield* this.writesData(target, start, end)
-    }
-  }
-
   /** @param keepHoles  leave out blocks that are all zeros: the target reads as zeros there already */
   *writes(target: BlockStore, keepHoles: boolean): Transfers {
     if (!keepHoles) {
       yield this.transfer('write', target, this.start, this.bytes, 0, this.length)
       return
     }
-    yield* this.writesData(target, 0, this.length)
-  }
-
-  /** The blocks from `start` to `end` that are not all zeros. */
-  private *writesData(target: BlockStore, start: number, end: number): Transfers {
     const { stretches } = this
     let count = 0
-    forEachDataStretch(this.bytes.subarray(start, end), end - start, (from, to) => {
-      stretches[count++] = start + from
-      stretches[count++] = start + to
+    forEachDataStretch(this.bytes, this.length, (from, to) => {
+      stretches[count++] = from
+      stretches[count++] = to
     })
     for (let i = 0; i < count; i += 2) {
       yield this.transfer('write', target, this.start, this.bytes, stretches[i]!, stretches[i + 1]!)

@@ -6,7 +6,7 @@ import { type DataMap, everythingIsData } from './data-map.js'
 import { MergeWindow } from './merge-window.js'
 import { type BitmapPiece, createRunBatch, fillRunBatch, type RunBatch } from './run-batch.js'
 import type { WindowSources } from './run-window.js'
-import type { Transfer, Transfers } from './step.js'
+import type { Steps, Transfer } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
 /** Bytes of bitmap in memory at a time: the bits of 256 MiB of 512-byte sectors. */
@@ -35,13 +35,32 @@ export interface MergePlanOptions {
  *
  * The target must have its final size already, unless it is a pipe.
  */
-export function planMerge(inputs: MergeInputs, target: MergeTarget, options: MergePlanOptions = {}): Transfers {
+export function* planMerge(inputs: MergeInputs, target: MergeTarget, options: MergePlanOptions = {}): Steps {
   const { store, keepHoles } = target
-  return planWindows(inputs, options, keepHoles, function* (window, hasData) {
-    if (keepHoles && !hasData && !window.isDense) return yield* window.movesRuns(inputs, store)
+  const window = windowFor(inputs, options)
+  // Runs over holes, for a target that reads as zeros already: to fill a whole window and look through it takes ten times
+  // as long as a run of 4 KiB. They go after windows of later bytes, which are other blocks.
+  const lone = window.copyRuns(inputs, store)
+  function* copyLone(position: number): Steps {
+    lone.position = position
+    if (lone.count > 0) yield lone
+    lone.count = 0
+  }
+  function* moveLone(): Steps {
+    yield* copyLone(window.start)
+    window.appendRuns(lone)
+  }
+  function* move(hasData: boolean): Steps {
     yield* window.reads(inputs, hasData)
     yield* window.writes(store, keepHoles)
+  }
+  yield* planWindows(window, inputs, options, keepHoles, (hasData) => {
+    if (!keepHoles || hasData || window.isDense) return move(hasData)
+    if (!window.fits(lone)) return moveLone()
+    window.appendRuns(lone)
+    return null
   })
+  yield* copyLone(inputs.header.virtualSize)
 }
 
 /** Plan to compare a merged image with what it was merged from. `differs` gets guest bytes: where, and how many. */
@@ -49,22 +68,27 @@ export function planCompareMerged(
   inputs: MergeInputs,
   merged: BlockStore,
   differs: (start: number, length: number) => void,
-): Transfers {
-  return planWindows(inputs, {}, false, function* (window, hasData) {
+): Steps {
+  const window = windowFor(inputs, {})
+  return planWindows(window, inputs, {}, false, function* (hasData) {
     yield* window.reads(inputs, hasData)
     yield* window.compares(merged, differs)
   })
 }
 
+function windowFor({ overlay }: MergeInputs, { windowSize = defaultWindowSize }: MergePlanOptions): MergeWindow {
+  return new MergeWindow(windowSize, overlay)
+}
+
 /** @param skipHoles  nothing is to be done where both files have nothing but zeros */
 function* planWindows(
+  window: MergeWindow,
   inputs: MergeInputs,
-  { windowSize = defaultWindowSize, data = everythingIsData() }: MergePlanOptions,
+  { data = everythingIsData() }: MergePlanOptions,
   skipHoles: boolean,
   move: MoveWindow,
-): Transfers {
+): Steps {
   const { virtualSize } = inputs.header
-  const window = new MergeWindow(windowSize, inputs.overlay)
   window.moveTo(0, virtualSize)
   for (const item of planRuns(inputs)) {
     if ('kind' in item) {
@@ -78,8 +102,13 @@ function* planWindows(
   }
 }
 
-/** @param hasData  false: the backing file has nothing but zeros there */
-type MoveWindow = (window: MergeWindow, hasData: boolean) => Transfers
+/**
+ * What is to be done with a window.
+ *
+ * @param hasData  false: the backing file has nothing but zeros there
+ * @returns        null when it is done, which spares a generator for each
+ */
+type MoveWindow = (hasData: boolean) => Steps | null
 
 interface WindowWork {
   readonly inputs: MergeInputs
@@ -114,7 +143,7 @@ export function* planRuns(
 }
 
 /** Put the runs of a batch into windows; each that the batch tells everything about is moved, and the next begun. */
-function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skipHoles, move }: WindowWork): Transfers {
+function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skipHoles, move }: WindowWork): Steps {
   const { virtualSize } = inputs.header
   let index = 0
   while (window.length > 0) {
@@ -128,7 +157,8 @@ function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skip
     if (data.end <= window.start) yield* data.find(window.start)
     const hasData = data.start < window.end
     if (hasData || !window.isEmpty || !skipHoles) {
-      yield* move(window, hasData)
+      const steps = move(hasData)
+      if (steps !== null) yield* steps
       window.moveTo(window.end, virtualSize)
     } else {
       // Nothing here but a hole: on to where something is.

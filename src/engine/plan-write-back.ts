@@ -13,9 +13,9 @@ import { defaultWindowSize } from './window-size.js'
 export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSize): Steps {
   const { virtualSize } = inputs.header
   const window = new InPlaceWindow(windowSize, inputs.backing)
-  const sparse = window.copyRuns(inputs, batchCapacity)
+  const sparse = window.copyRuns(inputs, inputs.backing)
   const full = () => {
-    if (window.isDense || sparse.count + window.runCount > batchCapacity) return writeWindow(window, inputs, sparse)
+    if (window.isDense || !window.fits(sparse)) return writeWindow(window, inputs, sparse)
     // Of most windows: nothing to do yet, and no generator to make.
     window.appendRuns(sparse)
     return null
@@ -31,11 +31,8 @@ export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSi
   if (sparse.count > 0) yield sparse
 }
 
-/** Runs of sparse windows that are copied by one step. */
-const batchCapacity = 2048
-
 function* writeWindow(window: InPlaceWindow, inputs: MergeInputs, sparse: CopyRuns): Steps {
-  if (sparse.count + window.runCount > batchCapacity || (window.isDense && sparse.count > 0)) {
+  if (!window.fits(sparse) || (window.isDense && sparse.count > 0)) {
     yield sparse
     sparse.count = 0
   }

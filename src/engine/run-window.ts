@@ -1,7 +1,7 @@
 import { alignedBuffer } from '../bytes/aligned-buffer.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { isDense } from './density.js'
-import type { Transfer } from './step.js'
+import type { CopyRuns, Transfer } from './step.js'
 
 /** The layers a window is put together from. */
 export interface WindowSources {
@@ -10,6 +10,9 @@ export interface WindowSources {
   readonly dataOffset: number
   readonly backing: BlockStore
 }
+
+/** Runs that are copied by one step. The largest window that is not dense has 768. */
+const copyCapacity = 2048
 
 /**
  * One window of an image: which parts of it the overlay supplies, and memory for the bytes of both sides.
@@ -76,6 +79,36 @@ export class RunWindow {
   /** A window with too many runs to move each for itself. */
   get isDense(): boolean {
     return isDense(this.runCount, this.length)
+  }
+
+  /** A step that copies runs of windows like this one from the overlay to where they belong, still without any. */
+  copyRuns({ overlay, dataOffset }: WindowSources, to: BlockStore): CopyRuns {
+    return {
+      kind: 'copy',
+      from: overlay,
+      fromOffset: dataOffset,
+      to,
+      starts: new Float64Array(copyCapacity),
+      ends: new Float64Array(copyCapacity),
+      count: 0,
+      buffer: this.scratch,
+      present: this.bytes,
+      position: 0,
+    }
+  }
+
+  /** Whether the runs of a window that is not dense have room in a step of `copyRuns`. */
+  fits(copy: CopyRuns): boolean {
+    return copy.count + this.runCount <= copyCapacity
+  }
+
+  /** Hand the runs over to a step of `copyRuns`. */
+  appendRuns(copy: CopyRuns): void {
+    for (let i = 0; i < this.runCount; i++) {
+      copy.starts[copy.count] = this.start + this.runStarts[i]!
+      copy.ends[copy.count++] = this.start + this.runEnds[i]!
+    }
+    copy.position = this.end
   }
 
   /** The same part is often wanted again: scattered writes are mostly of one length. */

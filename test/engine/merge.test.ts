@@ -101,7 +101,7 @@ function counted(inputs: MergeInputs): () => { overlay: number; backing: number 
   return () => {
     const reads = { overlay: 0, backing: 0 }
     for (const step of planMerge(inputs, { store: openMemoryStore(), keepHoles: false })) {
-      if (step.kind === 'write') continue
+      if (step.kind !== 'read') continue
       if (step.store === inputs.overlay) reads.overlay++
       else reads.backing++
       if (isSyncStore(step.store)) readPaddedNow(step.store, step.offset, step.bytes)
