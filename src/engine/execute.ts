@@ -35,6 +35,7 @@ function runNow(step: Transfer): Promise<void> | undefined {
  */
 export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): Promise<void> {
   const { signal } = options
+  /** Only grows: who looks for data may be ahead of who reads the bitmap. */
   let position = 0
   let sliceEnd = performance.now() + sliceDuration
   throwIfAborted(signal)
@@ -48,7 +49,7 @@ export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): 
   }
   const transfer = async (transfers: Iterable<Transfer>) => {
     for (const step of transfers) {
-      position = step.position
+      position = Math.max(position, step.position)
       const pending = runNow(step)
       if (pending !== undefined) await orInterrupted(pending, signal)
     }
@@ -59,9 +60,9 @@ export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): 
         await transfer(copyRun(step, i++))
         if (performance.now() >= sliceEnd) await pause()
       }
-      position = step.position
+      position = Math.max(position, step.position)
     } else {
-      position = step.position
+      position = Math.max(position, step.position)
       const pending = runNow(step)
       if (pending !== undefined) await orInterrupted(pending, signal)
     }

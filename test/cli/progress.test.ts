@@ -21,14 +21,14 @@ function jsonLines(text: string): Line[] {
 }
 
 /** Long enough for several reports, short enough to go on to the end. */
-const longSize = 2 ** 30
+const longSize = 16 * 2 ** 30
 
 describe('--progress=json', () => {
   it('is a line of JSON each on standard error, up to the whole size', () => {
     const scene = makeLongScene(longSize)
     keepsUnwritten(scene.cow, scene.backing)
     const outcome = umlcow(['merge', '--no-sync', '--progress=json', scene.cow, scene.target])
-    expect(outcome).toMatchObject({ status: 0, stdout: expect.stringContaining('merged: 1 GiB') })
+    expect(outcome).toMatchObject({ status: 0, stdout: expect.stringContaining('merged: 16 GiB') })
     const lines = jsonLines(outcome.stderr)
     expect(lines.length).toBeGreaterThan(1)
     expect(lines.at(-1)).toMatchObject({ transferred: longSize, size: longSize })
@@ -102,7 +102,7 @@ describe('--progress=FD', () => {
     const scene = makeLongScene(longSize)
     keepsUnwritten(scene.cow, scene.backing)
     const outcome = await withPipe3(['merge', '--copier=read', '--no-sync', '--progress=3', scene.cow, scene.target])
-    expect(outcome).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('merged: 1 GiB') })
+    expect(outcome).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining('merged: 16 GiB') })
     expect(outcome.lines).toMatch(/^(\d{1,3}\/100\n)+$/)
     const percents = outcome.lines
       .trimEnd()

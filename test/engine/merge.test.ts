@@ -4,6 +4,7 @@ import { countSame, planCompareRuns } from '../../src/engine/compare-runs.js'
 import { isDense } from '../../src/engine/density.js'
 import { executeSteps } from '../../src/engine/execute.js'
 import { type MergeInputs, planMerge } from '../../src/engine/plan-merge.js'
+import type { Steps } from '../../src/engine/step.js'
 import { type BlockStore, isSyncStore, readPaddedNow } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { build, type Scene, scenes, slowly } from './scenes.js'
@@ -93,6 +94,20 @@ describe('planMerge', () => {
     })
     expect(positions.at(-1)).toBe(3 << 20)
     expect(positions).toEqual([...positions].sort((a, b) => a - b))
+  })
+
+  it('reports no position again that a plan goes back to', async () => {
+    const positions: number[] = []
+    const bytes = Buffer.alloc(4096)
+    function* plan(): Steps {
+      for (const position of [10, 40, 20, 30, 50, 45]) {
+        const until = performance.now() + 30
+        while (performance.now() < until);
+        yield { kind: 'read', store: openMemoryStore(), offset: 0, bytes, position }
+      }
+    }
+    await executeSteps(plan(), { onPosition: (position) => positions.push(position) })
+    expect(positions).toEqual([10, 40, 40, 40, 50, 50, 50])
   })
 })
 
