@@ -4,17 +4,10 @@ import { UmlcowError } from '../errors.js'
 import { fileError } from '../stores/file-store.js'
 import type { HostPath } from './host-files.js'
 import type { TreeFacts } from './tree-facts.js'
+import { named } from './tree-files.js'
 
 const pieceSize = 256 * 1024
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
-
-function named<T>(path: HostPath, action: string, run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    throw fileError(printablePath(path), action, error)
-  }
-}
 
 /**
  * The bytes of an open file in pieces, each good until the next is asked for.

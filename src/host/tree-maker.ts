@@ -1,11 +1,9 @@
 import fs from 'node:fs'
-import { printablePath } from '../bytes/escape.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
 import { microsecondsOf } from '../formats/manifest/time.js'
-import { fileError } from '../stores/file-store.js'
 import type { HostPath } from './host-files.js'
 import { timeArgument } from './time-argument.js'
-import type { Owner } from './tree-files.js'
+import { named, type Owner } from './tree-files.js'
 
 /** A file that is being made. */
 export interface NewTreeFile {
@@ -41,14 +39,6 @@ const lastSecond = 2 ** 40
 function timeOf(mtimeNs: bigint): string {
   const seconds = Number(microsecondsOf(mtimeNs)) / 1e6
   return timeArgument(Math.min(Math.max(seconds, -lastSecond), lastSecond))
-}
-
-function named<T>(path: HostPath, action: string, run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    throw fileError(printablePath(path), action, error)
-  }
 }
 
 function newFile(fd: number, path: HostPath): NewTreeFile {

@@ -7,7 +7,6 @@ export interface Orphan {
   /** The tree that it is in. */
   readonly tree: 'file_metadata' | 'dir_metadata'
   readonly path: Buffer
-  readonly isDirectory: boolean
 }
 
 /**
@@ -39,7 +38,7 @@ function* orphansIn(work: Workspace, tree: Orphan['tree'], onError: OnWalkError)
       continue
     }
     item.descend = false
-    yield { tree, path, isDirectory }
+    yield { tree, path }
   }
 }
 

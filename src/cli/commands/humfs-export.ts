@@ -14,7 +14,7 @@ import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
-import { openProgress } from '../progress.js'
+import { withProgress } from '../progress.js'
 
 const written = [...streamFormats, ...Object.keys(treeWriters)]
 
@@ -70,23 +70,17 @@ async function runExport(output: string, directory: string, flags: Flags, contex
   const { to: format, from, excludeFile, overwrite, force, dryRun } = flags
   const isPipe = output === '-'
   refuseMixed(output, flags)
-  const view = await openProgress(flags, isPipe || wantsJson(flags))
-  let result: ExportResult
-  try {
-    const { signal } = context
+  const { signal } = context
+  const result = await withProgress(flags, isPipe || wantsJson(flags), async ({ onProgress }) => {
     const source = treeSources[from](directory, { signal })
-    const common = { dryRun, noSync: !flags.sync, signal, onProgress: view.onProgress }
-    if (isWrittenTree(format)) result = await exportToTree(source, output, { ...common, format })
-    else {
-      const target = isPipe ? standardOutput(streamWriters[format].isText ? null : 'an archive') : output
-      const noSockets = !flags.sockets
-      result = await exportTree(source, target, { ...common, format, excludeFile, overwrite, force, noSockets })
-    }
-  } catch (error) {
+    const common = { dryRun, noSync: !flags.sync, signal, onProgress }
+    if (isWrittenTree(format)) return exportToTree(source, output, { ...common, format })
+    const target = isPipe ? standardOutput(streamWriters[format].isText ? null : 'an archive') : output
+    const noSockets = !flags.sockets
+    return exportTree(source, target, { ...common, format, excludeFile, overwrite, force, noSockets })
+  }).catch((error: unknown) => {
     throw isPipe ? withIncompleteOutput(error) : error
-  } finally {
-    await view.stop()
-  }
+  })
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result, directory, from))
   else if (!isPipe && !flags.quiet) await context.printDone(text(result))

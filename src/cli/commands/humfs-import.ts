@@ -1,15 +1,15 @@
 import { type Command, Option } from 'commander'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
-import { parseHumfsSize } from '../../formats/humfs/superblock.js'
 import { type ImportHumfsResult, importHumfs } from '../../trees/import-humfs.js'
 import { type StreamFormat, streamFormats } from '../../trees/stream-formats.js'
 import { type TreeFormat, treeFormats } from '../../trees/tree-formats.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { humfsSize } from '../humfs-size.js'
 import { addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
-import { openProgress } from '../progress.js'
+import { withProgress } from '../progress.js'
 
 interface Flags extends CommonFlags {
   readonly from: StreamFormat | TreeFormat
@@ -66,20 +66,13 @@ async function runImport(
   if (directory === undefined && !flags.dryRun) {
     throw new UmlcowError('USAGE', 'humfs import takes INPUT and the directory to make, or --dry-run')
   }
-  const view = await openProgress(flags, wantsJson(flags))
-  const { sync, size, ...rest } = flags
-  let result: ImportHumfsResult
-  try {
-    result = await importHumfs(input === '-' ? standardInput() : input, directory ?? null, {
-      ...rest,
-      size: size === undefined ? undefined : sizeOf(size),
-      noSync: !sync,
-      signal: context.signal,
-      onProgress: view.onProgress,
-    })
-  } finally {
-    await view.stop()
-  }
+  const { sync, ...rest } = flags
+  const size = flags.size === undefined ? undefined : humfsSize(flags.size)
+  const source = input === '-' ? standardInput() : input
+  const { signal } = context
+  const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
+    importHumfs(source, directory ?? null, { ...rest, size, noSync: !sync, signal, onProgress }),
+  )
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))
   else if (!flags.quiet) await context.printDone(text(result))
@@ -87,12 +80,6 @@ async function runImport(
 
 function standardInput() {
   return { name: 'standard input', bytes: process.stdin }
-}
-
-function sizeOf(text: string): number {
-  const size = parseHumfsSize(text)
-  if (size !== null) return size
-  throw new UmlcowError('USAGE', `bad size "${text}": a number of bytes, or one with K, M, G or T`)
 }
 
 /** Schema: docs/schema/humfs-import.json */

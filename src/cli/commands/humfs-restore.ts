@@ -1,7 +1,7 @@
 import { type RestoreHumfsResult, restoreHumfs } from '../../humfs/restore.js'
 import type { HumfsForceWord } from '../../humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
-import { openProgress } from '../progress.js'
+import { withProgress } from '../progress.js'
 
 export interface RestoreFlags extends CommonFlags {
   readonly force?: HumfsForceWord[]
@@ -11,15 +11,11 @@ export interface RestoreFlags extends CommonFlags {
 
 /** The reverse of humfsify, by whichever name it was asked for. */
 export async function runRestore(directory: string, flags: RestoreFlags, context: CliContext): Promise<void> {
-  const view = await openProgress(flags, wantsJson(flags))
   const { force, dryRun, sync } = flags
-  let result: RestoreHumfsResult
-  try {
-    const { signal } = context
-    result = await restoreHumfs(directory, { force, dryRun, noSync: !sync, signal, onProgress: view.onProgress })
-  } finally {
-    await view.stop()
-  }
+  const { signal } = context
+  const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
+    restoreHumfs(directory, { force, dryRun, noSync: !sync, signal, onProgress }),
+  )
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))
   else if (!flags.quiet) await context.printDone(text(result))

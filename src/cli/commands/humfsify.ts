@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
-import { parseHumfsSize } from '../../formats/humfs/superblock.js'
 import { type HumfsifyResult, humfsify } from '../../humfs/humfsify.js'
 import type { HumfsForceWord } from '../../humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { humfsSize } from '../humfs-size.js'
 import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import type { Finish } from '../program.js'
-import { openProgress } from '../progress.js'
+import { withProgress } from '../progress.js'
 import { runRestore } from './humfs-restore.js'
 
 interface Flags extends CommonFlags {
@@ -57,7 +57,7 @@ export function addHumfsify(program: Command, context: CliContext, finish: Finis
           })
         }
         if (flags.force?.includes('damage')) throw new UmlcowError('USAGE', '--force=damage goes with -r')
-        await runHumfsify(user, group, sizeOf(size), flags, context)
+        await runHumfsify(user, group, humfsSize(size), flags, context)
       }
       finish(exitStatus.done)
     },
@@ -72,12 +72,6 @@ function refuseWithReverse(user: string | undefined, flags: Flags): void {
   if (other !== null) throw new UmlcowError('USAGE', `humfsify -r goes without ${other}`)
 }
 
-function sizeOf(text: string): number {
-  const size = parseHumfsSize(text)
-  if (size !== null) return size
-  throw new UmlcowError('USAGE', `bad size "${text}": a number of bytes, or one with K, M, G or T`)
-}
-
 async function runHumfsify(
   user: string,
   group: string,
@@ -85,22 +79,10 @@ async function runHumfsify(
   flags: Flags,
   context: CliContext,
 ): Promise<void> {
-  const view = await openProgress(flags, wantsJson(flags))
   const { signal } = context
-  let result: HumfsifyResult
-  try {
-    result = await humfsify('.', {
-      ...flags,
-      user,
-      group,
-      size,
-      noSync: !flags.sync,
-      signal,
-      onProgress: view.onProgress,
-    })
-  } finally {
-    await view.stop()
-  }
+  const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
+    humfsify('.', { ...flags, user, group, size, noSync: !flags.sync, signal, onProgress }),
+  )
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))
   else if (!flags.quiet) await context.printDone(text(result))
