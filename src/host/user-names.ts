@@ -43,20 +43,24 @@ async function askGetent(database: string, name: string): Promise<string> {
 }
 
 /**
- * The id of a user or a group, by number or by name.
+ * The id of a user or a group, by name or by number. Digits that are a name in the file of the host are that one.
+ * Source: POSIX, chown, owner and group: a numeric operand that exists as a name is the name.
  *
- * @throws UmlcowError UNKNOWN_USER, UNKNOWN_GROUP
+ * @param read  the text of a file of names; empty when there is none
+ * @throws      UmlcowError UNKNOWN_USER, UNKNOWN_GROUP
  */
-export async function lookUpId(kind: NameKind, given: string): Promise<number> {
+export async function lookUpId(kind: NameKind, given: string, read = readDatabase): Promise<number> {
   const { file, database, code } = places[kind]
   if (/^[0-9]+$/.test(given)) {
+    const named = idInDatabase(read(file), given)
+    if (named !== null) return named
     if (Number(given) <= largestId) return Number(given)
     throw new UmlcowError(code, `${given}: is no ${kind} id: the largest is ${largestId}`)
   }
   const isName = given !== '' && !/[:\s\0]/.test(given)
   // The files are read as bytes: a name that is not ASCII is compared as its UTF-8.
   const bytes = Buffer.from(given).toString('latin1')
-  const id = isName ? idInDatabase(readDatabase(file), bytes) : null
+  const id = isName ? idInDatabase(read(file), bytes) : null
   if (id !== null) return id
   const elsewhere = isName ? idInDatabase(await askGetent(database, given), bytes) : null
   if (elsewhere !== null) return elsewhere

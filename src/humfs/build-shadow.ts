@@ -1,6 +1,6 @@
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner } from '../host/tree-files.js'
-import { permissionBits } from './humfs-entry.js'
+import { losesMode } from './humfs-entry.js'
 import { type HumfsifyTerms, journalMode } from './humfs-journal.js'
 import { entryPath, type ShadowTrees } from './humfs-paths.js'
 import { storedItem } from './metadata-directories.js'
@@ -26,7 +26,7 @@ export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries
     item.stored = storedItem(item, terms.renameMetadata)?.stored ?? item.stored
     if (item.facts.type === 'directory') makeMirrors(work.treeFiles, trees, item.stored, owner)
     record(work, trees, item, { owner, perlCompat: terms.perlCompat }, firstNames)
-    if (terms.perlCompat && item.facts.mode > permissionBits) {
+    if (losesMode(item.facts, terms.perlCompat)) {
       work.treeFiles.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
     }
     if (pace.step()) await pace.rest()

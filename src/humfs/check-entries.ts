@@ -1,10 +1,11 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { checkEntry, type LinkedEntries } from './check-entry.js'
+import { checkEntry } from './check-entry.js'
 import { sizeOfProgress } from './count-names.js'
 import { findOrphans, lacksEntry } from './find-orphans.js'
 import { guestRenames } from './guest-renames.js'
 import { inspectTree } from './inspect-tree.js'
+import { noLinkedNames } from './linked-names.js'
 import { createPace } from './pace.js'
 import type { FoundProblem } from './tree-findings.js'
 import type { Workspace } from './workspace.js'
@@ -18,7 +19,7 @@ export interface Look {
 export async function checkEntries(work: Workspace): Promise<Look> {
   const pace = createPace({ ...work.options, description: 'checking', size: await sizeOfProgress(work) })
   const problems: FoundProblem[] = []
-  const linked: LinkedEntries = new Map()
+  const linked = noLinkedNames()
   const renamed: Buffer[] = []
   let entries = 0
   const onError = (path: Buffer, error: unknown) => {

@@ -1,18 +1,13 @@
 import { longestEntry } from '../formats/humfs/metadata.js'
-import { joinPath } from '../host/path-bytes.js'
 import { dataMode } from './humfs-entry.js'
 import { inTree } from './humfs-paths.js'
 import type { Inspected } from './inspect-tree.js'
-import { dataName, type FoundProblem, type HumfsFindingCode } from './tree-findings.js'
+import { checkLinks, type LinkedNames } from './linked-names.js'
+import { dataName, type Found, type FoundProblem } from './tree-findings.js'
 import type { Workspace } from './workspace.js'
 
-type Found = (code: HumfsFindingCode, message: string, repair?: (() => void) | null) => void
-
-/** Entries of the files with several names that came by: first place, and the entry's inode. */
-export type LinkedEntries = Map<string, { readonly place: Buffer; readonly inode: bigint; readonly text: string }>
-
 /** What is wrong with a name of data and its entry. */
-export function checkEntry(work: Workspace, one: Inspected, linked: LinkedEntries): FoundProblem[] {
+export function checkEntry(work: Workspace, one: Inspected, linked: LinkedNames): FoundProblem[] {
   const { item, entry, failure } = one
   const problems: FoundProblem[] = []
   const found: Found = (code, message, repair = null) => {
@@ -23,7 +18,7 @@ export function checkEntry(work: Workspace, one: Inspected, linked: LinkedEntrie
   else {
     if (entry.isTooLong) found('entry-too-long', `its metadata is cut by the kernel after ${longestEntry} bytes`)
     checkNode(one, found)
-    if (item.facts.nlink > 1 && item.facts.type !== 'directory') checkLinks(work, one, linked, found)
+    checkLinks(work, one, linked, found)
   }
   checkData(work, one, found)
   const isRenamed = problems.some(({ code }) => code === 'guest-renamed-directory')
@@ -51,27 +46,6 @@ function checkNode({ item, entry }: Inspected, found: Found): void {
   if (letter === undefined || facts.type !== 'file') return
   if (facts.size > 0) found('node-with-content', `is a node (${letter}) by its metadata, and has ${facts.size} bytes`)
   else if (letter === 'p') found('fifo-as-file', 'is a FIFO by its metadata; a guest sees a plain file')
-}
-
-/** A chown in the guest is seen under all names only when their entries are one file, too. */
-function checkLinks(work: Workspace, one: Inspected, linked: LinkedEntries, found: Found): void {
-  const { device, inode } = one.item.facts
-  const key = `${device}:${inode}`
-  const text = JSON.stringify(one.entry)
-  const first = linked.get(key)
-  if (first === undefined) {
-    linked.set(key, { place: one.entryPath, inode: one.entryFacts!.inode, text })
-    return
-  }
-  if (first.inode === one.entryFacts!.inode) return
-  const repair = first.text === text ? () => relink(work, first.place, one.entryPath) : null
-  found('hard-links', 'is a further name of a file, and its metadata is not one with that of the first', repair)
-}
-
-function relink({ treeFiles, paths }: Workspace, from: Buffer, to: Buffer): void {
-  const draft = joinPath(paths.work, 'draft')
-  treeFiles.link(from, draft)
-  treeFiles.rename(draft, to)
 }
 
 /**

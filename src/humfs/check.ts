@@ -110,8 +110,14 @@ function checkWhole(work: Workspace): FoundProblem[] {
     problems.push({ code, path: printablePath(path), message, repair: null })
   }
   const { paths } = work
-  if (readHumfsJournal(work.treeFiles, paths) !== null) {
-    found('unfinished-run', paths.journal, 'a humfsify or its reverse was cut short: run it again')
+  try {
+    if (readHumfsJournal(work.treeFiles, paths) !== null) {
+      found('unfinished-run', paths.journal, 'a humfsify or its reverse was cut short: run it again')
+      return problems
+    }
+  } catch (error) {
+    if (!hasCode(error, 'JOURNAL_DAMAGED', 'EACCES')) throw error
+    found('unfinished-run', paths.journal, (error as UmlcowError).message)
     return problems
   }
   try {

@@ -25,6 +25,11 @@ export function entryOf(facts: NodeFacts, perlCompat: boolean): MetadataEntry {
   return { mode, uid, gid, node: { letter, major, minor } }
 }
 
+/** Whether the metadata does not hold the mode: the journal does then, until the run is over. */
+export function losesMode({ mode }: Pick<TreeFacts, 'mode'>, perlCompat: boolean): boolean {
+  return perlCompat && mode > permissionBits
+}
+
 /** Whether a name is replaced by an empty file: no device node is left to a user, and no kernel opens a socket. */
 export function isReplaced({ type }: Pick<TreeFacts, 'type'>, perlCompat: boolean): boolean {
   return !perlCompat && letterOf[type] !== undefined

@@ -33,8 +33,10 @@ export interface HumfsJournal {
 }
 
 const magic = 'humfs journal 1'
-/** A hundred thousand modes. */
+/** Half a million modes and more. */
 const longestJournal = 64 * 1024 * 1024
+/** What the modes may take of it. */
+export const longestModes = longestJournal - 1024 * 1024
 
 /** The first line of a journal. */
 export function journalStart(what: ({ verb: 'humfsify' } & HumfsifyTerms) | { verb: 'restore' }): Buffer {

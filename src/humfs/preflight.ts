@@ -4,7 +4,8 @@ import { metadataLine } from '../formats/humfs/metadata.js'
 import { usedOf } from '../formats/humfs/superblock.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner } from '../host/tree-files.js'
-import { entryOf, isReplaced } from './humfs-entry.js'
+import { entryOf, isReplaced, losesMode } from './humfs-entry.js'
+import { journalMode, longestModes } from './humfs-journal.js'
 import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from './humfs-paths.js'
 import { createLinkCount } from './link-count.js'
 import { storedItem } from './metadata-directories.js'
@@ -56,10 +57,12 @@ export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean
 export async function preflight(work: Workspace, terms: PreflightTerms, takesLinks: boolean): Promise<TreeCount> {
   refuseMounts(work)
   const problems = createProblems('data')
+  checkOwner(terms, problems)
   const pace = createPace({ ...work.options, description: 'looking at data' })
   const links = createLinkCount()
   let entries = 0
   let allocated = 0
+  let modeBytes = 0
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
   for (const item of walkTree(work.treeFiles, work.paths.data, onError)) {
     if (pace.step()) await pace.rest()
@@ -67,6 +70,10 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
     entries++
     checkItem(work, terms, item, problems)
     if (links.isFirst(item.path, item.facts)) allocated += item.facts.allocatedSize
+    if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
+  }
+  if (modeBytes > longestModes) {
+    problems.addText(`the modes that --perl-compat drops take ${modeBytes} bytes of journal; ${longestModes} can be`)
   }
   if (!takesLinks) {
     for (const { path, count } of links.outside()) {
@@ -94,7 +101,8 @@ function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
   if (isReplaced(facts, terms.perlCompat) && facts.device !== work.facts.device) {
     problems.add(path, 'is a device node or socket on another file system than the directory above data')
   }
-  checkRights(terms, item, problems)
+  const euid = process.geteuid?.() ?? 0
+  if (euid !== 0 && facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
 }
 
 function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
@@ -110,13 +118,10 @@ function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
   }
 }
 
-/** Only root may give files away. Others may do it for a tree that is theirs. */
-function checkRights({ owner }: PreflightTerms, { path, facts }: TreeItem, problems: Problems): void {
+/** Only root may give files away. The metadata is the owner's, too, and so is what takes the place of devices. */
+function checkOwner({ owner }: PreflightTerms, problems: Problems): void {
   const euid = process.geteuid?.() ?? 0
   if (euid === 0) return
-  if (facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
-  else if (owner.uid !== euid) problems.add(path, `only root may give it to user ${owner.uid}`)
-  else if (facts.gid !== owner.gid && !ownGroups().includes(owner.gid)) {
-    problems.add(path, `only root and members may give it to group ${owner.gid}`)
-  }
+  if (owner.uid !== euid) problems.addText(`only root may give data to user ${owner.uid}`)
+  if (!ownGroups().includes(owner.gid)) problems.addText(`only root and members may give data to group ${owner.gid}`)
 }

@@ -21,6 +21,7 @@ export const humfsFindings = {
   'real-node': 'damage',
   'node-with-content': 'damage',
   'hard-links': 'damage',
+  'shared-entry': 'damage',
   'data-not-writable': 'damage',
   'special-bits': 'waste',
   'fifo-as-file': 'waste',
@@ -46,6 +47,9 @@ export interface FoundProblem {
   readonly message: string
   readonly repair: (() => void) | null
 }
+
+/** Takes down what was found of a name. */
+export type Found = (code: HumfsFindingCode, message: string, repair?: (() => void) | null) => void
 
 export function dataName(path: Buffer): string {
   return path.length === 0 ? 'data' : `data/${printablePath(path)}`

@@ -29,13 +29,9 @@ export const streamReaders = {
 
 /** The entries of mtree text, with the content that the tree has under the same names. */
 async function* readMtreeTree(source: Bytes, tree: ContentTree, options: ReadOptions): AsyncGenerator<ManifestItem> {
-  for await (const entry of readMtree(source, options)) {
-    if (entry.type !== 'file' || entry.hardLinkTo !== null) {
-      yield { entry, content: null }
-      continue
-    }
-    const { facts, content } = tree.file(entry.path)
-    // Text without a size says nothing of it.
-    yield { entry: { ...entry, size: entry.size === 0 ? facts.size : entry.size }, content }
+  const sizeOf = (path: Buffer) => tree.file(path).facts.size
+  for await (const entry of readMtree(source, { ...options, sizeOf })) {
+    const hasContent = entry.type === 'file' && entry.hardLinkTo === null
+    yield { entry, content: hasContent ? tree.file(entry.path).content : null }
   }
 }

@@ -9,7 +9,30 @@ import { canBeOtherUser, otherUser } from '../support/other-user.js'
 
 const foreignGroup = 50
 
-describe.runIf(canBeOtherUser())('humfsify -r as an ordinary user', () => {
+function runAs(user: object, cwd: string, ...args: string[]) {
+  return spawnSync(process.execPath, [commandPath, 'humfsify', ...args], { ...user, cwd, encoding: 'utf8' })
+}
+
+describe.runIf(canBeOtherUser())('humfsify as an ordinary user', () => {
+  it.each([
+    [
+      'a group that he is not in',
+      otherUser.uid,
+      foreignGroup,
+      `only root and members may give data to group ${foreignGroup}`,
+    ],
+    ['another user', otherUser.uid + 1, otherUser.gid, `only root may give data to user ${otherUser.uid + 1}`],
+  ])('gives nothing to %s, whose the files are, and changes nothing', (_, user, group, message) => {
+    const top = scratchDirectory()
+    fs.mkdirSync(path.join(top, 'data'))
+    fs.writeFileSync(path.join(top, 'data', 'file'), '')
+    for (const name of ['', 'data', 'data/file']) fs.chownSync(path.join(top, name), otherUser.uid, foreignGroup)
+    const before = snapshot(top)
+    const refused = runAs(otherUser, top, `${user}`, `${group}`, '1G')
+    expect(refused).toMatchObject({ status: 4, stderr: expect.stringContaining(message) })
+    expect(snapshot(top)).toEqual(before)
+  })
+
   it('does not lose the setgid bit of a file of a group that is not his', async () => {
     const top = scratchDirectory()
     const file = path.join(top, 'data', 'file')
@@ -19,9 +42,8 @@ describe.runIf(canBeOtherUser())('humfsify -r as an ordinary user', () => {
     fs.chmodSync(file, 0o2755)
     await humfsify(top, { user: otherUser.uid, group: foreignGroup, size: 2 ** 30, noSync: true })
     const before = snapshot(top)
-    const restore = () =>
-      spawnSync(process.execPath, [commandPath, 'humfsify', '-r'], { ...otherUser, cwd: top, encoding: 'utf8' })
-    expect(restore()).toMatchObject({ status: 4, stderr: expect.stringContaining('data/file: only root and members') })
+    const refused = runAs(otherUser, top, '-r')
+    expect(refused).toMatchObject({ status: 4, stderr: expect.stringContaining('data/file: only root and members') })
     expect(snapshot(top)).toEqual(before)
   })
 })

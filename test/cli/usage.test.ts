@@ -132,6 +132,8 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['humfsify: -r with arguments', ['humfsify', '-r', '0', '0', '1G'], /goes without arguments/],
     ['humfs: no such action', ['humfs', 'mount'], /Allowed choices are restore, info, check/],
     ['humfs: --repair of another', ['humfs', 'info', '--repair'], /humfs info goes without --repair/],
+    ['humfs: --no-sync of another', ['humfs', 'check', '--no-sync'], /humfs check goes without --no-sync/],
+    ['humfs: --dry-run of another', ['humfs', 'info', '--dry-run'], /humfs info goes without --dry-run/],
     ['humfs import: no format', ['humfs', 'import', 'a', 'b'], /required option '--from <format>'/],
     ['humfs import: no such format', ['humfs', 'import', '--from', 'zip', 'a', 'b'], /Allowed choices are tar, cpio/],
     ['humfs import: no input', ['humfs', 'import', '--from', 'tar'], /missing required argument 'input'/],

@@ -16,6 +16,13 @@ describe('users and groups', () => {
     },
   )
 
+  it('are names first, even when these are digits', async () => {
+    const read = () => '1000:x:77:77:::\n4294967295:x:78:78:::\n'
+    expect(await lookUpId('user', '1000', read)).toBe(77)
+    expect(await lookUpId('user', '4294967295', read)).toBe(78)
+    expect(await lookUpId('user', '1001', read)).toBe(1001)
+  })
+
   it('are the first line of their name', () => {
     const text = '# comment\n+::::::\nab:x:1:\na:x:no:\na:x:7:8:::\na:x:9:\n'
     expect(idInDatabase(text, 'a')).toBe(7)

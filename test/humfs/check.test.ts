@@ -87,6 +87,26 @@ describe('check', () => {
     expect(await checkHumfs(top)).toMatchObject({ findings: [{ code: 'hard-links', repairable: false }] })
   })
 
+  it('finds names that share their metadata, and gives each its own', async () => {
+    const { top, at, good } = await humfsTree((other) => {
+      for (const name of ['one', 'two']) fs.writeFileSync(other('data', name), '')
+    })
+    fs.rmSync(at('file_metadata/two'))
+    fs.linkSync(at('file_metadata/one'), at('file_metadata/two'))
+    expect(await checkHumfs(top)).toMatchObject({ findings: [{ code: 'shared-entry', severity: 'damage' }] })
+    expect(await checkHumfs(top, { repair: true })).toMatchObject({ findings: [{ code: 'shared-entry', fixed: true }] })
+    expect(snapshot(top)).toEqual(good)
+  })
+
+  it.each([
+    ['damaged', 'no journal\n', 0o644],
+    ['unreadable', '', 0],
+  ])('tells of a journal that is %s', async (_, text, mode) => {
+    const { top, at } = await humfsTree()
+    fs.writeFileSync(at('humfs.umlcow-journal'), text, { mode })
+    expect(await checkHumfs(top)).toMatchObject({ findings: [{ code: 'unfinished-run', repairable: false }] })
+  })
+
   it.each<[string, (place: string) => void]>([
     ['a file', (place) => fs.writeFileSync(place, '')],
     ['a link', (place) => fs.symlinkSync('/etc', place)],

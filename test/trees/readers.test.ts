@@ -63,10 +63,10 @@ describe('mtree text and its tree', () => {
     await expect(read('mtree', line(name, 'type=file'), tree)).rejects.toMatchObject({ code })
   })
 
-  it('are refused when the size is another', async () => {
+  it.each([8, 0])('are refused when the size is another: %i', async (size) => {
     const { top, tree } = makeTree()
     const text = path.join(top, 'text')
-    fs.writeFileSync(text, line('dir/f', 'type=file size=8'))
+    fs.writeFileSync(text, line('dir/f', `type=file size=${size}`))
     const run = importHumfs(text, path.join(top, 'made'), { from: 'mtree', tree, noSync: true })
     await expect(run).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
     expect(fs.readdirSync(top).sort()).toEqual(['outside', 'text', 'tree'])

@@ -53,6 +53,8 @@ export function addHumfs(program: Command, context: CliContext, finish: Finish):
 function refuseForeign(action: Action, flags: Flags): void {
   if (flags.repair && action !== 'check') throw new UmlcowError('USAGE', `humfs ${action} goes without --repair`)
   if (flags.force && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} goes without --force`)
+  if (!flags.sync && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} goes without --no-sync`)
+  if (flags.dryRun && action === 'info') throw new UmlcowError('USAGE', 'humfs info goes without --dry-run')
 }
 
 async function runInfo(directory: string, flags: Flags, context: CliContext): Promise<void> {

@@ -10,6 +10,11 @@ import { joinPath, maxPathLength, safePath } from './path.js'
 /** Longest line: a path and a target of 64 KiB, every byte escaped, and room for digests. */
 const maxLineLength = 1024 * 1024
 
+export interface MtreeReadOptions extends ReadOptions {
+  /** The size of a file that the text gives none of; without it that is 0. */
+  readonly sizeOf?: ((path: Buffer) => number) | undefined
+}
+
 /**
  * The entries of mtree text, of libarchive's form (paths from the top) or the older one (a directory's line goes into
  * it, `..` goes back).
@@ -21,10 +26,10 @@ const maxLineLength = 1024 * 1024
  */
 export async function* readMtree(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  options: ReadOptions = {},
+  options: MtreeReadOptions = {},
 ): AsyncGenerator<ManifestEntry> {
   const input = new InputReader(source)
-  const reader = new MtreeReader(options.name ?? 'mtree text')
+  const reader = new MtreeReader(options)
   try {
     for (;;) {
       const line = await reader.logicalLine(input)
@@ -39,6 +44,7 @@ export async function* readMtree(
 
 class MtreeReader {
   private readonly name: string
+  private readonly sizeOf: (path: Buffer) => number
   private line = 0
   private isKnown = false
   private readonly defaults: MtreeValues = {}
@@ -47,8 +53,9 @@ class MtreeReader {
   private directory: Buffer = Buffer.alloc(0)
   private readonly firstNames = new Map<string, { readonly path: Buffer; left: number }>()
 
-  constructor(name: string) {
+  constructor({ name = 'mtree text', sizeOf = () => 0 }: MtreeReadOptions) {
     this.name = name
+    this.sizeOf = sizeOf
   }
 
   /** A line, with those after it as long as they end in a backslash. */
@@ -132,6 +139,8 @@ class MtreeReader {
     if (isDevice(type) !== (device !== null)) throw this.error('BAD_ARCHIVE', 'a device number goes with devices')
     if (type === 'symlink' && linkTarget === null) throw this.error('BAD_ARCHIVE', 'a symbolic link without a target')
     if (path.length === 0 && type !== 'directory') throw this.error('UNSAFE_PATH', 'an entry without a name')
+    const hardLinkTo = type === 'directory' ? null : this.firstName(path, values)
+    const hasContent = type === 'file' && hardLinkTo === null
     return {
       path,
       type,
@@ -140,8 +149,8 @@ class MtreeReader {
       gid,
       device,
       linkTarget: type === 'symlink' ? linkTarget : null,
-      hardLinkTo: type === 'directory' ? null : this.firstName(path, values),
-      size: type === 'file' ? (values.size ?? 0) : 0,
+      hardLinkTo,
+      size: type === 'file' ? (values.size ?? (hasContent ? this.sizeOf(path) : 0)) : 0,
       mtimeNs: values.mtimeNs ?? 0n,
       xattrs: null,
     }
