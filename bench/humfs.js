@@ -1,11 +1,29 @@
 // humfsify and its reverse against the Perl tool, in turn, on trees of the same shape: entries a second, and our peak of
-// memory.  As root:  node bench/humfs.js [ENTRIES,... [ROUNDS [SMALLER]]]   (10000,100000; 3; 2000: entries of the Perl
-// tool's tree, whose time is extrapolated, which is said)   or   node bench/humfs.js --memory [ENTRIES]   (1000000)
+// memory.  As root: node bench/humfs.js [OPTIONS]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { main, wholeOption } from './home.js'
+
+const usage = `usage: node bench/humfs.js [OPTIONS]
+  --entries N,...   entries of a tree; default 10000,100000
+  --rounds N        default 3
+  --perl-entries N  entries of the Perl tool's tree, whose time is extrapolated; default 2000
+  --on KIND         ext4 (in a file, new for each round) or tmpfs; default ext4
+  --memory          our peak of memory only, on a tmpfs
+`
+
+const text = { type: 'string' }
+const optionTypes = {
+  entries: { ...text, default: '10000,100000' },
+  rounds: { ...text, default: '3' },
+  'perl-entries': { ...text, default: '2000' },
+  on: { ...text, default: 'ext4' },
+  memory: { type: 'boolean', default: false },
+}
 
 const umlcow = fileURLToPath(new URL('../bin/umlcow.js', import.meta.url))
 const perlTool = '/usr/bin/humfsify'
@@ -70,8 +88,8 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 const hasPerl = existsSync(perlTool)
 
 /** One round: both directions of each tool on new trees, on a new file system. */
-function oneRound(entries, smaller) {
-  return withFileSystem('ext4', (point) => {
+function oneRound(entries, smaller, kind) {
+  return withFileSystem(kind, (point) => {
     const at = (name) => path.join(point, name)
     for (const name of ['synced', 'unsynced']) makeTree(at(name), entries)
     if (hasPerl) makeTree(at('perl'), smaller)
@@ -90,10 +108,10 @@ function oneRound(entries, smaller) {
   })
 }
 
-function printRates(entries, rounds, smaller) {
-  const all = Array.from({ length: rounds }, () => oneRound(entries, smaller))
+function printRates(entries, rounds, smaller, kind) {
+  const all = Array.from({ length: rounds }, () => oneRound(entries, smaller, kind))
   const extrapolated = smaller === entries ? '' : `; the Perl tool's time from ${smaller} entries, taken to be as quick`
-  console.log(`${entries} entries, median of ${rounds}${extrapolated}`)
+  console.log(`${entries} entries on ${kind}, median of ${rounds}${extrapolated}`)
   for (const [i, title] of ['humfsify', 'humfsify -r'].entries()) {
     for (const how of ['unsynced', 'synced']) {
       for (const clock of ['wall', 'cpu']) {
@@ -125,9 +143,21 @@ function printMemory(entries) {
   })
 }
 
-const [what = '10000,100000', ...numbers] = process.argv.slice(2)
-if (what === '--memory') printMemory(Number(numbers[0] ?? 1_000_000))
-else {
-  const [rounds = 3, smaller = 2000] = numbers.map(Number)
-  for (const entries of what.split(',').map(Number)) printRates(entries, rounds, Math.min(smaller, entries))
+function readOptions() {
+  const { values } = parseArgs({ options: optionTypes })
+  if (!['ext4', 'tmpfs'].includes(values.on)) throw new Error(`--on ${values.on}: ext4 or tmpfs`)
+  const number = (name, text = values[name]) => wholeOption(name, text, 2)
+  return {
+    ...values,
+    entries: values.entries.split(',').map((text) => number('entries', text)),
+    rounds: wholeOption('rounds', values.rounds, 1),
+    perlEntries: number('perl-entries'),
+  }
 }
+
+await main('bench/humfs.js', usage, readOptions, async ({ entries, rounds, perlEntries, on, memory }) => {
+  for (const count of entries) {
+    if (memory) printMemory(count)
+    else printRates(count, rounds, Math.min(perlEntries, count), on)
+  }
+})

@@ -9,7 +9,7 @@ import { journalMode, longestModes } from './humfs-journal.js'
 import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from './humfs-paths.js'
 import { createLinkCount } from './link-count.js'
 import { storedItem } from './metadata-directories.js'
-import { ownGroups } from './own-groups.js'
+import { effectiveUser, ownGroups } from './own-ids.js'
 import { createPace } from './pace.js'
 import { createProblems, type Problems } from './problems.js'
 import { refuseMounts } from './refuse-mounts.js'
@@ -57,7 +57,8 @@ export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean
 export async function preflight(work: Workspace, terms: PreflightTerms, takesLinks: boolean): Promise<TreeCount> {
   refuseMounts(work)
   const problems = createProblems('data')
-  checkOwner(terms, problems)
+  const euid = effectiveUser()
+  checkOwner(terms, euid, problems)
   const pace = createPace({ ...work.options, description: 'looking at data' })
   const links = createLinkCount()
   let entries = 0
@@ -68,7 +69,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
     if (pace.step()) await pace.rest()
     if (item.isLeaving) continue
     entries++
-    checkItem(work, terms, item, problems)
+    checkItem(work, terms, item, euid, problems)
     if (links.isFirst(item.path, item.facts)) allocated += item.facts.allocatedSize
     if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
   }
@@ -86,7 +87,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
   return { entries, used }
 }
 
-function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
+function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, euid: number, problems: Problems): void {
   const { path, facts } = item
   checkName(work, terms, item, problems)
   const longest = longestPathOf(work.paths, item.stored)
@@ -101,7 +102,6 @@ function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
   if (isReplaced(facts, terms.perlCompat) && facts.device !== work.facts.device) {
     problems.add(path, 'is a device node or socket on another file system than the directory above data')
   }
-  const euid = process.geteuid?.() ?? 0
   if (euid !== 0 && facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
 }
 
@@ -119,8 +119,7 @@ function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
 }
 
 /** Only root may give files away. The metadata is the owner's, too, and so is what takes the place of devices. */
-function checkOwner({ owner }: PreflightTerms, problems: Problems): void {
-  const euid = process.geteuid?.() ?? 0
+function checkOwner({ owner }: PreflightTerms, euid: number, problems: Problems): void {
   if (euid === 0) return
   if (owner.uid !== euid) problems.addText(`only root may give data to user ${owner.uid}`)
   if (!ownGroups().includes(owner.gid)) problems.addText(`only root and members may give data to group ${owner.gid}`)

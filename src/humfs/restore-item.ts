@@ -52,7 +52,8 @@ export async function restoreItem(work: Workspace, { item, entry, entryFacts, fa
   // A change of the owner takes bits away: it comes first.
   const changesOwner = facts.uid !== entry.uid || facts.gid !== entry.gid
   if (changesOwner) treeFiles.setOwner(path, entry)
-  if (facts.type === 'symlink' || (!changesOwner && facts.mode === entry.mode)) return
+  const losesBits = changesOwner && entry.mode > permissionBits
+  if (facts.type === 'symlink' || (facts.mode === entry.mode && !losesBits)) return
   treeFiles.setMode(path, entry.mode)
   // The system drops setgid without a word when one is no member of the group.
   if (entry.mode > permissionBits && treeFiles.lstat(path).mode !== entry.mode) {

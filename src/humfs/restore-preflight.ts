@@ -6,7 +6,7 @@ import { longestPath, longestPathOf } from './humfs-paths.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createKnownEntries, type KnownEntries } from './known-entries.js'
 import { createOrphanCount } from './orphan-count.js'
-import { ownGroups } from './own-groups.js'
+import { effectiveUser, ownGroups } from './own-ids.js'
 import { createPace } from './pace.js'
 import { createProblems, type Problems } from './problems.js'
 import { refuseMounts } from './refuse-mounts.js'
@@ -36,6 +36,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   const known = createKnownEntries()
   const orphans = createOrphanCount(work.treeFiles, work.paths)
   let entries = 0
+  const euid = effectiveUser()
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
   for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
     if (pace.step()) await pace.rest()
@@ -43,7 +44,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
     entries++
     known.add(one.item.facts, one.entry)
     orphans.add(one)
-    checkOne(work, one, problems)
+    checkOne(work, one, euid, problems)
     checkNames(one, entriesOf, problems)
   }
   if (!(await orphans.isSurelyNone(pace))) {
@@ -60,7 +61,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   return { entries, known, problems }
 }
 
-function checkOne(work: Workspace, { item, entry, failure }: Inspected, problems: Problems): void {
+function checkOne(work: Workspace, { item, entry, failure }: Inspected, euid: number, problems: Problems): void {
   const { path, facts } = item
   const longest = longestPathOf(work.paths, path)
   if (longest > longestPath) {
@@ -75,14 +76,12 @@ function checkOne(work: Workspace, { item, entry, failure }: Inspected, problems
       problems.add(path, `is a ${facts.type}, and a node by its metadata`)
     }
     if (hasNoOwner(entry)) problems.add(path, noOwner)
-    checkRights(facts, entry, path, problems)
+    if (euid !== 0) checkRights(facts, entry, path, euid, problems)
   }
 }
 
 /** Only root may make devices and give files away; others' groups and setgid bits take membership. */
-function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, problems: Problems): void {
-  const euid = process.geteuid?.() ?? 0
-  if (euid === 0) return
+function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, euid: number, problems: Problems): void {
   const setsGroup = facts.gid !== entry.gid || ((entry.mode & setgid) !== 0 && facts.type !== 'symlink')
   if (facts.uid !== euid || entry.uid !== euid) problems.add(path, `only root may give it to user ${entry.uid}`)
   else if (entry.node?.letter === 'c' || entry.node?.letter === 'b') problems.add(path, 'only root may make a device')
