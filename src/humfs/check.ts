@@ -1,17 +1,12 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { checkEntries, type Look } from './check-entries.js'
+import { finishGuestRename } from './follow-guest-rename.js'
 import { readHumfsJournal, unfinished } from './humfs-journal.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
+import { removeTree } from './remove-tree.js'
 import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
-import {
-  endJournal,
-  type HumfsOptions,
-  makeWorkDirectory,
-  openWorkspace,
-  type Workspace,
-  whileLocked,
-} from './workspace.js'
+import { type HumfsOptions, makeWorkDirectory, openWorkspace, type Workspace, whileLocked } from './workspace.js'
 
 export interface CheckHumfsOptions extends HumfsOptions {
   /** Mend what can be mended without a doubt. */
@@ -41,7 +36,8 @@ export async function checkHumfs(directory: string, options: CheckHumfsOptions =
     return { directory: name, entries, findings: problems.map((one) => findingOf(one, false)) }
   }
   return await whileLocked(work, async () => {
-    if (readHumfsJournal(work.treeFiles, work.paths) !== null) {
+    const journal = readHumfsJournal(work.treeFiles, work.paths)
+    if (journal !== null && journal.rename === null) {
       throw unfinished(work.paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
     }
     return { directory: name, ...(await repairAll(work)) }
@@ -52,6 +48,8 @@ async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entri
   const fixed: HumfsFinding[] = []
   /** What the host said against a repair, by code and path. */
   const failures = new Map<string, string>()
+  // Of a run that was killed.
+  removeTree(work.treeFiles, work.paths.work)
   for (let pass = 1; ; pass++) {
     const { entries, problems } = await look(work)
     const mendable = problems.filter((one) => one.repair !== null && !failures.has(keyOf(one)))
@@ -62,7 +60,6 @@ async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entri
       })
       return { entries, findings: [...fixed, ...open] }
     }
-    endJournal(work)
     makeWorkDirectory(work)
     try {
       for (const one of mendable) {
@@ -71,7 +68,7 @@ async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entri
         else failures.set(keyOf(one), failure)
       }
     } finally {
-      endJournal(work)
+      removeTree(work.treeFiles, work.paths.work)
     }
   }
 }
@@ -106,20 +103,23 @@ async function look(work: Workspace): Promise<Look> {
 
 function checkWhole(work: Workspace): FoundProblem[] {
   const problems: FoundProblem[] = []
-  const found = (code: FoundProblem['code'], path: Buffer, message: string) => {
-    problems.push({ code, path: printablePath(path), message, repair: null })
+  const found = (code: FoundProblem['code'], path: Buffer, message: string, repair: (() => void) | null = null) => {
+    problems.push({ code, path: printablePath(path), message, repair })
   }
   const { paths } = work
   try {
-    if (readHumfsJournal(work.treeFiles, paths) !== null) {
+    const journal = readHumfsJournal(work.treeFiles, paths)
+    if (journal?.rename) {
+      const { rename } = journal
+      found('unfinished-run', paths.journal, 'a repair was cut short', () => finishGuestRename(work, rename))
+    } else if (journal !== null) {
       found('unfinished-run', paths.journal, 'a humfsify or its reverse was cut short: run it again')
-      return problems
     }
   } catch (error) {
     if (!hasCode(error, 'JOURNAL_DAMAGED', 'EACCES')) throw error
     found('unfinished-run', paths.journal, (error as UmlcowError).message)
-    return problems
   }
+  if (problems.length > 0) return problems
   try {
     for (const warning of readSuperblock(work).warnings) found('odd-superblock', paths.superblock, warning)
   } catch (error) {

@@ -1,5 +1,5 @@
-import { joinPath } from '../host/path-bytes.js'
-import { entryName, inTree } from './humfs-paths.js'
+import { followGuestRename } from './follow-guest-rename.js'
+import { inTree } from './humfs-paths.js'
 import { dataName } from './tree-findings.js'
 import type { Workspace } from './workspace.js'
 
@@ -24,7 +24,7 @@ export function guestRenames(work: Workspace, to: readonly Buffer[], from: reado
   for (const [names, [one, ...more]] of byNames(work, data, to)) {
     const [other, ...rivals] = recorded.get(names) ?? []
     if (one === undefined || other === undefined || more.length + rivals.length > 0) continue
-    repairs.set(dataName(one), () => moveBack(work, one, other))
+    repairs.set(dataName(one), () => followGuestRename(work, { from: other, to: one }))
   }
   return repairs
 }
@@ -40,12 +40,4 @@ function byNames({ treeFiles }: Workspace, tree: Buffer, paths: readonly Buffer[
     else group.push(path)
   }
   return groups
-}
-
-function moveBack({ treeFiles, paths }: Workspace, to: Buffer, from: Buffer): void {
-  const files = (path: Buffer) => inTree(paths.fileMetadata, path)
-  const directories = (path: Buffer) => inTree(paths.dirMetadata, path)
-  treeFiles.rename(directories(from), directories(to))
-  treeFiles.rename(files(to), joinPath(directories(to), entryName))
-  treeFiles.rename(files(from), files(to))
 }

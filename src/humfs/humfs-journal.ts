@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
+import { isCanonicalPath } from '../formats/manifest/path.js'
 import type { Owner, TreeFiles } from '../host/tree-files.js'
 import { type HumfsPaths, journalName } from './humfs-paths.js'
 
@@ -10,6 +11,7 @@ import { type HumfsPaths, journalName } from './humfs-paths.js'
 //   {"umlcow":"humfs journal 1","verb":"restore"}        data gets its owners and modes; the metadata stays
 //   {"phase":"removing"}      data is as it was: the metadata goes. The reverse of an unfinished humfsify has it, too
 //   {"phase":"sweeping"}      the metadata is out of the way, and what is left of it is removed
+//   {"umlcow":"humfs journal 1","verb":"rename","from":"...","to":"..."}   a directory's metadata moves; paths in base64
 // What every name of data/ was like stands in the shadow trees: they are the journal's lines for the entries.
 
 export interface HumfsifyTerms {
@@ -22,12 +24,20 @@ export interface HumfsifyTerms {
   readonly aside: readonly string[]
 }
 
-export type HumfsPhase = 'building' | 'changing' | 'restoring' | 'removing' | 'sweeping'
+/** A directory whose metadata moves to where a guest has renamed it to. Both paths are relative to data. */
+export interface DirectoryRename {
+  readonly from: Buffer
+  readonly to: Buffer
+}
+
+export type HumfsPhase = 'building' | 'changing' | 'restoring' | 'removing' | 'sweeping' | 'renaming'
 
 export interface HumfsJournal {
   readonly phase: HumfsPhase
-  /** Of a humfsify; null for its reverse. */
+  /** Of a humfsify; null for all else. */
   readonly terms: HumfsifyTerms | null
+  /** Of a repair; null for all else. */
+  readonly rename: DirectoryRename | null
   /** Modes that the metadata does not hold, by path as latin1. */
   readonly modes: ReadonlyMap<string, number>
 }
@@ -43,6 +53,11 @@ export function journalStart(what: ({ verb: 'humfsify' } & HumfsifyTerms) | { ve
   return Buffer.from(`${JSON.stringify({ umlcow: magic, ...what })}\n`)
 }
 
+export function journalRename({ from, to }: DirectoryRename): Buffer {
+  const paths = { from: from.toString('base64'), to: to.toString('base64') }
+  return Buffer.from(`${JSON.stringify({ umlcow: magic, verb: 'rename', ...paths })}\n`)
+}
+
 export function journalPhase(phase: HumfsPhase): Buffer {
   // A line before it may have been cut short: it must not become a part of that one.
   return Buffer.from(`\n${JSON.stringify({ phase })}\n`)
@@ -56,6 +71,7 @@ export function journalMode(path: Buffer, mode: number): Buffer {
 const phases: Readonly<Record<string, readonly HumfsPhase[]>> = {
   humfsify: ['building', 'changing', 'removing', 'sweeping'],
   restore: ['restoring', 'removing', 'sweeping'],
+  rename: ['renaming'],
 }
 
 function parseLine(line: string): { [key: string]: unknown } | null {
@@ -81,10 +97,23 @@ export function parseHumfsJournal(bytes: Uint8Array): HumfsJournal | null {
   const [first, ...next] = phases[`${start.verb}`]!
   if (later.some((line, i) => next[i] === undefined || line?.phase !== next[i])) return null
   const phase = later.length === 0 ? first! : next[later.length - 1]!
-  if (start.verb === 'restore') return { phase, terms: null, modes }
+  if (start.verb === 'restore') return { phase, terms: null, rename: null, modes }
+  if (start.verb === 'rename') {
+    const rename = renameOf(start)
+    return rename === null ? null : { phase, terms: null, rename, modes }
+  }
   if (!areTerms(start)) return null
   const { owner, total, used, perlCompat, renameMetadata, aside } = start
-  return { phase, terms: { owner, total, used, perlCompat, renameMetadata, aside }, modes }
+  return { phase, terms: { owner, total, used, perlCompat, renameMetadata, aside }, rename: null, modes }
+}
+
+/** Null when a path leads out of the tree: the journal lies where others may write. */
+function renameOf(start: Record<string, unknown>): DirectoryRename | null {
+  const [from, to] = [start.from, start.to].map((text) => {
+    const path = typeof text === 'string' ? Buffer.from(text, 'base64') : Buffer.alloc(0)
+    return path.length > 0 && isCanonicalPath(path) ? path : null
+  })
+  return from && to ? { from, to } : null
 }
 
 function areTerms(start: Record<string, unknown>): start is { [key: string]: unknown } & HumfsifyTerms {
@@ -114,6 +143,12 @@ export function readHumfsJournal(files: TreeFiles, { journal }: HumfsPaths): Hum
       : null
   if (parsed !== null) return parsed
   throw new UmlcowError('JOURNAL_DAMAGED', `${printablePath(journal)}: is not a journal that this release can read`)
+}
+
+/** @throws UmlcowError HUMFS_UNFINISHED when a repair has to be finished first */
+export function refuseRename(paths: HumfsPaths, journal: HumfsJournal | null): void {
+  if (journal === null || journal.rename === null) return
+  throw unfinished(paths, 'a repair was cut short', 'finish it: umlcow humfs check --repair')
 }
 
 /** A tree that somebody else has to finish. */

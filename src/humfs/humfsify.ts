@@ -2,7 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import { buildShadow } from './build-shadow.js'
 import { changeData } from './change-data.js'
-import { type HumfsifyTerms, journalStart, readHumfsJournal, unfinished } from './humfs-journal.js'
+import { type HumfsifyTerms, journalStart, readHumfsJournal, refuseRename, unfinished } from './humfs-journal.js'
 import { asideSuffix } from './humfs-paths.js'
 import { type HumfsifyOptions, type HumfsifyResult, termsOf } from './humfsify-options.js'
 import { placeShadow, writeSuperblock } from './place-shadow.js'
@@ -33,6 +33,7 @@ export async function humfsify(directory: string, options: HumfsifyOptions): Pro
   const work = openWorkspace(directory, options)
   return await whileLocked(work, async () => {
     const journal = readHumfsJournal(work.treeFiles, work.paths)
+    refuseRename(work.paths, journal)
     if (journal !== null && journal.phase !== 'building' && journal.phase !== 'changing') {
       throw unfinished(work.paths, 'its metadata is being put back', 'finish that first: umlcow humfsify -r')
     }

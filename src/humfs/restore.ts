@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { renameDirectories } from './change-data.js'
-import { type HumfsifyTerms, type HumfsJournal, journalStart, readHumfsJournal } from './humfs-journal.js'
+import { type HumfsifyTerms, type HumfsJournal, journalStart, readHumfsJournal, refuseRename } from './humfs-journal.js'
 import { inspectTree } from './inspect-tree.js'
 import { createPace } from './pace.js'
 import { placeShadow } from './place-shadow.js'
@@ -50,6 +50,7 @@ export async function restoreHumfs(directory: string, options: RestoreHumfsOptio
   const work = openWorkspace(directory, options)
   return await whileLocked(work, async () => {
     const journal = readHumfsJournal(work.treeFiles, work.paths)
+    refuseRename(work.paths, journal)
     const terms = journal?.terms ?? null
     const result = {
       directory: printablePath(work.paths.directory),

@@ -98,8 +98,11 @@ export function advanceJournal({ treeFiles, paths, options }: Workspace, phase: 
 
 /** The end of a run: what is left of the work goes, and the journal last. */
 export function endJournal(work: Workspace): void {
-  const { treeFiles, paths, options } = work
-  removeTree(treeFiles, paths.work)
+  removeTree(work.treeFiles, work.paths.work)
+  removeJournal(work)
+}
+
+export function removeJournal({ treeFiles, paths, options }: Workspace): void {
   if (treeFiles.lstatOrNull(paths.journal) !== null) treeFiles.unlink(paths.journal)
   if (!options.noSync) treeFiles.syncFile(paths.directory)
 }

@@ -3,7 +3,7 @@ import type { MetadataNode } from '../formats/humfs/metadata.js'
 import { type DeviceNumber, type EntryType, isDevice } from '../formats/manifest/index.js'
 import type { TreeFacts } from '../host/tree-files.js'
 import { typeOfLetter } from '../humfs/humfs-entry.js'
-import { readHumfsJournal, unfinished } from '../humfs/humfs-journal.js'
+import { readHumfsJournal, refuseRename, unfinished } from '../humfs/humfs-journal.js'
 import { entryPath, inTree } from '../humfs/humfs-paths.js'
 import { readEntry } from '../humfs/inspect-tree.js'
 import { readSuperblock, refuseWithoutTrees } from '../humfs/read-superblock.js'
@@ -55,7 +55,9 @@ export async function* readHumfsTree(directory: string, options: HumfsSourceOpti
 }
 
 function refuseUnfinished({ treeFiles, paths }: Workspace): void {
-  if (readHumfsJournal(treeFiles, paths) === null) return
+  const journal = readHumfsJournal(treeFiles, paths)
+  if (journal === null) return
+  refuseRename(paths, journal)
   throw unfinished(paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
 }
 

@@ -3,7 +3,9 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../src/errors.js'
 import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
+import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
+import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
 import { crashingHost } from '../support/crashing-tree-files.js'
 import { makeSmallTree, owner, removeTree, type Snapshot, scratchDirectory, snapshot } from '../support/humfs-tree.js'
@@ -91,6 +93,73 @@ describe.each([
     const count = await crashEach(scene, scene.done, back, backOrNothing, scene.before, torn)
     expect(count).toBeGreaterThan(25)
   }, 120_000)
+})
+
+describe.each([
+  ['at each call', { torn: false }],
+  ['in the middle of each call', { torn: true }],
+  ['by one call', { once: true }],
+])("the repair of a guest's rename that fails %s", (_, how) => {
+  it('is as before or as after, or the next one makes it so', async () => {
+    const top = scratchDirectory()
+    const [renamed, wanted] = ['renamed', 'wanted'].map((name) => path.join(top, name)) as [string, string]
+    for (const directory of [renamed, wanted]) {
+      fs.mkdirSync(directory)
+      makeSmallTree(directory)
+    }
+    await humfsify(renamed, options)
+    fs.renameSync(path.join(renamed, 'data/dir'), path.join(renamed, 'data/moved'))
+    fs.renameSync(path.join(renamed, 'dir_metadata/dir/metadata'), path.join(renamed, 'file_metadata/moved'))
+    fs.renameSync(path.join(wanted, 'data/dir'), path.join(wanted, 'data/moved'))
+    await humfsify(wanted, options)
+    const repair = (directory: string, host: object = {}) =>
+      checkHumfs(directory, { repair: true, noSync: true, ...host })
+    const count = await countCalls(renamed, repair)
+    expect(count).toBeGreaterThan(6)
+    const phases = new Set<string | null>()
+    for (let crashAt = 0; crashAt < count; crashAt++) {
+      const directory = path.join(top, `crash${crashAt}`)
+      await copyDirectory(renamed, directory)
+      await repair(directory, crashingHost(crashAt, how)).catch((error) => expect(error).toMatchObject({ code: 'EIO' }))
+      const { unfinished } = await humfsInfo(directory)
+      phases.add(unfinished)
+      if (unfinished !== null) {
+        await expect(forward(directory)).rejects.toMatchObject({ code: 'HUMFS_UNFINISHED' })
+        await expect(back(directory)).rejects.toMatchObject({ code: 'HUMFS_UNFINISHED' })
+        expect(await checkHumfs(directory)).toMatchObject({ findings: [{ code: 'unfinished-run', repairable: true }] })
+      }
+      await repair(directory)
+      expect(snapshot(directory), `after a crash at ${crashAt}`).toEqual(snapshot(wanted))
+      removeTree(directory)
+    }
+    // One call that fails is undone, or made up for in the same run.
+    expect(phases.has('renaming')).toBe(!('once' in how))
+  }, 120_000)
+})
+
+describe('a journal of a rename that leads out of the tree', () => {
+  it.each([
+    ['../../x', 'dir'],
+    ['dir', '/etc'],
+    ['', 'dir'],
+    ['dir', 'a/../../b'],
+    ['link/a', 'link/b'],
+  ])('moves nothing: %s, %s', async (from, to) => {
+    const top = scratchDirectory()
+    makeSmallTree(top)
+    await humfsify(top, options)
+    const outside = path.join(top, 'outside')
+    fs.mkdirSync(path.join(outside, 'a'), { recursive: true })
+    for (const tree of ['file_metadata', 'dir_metadata']) fs.symlinkSync(outside, path.join(top, tree, 'link'))
+    const paths = { from: Buffer.from(from).toString('base64'), to: Buffer.from(to).toString('base64') }
+    const line = { umlcow: 'humfs journal 1', verb: 'rename', ...paths }
+    fs.writeFileSync(path.join(top, 'humfs.umlcow-journal'), `${JSON.stringify(line)}\n`)
+    const before = snapshot(top)
+    const outcome = await checkHumfs(top, { repair: true, noSync: true }).catch((error) => error)
+    if (outcome instanceof UmlcowError) expect(outcome.code).toBe('JOURNAL_DAMAGED')
+    else expect(outcome.findings).toMatchObject([{ code: 'unfinished-run', fixed: false }])
+    expect(snapshot(top)).toEqual(before)
+  })
 })
 
 describe('old metadata that is removed before the run that moved it aside is finished', () => {
