@@ -1,7 +1,7 @@
 // humfsify and its reverse against the Perl tool, in turn, on trees of the same shape: entries a second, and our peak of
 // memory.  As root: node bench/humfs.js [OPTIONS]
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,8 +32,12 @@ const mib = 2 ** 20
 // What certificates there are takes Node 30 ms to read, at each start.
 const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
 
-/** Entries of a tree, its top included; all in one directory when `perDirectory` is as large. */
-function makeTree(top, count, perDirectory = 100) {
+/**
+ * Entries of a tree, its top included; all in one directory when `perDirectory` is as large. With `linked` those of the
+ * second half are further names of the files of the first.
+ */
+function makeTree(top, count, { perDirectory = 100, linked = false } = {}) {
+  const files = []
   const data = path.join(top, 'data')
   mkdirSync(data, { recursive: true })
   for (let made = 1; made < count; ) {
@@ -43,7 +47,13 @@ function makeTree(top, count, perDirectory = 100) {
       made++
     }
     const end = Math.min(count, made + perDirectory - 1)
-    for (; made < end; made++) writeFileSync(path.join(directory, `f${made}`), '')
+    for (; made < end; made++) {
+      const file = path.join(directory, `f${made}`)
+      const first = linked && made > count / 2 ? files.pop() : undefined
+      if (first === undefined) writeFileSync(file, '')
+      else linkSync(first, file)
+      if (linked && made <= count / 2) files.push(file)
+    }
   }
 }
 
@@ -130,14 +140,24 @@ function printRates(entries, rounds, smaller, kind) {
 
 function printMemory(entries) {
   withFileSystem('tmpfs', (point) => {
-    for (const [name, perDirectory] of [
-      ['100 in each directory', 100],
-      ['all in one directory', entries],
+    for (const [name, shape] of [
+      ['100 in each directory', {}],
+      ['all in one directory', { perDirectory: entries }],
+      ['two names for each file', { linked: true }],
     ]) {
       const top = path.join(point, 'tree')
-      makeTree(top, entries, perDirectory)
-      const peaks = [['1000', '1000', '1T'], ['-r']].map((args) => ours(args, top).peak)
-      console.log(`${entries} entries, ${name}: peak ${peaks[0]} MiB, -r ${peaks[1]} MiB`)
+      makeTree(top, entries, shape)
+      const tar = path.join(point, 'tar')
+      const peaks = [
+        ['humfsify', '--quiet', '1000', '1000', '1T'],
+        ['humfs', 'check', '--quiet'],
+        ['humfs', 'export', '--quiet', '--to', 'tar', tar],
+        ['humfsify', '--quiet', '-r'],
+      ].map((args) => run(process.execPath, [umlcow, ...args], top).peak)
+      console.log(
+        `${entries} entries, ${name}: peak ${peaks[0]} MiB, check ${peaks[1]}, export to tar ${peaks[2]}, -r ${peaks[3]}`,
+      )
+      execFileSync('rm', ['--', tar])
       execFileSync('rm', ['-rf', '--', top])
     }
   })

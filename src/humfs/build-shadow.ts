@@ -1,3 +1,4 @@
+import { LinkTable } from '../host/link-table.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner } from '../host/tree-files.js'
 import { losesMode } from './humfs-entry.js'
@@ -20,12 +21,12 @@ export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries
   const trees = shadowsInWork(work)
   const owner = foreignOwner(terms.owner)
   /** Entries of files with several names: links of data are links of their entries, so that a guest sees one file. */
-  const firstNames = new Map<string, Buffer>()
+  const links = new LinkTable()
   for (const item of walkTree(work.treeFiles, work.paths.data)) {
     if (item.isLeaving) continue
     item.stored = storedItem(item, terms.renameMetadata)?.stored ?? item.stored
     if (item.facts.type === 'directory') makeMirrors(work.treeFiles, trees, item.stored, owner)
-    record(work, trees, item, { owner, perlCompat: terms.perlCompat }, firstNames)
+    record(work, trees, item, { owner, perlCompat: terms.perlCompat }, links)
     if (losesMode(item.facts, terms.perlCompat)) {
       work.treeFiles.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
     }
@@ -39,18 +40,11 @@ function record(
   trees: ShadowTrees,
   { stored, facts }: TreeItem,
   { owner, perlCompat }: { owner: Owner | null; perlCompat: boolean },
-  firstNames: Map<string, Buffer>,
+  links: LinkTable,
 ): void {
   const isDirectory = facts.type === 'directory'
   const path = entryPath(trees, stored, isDirectory)
-  if (facts.nlink > 1 && !isDirectory) {
-    const key = `${facts.device}:${facts.inode}`
-    const first = firstNames.get(key)
-    if (first !== undefined) {
-      treeFiles.link(first, path)
-      return
-    }
-    firstNames.set(key, path)
-  }
-  writeEntry(treeFiles, path, facts, perlCompat, owner)
+  const first = links.further(facts, () => stored)
+  if (first === null) writeEntry(treeFiles, path, facts, perlCompat, owner)
+  else treeFiles.link(entryPath(trees, first, false), path)
 }

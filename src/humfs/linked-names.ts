@@ -1,6 +1,8 @@
-import { longestMetadataFile } from '../formats/humfs/metadata.js'
+import { longestMetadataFile, type ParsedMetadata } from '../formats/humfs/metadata.js'
+import { fileKey, LinkTable } from '../host/link-table.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { TreeFacts } from '../host/tree-files.js'
+import { entryPath } from './humfs-paths.js'
 import type { Inspected } from './inspect-tree.js'
 import { foreignOwner } from './shadow-entry.js'
 import type { Found } from './tree-findings.js'
@@ -8,66 +10,61 @@ import type { Workspace } from './workspace.js'
 
 /** What came by of files and of entries with several names. */
 export interface LinkedNames {
-  /** The first entry of each file: where it is, its inode and what it says. */
-  readonly files: Map<string, { readonly place: Buffer; readonly inode: bigint; readonly text: string }>
+  /** The first entry of each file: its inode, what it says, and where it is. */
+  readonly files: LinkTable
   /** The file that each entry belongs to. */
-  readonly entries: Map<string, string>
+  readonly entries: LinkTable
 }
 
 export function noLinkedNames(): LinkedNames {
-  return { files: new Map(), entries: new Map() }
+  return { files: new LinkTable(), entries: new LinkTable() }
 }
 
 /** The names of one file have one entry, for a guest's chown is to be seen under all of them; others share none. */
 export function checkLinks(work: Workspace, one: Inspected, linked: LinkedNames, found: Found): void {
-  const { item, entryFacts } = one
-  if (entryFacts === null) return
-  if (item.facts.nlink > 1 && item.facts.type !== 'directory') checkFile(work, one, entryFacts, linked, found)
-  if (entryFacts.nlink > 1) checkShared(work, one, entryFacts, linked, found)
+  const { item, entry, entryFacts } = one
+  if (entry === null || entryFacts === null) return
+  const own: Note = { inode: `${entryFacts.inode}`, text: textOf(entry), path: item.path }
+  const first = linked.files.further(item.facts, () => serializeNote(own))
+  if (first !== null) checkFile(work, own, parseNote(first), found)
+  const file = fileKey(item.facts)
+  const owner = linked.entries.further(entryFacts, () => file)
+  if (owner === null || owner.equals(file)) return
+  const repair = () => unshare(work, one.entryPath, entryFacts)
+  found('shared-entry', 'has its metadata in one file with another name, and what a guest changes changes both', repair)
 }
 
-function keyOf({ device, inode }: TreeFacts): string {
-  return `${device}:${inode}`
+interface Note {
+  readonly inode: string
+  /** What the entry says. */
+  readonly text: string
+  /** In data. */
+  readonly path: Buffer
 }
 
-function checkFile(
-  work: Workspace,
-  { item, entry, entryPath }: Inspected,
-  { inode }: TreeFacts,
-  { files }: LinkedNames,
-  found: Found,
-): void {
-  const key = keyOf(item.facts)
-  const text = JSON.stringify(entry)
-  const first = files.get(key)
-  if (first === undefined) {
-    files.set(key, { place: entryPath, inode, text })
-    return
+function textOf({ mode, uid, gid, node }: ParsedMetadata): string {
+  return node === null ? `${mode} ${uid} ${gid}` : JSON.stringify([mode, uid, gid, node])
+}
+
+function serializeNote({ inode, text, path }: Note): Buffer {
+  return Buffer.concat([Buffer.from(`${inode}\0${text}\0`), path])
+}
+
+function parseNote(bytes: Buffer): Note {
+  const textStart = bytes.indexOf(0) + 1
+  const textEnd = bytes.indexOf(0, textStart)
+  return {
+    inode: bytes.toString('latin1', 0, textStart - 1),
+    text: bytes.toString('latin1', textStart, textEnd),
+    path: bytes.subarray(textEnd + 1),
   }
-  if (first.inode === inode) return
-  const repair = first.text === text ? () => relink(work, first.place, entryPath) : null
+}
+
+function checkFile(work: Workspace, own: Note, first: Note, found: Found): void {
+  if (first.inode === own.inode) return
+  const placeOf = ({ path }: Note) => entryPath(work.paths, path, false)
+  const repair = first.text === own.text ? () => relink(work, placeOf(first), placeOf(own)) : null
   found('hard-links', 'is a further name of a file, and its metadata is not one with that of the first', repair)
-}
-
-function checkShared(
-  work: Workspace,
-  { item, entryPath }: Inspected,
-  entryFacts: TreeFacts,
-  { entries }: LinkedNames,
-  found: Found,
-): void {
-  const key = keyOf(entryFacts)
-  const own = keyOf(item.facts)
-  const owner = entries.get(key)
-  if (owner === undefined) entries.set(key, own)
-  else if (owner !== own) {
-    const repair = () => unshare(work, entryPath, entryFacts)
-    found(
-      'shared-entry',
-      'has its metadata in one file with another name, and what a guest changes changes both',
-      repair,
-    )
-  }
 }
 
 function relink({ treeFiles, paths }: Workspace, from: Buffer, to: Buffer): void {

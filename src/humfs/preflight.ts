@@ -2,12 +2,12 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { metadataLine } from '../formats/humfs/metadata.js'
 import { usedOf } from '../formats/humfs/superblock.js'
+import { LinkTable } from '../host/link-table.js'
 import { joinPath } from '../host/path-bytes.js'
 import type { Owner } from '../host/tree-files.js'
 import { entryOf, isReplaced, losesMode } from './humfs-entry.js'
 import { journalMode, longestModes } from './humfs-journal.js'
 import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from './humfs-paths.js'
-import { createLinkCount } from './link-count.js'
 import { storedItem } from './metadata-directories.js'
 import { effectiveUser, ownGroups } from './own-ids.js'
 import { createPace } from './pace.js'
@@ -60,7 +60,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
   const euid = effectiveUser()
   checkOwner(terms, euid, problems)
   const pace = createPace({ ...work.options, description: 'looking at data' })
-  const links = createLinkCount()
+  const links = new LinkTable()
   let entries = 0
   let allocated = 0
   let modeBytes = 0
@@ -70,15 +70,15 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
     if (item.isLeaving) continue
     entries++
     checkItem(work, terms, item, euid, problems)
-    if (links.isFirst(item.path, item.facts)) allocated += item.facts.allocatedSize
+    if (links.further(item.facts, () => item.path) === null) allocated += item.facts.allocatedSize
     if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
   }
   if (modeBytes > longestModes) {
     problems.addText(`the modes that --perl-compat drops take ${modeBytes} bytes of journal; ${longestModes} can be`)
   }
   if (!takesLinks) {
-    for (const { path, count } of links.outside()) {
-      problems.add(path, `is one file with ${count} names outside of data, which would change, too (--force=links)`)
+    for (const { note: path, missing } of links.incomplete()) {
+      problems.add(path, `is one file with ${missing} names outside of data, which would change, too (--force=links)`)
     }
   }
   const used = usedOf(allocated)

@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import type { ParsedMetadata } from '../formats/humfs/metadata.js'
+import { LinkTable } from '../host/link-table.js'
 import type { TreeFacts } from '../host/tree-files.js'
 import { findOrphans } from './find-orphans.js'
 import { longestPath, longestPathOf } from './humfs-paths.js'
@@ -32,7 +33,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   refuseMounts(work)
   const problems = createProblems('data')
   const pace = createPace({ ...work.options, description: 'looking at data and metadata' })
-  const entriesOf = new Map<string, Inspected['entry']>()
+  const links = new LinkTable()
   const known = createKnownEntries()
   const orphans = createOrphanCount(work.treeFiles, work.paths)
   let entries = 0
@@ -45,7 +46,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
     known.add(one.item.facts, one.entry)
     orphans.add(one)
     checkOne(work, one, euid, problems)
-    checkNames(one, entriesOf, problems)
+    checkNames(one, links, problems)
   }
   if (!(await orphans.isSurelyNone(pace))) {
     for (const { tree, path } of findOrphans(work, onError)) {
@@ -91,13 +92,10 @@ function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, euid
 }
 
 /** The names of one file can have but one owner and mode. */
-function checkNames({ item, entry }: Inspected, entriesOf: Map<string, Inspected['entry']>, problems: Problems): void {
-  const { nlink, type, device, inode } = item.facts
-  if (nlink < 2 || type === 'directory') return
-  const key = `${device}:${inode}`
-  const first = entriesOf.get(key)
-  if (first === undefined) entriesOf.set(key, entry)
-  else if (JSON.stringify(first) !== JSON.stringify(entry)) {
+function checkNames({ item, entry }: Inspected, links: LinkTable, problems: Problems): void {
+  const textOf = () => Buffer.from(JSON.stringify(entry))
+  const first = links.further(item.facts, textOf)
+  if (first !== null && !first.equals(textOf())) {
     problems.add(item.path, 'has other metadata than another name of the same file')
   }
 }

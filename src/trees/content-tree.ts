@@ -3,6 +3,7 @@ import { shownPath } from '../formats/manifest/archive-error.js'
 import type { ManifestEntry, ManifestItem } from '../formats/manifest/entry.js'
 import { isDevice } from '../formats/manifest/mode.js'
 import type { HostPath } from '../host/host-files.js'
+import { LinkTable } from '../host/link-table.js'
 import { pathBytes } from '../host/path-bytes.js'
 import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
 import { readLinkAt, realTop, treeFileContent } from '../host/tree-input.js'
@@ -51,10 +52,10 @@ export class ContentTree {
 
   /** All names, a directory before what it holds; further names of a file as such. */
   async *names(): AsyncGenerator<TreeName> {
-    const firstNames = new Map<string, Buffer>()
+    const links = new LinkTable()
     for (const { path, facts, isLeaving } of walkTree(this.files, this.directory)) {
       if (isLeaving) continue
-      const hardLinkTo = firstNameOf(path, facts, firstNames)
+      const hardLinkTo = links.further(facts, () => path)
       const linkTarget = facts.type === 'symlink' ? readLinkAt(inTree(this.directory, path)) : null
       const entry: ManifestEntry = { ...entryOf(path, facts), hardLinkTo, linkTarget }
       const hasContent = facts.type === 'file' && hardLinkTo === null
@@ -81,18 +82,6 @@ function entryOf(path: Buffer, facts: TreeFacts): Omit<ManifestEntry, 'hardLinkT
     xattrs: null,
     linkCount: nlink,
   }
-}
-
-function firstNameOf(
-  path: Buffer,
-  { type, nlink, device, inode }: TreeFacts,
-  seen: Map<string, Buffer>,
-): Buffer | null {
-  if (nlink < 2 || type === 'directory') return null
-  const key = `${device}:${inode}`
-  const first = seen.get(key)
-  if (first === undefined) seen.set(key, path)
-  return first ?? null
 }
 
 function fault(code: 'UNSAFE_PATH' | 'ENTRY_UNFIT', path: Buffer, what: string): UmlcowError {

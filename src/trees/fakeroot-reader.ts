@@ -1,7 +1,10 @@
-import { type FakerootRecord, readFakeroot } from '../formats/fakeroot/index.js'
+import { ByteTable } from '../bytes/byte-table.js'
+import { readFakeroot } from '../formats/fakeroot/index.js'
 import { archiveError, type ReadOptions, shownPath } from '../formats/manifest/archive-error.js'
 import type { EntryType, ManifestItem } from '../formats/manifest/entry.js'
+import { fileKey } from '../host/link-table.js'
 import type { ContentTree, TreeName } from './content-tree.js'
+import { type PackedFacts, packedLength, packRecord, unpackRecord } from './packed-record.js'
 
 /** What fakeroot makes nodes of. */
 const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', 'socket'])
@@ -17,13 +20,17 @@ export async function* readFakerootTree(
   options: ReadOptions,
 ): AsyncGenerator<ManifestItem> {
   const name = options.name ?? 'fakeroot save file'
-  const records = new Map<string, FakerootRecord>()
-  for await (const record of readFakeroot(source, options)) records.set(`${record.dev}:${record.ino}`, record)
+  const records = new ByteTable()
+  for await (const record of readFakeroot(source, options)) {
+    const key = fileKey({ device: record.dev, inode: record.ino })
+    const value = records.get(key) ?? records.add(key, Buffer.alloc(packedLength))
+    packRecord(record, value)
+  }
   let found = 0
   for await (const item of tree.names()) {
-    const record = records.get(`${item.facts.device}:${item.facts.inode}`)
-    if (record !== undefined) found++
-    yield record === undefined ? item : withRecord(item, record, name)
+    const record = records.get(fileKey(item.facts))
+    if (record !== null) found++
+    yield record === null ? item : withRecord(item, unpackRecord(record), name)
   }
   if (found === 0 && records.size > 0) {
     throw archiveError(
@@ -34,7 +41,7 @@ export async function* readFakerootTree(
   }
 }
 
-function withRecord({ entry, content }: TreeName, record: FakerootRecord, name: string): ManifestItem {
+function withRecord({ entry, content }: TreeName, record: PackedFacts, name: string): ManifestItem {
   const { type, mode, uid, gid, device } = record
   const isSame = type === entry.type || (typesOfFiles.has(entry.type) && typesOfFiles.has(type))
   if (!isSame) {

@@ -65,11 +65,12 @@ export class HumfsFit {
   }
 
   /** @returns whether all of it fits */
-  check(entry: ManifestEntry, { path, missing }: Placement): boolean {
+  check(entry: ManifestEntry, { path, first, missing }: Placement): boolean {
     const before = this.problems.count
     for (const one of missing) this.checkName(one, true)
     this.checkName(path, entry.type === 'directory')
-    const longest = Math.max(...this.paths.map((paths) => longestPathOf(paths, path)))
+    const names = first === null ? [path] : [path, first]
+    const longest = Math.max(...this.paths.flatMap((paths) => names.map((name) => longestPathOf(paths, name))))
     if (longest > longestPath) {
       this.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
     } else if (longestNameOf(path) > longestName) {

@@ -3,9 +3,9 @@ import { UmlcowError } from '../errors.js'
 import { serializeSuperblock, usedOf } from '../formats/humfs/superblock.js'
 import type { ManifestItem } from '../formats/manifest/entry.js'
 import type { HostPath } from '../host/host-files.js'
+import { LinkTable } from '../host/link-table.js'
 import type { Owner } from '../host/tree-files.js'
 import { inTree } from '../humfs/humfs-paths.js'
-import { createLinkCount } from '../humfs/link-count.js'
 import { createPace } from '../humfs/pace.js'
 import { createProblems, type Problems } from '../humfs/problems.js'
 import { foreignOwner } from '../humfs/shadow-entry.js'
@@ -140,12 +140,12 @@ function refuseTooSmall(used: number, total: number, problems: Problems): void {
 async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan): Promise<number> {
   const { signal } = tree.options
   const pace = createPace({ signal, description: 'completing' })
-  const links = createLinkCount()
+  const links = new LinkTable()
   let allocated = 0
   for (const { path, facts, isLeaving } of walkTree(tree.treeFiles, builder.paths.data)) {
     if (pace.step()) await pace.rest()
     if (!isLeaving) {
-      if (links.isFirst(path, facts)) allocated += facts.allocatedSize
+      if (links.further(facts, () => path) === null) allocated += facts.allocatedSize
       continue
     }
     const told = plan.directory(path)

@@ -1,26 +1,13 @@
 import type { ManifestEntry } from '../formats/manifest/index.js'
+import { LinkTable } from '../host/link-table.js'
 import { createPace, type Pace } from '../humfs/pace.js'
-import {
-  entryOf,
-  linkKeyOf,
-  located,
-  readerOf,
-  type SourceItem,
-  type SourceOptions,
-  type TreeReading,
-} from './tree-source.js'
+import { entryOf, located, readerOf, type SourceItem, type SourceOptions, type TreeReading } from './tree-source.js'
 import { changed, type FoundName, isSame, walkNames } from './walk-open.js'
 
 const pieceSize = 256 * 1024
 
-/** The first name of a file, and how many more it has. */
-interface FirstName {
-  readonly path: Buffer
-  left: number
-}
-
 /**
- * A tree as a manifest. Only files with several names are remembered, until their last one.
+ * A tree as a manifest. Only files with several names are remembered.
  *
  * @throws UmlcowError INPUT_CHANGED, and what the tree's own reading throws
  */
@@ -28,14 +15,14 @@ export async function* readItems(reading: TreeReading, options: SourceOptions): 
   reading.refuseUnfit?.()
   const { signal } = options
   const pace = createPace({ signal, description: 'reading' })
-  const first = new Map<string, FirstName>()
+  const links = new LinkTable()
   const room = Buffer.allocUnsafe(pieceSize)
   const onError = (path: Buffer, error: unknown) => {
     throw located(reading, path, error)
   }
   for (const found of walkNames(reading.top, { ...reading, reader: readerOf(options), onError })) {
     if (pace.step()) await pace.rest()
-    yield itemOf(reading, found, first, () => contentOf(reading, found, room, pace))
+    yield itemOf(reading, found, links, () => contentOf(reading, found, room, pace))
   }
   // Somebody may have begun to work on it.
   reading.refuseUnfit?.()
@@ -44,32 +31,22 @@ export async function* readItems(reading: TreeReading, options: SourceOptions): 
 function itemOf(
   reading: TreeReading,
   found: FoundName,
-  first: Map<string, FirstName>,
+  links: LinkTable,
   content: () => AsyncIterable<Uint8Array>,
 ): SourceItem {
   const { device: dev, inode: ino, nlink, type: hostType } = found.facts
   let entry: ManifestEntry
   try {
-    entry = entryOf(found, reading.describe(found), firstNameOf(found, first))
+    entry = entryOf(
+      found,
+      reading.describe(found),
+      links.further(found.facts, () => found.path),
+    )
   } catch (error) {
     throw located(reading, found.path, error)
   }
   const hasContent = entry.type === 'file' && entry.hardLinkTo === null
   return { entry, content: hasContent ? content() : null, identity: { dev, ino, nlink }, hostType }
-}
-
-/** Null for what is a first name itself. */
-function firstNameOf({ path, facts }: FoundName, first: Map<string, FirstName>): Buffer | null {
-  const key = linkKeyOf(facts)
-  if (key === null) return null
-  const known = first.get(key)
-  if (known === undefined) {
-    first.set(key, { path, left: facts.nlink - 1 })
-    return null
-  }
-  known.left--
-  if (known.left <= 0) first.delete(key)
-  return known.path
 }
 
 /** All bytes of a file that is still the one that was found, and stays as it is. The memory is used again for the next piece. */

@@ -1,9 +1,9 @@
 import { UmlcowError } from '../errors.js'
+import { LinkTable } from '../host/link-table.js'
 import { createPace } from '../humfs/pace.js'
 import { createProblems, type Problems } from '../humfs/problems.js'
 import {
   entryOf,
-  linkKeyOf,
   located,
   type NameFacts,
   nameIn,
@@ -28,7 +28,7 @@ export async function surveyTree(
   reading.refuseUnfit?.()
   const problems = createProblems(reading.shown)
   const pace = createPace({ ...options, description: 'looking at the tree' })
-  const first = new Map<string, string>()
+  const links = new LinkTable()
   let [entries, size, isDamaged] = [0, 0, false]
   const onError = (path: Buffer, error: unknown) => {
     const own = located(reading, path, error)
@@ -46,7 +46,7 @@ export async function surveyTree(
     if (facts === null) continue
     const isFirst =
       attempt(
-        () => isFirstName(found, facts, first),
+        () => isFirstName(found, facts, links),
         (error) => onError(found.path, error),
       ) ?? true
     refuseUnfit(wanted, found, facts, problems)
@@ -70,17 +70,14 @@ function attempt<T>(run: () => T, onError: (error: unknown) => void): T | null {
 }
 
 /** The names of one file can have but one owner, mode and type. */
-function isFirstName({ facts: hostFacts }: FoundName, facts: NameFacts, first: Map<string, string>): boolean {
-  const key = linkKeyOf(hostFacts)
-  if (key === null) return true
+function isFirstName({ facts: hostFacts }: FoundName, facts: NameFacts, links: LinkTable): boolean {
   const { type, mode, uid, gid, device } = facts
-  const own = JSON.stringify([type, mode, uid, gid, device])
-  const known = first.get(key)
-  if (known === undefined) first.set(key, own)
-  if ((known ?? own) !== own) {
+  const ownText = () => Buffer.from(JSON.stringify([type, mode, uid, gid, device]))
+  const first = links.further(hostFacts, ownText)
+  if (first !== null && !first.equals(ownText())) {
     throw new UmlcowError('HUMFS_DAMAGED', 'has other metadata than another name of the same file')
   }
-  return known === undefined
+  return first === null
 }
 
 function refuseUnfit({ check }: SurveyOptions, found: FoundName, facts: NameFacts, problems: Problems): void {

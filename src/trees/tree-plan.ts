@@ -4,6 +4,7 @@ import { shownPath } from '../formats/manifest/archive-error.js'
 import type { ManifestEntry } from '../formats/manifest/entry.js'
 import { microsecondsOf } from '../formats/manifest/time.js'
 import { checkEntry } from '../formats/manifest/validate.js'
+import { longestPath } from '../humfs/humfs-paths.js'
 
 const fileTag = 1
 /** A directory that stands nowhere in the manifest so far, and something in it does. */
@@ -76,6 +77,8 @@ export class TreePlan {
     this.entries++
     const isDirectory = entry.type === 'directory'
     const path = this.rename(entry.path, isDirectory)
+    // No system has a place for it, and the thousands of directories above it would take many seconds.
+    if (path.length > longestPath) return { path, first: null, missing: [], isMade: false }
     const found = this.names.get(path)
     const isMade = isDirectory && found?.tag === missingTag
     if (found !== null && !isMade) throw this.bad(path, 'stands there twice')
@@ -121,7 +124,8 @@ export class TreePlan {
 
   private firstName(path: Buffer, hardLinkTo: Buffer): Buffer {
     const first = this.rename(hardLinkTo, false)
-    if (this.names.get(first)?.tag === fileTag) return first
+    // A place that is too long is remembered nowhere; who makes the names refuses both.
+    if (first.length > longestPath || this.names.get(first)?.tag === fileTag) return first
     throw this.bad(path, 'is a further name of what is not there, or is a directory')
   }
 

@@ -2,7 +2,6 @@ import { printablePath } from '../bytes/escape.js'
 import { type ErrorCode, errorCodes, UmlcowError } from '../errors.js'
 import type { FileIdentity } from '../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../formats/manifest/index.js'
-import type { TreeFacts } from '../host/tree-files.js'
 import { localTreeReader, type TreeReader } from '../host/tree-reader.js'
 import type { OperationOptions } from '../verbs/operation.js'
 import type { FoundName } from './walk-open.js'
@@ -84,11 +83,6 @@ export function entryOf(found: FoundName, facts: NameFacts, hardLinkTo: Buffer |
   const { nlink, mtimeNs } = found.facts
   const entry = { path, ...facts, hardLinkTo, mtimeNs, xattrs: null }
   return facts.type === 'directory' ? entry : { ...entry, linkCount: nlink }
-}
-
-/** Null for what can have no further names. */
-export function linkKeyOf({ type, nlink, device, inode }: TreeFacts): string | null {
-  return type === 'directory' || nlink < 2 ? null : `${device}:${inode}`
 }
 
 /** What a name of the tree is called in messages. */

@@ -119,6 +119,7 @@ describe('entries that contradict one another or the system', () => {
     ['a hard link that leads out', 'ENTRY_UNFIT', [{ ...entry('a'), hardLinkTo: bytesOf('../beside') }]],
     ['a name of 256 bytes', 'HUMFS_UNFIT', [entry('x'.repeat(256))]],
     ['a path of 60,000 bytes', 'HUMFS_UNFIT', [entry('x/'.repeat(30_000).slice(0, -1))]],
+    ['a hard link to a path of 60,000 bytes', 'HUMFS_UNFIT', [furtherName('b', entry('x'.repeat(60_000)))]],
     ['a target of 4096 bytes', 'HUMFS_UNFIT', [symlink('a', 'x'.repeat(4096))]],
     ['a directory called metadata', 'HUMFS_UNFIT', [directory('a/metadata')]],
     ['a directory called metadata that is missing', 'HUMFS_UNFIT', [entry('metadata/a')]],

@@ -1,6 +1,6 @@
+import { ByteTable } from '../../bytes/byte-table.js'
 import { unfit } from './archive-error.js'
 import type { ManifestEntry } from './entry.js'
-import { pathKey } from './path.js'
 
 /** What tells the names of one file from those of others in formats without paths of first names. */
 export interface LinkNumber {
@@ -9,20 +9,17 @@ export interface LinkNumber {
   readonly linkCount: number | null
 }
 
-interface Group {
-  readonly inode: number
-  readonly linkCount: number | null
-  left: number
-}
+const unknownCount = 0
 
 /**
  * Gives each file a number of its own, and all names of a file the same one.
  *
- * Where `linkCount` is known only files with several names are remembered, until their last one; where it is not, all.
+ * Where `linkCount` is known only files with several names are remembered; where it is not, all.
  */
 export class LinkNumbers {
   private next = 1
-  private readonly groups = new Map<string, Group>()
+  /** By first name: the number of the file (8 bytes), how many names it has, and how many have not come (4 each). */
+  private readonly files = new ByteTable()
 
   numberOf(entry: ManifestEntry): LinkNumber {
     return entry.hardLinkTo === null ? this.first(entry) : this.further(entry, entry.hardLinkTo)
@@ -31,18 +28,20 @@ export class LinkNumbers {
   private first(entry: ManifestEntry): LinkNumber {
     const inode = this.next++
     const linkCount = entry.type === 'directory' ? 1 : (entry.linkCount ?? null)
-    if (linkCount === null || linkCount > 1) {
-      this.groups.set(pathKey(entry.path), { inode, linkCount, left: (linkCount ?? Number.POSITIVE_INFINITY) - 1 })
+    if (linkCount !== 1) {
+      const value = this.files.get(entry.path) ?? this.files.add(entry.path, Buffer.alloc(16))
+      value.writeDoubleLE(inode)
+      value.writeUInt32LE(linkCount ?? unknownCount, 8)
+      value.writeUInt32LE((linkCount ?? unknownCount) || 2 ** 32 - 1, 12)
     }
     return { inode, linkCount }
   }
 
   private further(entry: ManifestEntry, firstName: Buffer): LinkNumber {
-    const key = pathKey(firstName)
-    const group = this.groups.get(key)
-    if (group === undefined) throw unfit(entry.path, 'a further name of a file that did not come before it')
-    group.left--
-    if (group.left === 0) this.groups.delete(key)
-    return group
+    const value = this.files.get(firstName)
+    const left = value?.readUInt32LE(12) ?? 1
+    if (value === null || left === 1) throw unfit(entry.path, 'a further name of a file that did not come before it')
+    value.writeUInt32LE(left - 1, 12)
+    return { inode: value.readDoubleLE(), linkCount: value.readUInt32LE(8) || null }
   }
 }

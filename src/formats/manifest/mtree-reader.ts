@@ -5,7 +5,7 @@ import type { ManifestEntry } from './entry.js'
 import { isDevice } from './mode.js'
 import { applyWord, type MtreeValues, unset, wordsOf } from './mtree-line.js'
 import { unescapeName } from './mtree-text.js'
-import { joinPath, maxPathLength, safePath } from './path.js'
+import { joinPath, maxPathLength, pathKey, safePath } from './path.js'
 
 /** Longest line: a path and a target of 64 KiB, every byte escaped, and room for digests. */
 const maxLineLength = 1024 * 1024
@@ -51,7 +51,7 @@ class MtreeReader {
   /** Lengths of the directories that the lines have gone into: all are beginnings of `directory`. */
   private readonly depths: number[] = []
   private directory: Buffer = Buffer.alloc(0)
-  private readonly firstNames = new Map<string, { readonly path: Buffer; left: number }>()
+  private readonly firstNames = new Map<string, { readonly path: string; left: number }>()
 
   constructor({ name = 'mtree text', sizeOf = () => 0 }: MtreeReadOptions) {
     this.name = name
@@ -162,12 +162,12 @@ class MtreeReader {
     const key = `${resdevice ?? ''} ${inode}`
     const group = this.firstNames.get(key)
     if (group === undefined) {
-      this.firstNames.set(key, { path, left: (nlink || Number.POSITIVE_INFINITY) - 1 })
+      this.firstNames.set(key, { path: pathKey(path), left: (nlink || Number.POSITIVE_INFINITY) - 1 })
       return null
     }
     group.left--
     if (group.left <= 0) this.firstNames.delete(key)
-    return group.path
+    return Buffer.from(group.path, 'latin1')
   }
 
   private error(code: ArchiveCode, what: string): UmlcowError {
