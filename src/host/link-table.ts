@@ -24,7 +24,7 @@ export class LinkTable {
    * Take down a name.
    *
    * @param note  of the first name; made for that one only
-   * @returns     what was noted with the first name of the file; null for the first, and for what has no other
+   * @returns     what was noted with the first name of the file; null for the first, and for what has no other that is known
    */
   further(facts: FileFacts, note: () => Buffer): Buffer | null {
     if (facts.nlink < 2 || facts.type === 'directory') return null
@@ -36,8 +36,10 @@ export class LinkTable {
       this.table.add(key, Buffer.concat([count, note()]))
       return null
     }
-    // More names than the file had when it came first: it has got new ones.
-    known.writeUInt32LE(Math.max(0, known.readUInt32LE() - 1))
+    const missing = known.readUInt32LE()
+    // All have come: it has got a new one, or its inode is another file's by now.
+    if (missing === 0) return null
+    known.writeUInt32LE(missing - 1)
     return Buffer.from(known.subarray(countLength))
   }
 

@@ -43,15 +43,16 @@ async function askGetent(database: string, name: string): Promise<string> {
 }
 
 /**
- * The id of a user or a group, by name or by number. Digits that are a name in the file of the host are that one.
- * Source: POSIX, chown, owner and group: a numeric operand that exists as a name is the name.
+ * The id of a user or a group, by name or by number. Digits that are a name in the file of the host are that one, and
+ * with a plus before them the number.
+ * Source: POSIX, chown, owner and group: a numeric operand that exists as a name is the name; GNU coreutils, +ID.
  *
  * @param read  the text of a file of names; empty when there is none
  * @throws      UmlcowError UNKNOWN_USER, UNKNOWN_GROUP
  */
 export async function lookUpId(kind: NameKind, given: string, read = readDatabase): Promise<number> {
   const { file, database, code } = places[kind]
-  if (/^[0-9]+$/.test(given)) {
+  if (/^\+?[0-9]+$/.test(given)) {
     const named = idInDatabase(read(file), given)
     if (named !== null) return named
     if (Number(given) <= largestId) return Number(given)

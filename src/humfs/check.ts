@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { checkEntries, type Look } from './check-entries.js'
-import { finishGuestRename } from './follow-guest-rename.js'
+import { undoGuestRename } from './follow-guest-rename.js'
 import { readHumfsJournal, unfinished } from './humfs-journal.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { removeTree } from './remove-tree.js'
@@ -111,7 +111,7 @@ function checkWhole(work: Workspace): FoundProblem[] {
     const journal = readHumfsJournal(work.treeFiles, paths)
     if (journal?.rename) {
       const { rename } = journal
-      found('unfinished-run', paths.journal, 'a repair was cut short', () => finishGuestRename(work, rename))
+      found('unfinished-run', paths.journal, 'a repair was cut short', () => undoGuestRename(work, rename))
     } else if (journal !== null) {
       found('unfinished-run', paths.journal, 'a humfsify or its reverse was cut short: run it again')
     }

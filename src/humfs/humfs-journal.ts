@@ -43,7 +43,7 @@ export interface HumfsJournal {
 }
 
 const magic = 'humfs journal 1'
-/** Half a million modes and more. */
+/** Half a million modes of usual paths. */
 const longestJournal = 64 * 1024 * 1024
 /** What the modes may take of it. */
 export const longestModes = longestJournal - 1024 * 1024

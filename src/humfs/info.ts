@@ -2,7 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
 import { sizeOfProgress } from './count-names.js'
 import { typeOfLetter } from './humfs-entry.js'
-import { type HumfsPhase, readHumfsJournal, unfinished } from './humfs-journal.js'
+import { type HumfsPhase, readHumfsJournal, refuseRename, unfinished } from './humfs-journal.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createPace } from './pace.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
@@ -39,6 +39,7 @@ export async function humfsInfo(directory: string, options: HumfsOptions = {}): 
   const work = openWorkspace(directory, options)
   const journal = readHumfsJournal(work.treeFiles, work.paths)
   if (journal !== null && work.treeFiles.lstatOrNull(work.paths.superblock) === null) {
+    refuseRename(work.paths, journal)
     const what = `a run was cut short while it was ${journal.phase}`
     throw unfinished(work.paths, what, 'umlcow humfsify -r undoes a humfsify, and finishes its reverse')
   }

@@ -67,16 +67,27 @@ function checkFile(work: Workspace, own: Note, first: Note, found: Found): void 
   found('hard-links', 'is a further name of a file, and its metadata is not one with that of the first', repair)
 }
 
-function relink({ treeFiles, paths }: Workspace, from: Buffer, to: Buffer): void {
+function relink(work: Workspace, from: Buffer, to: Buffer): void {
+  const draft = freeDraft(work)
+  work.treeFiles.link(from, draft)
+  work.treeFiles.rename(draft, to)
+}
+
+/** One that failed may have left it. */
+function freeDraft({ treeFiles, paths }: Workspace): Buffer {
   const draft = joinPath(paths.work, 'draft')
-  treeFiles.link(from, draft)
-  treeFiles.rename(draft, to)
+  if (treeFiles.lstatOrNull(draft) !== null) treeFiles.unlink(draft)
+  return draft
 }
 
 /** A copy takes the place of what is shared. */
-function unshare({ treeFiles, paths }: Workspace, place: Buffer, facts: TreeFacts): void {
-  const draft = joinPath(paths.work, 'draft')
+function unshare(work: Workspace, place: Buffer, facts: TreeFacts): void {
+  const { treeFiles, options } = work
+  // Another repair may have put something else there.
+  if (treeFiles.lstat(place).inode !== facts.inode) return
+  const draft = freeDraft(work)
   const text = treeFiles.readStart(place, Math.min(facts.size, longestMetadataFile + 1))
   treeFiles.writeNew(draft, text, facts.mode, foreignOwner(facts))
+  if (!options.noSync) treeFiles.syncFile(draft)
   treeFiles.rename(draft, place)
 }

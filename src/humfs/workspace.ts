@@ -84,6 +84,8 @@ export function beginJournal(work: Workspace, start: Buffer): void {
   const { treeFiles, paths, options } = work
   makeWorkDirectory(work)
   const draft = joinPath(paths.work, 'journal')
+  // A call that failed may have left a part of one.
+  if (treeFiles.lstatOrNull(draft) !== null) treeFiles.unlink(draft)
   treeFiles.append(draft, start)
   if (!options.noSync) treeFiles.syncFile(draft)
   treeFiles.rename(draft, paths.journal)

@@ -69,10 +69,11 @@ export class HumfsFit {
     const before = this.problems.count
     for (const one of missing) this.checkName(one, true)
     this.checkName(path, entry.type === 'directory')
-    const names = first === null ? [path] : [path, first]
-    const longest = Math.max(...this.paths.flatMap((paths) => names.map((name) => longestPathOf(paths, name))))
+    const longest = Math.max(...this.paths.map((paths) => longestPathOf(paths, path)))
     if (longest > longestPath) {
       this.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
+    } else if (first !== null && first.length > longestPath) {
+      this.add(path, `is a further name of a path of ${first.length} bytes, the system takes ${longestPath}`)
     } else if (longestNameOf(path) > longestName) {
       this.add(path, `its name takes ${longestNameOf(path)} bytes, the system takes ${longestName}`)
     }

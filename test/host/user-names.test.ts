@@ -21,6 +21,7 @@ describe('users and groups', () => {
     expect(await lookUpId('user', '1000', read)).toBe(77)
     expect(await lookUpId('user', '4294967295', read)).toBe(78)
     expect(await lookUpId('user', '1001', read)).toBe(1001)
+    expect(await lookUpId('user', '+1000', read)).toBe(1000)
   })
 
   it('are the first line of their name', () => {

@@ -98,6 +98,26 @@ describe('check', () => {
     expect(snapshot(top)).toEqual(good)
   })
 
+  it('mends a name that is a further one and shares its metadata with another, too', async () => {
+    const { top, at } = await humfsTree((other) => {
+      fs.writeFileSync(other('data/f1'), '')
+      fs.linkSync(other('data/f1'), other('data/f2'))
+      fs.writeFileSync(other('data/g'), '')
+    })
+    for (const name of ['f1', 'f2', 'g']) fs.rmSync(at('file_metadata', name))
+    fs.writeFileSync(at('file_metadata/f1'), '420 0 4294967294\n')
+    fs.writeFileSync(at('file_metadata/g'), '420 0 -2\n')
+    fs.linkSync(at('file_metadata/g'), at('file_metadata/f2'))
+    await checkHumfs(top, { repair: true })
+    expect(await checkHumfs(top)).toMatchObject({ findings: [] })
+    const ids = ['f1', 'f2', 'g'].map((name) =>
+      fs.readFileSync(at('file_metadata', name), 'utf8').split(' ')[2]!.trim(),
+    )
+    expect(ids.every((id) => ['4294967294', '-2'].includes(id))).toBe(true)
+    expect(fs.statSync(at('file_metadata/f1')).ino).toBe(fs.statSync(at('file_metadata/f2')).ino)
+    expect(fs.statSync(at('file_metadata/g')).nlink).toBe(1)
+  })
+
   it.each([
     ['damaged', 'no journal\n', 0o644],
     ['unreadable', '', 0],

@@ -137,23 +137,75 @@ describe.each([
   }, 120_000)
 })
 
-describe('a journal of a rename that leads out of the tree', () => {
+describe('a journal of a rename', () => {
+  const line = (from: string, to: string) => {
+    const paths = { from: Buffer.from(from).toString('base64'), to: Buffer.from(to).toString('base64') }
+    return `${JSON.stringify({ umlcow: 'humfs journal 1', verb: 'rename', ...paths })}\n`
+  }
+
+  /** A sound tree with a journal that tells of a rename of `dir` to `moved`. */
+  async function journalled(change: (at: (...names: string[]) => string) => void = () => {}) {
+    const top = scratchDirectory()
+    makeSmallTree(top)
+    await humfsify(top, options)
+    const good = snapshot(top)
+    const at = (...names: string[]) => path.join(top, ...names)
+    change(at)
+    fs.writeFileSync(at('humfs.umlcow-journal'), line('dir', 'moved'))
+    return { top, at, good }
+  }
+
+  it('that nothing has moved for is dropped: the guest may have taken its rename back', async () => {
+    const { top, good } = await journalled()
+    const { findings } = await checkHumfs(top, { repair: true, noSync: true })
+    expect(findings).toMatchObject([{ code: 'unfinished-run', fixed: true }])
+    expect(snapshot(top)).toEqual(good)
+  })
+
+  it.each<[string, (at: (...names: string[]) => string) => void]>([
+    [
+      'both trees are links',
+      (at) => {
+        for (const tree of ['file_metadata', 'dir_metadata']) {
+          fs.renameSync(at(tree), at(`${tree}-away`))
+          fs.symlinkSync(at(`${tree}-away`), at(tree))
+        }
+        fs.renameSync(at('dir_metadata/dir'), at('dir_metadata/moved'))
+        fs.renameSync(at('dir_metadata/moved/metadata'), at('file_metadata/moved'))
+      },
+    ],
+    [
+      'the new place is a link',
+      (at) => {
+        fs.renameSync(at('dir_metadata/dir'), at('elsewhere'))
+        fs.renameSync(at('elsewhere/metadata'), at('file_metadata/moved'))
+        fs.symlinkSync(at('elsewhere'), at('dir_metadata/moved'))
+      },
+    ],
+    ['something is in the way', (at) => fs.mkdirSync(at('file_metadata/moved'))],
+  ])('moves nothing where %s', async (_, change) => {
+    const { top } = await journalled(change)
+    const before = snapshot(top)
+    const { findings } = await checkHumfs(top, { repair: true, noSync: true })
+    expect(findings).toMatchObject([{ code: 'unfinished-run', fixed: false }])
+    expect(findings[0]!.message).toMatch(/remove that file|is not there, or no directory/)
+    expect(snapshot(top)).toEqual(before)
+  })
+
   it.each([
     ['../../x', 'dir'],
     ['dir', '/etc'],
     ['', 'dir'],
     ['dir', 'a/../../b'],
     ['link/a', 'link/b'],
-  ])('moves nothing: %s, %s', async (from, to) => {
+  ])('moves nothing that leads out of the tree: %s, %s', async (from, to) => {
     const top = scratchDirectory()
     makeSmallTree(top)
     await humfsify(top, options)
     const outside = path.join(top, 'outside')
     fs.mkdirSync(path.join(outside, 'a'), { recursive: true })
     for (const tree of ['file_metadata', 'dir_metadata']) fs.symlinkSync(outside, path.join(top, tree, 'link'))
-    const paths = { from: Buffer.from(from).toString('base64'), to: Buffer.from(to).toString('base64') }
-    const line = { umlcow: 'humfs journal 1', verb: 'rename', ...paths }
-    fs.writeFileSync(path.join(top, 'humfs.umlcow-journal'), `${JSON.stringify(line)}\n`)
+    fs.writeFileSync(path.join(top, 'humfs.umlcow-journal'), line(from, to))
     const before = snapshot(top)
     const outcome = await checkHumfs(top, { repair: true, noSync: true }).catch((error) => error)
     if (outcome instanceof UmlcowError) expect(outcome.code).toBe('JOURNAL_DAMAGED')
