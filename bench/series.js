@@ -74,17 +74,21 @@ function sizeOption(name, value) {
   return size
 }
 
-/** One series: a point after the other, without the commands that have become too slow. */
-async function measureSeries(points, home, options) {
+/**
+ * One series: a point after the other, without the commands that have become too slow.
+ *
+ * @param measured  gets the points
+ * @param keep      is called after each: the large ones take long, and what was measured shall not be lost
+ */
+async function measureSeries(points, home, options, measured, keep) {
   const tooSlow = new Set()
-  const measured = []
   for (const point of points) {
     console.log(`${sizeText(point.virtualSize)} image, ${sizeText(point.overlayData)} allocated`)
     const result = await measurePoint(point, home, options, tooSlow)
     for (const row of result.rows) console.log(rowText(row))
     measured.push(result)
+    keep()
   }
-  return measured
 }
 
 function rowText({ name, problem, summary }) {
@@ -102,13 +106,18 @@ async function series(options, home) {
   const withFloor = { ...options, floor: await compileFloor(home) }
   const bySize = sizes.filter((size) => size <= max)
   const results = { size: [], allocated: [], startUp: [] }
+  const keep = () => {
+    if (options.json === undefined) return
+    const document = { kind: 'series', scale, rounds, touch, limit, loads, machine, tools, ...results }
+    writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
+  }
   if (parts.includes('a')) {
     const points = bySize.map((virtualSize) => ({ virtualSize, overlayData: changes * scale }))
-    results.size = await measureSeries(points, home, withFloor)
+    await measureSeries(points, home, withFloor, results.size, keep)
   }
   if (parts.includes('b')) {
     const points = amounts.map((amount) => ({ virtualSize: Math.min(max, amountsIn), overlayData: amount * scale }))
-    results.allocated = await measureSeries(points, home, withFloor)
+    await measureSeries(points, home, withFloor, results.allocated, keep)
   }
   if (parts.includes('c')) {
     results.startUp = await timeStartUp(home, withFloor)
@@ -116,8 +125,7 @@ async function series(options, home) {
   }
   loads.push(loadText())
   console.log(`load at the end ${loads[1]}`)
-  const document = { kind: 'series', scale, rounds, touch, limit, loads, machine, tools, ...results }
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(document, null, 2)}\n`)
+  keep()
   const rows = [...results.size, ...results.allocated].flatMap((point) => point.rows)
   return rows.some(isFailure) ? 1 : 0
 }
