@@ -60,7 +60,7 @@ const mainWorkloads = [
 ]
 
 /** Runs in each 256 KiB, on both sides of where writing the whole window becomes quicker than writing its runs. */
-const runCounts = [4, 8, 10, 12, 14, 16, 32]
+const runCounts = [4, 8, 12, 16, 24, 32, 48, 64]
 
 const crossover = [4 * kib, 512].flatMap((runLength) =>
   runCounts.map((count) => ({

@@ -1,9 +1,10 @@
 /**
  * Runs per 256 KiB above which one read of the whole span and copies in memory beat a read per run.
  *
- * Measured on warm files: runs of 512 bytes to 8 KiB cross over between 8 and 16 a window, longer runs never get there.
+ * Measured with whole merges of warm files (W6 of `bench/`): runs of 512 bytes cross over between 24 and 48 a window, those
+ * of 4 KiB never do, for they touch one another when there are as many.
  */
-const densityCrossover = 12
+const densityCrossover = 32
 
 /** True when a window with so many runs is better read as one span. */
 export function isDense(runCount: number, windowLength: number): boolean {

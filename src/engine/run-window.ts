@@ -11,7 +11,7 @@ export interface WindowSources {
   readonly backing: BlockStore
 }
 
-/** Runs that are copied by one step. The largest window that is not dense has 768. */
+/** Runs that are copied by one step. The largest window that is not dense has as many. */
 const copyCapacity = 2048
 
 /**

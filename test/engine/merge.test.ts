@@ -144,8 +144,8 @@ describe('planCompareRuns', () => {
 })
 
 describe('isDense', () => {
-  it('has its crossover at 12 runs per 256 KiB', () => {
-    expect([isDense(12, 262144), isDense(13, 262144), isDense(1, 16384), isDense(0, 512)]).toEqual([
+  it('has its crossover at 32 runs per 256 KiB', () => {
+    expect([isDense(32, 262144), isDense(33, 262144), isDense(1, 4096), isDense(0, 512)]).toEqual([
       false,
       true,
       true,
