@@ -6,7 +6,12 @@
  */
 const densityCrossover = 32
 
+/** The most runs that a window has whose runs are moved each for itself. */
+export function mostSparseRuns(windowLength: number): number {
+  return Math.floor((densityCrossover * windowLength) / (256 * 1024))
+}
+
 /** True when a window with so many runs is better read as one span. */
 export function isDense(runCount: number, windowLength: number): boolean {
-  return runCount * (256 * 1024) > densityCrossover * windowLength
+  return runCount > mostSparseRuns(windowLength)
 }

@@ -1,7 +1,8 @@
 import { alignedBuffer } from '../bytes/aligned-buffer.js'
 import type { BlockStore } from '../stores/block-store.js'
-import { isDense } from './density.js'
+import { isDense, mostSparseRuns } from './density.js'
 import type { CopyRuns, Transfer } from './step.js'
+import { largestWindowSize } from './window-size.js'
 
 /** The layers a window is put together from. */
 export interface WindowSources {
@@ -11,8 +12,8 @@ export interface WindowSources {
   readonly backing: BlockStore
 }
 
-/** Runs that are copied by one step. The largest window that is not dense has as many. */
-const copyCapacity = 2048
+/** Runs that are copied by one step: all of a window that is not dense have to have room. */
+const copyCapacity = mostSparseRuns(largestWindowSize)
 
 /**
  * One window of an image: which parts of it the overlay supplies, and memory for the bytes of both sides.

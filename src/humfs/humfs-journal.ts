@@ -4,7 +4,7 @@ import { isCanonicalPath } from '../formats/manifest/path.js'
 import type { Owner, TreeFiles } from '../host/tree-files.js'
 import { type HumfsPaths, journalName } from './humfs-paths.js'
 
-// The journal of a humfsify or its reverse: lines of JSON, each written and synced before what it tells of.
+// The journal of a humfsify, its reverse or a repair: lines of JSON, each written and synced before what it tells of.
 //   {"umlcow":"humfs journal 1","verb":"humfsify",...}   the shadow trees are being built; nothing else is changed
 //   {"path":"...","mode":2541}    a mode that the metadata does not hold, with --perl-compat; the path in base64
 //   {"phase":"changing"}      the shadow trees are whole: from here on the run is finished, or undone by the reverse
@@ -145,10 +145,10 @@ export function readHumfsJournal(files: TreeFiles, { journal }: HumfsPaths): Hum
   throw new UmlcowError('JOURNAL_DAMAGED', `${printablePath(journal)}: is not a journal that this release can read`)
 }
 
-/** @throws UmlcowError HUMFS_UNFINISHED when a repair has to be finished first */
+/** @throws UmlcowError HUMFS_UNFINISHED when a repair has to be done anew first */
 export function refuseRename(paths: HumfsPaths, journal: HumfsJournal | null): void {
   if (journal === null || journal.rename === null) return
-  throw unfinished(paths, 'a repair was cut short', 'finish it: umlcow humfs check --repair')
+  throw unfinished(paths, 'a repair was cut short', 'umlcow humfs check --repair does it anew')
 }
 
 /** A tree that somebody else has to finish. */

@@ -24,12 +24,13 @@ export function noLinkedNames(): LinkedNames {
 export function checkLinks(work: Workspace, one: Inspected, linked: LinkedNames, found: Found): void {
   const { item, entry, entryFacts } = one
   if (entry === null || entryFacts === null) return
-  const own: Note = { inode: `${entryFacts.inode}`, text: textOf(entry), path: item.path }
-  const first = linked.files.further(item.facts, () => serializeNote(own))
-  if (first !== null) checkFile(work, own, parseNote(first), found)
-  const file = fileKey(item.facts)
-  const owner = linked.entries.further(entryFacts, () => file)
-  if (owner === null || owner.equals(file)) return
+  // Most names are the only ones of their file: nothing is made for these.
+  const noteOf = (): Note => ({ inode: `${entryFacts.inode}`, text: textOf(entry), path: item.path })
+  const first = linked.files.further(item.facts, () => serializeNote(noteOf()))
+  if (first !== null) checkFile(work, noteOf(), parseNote(first), found)
+  const ownFile = () => fileKey(item.facts)
+  const owner = linked.entries.further(entryFacts, ownFile)
+  if (owner === null || owner.equals(ownFile())) return
   const repair = () => unshare(work, one.entryPath, entryFacts)
   found('shared-entry', 'has its metadata in one file with another name, and what a guest changes changes both', repair)
 }

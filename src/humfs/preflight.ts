@@ -74,7 +74,9 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
     if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
   }
   if (modeBytes > longestModes) {
-    problems.addText(`the modes that --perl-compat drops take ${modeBytes} bytes of journal; ${longestModes} can be`)
+    problems.addText(
+      `the modes that --perl-compat drops take ${modeBytes} bytes of journal, which has room for ${longestModes}`,
+    )
   }
   if (!takesLinks) {
     for (const { note: path, missing } of links.incomplete()) {

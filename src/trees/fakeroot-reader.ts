@@ -1,10 +1,9 @@
 import { ByteTable } from '../bytes/byte-table.js'
-import { readFakeroot } from '../formats/fakeroot/index.js'
+import { type FileRecord, packedLength, packRecord, readFakeroot, unpackRecord } from '../formats/fakeroot/index.js'
 import { archiveError, type ReadOptions, shownPath } from '../formats/manifest/archive-error.js'
 import type { EntryType, ManifestItem } from '../formats/manifest/entry.js'
 import { fileKey } from '../host/link-table.js'
 import type { ContentTree, TreeName } from './content-tree.js'
-import { type PackedFacts, packedLength, packRecord, unpackRecord } from './packed-record.js'
 
 /** What fakeroot makes nodes of. */
 const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', 'socket'])
@@ -41,7 +40,7 @@ export async function* readFakerootTree(
   }
 }
 
-function withRecord({ entry, content }: TreeName, record: PackedFacts, name: string): ManifestItem {
+function withRecord({ entry, content }: TreeName, record: FileRecord, name: string): ManifestItem {
   const { type, mode, uid, gid, device } = record
   const isSame = type === entry.type || (typesOfFiles.has(entry.type) && typesOfFiles.has(type))
   if (!isSame) {

@@ -29,9 +29,16 @@ export const streamReaders = {
 
 /** The entries of mtree text, with the content that the tree has under the same names. */
 async function* readMtreeTree(source: Bytes, tree: ContentTree, options: ReadOptions): AsyncGenerator<ManifestItem> {
-  const sizeOf = (path: Buffer) => tree.file(path).facts.size
+  // What was looked at for its size is not looked at again for its content.
+  const sized: { file: ReturnType<ContentTree['file']> | null } = { file: null }
+  const sizeOf = (path: Buffer) => {
+    sized.file = tree.file(path)
+    return sized.file.facts.size
+  }
   for await (const entry of readMtree(source, { ...options, sizeOf })) {
     const hasContent = entry.type === 'file' && entry.hardLinkTo === null
-    yield { entry, content: hasContent ? tree.file(entry.path).content : null }
+    const file = hasContent ? (sized.file ?? tree.file(entry.path)) : null
+    sized.file = null
+    yield { entry, content: file?.content ?? null }
   }
 }

@@ -1,3 +1,4 @@
+export { type FileRecord, packedLength, packRecord, unpackRecord } from './packed-record.js'
 export {
   type FakerootRecord,
   type FileIdentity,

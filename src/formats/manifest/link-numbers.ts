@@ -10,6 +10,8 @@ export interface LinkNumber {
 }
 
 const unknownCount = 0
+/** Names still to come where the count is not known. */
+const endless = 2 ** 32 - 1
 
 /**
  * Gives each file a number of its own, and all names of a file the same one.
@@ -28,19 +30,19 @@ export class LinkNumbers {
   private first(entry: ManifestEntry): LinkNumber {
     const inode = this.next++
     const linkCount = entry.type === 'directory' ? 1 : (entry.linkCount ?? null)
-    if (linkCount !== 1) {
+    if (linkCount === null || linkCount > 1) {
       const value = this.files.get(entry.path) ?? this.files.add(entry.path, Buffer.alloc(16))
       value.writeDoubleLE(inode)
       value.writeUInt32LE(linkCount ?? unknownCount, 8)
-      value.writeUInt32LE((linkCount ?? unknownCount) || 2 ** 32 - 1, 12)
+      value.writeUInt32LE(linkCount === null ? endless : linkCount - 1, 12)
     }
     return { inode, linkCount }
   }
 
   private further(entry: ManifestEntry, firstName: Buffer): LinkNumber {
     const value = this.files.get(firstName)
-    const left = value?.readUInt32LE(12) ?? 1
-    if (value === null || left === 1) throw unfit(entry.path, 'a further name of a file that did not come before it')
+    const left = value?.readUInt32LE(12) ?? 0
+    if (value === null || left === 0) throw unfit(entry.path, 'a further name of a file that did not come before it')
     value.writeUInt32LE(left - 1, 12)
     return { inode: value.readDoubleLE(), linkCount: value.readUInt32LE(8) || null }
   }
