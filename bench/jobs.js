@@ -17,13 +17,13 @@ export function filesIn(directory) {
 /** @returns {import('./rounds.js').Job} */
 export function newFileJob(options, pair, directory) {
   const files = filesIn(directory)
-  const start = (entry) => {
+  const makeRoom = (entry) => {
     rmSync(files.output, { force: true })
     makeTarget(entry, pair, files.output)
   }
   const entries = newFileEntries(options, pair, files)
   const warm = (entry) => readInputs(entry, pair, files, false)
-  return { directory, pair, entries, result: files.output, prepareCheck: start, start, warm }
+  return { directory, pair, entries, result: files.output, prepareCheck: makeRoom, makeRoom, warm }
 }
 
 /** Every check run merges into the files as they were; what the timed runs start from is told by `first`. */

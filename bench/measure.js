@@ -74,29 +74,31 @@ export async function runAll(commands, runOne = ([program, ...args]) => run(prog
 }
 
 /**
- * Time one row's commands, from the same start every time: no output of the one before, nothing left to write back, free
- * memory that the host has given (see the README).
+ * Time one row's commands, from the same start every time: nothing left to write back, no output of the one before. That one
+ * goes last: its memory is at hand then, which a virtual machine gives back to its host two seconds later (see the README).
  *
  * @param {{ commands: string[][], warm?: string[][], anyStatus?: boolean }} entry
  * @param {object} options
- * @param {() => Promise<void> | void} options.start  clears up after the one before
- * @param {() => void} [options.warm]                 reads what is going to be read, after that
+ * @param {() => Promise<void> | void} options.start  puts back what the one before has changed
+ * @param {() => void} options.warm                   reads what is going to be read, after that
+ * @param {() => void} options.makeRoom               removes the output of the one before
  * @param {string} options.directory
  * @param {number} options.touch                      GiB
  * @param {boolean} [options.cold]                    drop the page cache
  *
  * @returns {Promise<{ seconds: number, rss: number | null, failure: string | null }>}  rss in bytes
  */
-export async function timeCommands(entry, { start, warm, directory, touch, cold = false }) {
+export async function timeCommands(entry, { start, warm, makeRoom, directory, touch, cold = false }) {
   await start()
   if (touch > 0) await touchMemory(touch)
   await run('sync', [])
   if (cold) {
     dropCaches()
     await warmUp(entry, run)
-  } else warm?.()
+  } else warm()
   const rssFiles = entry.commands.map((_, i) => path.join(directory, `rss-${i}`))
   for (const file of rssFiles) rmSync(file, { force: true })
+  makeRoom()
   const { seconds, failure } = await runAll(entry.commands, (command, i) => runWithRss(command, rssFiles[i]))
   const problem = entry.anyStatus === true && seconds > 0 ? null : failure
   return { seconds, failure: problem, rss: problem === null ? readRss(rssFiles) : null }

@@ -17,8 +17,9 @@ const slowSeconds = 20
  * @property {(entry: object) => unknown} prepareCheck       clears up before the check run
  * @property {number} [wholeLimit]                            bytes; larger images are compared where they have data
  * @property {() => unknown} [settle]                        between the checks and the rounds
- * @property {(entry: object) => unknown} start              clears up before a timed run
+ * @property {(entry: object) => unknown} [start]            puts back what the one before has changed
  * @property {(entry: object) => unknown} [warm]             reads what the command is going to read
+ * @property {(entry: object) => unknown} [makeRoom]         removes the output of the one before, at the last moment
  * @property {() => boolean} [wasMerged]                     looks whether a timed run did its work
  */
 
@@ -67,8 +68,9 @@ function isInRound(row, round, { slowRounds }) {
 async function timeRow(row, round, job, { touch, cold }) {
   const { directory } = job
   const { seconds, rss, failure } = await timeCommands(row, {
-    start: () => job.start(row),
+    start: () => job.start?.(row),
     warm: () => job.warm?.(row),
+    makeRoom: () => job.makeRoom?.(row),
     directory,
     touch,
     cold,

@@ -26,7 +26,7 @@ const usage = `usage: node bench/run.js [OPTIONS]
   --only NAME,...    only the rows with one of these in their names or notes, and the first
   --json FILE        write every single figure there
   --dir DIR          make the temporary directory there; it chooses the file system
-  --touch GIB        memory to touch before each run; default 2, 0 for none
+  --touch GIB        memory to touch before each run; default none
   --umlcow FILE      time this bin/umlcow.js instead of the one beside bench/
 `
 
@@ -44,7 +44,7 @@ const optionTypes = {
   only: text,
   json: text,
   dir: { ...text, default: tmpdir() },
-  touch: { ...text, default: '2' },
+  touch: { ...text, default: '0' },
   umlcow: { ...text, default: defaultCommand },
 }
 

@@ -21,7 +21,7 @@ const usage = `usage: node bench/series.js [OPTIONS]
   --starts N       rounds of (c); default 15
   --json FILE      write every single figure there
   --dir DIR        make the temporary directory there; it chooses the file system
-  --touch GIB      memory to touch before each run of (a) and (b); default 2, 0 for none
+  --touch GIB      memory to touch before each run of (a) and (b); default none
   --umlcow FILE    time this bin/umlcow.js instead of the one beside bench/
 `
 
@@ -41,7 +41,7 @@ const optionTypes = {
   starts: { ...text, default: '15' },
   json: text,
   dir: { ...text, default: tmpdir() },
-  touch: { ...text, default: '2' },
+  touch: { ...text, default: '0' },
   umlcow: { ...text, default: defaultCommand },
 }
 
