@@ -57,10 +57,10 @@ export class InPlaceWindow extends RunWindow {
     // The overlay's bytes are all there; what lies between its runs comes from the backing file.
     let gapStart = start
     for (let i = 0; i < runCount; i++) {
-      bytes.copy(scratch, gapStart, gapStart, runStarts[i]!)
+      this.copyToScratch(gapStart, runStarts[i]!)
       gapStart = runEnds[i]!
     }
-    bytes.copy(scratch, gapStart, gapStart, end)
+    this.copyToScratch(gapStart, end)
     let changedStart = -1
     for (let at = start; at < end; at += zeroBlockSize) {
       const blockEnd = Math.min(end, at + zeroBlockSize)

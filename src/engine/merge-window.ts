@@ -31,7 +31,7 @@ export class MergeWindow extends RunWindow {
     const spanStart = runStarts[0]!
     const spanEnd = runEnds[runCount - 1]!
     yield this.transfer('read', overlay, dataOffset + this.start, this.scratch, spanStart, spanEnd)
-    for (let i = 0; i < runCount; i++) this.scratch.copy(this.bytes, runStarts[i]!, runStarts[i]!, runEnds[i]!)
+    for (let i = 0; i < runCount; i++) this.copyFromScratch(runStarts[i]!, runEnds[i]!)
   }
 
   /** @param keepHoles  leave out blocks that are all zeros: the target reads as zeros there already */
