@@ -74,13 +74,13 @@ export async function runAll(commands, runOne = ([program, ...args]) => run(prog
 }
 
 /**
- * Time one row's commands, from the same start every time: nothing left to write back, no output of the one before. That one
- * goes last: its memory is at hand then, which a virtual machine gives back to its host two seconds later (see the README).
+ * Time one row's commands, from the same start every time: no output of the one before, nothing left to write back. The output
+ * goes late: its memory is at hand then, which a virtual machine gives back to its host two seconds later (see the README).
  *
  * @param {{ commands: string[][], warm?: string[][], anyStatus?: boolean }} entry
  * @param {object} options
  * @param {() => Promise<void> | void} options.start  puts back what the one before has changed
- * @param {() => void} options.warm                   reads what is going to be read, after that
+ * @param {() => void} options.warm                   reads what is going to be read, after that; not if cold
  * @param {() => void} options.makeRoom               removes the output of the one before
  * @param {string} options.directory
  * @param {number} options.touch                      GiB
@@ -90,15 +90,16 @@ export async function runAll(commands, runOne = ([program, ...args]) => run(prog
  */
 export async function timeCommands(entry, { start, warm, makeRoom, directory, touch, cold = false }) {
   await start()
+  if (!cold) warm()
   if (touch > 0) await touchMemory(touch)
+  makeRoom()
   await run('sync', [])
   if (cold) {
     dropCaches()
     await warmUp(entry, run)
-  } else warm()
+  }
   const rssFiles = entry.commands.map((_, i) => path.join(directory, `rss-${i}`))
   for (const file of rssFiles) rmSync(file, { force: true })
-  makeRoom()
   const { seconds, failure } = await runAll(entry.commands, (command, i) => runWithRss(command, rssFiles[i]))
   const problem = entry.anyStatus === true && seconds > 0 ? null : failure
   return { seconds, failure: problem, rss: problem === null ? readRss(rssFiles) : null }

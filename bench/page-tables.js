@@ -1,6 +1,6 @@
 // The tables of docs/performance.md out of what bench/run.js and bench/series.js have written.
 import { median } from './measure.js'
-import { machineText, ratiosOf, ratioText, sizeText } from './report.js'
+import { machineText, ratiosOf, ratioText, sizeText, touchedText } from './report.js'
 import { reached, targets } from './targets.js'
 
 const mib = 2 ** 20
@@ -71,7 +71,7 @@ function peakCell(cells) {
 function conditionsText(documents) {
   const texts = documents.map(
     ({ scale, rounds, touch, loads }) =>
-      `scale ${scale}, ${rounds} rounds, ${touch} GiB touched, load ${loads[0]} before and ${loads[1]} after`,
+      `scale ${scale}, ${rounds} rounds${touchedText(touch)}, load ${loads[0]} before and ${loads[1]} after`,
   )
   return `${[...new Set(texts)].join('; ')}.`.replace(/^s/, 'S')
 }

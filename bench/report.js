@@ -113,3 +113,8 @@ function cellsOf(result, row, index) {
 export function ratioText({ ratio, ratioMin, ratioMax }) {
   return `${ratio.toFixed(2)} (${ratioMin.toFixed(2)}..${ratioMax.toFixed(2)})`
 }
+
+/** What was touched before each run, if anything was. */
+export function touchedText(gib) {
+  return gib > 0 ? `, ${gib} GiB touched` : ''
+}

@@ -9,7 +9,7 @@ import { canDropCaches } from './page-cache.js'
 import { makePair } from './pairs.js'
 import { defaultCommand } from './programs.js'
 import { writeQcow2 } from './qcow2.js'
-import { loadText, machineFacts, machineText, sizeText, tableText } from './report.js'
+import { loadText, machineFacts, machineText, sizeText, tableText, touchedText } from './report.js'
 import { checkCommands, isFailure, rowOf, timeRounds } from './rounds.js'
 import { compileFloor, toolVersions } from './tools.js'
 import { chooseWorkloads, defaultWorkloads, sizeAt } from './workloads.js'
@@ -93,7 +93,7 @@ async function bench(options, home) {
   const tools = await toolVersions()
   const kind = inPlace ? `in place, ${first ? 'first' : 'steady'}` : 'new file'
   console.log(`${machineText(machine)}\n${Object.entries(tools).join('; ').replaceAll(',', ': ')}`)
-  console.log(`${kind}${cold ? ', cold' : ''}, scale ${scale}, rounds: ${rounds}, ${touch} GiB touched before each run`)
+  console.log(`${kind}${cold ? ', cold' : ''}, scale ${scale}, rounds: ${rounds}${touchedText(touch)}`)
   const loads = [loadText()]
   console.log(`load ${loads[0]}`)
   const floor = await compileFloor(home)

@@ -6,13 +6,13 @@ export function alignedBuffer(length: number): Buffer {
   return Buffer.from(new ArrayBuffer(length, { maxByteLength: length }))
 }
 
-/** Where large memory starts, as the C library gives it: so far behind a page boundary. */
+/** Where memory starts that glibc takes from the kernel as a piece of its own: so far behind a page boundary. */
 const malloced = 16
 const pageSize = 4096
 
 /**
- * Memory for transfers through the page cache, many parts of which are made. It starts on a page boundary where the C
- * library is glibc, for whole pages are copied faster; nothing hangs on that.
+ * Memory for transfers through the page cache, many parts of which are made. As a rule it starts on a page boundary, for
+ * whole pages are copied faster; nothing hangs on that. @see native-free-notes/aligned-buffers.md
  *
  * Not `alignedBuffer`: what is made of parts of resizable memory outlives V8's young collections, garbage or not.
  */
