@@ -76,6 +76,30 @@ function conditionsText(documents) {
   return `${[...new Set(texts)].join('; ')}.`.replace(/^s/, 'S')
 }
 
+/** The fastest round of each command, and how many times that of ours: what slows some rounds down only ever adds. */
+export function fastestTable(documents) {
+  const workloads = workloadsOf(documents)
+  if (workloads.length === 0) return null
+  const columns = workloads.map(({ name }) => rowsOf(documents, name))
+  const isPlain = (id) => id !== 'control' && id !== 'ours-sync'
+  const ids = [...new Set(columns.flatMap((rows) => [...rows.keys()]))].filter(isPlain)
+  const lines = ids.map((id) => {
+    const cells = columns.map((rows) => rows.get(id))
+    return [`\`${cells.find((row) => row !== undefined).name}\``, ...cells.map(fastestCell)]
+  })
+  return markdownTable(['', ...workloads.map(({ name }) => name)], lines)
+}
+
+function fastestCell(row) {
+  if (!row?.summary) return ''
+  const [own, ours] = [row, row.ours].map(fastestOf)
+  return row.id === row.ours.id ? `${own.toFixed(2)} s` : `${own.toFixed(2)} s; ${(own / ours).toFixed(2)}`
+}
+
+function fastestOf({ rounds }) {
+  return Math.min(...rounds.filter((round) => round !== null).map(({ seconds }) => seconds))
+}
+
 /** W6: time against runs in a window. */
 export function crossoverTable(all) {
   const documents = only(all, isCrossover)

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { main } from './home.js'
 import {
   crossoverTable,
+  fastestTable,
   machineLines,
   nodeStartUp,
   runTable,
@@ -42,6 +43,7 @@ function tablesOf(documents) {
     machine: machineLines(documents),
     targets: targetTable(of, nodeStartUp(partOf('startUp'))),
     'new-file': runTable(of('new file')),
+    'new-file-fastest': fastestTable(of('new file')),
     'in-place': runTable(of('in place, steady')),
     'in-place-first': runTable(of('in place, first')),
     'new-file-cold': runTable(of('new file', true)),
