@@ -38,13 +38,20 @@ function workloadsOf(documents) {
   return first.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
 }
 
-/** One line for each command, one column for each workload. */
-export function runTable(all) {
-  const documents = only(all, (workload) => !isCrossover(workload))
+/** The workloads that are wanted, the rows of each by id, and all ids; null when there are none. */
+function columnsOf(all, isWanted) {
+  const documents = only(all, isWanted)
   const workloads = workloadsOf(documents)
   if (workloads.length === 0) return null
   const columns = workloads.map(({ name }) => rowsOf(documents, name))
-  const ids = [...new Set(columns.flatMap((rows) => [...rows.keys()]))]
+  return { documents, workloads, columns, ids: [...new Set(columns.flatMap((rows) => [...rows.keys()]))] }
+}
+
+/** One line for each command, one column for each workload. */
+export function runTable(all) {
+  const chosen = columnsOf(all, (workload) => !isCrossover(workload))
+  if (chosen === null) return null
+  const { documents, workloads, columns, ids } = chosen
   const lines = ids.map((id) => {
     const cells = columns.map((rows) => rows.get(id))
     const row = cells.find((cell) => cell !== undefined)
@@ -77,12 +84,11 @@ function conditionsText(documents) {
 }
 
 /** The fastest round of each command, and how many times that of ours: what slows some rounds down only ever adds. */
-export function fastestTable(documents) {
-  const workloads = workloadsOf(documents)
-  if (workloads.length === 0) return null
-  const columns = workloads.map(({ name }) => rowsOf(documents, name))
-  const isPlain = (id) => id !== 'control' && id !== 'ours-sync'
-  const ids = [...new Set(columns.flatMap((rows) => [...rows.keys()]))].filter(isPlain)
+export function fastestTable(all) {
+  const chosen = columnsOf(all, (workload) => !isCrossover(workload))
+  if (chosen === null) return null
+  const { workloads, columns } = chosen
+  const ids = chosen.ids.filter((id) => id !== 'control' && id !== 'ours-sync')
   const lines = ids.map((id) => {
     const cells = columns.map((rows) => rows.get(id))
     return [`\`${cells.find((row) => row !== undefined).name}\``, ...cells.map(fastestCell)]
@@ -102,11 +108,10 @@ function fastestOf({ rounds }) {
 
 /** W6: time against runs in a window. */
 export function crossoverTable(all) {
-  const documents = only(all, isCrossover)
-  const workloads = workloadsOf(documents)
-  if (workloads.length === 0) return null
-  const columns = workloads.map(({ name }) => rowsOf(documents, name))
-  const ids = [...new Set(columns.flatMap((rows) => [...rows.keys()]))].filter((id) => id !== 'control')
+  const chosen = columnsOf(all, isCrossover)
+  if (chosen === null) return null
+  const { documents, workloads, columns } = chosen
+  const ids = chosen.ids.filter((id) => id !== 'control')
   const nameOf = (id) => `\`${columns.find((rows) => rows.has(id)).get(id).name}\``
   const lines = workloads.map(({ runLength, runCount }, i) => [
     `${runCount} x ${sizeText(runLength)}`,

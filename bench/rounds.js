@@ -19,7 +19,7 @@ const slowSeconds = 20
  * @property {() => unknown} [settle]                        between the checks and the rounds
  * @property {(entry: object) => unknown} [start]            puts back what the one before has changed
  * @property {(entry: object) => unknown} [warm]             reads what the command is going to read
- * @property {(entry: object) => unknown} [makeRoom]         removes the output of the one before, right before
+ * @property {(entry: object) => unknown} [makeRoom]         removes the output of the one before, late
  * @property {() => boolean} [wasMerged]                     looks whether a timed run did its work
  */
 
