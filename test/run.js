@@ -1,8 +1,9 @@
 // The test command: `npm ci && npm test`. Builds, lints, checks types, runs every test, and prints one closing line.
 // In CI, as root, it first installs the Debian packages of the tools that tests compare with. Anywhere else it installs
-// nothing, and what needs an absent tool is skipped and named.
+// nothing, and what needs an absent tool is skipped and named.  With UMLCOW_TEST=deep, as in `npm run test:deep`, tests
+// that sample otherwise do all of it; see test/support/amount.ts.  Closing lines say how much was done.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -52,12 +53,30 @@ function runTests() {
   try {
     const file = path.join(directory, 'results.json')
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
-    const passed = run('npx', ['vitest', 'run', '--config', 'test/vitest.config.ts', ...reporters])
+    const tally = path.join(directory, 'tally')
+    const args = ['vitest', 'run', '--config', 'test/vitest.config.ts', ...reporters]
+    const passed = run('npx', args, { UMLCOW_TALLY: tally })
     const results = JSON.parse(readFileSync(file, 'utf8'))
-    return { passed, results }
+    return { passed, results, amounts: amountsIn(tally) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** What tests reported with `tally` of test/support/amount.ts, added up: a line for each kind. */
+function amountsIn(file) {
+  const sums = new Map()
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : []
+  for (const { what, count, of } of lines.map((line) => JSON.parse(line))) {
+    const sum = sums.get(what) ?? { count: 0, of: {} }
+    sum.count += count
+    for (const [name, number] of Object.entries(of)) sum.of[name] = (sum.of[name] ?? 0) + number
+    sums.set(what, sum)
+  }
+  return [...sums].sort().map(([what, { count, of }]) => {
+    const further = Object.entries(of).map(([name, number]) => `, ${number.toLocaleString('en')} ${name}`)
+    return `${what}: ${count.toLocaleString('en')}${further.join('')}`
+  })
 }
 
 function namesOfSkipped(results) {
@@ -72,7 +91,7 @@ const inCi = process.env.CI === 'true'
 const isRoot = process.getuid?.() === 0
 let good = !(inCi && isRoot) || installPeers()
 for (const script of ['lint', 'types']) good = run('npm', ['run', script]) && good
-const { passed, results } = runTests()
+const { passed, results, amounts } = runTests()
 
 const skipped = namesOfSkipped(results)
 if (skipped.length > 0) {
@@ -81,7 +100,9 @@ if (skipped.length > 0) {
   )
 }
 const failedFiles = results.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
+const depth = process.env.UMLCOW_TEST === 'deep' ? 'deep' : 'quick'
+console.log(`\n${amounts.map((line) => `${depth}: ${line}\n`).join('')}`)
 const failures = results.numFailedTests + failedFiles.length + (good ? 0 : 1)
 const failed = passed ? failures : Math.max(1, failures)
-console.log(`\n${results.numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`)
+console.log(`${results.numPassedTests} passed, ${failed} failed, ${skipped.length} skipped`)
 process.exitCode = failed === 0 ? 0 : 1

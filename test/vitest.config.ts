@@ -1,11 +1,24 @@
+import { randomInt } from 'node:crypto'
 import { defineConfig } from 'vitest/config'
 
 // unit: needs nothing but Node, "npm run check" runs it.  command: runs the built command.  peers: compares with
 // Debian's tools and the real kernel, one file after another, for they are slow and share the machine.
+
+// What a run samples depends on its seed: UMLCOW_SEED=N takes the same sample again. Each project reads this file anew.
+if (process.env['UMLCOW_SEED'] === undefined) {
+  const seed = randomInt(2 ** 31)
+  process.env['UMLCOW_SEED'] = String(seed)
+  console.log(`the seed of this run: UMLCOW_SEED=${seed}`)
+}
+
+// Against tests that hang, and for no other reason: the slowest machine has time enough.
+const testTimeout = process.env['UMLCOW_TEST'] === 'deep' ? 7_200_000 : 600_000
+
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
-    testTimeout: 30_000,
+    testTimeout,
+    hookTimeout: testTimeout,
     projects: [
       {
         extends: true,
@@ -20,7 +33,6 @@ export default defineConfig({
           name: 'command',
           include: ['test/cli/**/*.test.ts'],
           globalSetup: ['test/support/build.ts'],
-          testTimeout: 60_000,
         },
       },
       {
@@ -30,7 +42,6 @@ export default defineConfig({
           include: ['test/peers/**/*.test.ts'],
           globalSetup: ['test/support/build.ts'],
           fileParallelism: false,
-          testTimeout: 300_000,
         },
       },
     ],
