@@ -6,6 +6,7 @@ import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import {
   type MergeJournal,
   type PinnedFile,
+  type PinnedOverlay,
   parseJournal,
   parseMarker,
   serializeJournal,
@@ -13,6 +14,7 @@ import {
 } from './journal-json.js'
 import { inspectTarget, writeNewFile } from './new-file.js'
 import { baseName, directoryName, joinPath, pathBytes } from './path-bytes.js'
+import { thisProcess } from './process-identity.js'
 
 export type { Afterwards, MergeJournal, PinnedFile, PinnedOverlay } from './journal-json.js'
 
@@ -48,6 +50,18 @@ async function realPathOrSame(files: HostFiles, path: HostPath): Promise<Buffer>
 /** The same file, given that device numbers hold only until the machine is started again. */
 export function isPinned(pin: PinnedFile, facts: FileFacts, sameBoot: boolean): boolean {
   return pin.inode === facts.inode && (!sameBoot || pin.device === facts.device)
+}
+
+/** Device numbers hold until the machine is started again. */
+export function isSameBoot({ process: { boot } }: Pick<MergeJournal, 'process'>): boolean {
+  return boot !== null && boot === thisProcess().boot
+}
+
+/** As what a journal knows a file: its overlay, a kept sibling, the undo overlay; null when it does not. */
+export function pinOf(journal: MergeJournal, facts: FileFacts, sameBoot: boolean): PinnedOverlay | null {
+  const { overlay, siblings, backup } = journal
+  const pins = [overlay, ...siblings, ...(backup === null ? [] : [backup])]
+  return pins.find((pin) => isPinned(pin, facts, sameBoot)) ?? null
 }
 
 /**

@@ -6,7 +6,7 @@ import { inspectTarget, type NewFileTarget } from './new-file.js'
 import { openOverlay } from './open-overlay.js'
 import { findOverlayOver } from './overlays-over.js'
 import { directoryName } from './path-bytes.js'
-import { refuseUnfinished } from './unfinished-merge.js'
+import { refuseUnfinished } from './pinned-merge.js'
 
 export interface TargetOptions {
   readonly overwrite?: boolean | undefined

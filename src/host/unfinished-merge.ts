@@ -128,11 +128,3 @@ export async function unfinishedFindings(
     return [{ code: error.code, message: error.message, hint: error.hint }]
   }
 }
-
-/** @throws UmlcowError UNFINISHED_MERGE when an overlay or backing file is a part of one, JOURNAL_DAMAGED */
-export async function refuseUnfinished(files: HostFiles, path: HostPath): Promise<void> {
-  const merge = await findUnfinishedMerge(files, path)
-  if (merge === null) return
-  const { code, message, hint } = unfinishedFinding(merge)
-  throw new UmlcowError(code, message, { hint })
-}

@@ -6,8 +6,9 @@ import type { HostFiles, HostPath } from '../host/host-files.js'
 import { openBacking } from '../host/open-image.js'
 import type { InputFile, Overlay } from '../host/open-overlay.js'
 import { readHeaderBytes } from '../host/open-overlay.js'
+import { findMergeAround } from '../host/pinned-merge.js'
 import { findUnfinishedRewrite, undoRewrite } from '../host/rewrite-header.js'
-import { findUnfinishedMerge, unfinishedFindings } from '../host/unfinished-merge.js'
+import { unfinishedFindings } from '../host/unfinished-merge.js'
 import { findTruncation } from '../images/cow-image.js'
 import { type BlockStore, readPadded, writeExact } from '../stores/block-store.js'
 import { countSameSectors } from './check-data.js'
@@ -37,7 +38,7 @@ export async function checkRewrite(files: HostFiles, input: InputFile): Promise<
 
 /** A merge in place that a crash cut short; `merge --resume` mends it. */
 export async function checkUnfinished(files: HostFiles, path: HostPath): Promise<Problem[]> {
-  const findings = await unfinishedFindings(findUnfinishedMerge, files, path)
+  const findings = await unfinishedFindings(findMergeAround, files, path)
   return findings.map(({ code, message, hint }) => ({ code, severity: 'damage', message: withHint(message, hint) }))
 }
 

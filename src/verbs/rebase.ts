@@ -7,12 +7,12 @@ import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.j
 import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
 import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
+import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { HostLock } from '../host/process-lock.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { rewriteHeader } from '../host/rewrite-header.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { targetFacts } from '../host/target-guard.js'
-import { refuseUnfinished } from '../host/unfinished-merge.js'
 import type { OperationOptions } from './operation.js'
 
 export interface RebaseOptions extends OperationOptions {

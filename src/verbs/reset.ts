@@ -8,8 +8,8 @@ import { type ForceWord, refuseUnlessForced } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { inspectTarget, writeNewFile } from '../host/new-file.js'
 import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../host/open-overlay.js'
+import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
-import { refuseUnfinished } from '../host/unfinished-merge.js'
 import { writeExact } from '../stores/block-store.js'
 import { findUsersOf } from './in-place/find-users.js'
 import type { OperationOptions } from './operation.js'
@@ -61,7 +61,7 @@ export async function resetOverlay(path: string, options: ResetOptions = {}): Pr
 }
 
 async function guard(files: HostFiles, overlay: Overlay, options: ResetOptions): Promise<LocatedFile> {
-  await refuseUnfinished(files, overlay.path)
+  await refuseUnfinished(files, overlay.path, options)
   const { located, findings } = await inspectBacking(files, overlay, options)
   // An empty overlay fits whatever the backing file is now; that is what it is for.
   const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')

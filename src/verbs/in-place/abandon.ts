@@ -3,6 +3,7 @@ import { hasCode, UmlcowError } from '../../errors.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import {
   isPinned,
+  isSameBoot,
   journalPathOf,
   type MergeJournal,
   markerSuffix,
@@ -10,12 +11,13 @@ import {
   readMarker,
   replaceJournal,
 } from '../../host/merge-journal.js'
+import { findMergeAround } from '../../host/pinned-merge.js'
 import { livenessOf } from '../../host/process-identity.js'
 import { findUnfinishedMerge, markerPathOrNull, type UnfinishedMerge } from '../../host/unfinished-merge.js'
 import { removeFiles, undoPreparation } from './leftovers.js'
 import { makeWork, removeCommitted } from './resume.js'
 import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
-import { isSameBoot, type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
+import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
 
 export interface AbandonResult {
   readonly overlay: Buffer
@@ -153,10 +155,10 @@ export interface MergeStatus {
   readonly merge: UnfinishedMerge | null
 }
 
-/** The unfinished merge of an overlay, or into a backing file. @throws UmlcowError JOURNAL_DAMAGED */
+/** The unfinished merge that an overlay, a backing file or a kept sibling is a part of. @throws UmlcowError JOURNAL_DAMAGED */
 export async function mergeStatus(path: string, options: { readonly files?: HostFiles } = {}): Promise<MergeStatus> {
   const files = options.files ?? localHostFiles
-  const merge = await findUnfinishedMerge(files, path)
+  const merge = await findMergeAround(files, path)
   // A name that was mistyped must not pass for one that all is well with.
   if (merge === null) await files.stat(path)
   return { merge }

@@ -5,9 +5,10 @@ import { cowMagicOrder } from '../../formats/cow/index.js'
 import { type Finding, inspectBacking } from '../../host/backing.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../host/host-files.js'
 import { type Overlay, openInput, readHeaderBytes } from '../../host/open-overlay.js'
+import { findMergeAround } from '../../host/pinned-merge.js'
 import { type LocatedFile, resolveBackingPath } from '../../host/resolve-backing.js'
 import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
-import { findMergeOf, unfinishedFindings } from '../../host/unfinished-merge.js'
+import { unfinishedFindings } from '../../host/unfinished-merge.js'
 import { findUsersOf } from './find-users.js'
 import type { InPlaceOptions } from './options.js'
 import { findRoom } from './room.js'
@@ -32,7 +33,7 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   const inspection = await inspectBacking(files, overlay, options)
   const findings = inspection.findings.map(withoutSizeForce)
   const backing = inspection.located
-  findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings)))
+  findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings, options)))
   if (backing === null) {
     findings.push(...(await findUsersOf(files, [overlay], options.signal)))
     const search = { siblings: [], unknown: [] }
@@ -69,9 +70,14 @@ function findOverlayKind(overlay: Overlay): Finding[] {
   return [{ code: 'NOT_A_FILE', message }]
 }
 
-/** The overlay's own journal, unless the marker beside the backing file has led there already. */
-async function findOwnMerge(files: HostFiles, path: HostPath, known: readonly Finding[]): Promise<Finding[]> {
-  const found = await unfinishedFindings(findMergeOf, files, path)
+/** A merge of the overlay, or one that keeps it, unless the marker beside the backing file has led there already. */
+async function findOwnMerge(
+  files: HostFiles,
+  path: HostPath,
+  known: readonly Finding[],
+  options: InPlaceOptions,
+): Promise<Finding[]> {
+  const found = await unfinishedFindings((...of) => findMergeAround(...of, options), files, path)
   return found.filter(({ message }) => known.every((one) => one.message !== message))
 }
 

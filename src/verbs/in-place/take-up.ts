@@ -4,9 +4,15 @@ import { type LockedFile, lockFiles } from '../../host/file-locks.js'
 import type { ForceWord } from '../../host/guard.js'
 import { headerDigest } from '../../host/header-digest.js'
 import type { HostFiles } from '../../host/host-files.js'
-import { isPinned, type MergeJournal, markerPathOf, type PinnedFile, readMarker } from '../../host/merge-journal.js'
+import {
+  isPinned,
+  isSameBoot,
+  type MergeJournal,
+  markerPathOf,
+  type PinnedFile,
+  readMarker,
+} from '../../host/merge-journal.js'
 import { type InputFile, type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
-import { thisProcess } from '../../host/process-identity.js'
 import type { HostLock } from '../../host/process-lock.js'
 import { shellQuote } from '../../host/shell-quote.js'
 import { findUnfinishedMerge, type UnfinishedMerge, unfinishedFinding } from '../../host/unfinished-merge.js'
@@ -159,11 +165,6 @@ function mismatch(message: string, { overlay }: MergeJournal): UmlcowError {
   return new UmlcowError('JOURNAL_MISMATCH', message, {
     hint: `put back what was there when the merge was begun; or forget the merge: umlcow merge --abandon --force=journal ${shellQuote(overlay.path)}`,
   })
-}
-
-/** Device numbers hold until the machine is started again. */
-export function isSameBoot(journal: MergeJournal): boolean {
-  return journal.process.boot !== null && journal.process.boot === thisProcess().boot
 }
 
 function overlayGone(journal: MergeJournal): UmlcowError {

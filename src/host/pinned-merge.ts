@@ -1,0 +1,113 @@
+import { errorCodes, hasCode, UmlcowError } from '../errors.js'
+import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import type { FileFacts, HostFiles, HostPath } from './host-files.js'
+import { isSameBoot, pinOf } from './merge-journal.js'
+import { openInput, readHeaderBytes } from './open-overlay.js'
+import { directoryName, isAbsolutePath, joinPath } from './path-bytes.js'
+import { type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
+import { findMergeInto, findUnfinishedMerge, type UnfinishedMerge, unfinishedFinding } from './unfinished-merge.js'
+
+// A kept sibling, and an undo overlay, have neither journal nor marker beside them. Their header leads to the backing
+// file, the marker there to the journal, and the journal knows them by device and inode.
+
+/** Nothing is there, or nothing that we may look at: the verb itself says so, where it matters. */
+const unreachable = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'EACCES', 'ELOOP']
+
+type Resolution = Pick<ResolveOptions, 'backingRoot'>
+
+/** The unfinished merge that a file is a part of: as overlay, backing file, kept sibling or undo overlay. */
+export async function findMergeAround(
+  files: HostFiles,
+  path: HostPath,
+  options: Resolution = {},
+): Promise<UnfinishedMerge | null> {
+  return (await findUnfinishedMerge(files, path)) ?? findMergeKeeping(files, path, options)
+}
+
+/**
+ * The unfinished merge whose journal pins an overlay, whether its process still runs or not.
+ *
+ * Where the journal is gone and only the marker is left, nobody knows what it pinned: then it counts as pinned.
+ */
+export async function findMergeKeeping(
+  files: HostFiles,
+  path: HostPath,
+  options: Resolution = {},
+): Promise<UnfinishedMerge | null> {
+  const opened = await readBackingPath(files, path)
+  if (opened === null) return null
+  for (const backing of await backingCandidates(files, path, opened.backingPath, options)) {
+    const merge = await findMergeInto(files, backing)
+    if (merge !== null && (merge.journal === null || isPart(merge.journal, opened.facts))) return merge
+  }
+  return null
+}
+
+function isPart(journal: NonNullable<UnfinishedMerge['journal']>, facts: FileFacts): boolean {
+  return pinOf(journal, facts, isSameBoot(journal)) !== null
+}
+
+/** The path in the header; null for anything that is no overlay or not for us to read. */
+async function readBackingPath(
+  files: HostFiles,
+  path: HostPath,
+): Promise<{ facts: FileFacts; backingPath: Uint8Array } | null> {
+  try {
+    const { store, facts } = await openInput(files, path)
+    try {
+      const bytes = await readHeaderBytes(store)
+      if (cowMagicOrder(bytes) === null) return null
+      return { facts, backingPath: parseCowHeader(bytes, { fileSize: facts.size }).backingPath }
+    } finally {
+      await store.close()
+    }
+  } catch (error) {
+    if (error instanceof UmlcowError && (error.code in errorCodes || hasCode(error, ...unreachable))) return null
+    throw error
+  }
+}
+
+/** Every place that a header may mean: two files of one name are no reason to overlook a merge into one of them. */
+async function backingCandidates(
+  files: HostFiles,
+  path: HostPath,
+  headerPath: Uint8Array,
+  { backingRoot }: Resolution,
+): Promise<Buffer[]> {
+  if (headerPath.length === 0) return []
+  const places: Buffer[] = [Buffer.from(headerPath)]
+  if (!isAbsolutePath(headerPath)) {
+    places.push(joinPath(directoryName(path), headerPath))
+    places.push(joinPath(directoryName(await files.realPath(path)), headerPath))
+  }
+  if (backingRoot !== undefined) {
+    const inside = await resolveBackingPath(files, path, headerPath, { backingRoot })
+    if (inside !== null) places.push(inside.path)
+  }
+  const reachable: Buffer[] = []
+  for (const place of places) if (await isReachable(files, place)) reachable.push(place)
+  return reachable
+}
+
+async function isReachable(files: HostFiles, place: Buffer): Promise<boolean> {
+  try {
+    await files.realPath(place)
+    return true
+  } catch (error) {
+    if (hasCode(error, ...unreachable)) return false
+    throw error
+  }
+}
+
+/**
+ * Refuse to write to a part of an unfinished merge: its overlay, its backing file, a sibling that it keeps, its undo
+ * overlay. The process of the merge may live or have ended.
+ *
+ * @throws UmlcowError UNFINISHED_MERGE, JOURNAL_DAMAGED, JOURNAL_MISMATCH
+ */
+export async function refuseUnfinished(files: HostFiles, path: HostPath, options: Resolution = {}): Promise<void> {
+  const merge = await findMergeAround(files, path, options)
+  if (merge === null) return
+  const { code, message, hint } = unfinishedFinding(merge)
+  throw new UmlcowError(code, message, { hint })
+}
