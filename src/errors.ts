@@ -71,6 +71,7 @@ export const errorCodes = {
   NOT_A_FILE: 'the input is neither a regular file nor a block device',
   DEVICE_SIZE: 'the size of a block device cannot be told',
   OUT_OF_RANGE: 'a read or write goes beyond the end of a store',
+  CLOSED: 'a store or an image was used after it was closed',
   SHORT_READ: 'a file ended before it should',
   SHORT_WRITE: 'a store took no more bytes',
   HELPER_MISSING: 'a program of the host is needed and absent',

@@ -1,6 +1,7 @@
 import { type Extent, joinExtents } from '../bytes/extents.js'
 import { type CowHeader, type CowLayout, computeLayout } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { OpenState } from '../stores/open-state.js'
 import { openBitmapReader } from './bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
 
@@ -22,6 +23,7 @@ interface Piece {
 export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Image, signal?: AbortSignal): Image {
   const layout = computeLayout(header)
   const { sectorSize, virtualSize } = header
+  const state = new OpenState(overlay.name)
 
   async function* pieces(start: number, end: number): AsyncGenerator<Piece> {
     const bitmap = openBitmapReader(overlay, layout, signal)
@@ -38,7 +40,9 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
   }
 
   async function* extents(start: number, end: number): AsyncGenerator<Extent> {
+    state.assertOpen()
     for await (const piece of pieces(start, end)) {
+      state.assertOpen()
       if (piece.allocated) yield overlayExtent(piece, layout)
       else yield* backingExtents(backing, piece)
     }
@@ -47,24 +51,27 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
   const image: Image = {
     virtualSize,
     async read(offset, target) {
-      checkGuestRange(image, offset, target.length)
-      for await (const piece of pieces(offset, offset + target.length)) {
-        const part = target.subarray(piece.start - offset, piece.end - offset)
-        if (piece.allocated) await readPadded(overlay, layout.dataOffset + piece.start, part)
-        else await readBacking(backing, piece.start, part)
-      }
+      await state.run(async () => {
+        checkGuestRange(image, offset, target.length)
+        for await (const piece of pieces(offset, offset + target.length)) {
+          const part = target.subarray(piece.start - offset, piece.end - offset)
+          if (piece.allocated) await readPadded(overlay, layout.dataOffset + piece.start, part)
+          else await readBacking(backing, piece.start, part)
+        }
+      })
     },
     extents(start, length) {
       checkGuestRange(image, start, length)
       return joinExtents(extents(start, start + length))
     },
-    async close() {
-      try {
-        await backing.close()
-      } finally {
-        await overlay.close()
-      }
-    },
+    close: () =>
+      state.close(async () => {
+        try {
+          await backing.close()
+        } finally {
+          await overlay.close()
+        }
+      }),
   }
   return image
 }

@@ -1,4 +1,5 @@
 import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { OpenState } from '../stores/open-state.js'
 import { checkGuestRange, type Image } from './image.js'
 
 /**
@@ -7,19 +8,24 @@ import { checkGuestRange, type Image } from './image.js'
  * @param virtualSize  bytes; defaults to the store's. What lies beyond the store's end reads as zeros.
  */
 export function openRawImage(store: BlockStore, virtualSize = store.size): Image {
+  const state = new OpenState(store.name)
   const image: Image = {
     virtualSize,
     async read(offset, target) {
-      checkGuestRange(image, offset, target.length)
-      await readPadded(store, offset, target)
+      await state.run(async () => {
+        checkGuestRange(image, offset, target.length)
+        await readPadded(store, offset, target)
+      })
     },
     async *extents(start, length) {
+      state.assertOpen()
       checkGuestRange(image, start, length)
       const stored = Math.max(0, Math.min(length, store.size - start))
       if (stored > 0) yield { start, length: stored, depth: 0, data: true, zero: false, offset: start }
+      state.assertOpen()
       if (stored < length) yield { start: start + stored, length: length - stored, depth: 0, data: false, zero: true }
     },
-    close: () => store.close(),
+    close: () => state.close(() => store.close()),
   }
   return image
 }

@@ -27,7 +27,9 @@ export function directReader(file: FileStore): FileStore {
     return count
   }
   return {
-    fd: file.fd,
+    get fd() {
+      return file.fd
+    },
     name: file.name,
     get size() {
       return file.size

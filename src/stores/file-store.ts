@@ -2,9 +2,11 @@ import fs from 'node:fs'
 import { printablePath } from '../bytes/escape.js'
 import { isSystemError, UmlcowError } from '../errors.js'
 import { checkRange, type SyncBlockStore } from './block-store.js'
+import { OpenState } from './open-state.js'
 
 /** An open file of the host. `size` follows writes and truncates of this store, not those of other processes. */
 export interface FileStore extends SyncBlockStore {
+  /** @throws UmlcowError CLOSED: another file may have that number by then */
   readonly fd: number
 }
 
@@ -76,20 +78,24 @@ export async function openFileStore(
 
 function fileStore(fd: number, name: string, initialSize: number): FileStore {
   let size = initialSize
-  let open = true
+  const state = new OpenState(name)
   const wrote = (offset: number, count: number): number => {
     if (offset + count > size) size = offset + count
     return count
   }
 
   return {
-    fd,
+    get fd() {
+      if (!state.isOpen) throw state.closed()
+      return fd
+    },
     name,
     get size() {
       return size
     },
 
     readNow(offset, target) {
+      if (!state.isOpen) throw state.closed()
       checkRange(name, offset, target.length)
       try {
         return fs.readSync(fd, target, 0, target.length, offset)
@@ -98,6 +104,7 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
       }
     },
     writeNow(offset, source) {
+      if (!state.isOpen) throw state.closed()
       checkRange(name, offset, source.length)
       try {
         return wrote(offset, fs.writeSync(fd, source, 0, source.length, offset))
@@ -108,7 +115,7 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     async read(offset, target) {
       checkRange(name, offset, target.length)
       try {
-        return await promised<number>((done) => fs.read(fd, target, 0, target.length, offset, done))
+        return await state.run(() => promised<number>((done) => fs.read(fd, target, 0, target.length, offset, done)))
       } catch (error) {
         throw fileError(name, `read at offset ${offset}`, error)
       }
@@ -116,7 +123,9 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     async write(offset, source) {
       checkRange(name, offset, source.length)
       try {
-        return wrote(offset, await promised<number>((done) => fs.write(fd, source, 0, source.length, offset, done)))
+        return await state.run(async () =>
+          wrote(offset, await promised<number>((done) => fs.write(fd, source, 0, source.length, offset, done))),
+        )
       } catch (error) {
         throw fileError(name, `write at offset ${offset}`, error)
       }
@@ -124,7 +133,7 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     async truncate(newSize) {
       checkRange(name, 0, newSize)
       try {
-        await promised<void>((done) => fs.ftruncate(fd, newSize, done))
+        await state.run(() => promised<void>((done) => fs.ftruncate(fd, newSize, done)))
         size = newSize
       } catch (error) {
         throw fileError(name, `set the size to ${newSize}`, error)
@@ -132,15 +141,17 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     },
     async sync() {
       try {
-        await promised<void>((done) => fs.fsync(fd, done))
+        await state.run(() => promised<void>((done) => fs.fsync(fd, done)))
       } catch (error) {
         throw fileError(name, 'sync', error)
       }
     },
     async close() {
-      if (!open) return
-      open = false
-      await promised<void>((done) => fs.close(fd, done))
+      try {
+        await state.close(() => promised<void>((done) => fs.close(fd, done)))
+      } catch (error) {
+        throw fileError(name, 'close', error)
+      }
     },
   }
 }

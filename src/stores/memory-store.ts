@@ -1,12 +1,14 @@
 import { type BlockStore, checkRange, type SyncBlockStore } from './block-store.js'
+import { OpenState } from './open-state.js'
 
-/** A store in memory; it grows as it is written. */
+/** A store in memory; it grows as it is written. `bytes` tells what it holds, also when it is closed. */
 export function openMemoryStore(
   initial: Uint8Array = new Uint8Array(0),
   name = 'memory',
 ): SyncBlockStore & { bytes(): Uint8Array } {
   let memory = Uint8Array.from(initial)
   let size = initial.length
+  const state = new OpenState(name)
 
   function reserve(needed: number): void {
     if (needed <= memory.length) return
@@ -15,12 +17,14 @@ export function openMemoryStore(
     memory = grown
   }
   function readNow(offset: number, target: Uint8Array): number {
+    if (!state.isOpen) throw state.closed()
     checkRange(name, offset, target.length)
     const part = memory.subarray(Math.min(offset, size), Math.min(offset + target.length, size))
     target.set(part)
     return part.length
   }
   function writeNow(offset: number, source: Uint8Array): number {
+    if (!state.isOpen) throw state.closed()
     checkRange(name, offset, source.length)
     reserve(offset + source.length)
     memory.set(source, offset)
@@ -28,6 +32,7 @@ export function openMemoryStore(
     return source.length
   }
   function truncateNow(newSize: number): void {
+    state.assertOpen()
     checkRange(name, 0, newSize)
     reserve(newSize)
     if (newSize < size) memory.fill(0, newSize, size)
@@ -45,7 +50,7 @@ export function openMemoryStore(
     read: async (offset, target) => readNow(offset, target),
     write: async (offset, source) => writeNow(offset, source),
     truncate: async (newSize) => truncateNow(newSize),
-    sync: async () => {},
-    close: async () => {},
+    sync: async () => state.assertOpen(),
+    close: () => state.close(async () => {}),
   } satisfies BlockStore & SyncBlockStore & { bytes(): Uint8Array }
 }

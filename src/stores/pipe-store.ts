@@ -4,6 +4,7 @@ import tty from 'node:tty'
 import { hasCode, UmlcowError } from '../errors.js'
 import type { BlockStore } from './block-store.js'
 import { fileError } from './file-store.js'
+import { OpenState } from './open-state.js'
 
 /**
  * A write that waits in the thread pool keeps even `process.exit` from ending the process. The streams that Node makes of
@@ -21,6 +22,7 @@ function makeNonBlocking(fd: number): void {
  */
 export function openPipeStore(fd: number, name: string): BlockStore {
   let size = 0
+  const state = new OpenState(name)
 
   async function write(offset: number, source: Uint8Array): Promise<number> {
     if (offset !== size)
@@ -46,12 +48,14 @@ export function openPipeStore(fd: number, name: string): BlockStore {
     get size() {
       return size
     },
-    write,
+    write: (offset, source) => state.run(() => write(offset, source)),
     read: async () => {
+      state.assertOpen()
       throw new UmlcowError('OUT_OF_RANGE', `${name}: cannot be read`)
     },
-    truncate: async () => {},
-    sync: async () => {},
-    close: async () => {},
+    truncate: async () => state.assertOpen(),
+    sync: async () => state.assertOpen(),
+    // The descriptor is not ours.
+    close: () => state.close(async () => {}),
   }
 }

@@ -1,7 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { imageStore } from '../../src/images/image-store.js'
+import { openRawImage } from '../../src/images/raw-image.js'
 import {
   type BlockStore,
   isSyncStore,
@@ -12,8 +14,11 @@ import {
   writeExact,
   writeExactNow,
 } from '../../src/stores/block-store.js'
+import { directReader } from '../../src/stores/direct-store.js'
 import { openFileStore } from '../../src/stores/file-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { OpenState } from '../../src/stores/open-state.js'
+import { openPipeStore } from '../../src/stores/pipe-store.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { oneByteStore } from './faulty-stores.js'
 
@@ -274,5 +279,81 @@ describe('exact transfers through a store that goes wrong', () => {
       expect(error).toBe(failure)
       expect(codeOf(error)).toBe('EIO')
     }
+  })
+})
+
+describe('after close', () => {
+  const fileWith = (content: Uint8Array) => {
+    const file = path.join(temporaryDirectory(), 'store')
+    writeFileSync(file, content)
+    return file
+  }
+  const stores: readonly (readonly [string, () => Promise<BlockStore>])[] = [
+    ['file store', () => openFileStore(fileWith(ten), 'readWrite')],
+    ['direct reader', async () => directReader(await openFileStore(fileWith(ten), 'readWrite'))],
+    ['memory store', async () => openMemoryStore(ten)],
+    ['pipe store', async () => openPipeStore(2, 'standard error')],
+    ['image as a store', async () => imageStore(openRawImage(openMemoryStore(ten)), 'image')],
+  ]
+
+  test.each(stores)('%s refuses every call with CLOSED', async (_name, make) => {
+    const store = await make()
+    await store.close()
+    const closed = { code: 'CLOSED', message: `${store.name}: is closed` }
+    for (const length of [0, 1]) {
+      await expect(store.read(0, new Uint8Array(length))).rejects.toMatchObject(closed)
+      await expect(store.write(0, new Uint8Array(length))).rejects.toMatchObject(closed)
+    }
+    await expect(store.truncate(0)).rejects.toMatchObject(closed)
+    await expect(store.sync()).rejects.toMatchObject(closed)
+    if (isSyncStore(store)) {
+      expect(() => store.readNow(0, new Uint8Array(1))).toThrow(expect.objectContaining(closed))
+      expect(() => store.writeNow(0, new Uint8Array(1))).toThrow(expect.objectContaining(closed))
+    }
+    if ('fd' in store) expect(() => store.fd).toThrow(expect.objectContaining(closed))
+    await store.close()
+  })
+
+  test('a second close leaves a file alone that has the descriptor by now', async () => {
+    const store = await openFileStore(fileWith(ten), 'read')
+    const { fd } = store
+    await store.close()
+    const other = openSync(fileWith(Uint8Array.of(99)), 'r')
+    try {
+      expect(other).toBe(fd)
+      await expect(store.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'CLOSED' })
+      await store.close()
+      expect([...readFileSync(other)]).toEqual([99])
+    } finally {
+      closeSync(other)
+    }
+  })
+
+  test('close waits for the transfers under way, and refuses those that come after it', async () => {
+    const store = await openFileStore(fileWith(ten), 'readWrite')
+    const ended: string[] = []
+    const target = new Uint8Array(10)
+    const calls = [
+      store.read(0, target).then(() => ended.push('read')),
+      store.write(10, ten).then(() => ended.push('write')),
+      store.sync().then(() => ended.push('sync')),
+    ]
+    const closing = [store.close(), store.close()].map((one) => one.then(() => ended.push('close')))
+    await expect(store.read(0, target)).rejects.toMatchObject({ code: 'CLOSED' })
+    await Promise.all([...calls, ...closing])
+    expect(ended.slice(3)).toEqual(['close', 'close'])
+    expect(target).toEqual(ten)
+  })
+
+  test('a close that fails is told of once', async () => {
+    const state = new OpenState('x')
+    let count = 0
+    const fail = async () => {
+      count++
+      throw new Error('EIO')
+    }
+    await expect(state.close(fail)).rejects.toThrow('EIO')
+    await state.close(fail)
+    expect(count).toBe(1)
   })
 })

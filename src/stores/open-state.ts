@@ -1,0 +1,59 @@
+import { UmlcowError } from '../errors.js'
+
+/**
+ * Whether a store or an image may be used, and how many calls on it are under way.
+ *
+ * A descriptor that was closed may belong to another file a moment later. So a call after `close` is refused, and `close`
+ * gives nothing back before the calls under way have ended.
+ */
+export class OpenState {
+  /** For calls that must not take time: `if (!state.isOpen) throw state.closed()`. */
+  isOpen = true
+  readonly #name: string
+  #underWay = 0
+  #onIdle: (() => void) | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  closed(): UmlcowError {
+    return new UmlcowError('CLOSED', `${this.#name}: is closed`)
+  }
+
+  /** @throws UmlcowError CLOSED */
+  assertOpen(): void {
+    if (!this.isOpen) throw this.closed()
+  }
+
+  /** Make a call that `close` waits for. @throws UmlcowError CLOSED */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (!this.isOpen) throw this.closed()
+    this.#underWay++
+    try {
+      return await call()
+    } finally {
+      this.#underWay--
+      if (this.#underWay === 0) this.#onIdle?.()
+    }
+  }
+
+  /** Refuse all further calls, wait for those under way, then give back once. Further closes wait for the first. */
+  async close(giveBack: () => Promise<void>): Promise<void> {
+    if (this.#closing === null) {
+      this.isOpen = false
+      this.#closing = this.#whenIdle().then(giveBack)
+      return await this.#closing
+    }
+    // Whoever closed first is the one to learn of a failure.
+    await this.#closing.catch(() => {})
+  }
+
+  #whenIdle(): Promise<void> {
+    if (this.#underWay === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+    })
+  }
+}
