@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { type Command, CommanderError } from 'commander'
 import { hasCode, UmlcowError } from '../errors.js'
+import { releaseTerminalsAtExit } from '../host/standard-descriptors.js'
 import { fileError } from '../stores/file-store.js'
 import { refuseMangled } from './arguments.js'
 import { createContext, errorDocument, errorLines, ReaderGone } from './context.js'
@@ -33,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const name = path.basename(command)
   // A link of this name is the verb.
   const args = name === 'humfsify' ? [name, ...given] : given
+  releaseTerminalsAtExit()
   const stop = new AbortController()
   let stopStatus: number | null = null
   for (const [signal, status] of Object.entries(signalStatus)) {
@@ -45,10 +47,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     refuseMangled(given)
     return await dispatch(name, args, stop.signal)
   } catch (error) {
-    if (stopStatus === null || !hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
+    if (!hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
     tell(stopLines(error))
-    // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process.
-    process.exit(stopStatus)
+    // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process. Without a signal
+    // it was a write to a terminal that is gone: SIGHUP is on its way, or goes to the jobs in the foreground only.
+    process.exit(stopStatus ?? exitStatus.hungUp)
   }
 }
 
@@ -69,19 +72,26 @@ async function dispatch(name: string, args: string[], signal: AbortSignal): Prom
   const finish = (code: number) => {
     status = code
   }
-  const program = await createProgram(createContext(signal), finish, readVersion, args[0])
+  const context = createContext(signal)
+  const program = await createProgram(context, finish, readVersion, args[0])
   if (args.length === 0) {
     tell(program.helpInformation())
     return exitStatus.usage
   }
   const commands = [program, ...program.commands, ...program.commands.flatMap((verb) => verb.commands)]
-  for (const each of commands) each.exitOverride().configureOutput({ outputError: () => {} })
+  let help = ''
+  const writeOut = (text: string) => {
+    help += text
+  }
+  for (const each of commands) each.exitOverride().configureOutput({ outputError: () => {}, writeOut })
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode !== 0) throw wrongUsage(error, program, args)
   }
+  // Not by commander: an error of `process.stdout` would end the process with a stack.
+  if (help !== '') await context.print(help)
   return status
 }
 

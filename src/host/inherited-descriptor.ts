@@ -33,8 +33,8 @@ function isReadEndOf(pipe: string, fd: number): boolean {
   }
 }
 
-/** O_RDONLY, O_WRONLY or O_RDWR. */
-function accessMode(fd: number): number {
+/** O_RDONLY, O_WRONLY or O_RDWR. @throws where there is no /proc */
+export function accessMode(fd: number): number {
   return accessModeOf(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))
 }
 

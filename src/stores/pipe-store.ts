@@ -15,14 +15,21 @@ function makeNonBlocking(fd: number): void {
   if (fd === 1 && (stats.isFIFO() || stats.isSocket() || tty.isatty(fd))) process.stdout.on('error', () => {})
 }
 
+function terminalGone(name: string, cause: unknown): UmlcowError {
+  return new UmlcowError('INTERRUPTED', `${name}: the terminal is gone`, { cause })
+}
+
 /**
  * A store that is written once from its start to its end: standard output, a pipe, a terminal.
  *
- * Writes go through the thread pool, so that a reader who stops reading does not stop signals.
+ * Writes go through the thread pool, so that a reader who stops reading does not stop signals. Once a terminal is gone, they
+ * fail with INTERRUPTED: nobody is there any more, as after SIGHUP.
  */
 export function openPipeStore(fd: number, name: string): BlockStore {
   let size = 0
   const state = new OpenState(name)
+  // Once it is gone, it looks like no terminal any more.
+  const isTerminal = tty.isatty(fd)
 
   async function write(offset: number, source: Uint8Array): Promise<number> {
     if (offset !== size)
@@ -36,6 +43,7 @@ export function openPipeStore(fd: number, name: string): BlockStore {
         size += count
         return count
       } catch (error) {
+        if (isTerminal && hasCode(error, 'EIO')) throw terminalGone(name, error)
         // The reader needs a moment.
         if (!hasCode(error, 'EAGAIN')) throw fileError(name, 'write', error)
         await sleep(5)

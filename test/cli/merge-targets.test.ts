@@ -272,3 +272,21 @@ describe('standard output that is an input', () => {
     expectPlainFailure(shell('umlcow merge --chain top - 1<> root_fs', scene.directory), 4)
   })
 })
+
+describe('standard output that is closed', () => {
+  it('is a failure of merge and of humfs export, and of a dry run', () => {
+    const scene = makeScene()
+    keepsUntouched(scene.cow, scene.backing)
+    for (const command of ['merge cow -', 'merge -n cow -', 'humfs export --from directory --to tar - .']) {
+      const outcome = shell(`umlcow ${command} >&-`, scene.directory)
+      expectPlainFailure(outcome, 1)
+      expect(outcome.stderr).toMatch(/^umlcow: standard output: is closed\n/)
+    }
+  })
+
+  it('is not /dev/null, where an image may go', () => {
+    const scene = makeScene()
+    const outcome = shell('umlcow merge cow - > /dev/null && umlcow merge cow - >> /dev/null', scene.directory)
+    expect(outcome).toMatchObject({ status: 0, stderr: '' })
+  })
+})
