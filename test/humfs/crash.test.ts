@@ -7,6 +7,7 @@ import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
+import { sampleOf, tally } from '../support/amount.js'
 import { crashingHost } from '../support/crashing-tree-files.js'
 import { makeSmallTree, owner, removeTree, type Snapshot, scratchDirectory, snapshot } from '../support/humfs-tree.js'
 import { copyDirectory } from '../support/killed-runs.js'
@@ -33,14 +34,24 @@ async function makeScene(): Promise<Scene> {
   return { top, plain, done, before, after: snapshot(done) }
 }
 
-/** How many calls that change something a run takes. */
-async function countCalls(from: string, run: (directory: string, host: object) => Promise<unknown>): Promise<number> {
+/** Calls of a run that change something. */
+interface Calls {
+  readonly count: number
+  /** Those that are to fail: all of them in a deep run, some of each name in a quick one. */
+  readonly chosen: readonly number[]
+}
+
+/** Count the calls of a run, and choose some of them. */
+async function callsOf(from: string, run: (directory: string, host: object) => Promise<unknown>): Promise<Calls> {
   const directory = `${from}-counted`
   await copyDirectory(from, directory)
   const host = crashingHost(Number.POSITIVE_INFINITY)
   await run(directory, host)
   removeTree(directory)
-  return host.calls.length
+  const indexes = host.calls.map((_, index) => index)
+  const chosen = sampleOf(expect.getState().currentTestName ?? '', indexes, 8, (index) => host.calls[index])
+  tally('humfs runs that fail at a call', chosen.length)
+  return { count: indexes.length, chosen }
 }
 
 const forward = (directory: string, host: object = {}) => humfsify(directory, { ...options, ...host })
@@ -55,8 +66,8 @@ async function crashEach(
   expected: Snapshot,
   torn: boolean,
 ): Promise<number> {
-  const count = await countCalls(from, first)
-  for (let crashAt = 0; crashAt < count; crashAt++) {
+  const { count, chosen } = await callsOf(from, first)
+  for (const crashAt of chosen) {
     const directory = path.join(scene.top, `crash${crashAt}`)
     await copyDirectory(from, directory)
     const host = crashingHost(crashAt, { torn })
@@ -81,18 +92,18 @@ describe.each([
     const scene = await makeScene()
     const count = await crashEach(scene, scene.plain, forward, forward, scene.after, torn)
     expect(count).toBeGreaterThan(25)
-  }, 120_000)
+  })
 
   it('humfsify is undone by its reverse', async () => {
     const scene = await makeScene()
     await crashEach(scene, scene.plain, forward, backOrNothing, scene.before, torn)
-  }, 120_000)
+  })
 
   it('the reverse is finished by the same command', async () => {
     const scene = await makeScene()
     const count = await crashEach(scene, scene.done, back, backOrNothing, scene.before, torn)
     expect(count).toBeGreaterThan(25)
-  }, 120_000)
+  })
 })
 
 describe.each([
@@ -114,10 +125,10 @@ describe.each([
     await humfsify(wanted, options)
     const repair = (directory: string, host: object = {}) =>
       checkHumfs(directory, { repair: true, noSync: true, ...host })
-    const count = await countCalls(renamed, repair)
+    const { count, chosen } = await callsOf(renamed, repair)
     expect(count).toBeGreaterThan(6)
     const phases = new Set<string | null>()
-    for (let crashAt = 0; crashAt < count; crashAt++) {
+    for (const crashAt of chosen) {
       const directory = path.join(top, `crash${crashAt}`)
       await copyDirectory(renamed, directory)
       await repair(directory, crashingHost(crashAt, how)).catch((error) => expect(error).toMatchObject({ code: 'EIO' }))
@@ -134,7 +145,7 @@ describe.each([
     }
     // One call that fails is undone, or made up for in the same run.
     expect(phases.has('renaming')).toBe(!('once' in how))
-  }, 120_000)
+  })
 })
 
 describe('a journal of a rename', () => {
@@ -264,8 +275,8 @@ describe('a line of the journal that was cut short', () => {
 describe('a call that fails once', () => {
   it('leaves humfsify not begun, or to be finished or undone', async () => {
     const scene = await makeScene()
-    const count = await countCalls(scene.plain, forward)
-    for (let failAt = 0; failAt < count; failAt++) {
+    const { chosen } = await callsOf(scene.plain, forward)
+    for (const failAt of chosen) {
       const directory = path.join(scene.top, `fail${failAt}`)
       await copyDirectory(scene.plain, directory)
       const host = crashingHost(failAt, { once: true, code: 'ENOSPC' })
@@ -277,12 +288,12 @@ describe('a call that fails once', () => {
       expect(snapshot(directory), `${failAt}`).toEqual(failAt % 2 === 0 ? scene.after : scene.before)
       removeTree(directory)
     }
-  }, 120_000)
+  })
 
   it('leaves all the metadata when the reverse cannot do everything', async () => {
     const scene = await makeScene()
-    const count = await countCalls(scene.done, back)
-    for (let failAt = 0; failAt < count; failAt++) {
+    const { chosen } = await callsOf(scene.done, back)
+    for (const failAt of chosen) {
       const directory = path.join(scene.top, `fail${failAt}`)
       await copyDirectory(scene.done, directory)
       await back(directory, crashingHost(failAt, { once: true, code: 'ENOSPC' })).catch(() => {})
@@ -290,7 +301,7 @@ describe('a call that fails once', () => {
       expect(snapshot(directory), `${failAt}`).toEqual(scene.before)
       removeTree(directory)
     }
-  }, 120_000)
+  })
 })
 
 describe('humfsify as the Perl tool does it, killed at each call', () => {
@@ -300,7 +311,7 @@ describe('humfsify as the Perl tool does it, killed at each call', () => {
       return humfsify(directory, { ...options, ...host, perlCompat: true })
     }
     await crashEach(scene, scene.plain, perl, backOrNothing, scene.before, false)
-  }, 120_000)
+  })
 })
 
 describe('humfsify with new names for directories, killed at each call', () => {
@@ -325,7 +336,7 @@ describe('humfsify with new names for directories, killed at each call', () => {
   it('is finished by the same command', async () => {
     const scene = await makeRenameScene()
     await crashEach(scene, scene.plain, rename, rename, scene.after, false)
-  }, 120_000)
+  })
 
   it('is undone but for the names', async () => {
     const scene = await makeRenameScene()
@@ -335,7 +346,7 @@ describe('humfsify with new names for directories, killed at each call', () => {
       if (!fs.existsSync(old)) fs.renameSync(renamed, old)
     }
     await crashEach(scene, scene.plain, rename, undo, scene.before, false)
-  }, 120_000)
+  })
 })
 
 describe('humfsify that moves metadata aside, killed at each call', () => {
@@ -350,8 +361,8 @@ describe('humfsify that moves metadata aside, killed at each call', () => {
     const after = snapshot(forced)
     await crashEach(scene, scene.done, force, force, after, false)
     // A run that has not come to the trees leaves the first ones, which the reverse then puts back itself.
-    const count = await countCalls(scene.done, force)
-    for (let crashAt = 0; crashAt < count; crashAt++) {
+    const { chosen } = await callsOf(scene.done, force)
+    for (const crashAt of chosen) {
       const directory = path.join(scene.top, `undo${crashAt}`)
       await copyDirectory(scene.done, directory)
       await force(directory, crashingHost(crashAt)).catch(() => {})
@@ -360,5 +371,5 @@ describe('humfsify that moves metadata aside, killed at each call', () => {
       expect(snapshot(directory), `${crashAt}`).toEqual(hadBegun ? scene.after : scene.before)
       removeTree(directory)
     }
-  }, 120_000)
+  })
 })

@@ -7,6 +7,7 @@ import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
+import { amount } from '../support/amount.js'
 import {
   addLongPath,
   isRoot,
@@ -198,7 +199,7 @@ describe('random trees', () => {
           removeTree(top)
         }
       }),
-      { numRuns: 60 },
+      { numRuns: amount({ quick: 20, deep: 600 }) },
     )
-  }, 60_000)
+  })
 })

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { root } from './paths.js'
+import { runWarm } from './warm-command.js'
 
 export const commandPath = path.join(root, 'bin/umlcow.js')
 
@@ -11,14 +12,27 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** Run the built command, without a shell, to its end. */
-export function umlcow(args: readonly string[], options: { cwd?: string; input?: Uint8Array | string } = {}): Outcome {
+export interface RunOptions {
+  readonly cwd?: string
+  readonly input?: Uint8Array | string
+}
+
+/**
+ * Run the built command, without a shell, to its end. Unless it reads standard input, it runs in a process that has run
+ * others before and goes on after it: see command-server.js. Where the process itself matters, `umlcowAlone` starts one.
+ */
+export function umlcow(args: readonly string[], options: RunOptions = {}): Outcome {
+  return options.input === undefined ? runWarm(args, options.cwd) : umlcowAlone(args, options)
+}
+
+/** Run the built command in a process of its own. */
+export function umlcowAlone(args: readonly string[], options: RunOptions = {}): Outcome {
   const done = spawnSync(process.execPath, [commandPath, ...args], {
     cwd: options.cwd,
     input: options.input ?? '',
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    timeout: 60_000,
+    timeout: 600_000,
   })
   return { status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr }
 }

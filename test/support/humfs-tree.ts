@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -20,9 +21,18 @@ function program(name: string, ...args: string[]): void {
 }
 
 /** Node's own recursive removal knows only names that are UTF-8. */
-export function removeTree(directory: string): void {
-  if (!isRoot) spawnSync('chmod', ['-R', 'u+rwX', '--', directory])
-  program('rm', '-rf', '--', directory)
+export function removeTree(directory: string | Buffer): void {
+  const facts = fs.lstatSync(directory, { throwIfNoEntry: false })
+  if (facts === undefined) return
+  if (!facts.isDirectory()) {
+    fs.unlinkSync(directory)
+    return
+  }
+  if (!isRoot) fs.chmodSync(directory, 0o700)
+  for (const name of fs.readdirSync(directory, { encoding: 'buffer' })) {
+    removeTree(Buffer.concat([Buffer.from(directory), Buffer.from('/'), name]))
+  }
+  fs.rmdirSync(directory)
 }
 
 /** A directory of its own for one test, for names of any bytes. */
@@ -126,11 +136,19 @@ export function makeSmallTree(top: string): void {
   fs.lchownSync(at('dangling'), 13, 14)
 }
 
-/** A socket that nobody listens on. Node removes its name when it stops listening, so another program makes it. */
+/**
+ * A socket that nobody listens on. Node removes its name when it stops listening, so the name is another one by then. A
+ * name has room for 107 bytes: the directory goes in as a descriptor.
+ */
 function makeSocket(name: string): void {
-  const script = `require('net').createServer().listen('s', () => { require('fs').renameSync('s', process.argv[1]); process.exit() })`
-  const done = spawnSync(process.execPath, ['-e', script, path.resolve(name)], { cwd: path.dirname(name) })
-  if (done.status !== 0) throw new Error(`no socket: ${done.stderr}`)
+  const directory = fs.openSync(path.dirname(name), 'r')
+  try {
+    const server = net.createServer().listen({ path: `/proc/self/fd/${directory}/s`, exclusive: true })
+    fs.renameSync(path.join(path.dirname(name), 's'), name)
+    server.close()
+  } finally {
+    fs.closeSync(directory)
+  }
 }
 
 /** A path of 4,000 bytes in directories of one another. The names are short enough for `lstat` from the top. */

@@ -1,12 +1,24 @@
 import './quick.js'
 import { expect, test } from 'vitest'
+import { amount, diceFor, isDeep, seedFor, tally } from '../../support/amount.js'
 import { checkKills, checkMerge } from './crash-checker.js'
 import type { Effort, MergeCase, Report } from './story.js'
 
 // Every state in which a power failure may leave the disk of an in-place merge: what a guest reads, what the kernel
 // lets in, and what becomes of it when the merge is resumed or abandoned there. See crash-checker.ts.
 
-const effort: Effort = { limit: 96, samples: 34, between: 1, again: 240 }
+const effort: Effort = amount({
+  quick: { limit: 10, samples: 2, between: 0, again: 60 },
+  deep: { limit: 96, samples: 34, between: 1, again: 240 },
+})
+
+const killEffort: Effort = amount({
+  quick: { limit: 6, samples: 1, between: 0, again: 0 },
+  deep: { limit: 96, samples: 34, between: 0, again: 0 },
+})
+
+/** A case of every subset has this many of each prefix. */
+const subsets = amount({ quick: 128, deep: 4096 })
 
 const large = 160 * 1024
 const odd = 66_000
@@ -14,7 +26,12 @@ const oddSector = 64 * 1024 + 3 * 512
 
 const cases: readonly (MergeCase & { readonly effort?: Partial<Effort> })[] = [
   { name: 'plain', seed: 1, arrivalsEvery: 3 },
-  { name: 'few sectors: every subset of them', seed: 9, sectors: 2, effort: { limit: 4096, between: 0, again: 100 } },
+  {
+    name: 'few sectors: every subset of them',
+    seed: 9,
+    sectors: 2,
+    effort: { limit: subsets, between: 0, again: 100 },
+  },
   { name: 'siblings', seed: 2, siblings: true, virtualSize: large, arrivalsEvery: 9 },
   { name: 'reset', seed: 3, siblings: true, apart: true, afterwards: 'reset', arrivalsEvery: 5 },
   { name: 'delete', seed: 4, siblings: true, afterwards: 'delete', virtualSize: odd },
@@ -65,24 +82,32 @@ const kills: readonly (MergeCase & { readonly every: number })[] = [
 
 const total = { cases: 0, states: 0, distinct: 0 }
 
-function note(report: Report): void {
+function note(what: string, report: Report): void {
   expect(report.violations).toEqual([])
   total.cases++
   total.states += report.states
   total.distinct += report.distinct
+  tally(what, report.states, { distinct: report.distinct, cases: 1 })
 }
 
-test.each(cases)('$name', { timeout: 120_000 }, async (which) => {
-  note(await checkMerge(which, { ...effort, ...which.effort }))
+/** In a quick run the dice choose the states, and the two cases in which a prefix may end anywhere. */
+const dice = diceFor('crash states')
+const anywhere = [dice.pick(cases), dice.pick(cases)]
+
+test.each(cases)('$name', async (which) => {
+  const between = isDeep || anywhere.includes(which) ? 1 : 0
+  const seed = amount({ quick: seedFor(which.name), deep: which.seed })
+  note('crash states of a merge', await checkMerge(which, { ...effort, between, seed, ...which.effort }))
 })
 
 // A killed process leaves the page cache behind: what it has not synced is there for the resume, and the power may fail
 // after that.
-test.each(kills)('killed, resumed, then the power fails: $name', { timeout: 120_000 }, async (which) => {
-  note(await checkKills(which, { limit: 8, samples: 8, between: 0, again: 0 }, which.every))
+test.each(kills)('killed, resumed, then the power fails: $name', async (which) => {
+  const every = amount({ quick: which.every * 4 + 1, deep: 1 })
+  note('crash states of a resumed merge', await checkKills(which, { ...killEffort, seed: seedFor(which.name) }, every))
 })
 
-test('these were more than 20,000 states', ({ skip }) => {
+test.runIf(isDeep)('these were more than 20,000 states', ({ skip }) => {
   skip(total.cases < cases.length + kills.length, 'not all of them were looked at')
   expect(total.states).toBeGreaterThan(20_000)
   // Nothing else can come of the same state again, so it is looked at once.

@@ -1,0 +1,67 @@
+// The built command, loaded once, run many times: starting Node takes longer than most commands. See command.ts.
+//
+// Descriptor 3 brings a line of JSON for each run, { args, cwd, env, umask }; a line on descriptor 4 answers it,
+// { status, signal, isWorn }. What the run prints goes to descriptors 1 and 2, which are files. While no command runs
+// nothing does: both ends wait without an event loop.
+import fs from 'node:fs'
+import { main } from '../../dist/command/main.js'
+
+const commandPath = new URL('../../bin/umlcow.js', import.meta.url).pathname
+const [requests, answers] = [3, 4]
+
+/** Set by what only a new process can do again. */
+let isWorn = false
+
+const { get: makeStdin } = Object.getOwnPropertyDescriptor(process, 'stdin')
+Object.defineProperty(process, 'stdin', {
+  get() {
+    isWorn = true
+    return makeStdin.call(process)
+  },
+})
+
+const exit = process.exit.bind(process)
+process.exit = (status = process.exitCode) => {
+  answer({ status: status ?? 0, isWorn: true })
+  exit(0)
+}
+
+function answer(document) {
+  fs.writeSync(answers, `${JSON.stringify(document)}\n`)
+}
+
+function readRequest() {
+  let text = ''
+  const bytes = Buffer.alloc(65_536)
+  while (!text.endsWith('\n')) {
+    const count = fs.readSync(requests, bytes)
+    if (count === 0) return null
+    text += bytes.toString('latin1', 0, count)
+  }
+  return JSON.parse(Buffer.from(text, 'latin1').toString())
+}
+
+const listened = ['SIGHUP', 'SIGINT', 'SIGTERM']
+
+/** A process that goes on must not gather what one that ends leaves. */
+function removeListeners() {
+  for (const signal of listened) process.removeAllListeners(signal)
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error')
+}
+
+const openFiles = () => fs.readdirSync('/proc/self/fd').length
+
+async function run({ args, cwd, env, umask }) {
+  process.chdir(cwd)
+  process.umask(umask)
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name]
+  Object.assign(process.env, env)
+  const before = openFiles()
+  const status = await main([process.execPath, commandPath, ...args])
+  removeListeners()
+  answer({ status, isWorn: isWorn || openFiles() !== before })
+}
+
+removeListeners()
+for (let request = readRequest(); request !== null; request = readRequest()) await run(request)
+exit(0)
