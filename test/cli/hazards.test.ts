@@ -82,7 +82,7 @@ describe('hazards that were once real', () => {
       stdio: ['ignore', 'ignore', 'ignore', pipe.fd],
     })
     const status = await new Promise<number | null>((resolve) => {
-      const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+      const timer = setTimeout(() => child.kill('SIGKILL'), 300_000)
       child.on('exit', (code) => {
         clearTimeout(timer)
         resolve(code)

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { commandPath, umlcow } from '../support/command.js'
 import { removeTree, scratchDirectory } from '../support/humfs-tree.js'
 import { havePeers } from '../support/peers.js'
-import { startUmlcow, waitUntil } from './scene.js'
+import { startUmlcow, untilFull, waitUntil } from './scene.js'
 
 const python = '/usr/bin/python3'
 const own = [`${process.geteuid?.()}`, `${process.getegid?.()}`]
@@ -152,7 +152,7 @@ describe('humfs export', () => {
     try {
       const running = startUmlcow(['humfs', 'export', '--to', 'tar', '-', top], { stdio: ['ignore', fd, 'pipe'] })
       children.push(running.child)
-      await new Promise((resolve) => setTimeout(resolve, 700))
+      await untilFull(fifo)
       running.child.kill('SIGINT')
       expect(await running.ended).toMatchObject({ status: 130, signal: null })
       expect(running.stderr()).toMatch(/stopped; .* what went to standard output is a part only/)

@@ -82,7 +82,7 @@ describe('the backing file is copied', () => {
     ['cp', '--copier=cp'],
     ['filefrag', '--copier=extents'],
   ])('is stopped while %s hangs: it goes, and nothing is left', async (name, option) => {
-    const programs = fakePrograms({ [name]: 'echo $$ > "$0.new"; mv "$0.new" "$0.pid"; exec sleep 60' })
+    const programs = fakePrograms({ [name]: 'echo $$ > "$0.new"; mv "$0.new" "$0.pid"; exec sleep 600' })
     const pidFile = path.join(programs, `${name}.pid`)
     const pair = makeSparsePair()
     keepsUnwritten(pair.cow, pair.backing)

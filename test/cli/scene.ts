@@ -2,6 +2,7 @@ import { type ChildProcess, type StdioOptions, spawn, spawnSync } from 'node:chi
 import { createHash } from 'node:crypto'
 import {
   closeSync,
+  constants,
   fsyncSync,
   ftruncateSync,
   openSync,
@@ -186,7 +187,7 @@ export function makeLongScene(virtualSize = 200 * 2 ** 30): Pick<Scene, 'directo
 
 /** Run the built command to its end with file descriptors of the caller's choice. */
 export function runWith(stdio: StdioOptions, args: readonly string[], cwd?: string): Outcome {
-  const done = spawnSync(process.execPath, [commandPath, ...args], { cwd, stdio, encoding: 'utf8', timeout: 60_000 })
+  const done = spawnSync(process.execPath, [commandPath, ...args], { cwd, stdio, encoding: 'utf8', timeout: 600_000 })
   return { status: done.status, signal: done.signal, stdout: done.stdout ?? '', stderr: done.stderr ?? '' }
 }
 
@@ -194,7 +195,7 @@ export function runWith(stdio: StdioOptions, args: readonly string[], cwd?: stri
 export function shell(line: string, cwd: string): Outcome {
   const script = `umlcow() { "$UMLCOW_NODE" "$UMLCOW_BIN" "$@"; }\n${line}\n`
   const env = { ...process.env, UMLCOW_NODE: process.execPath, UMLCOW_BIN: commandPath }
-  const done = spawnSync('/bin/sh', ['-c', script], { cwd, env, encoding: 'utf8', timeout: 60_000 })
+  const done = spawnSync('/bin/sh', ['-c', script], { cwd, env, encoding: 'utf8', timeout: 600_000 })
   return { status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr }
 }
 
@@ -224,6 +225,48 @@ export function startUmlcow(args: readonly string[], options: { cwd?: string; st
   return { child, stderr: () => stderr, ended }
 }
 
+function procFile(child: ChildProcess, name: string): string {
+  return readFileSync(`/proc/${child.pid}/${name}`, 'latin1')
+}
+
+/** Seconds of processor time that a process has used so far, all its threads; null when it is gone. */
+export function cpuSecondsOf(child: ChildProcess): number | null {
+  try {
+    const fields = procFile(child, 'stat').split(') ').at(-1)!.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Wait until a command has handlers for signals and waits for something. Node itself handles SIGINT and SIGTERM from its
+ * start on, SIGHUP only when it is told to.
+ */
+export async function untilItWaits(child: ChildProcess): Promise<void> {
+  const handlesHangUp = () => Number.parseInt(/^SigCgt:.*(.)$/m.exec(procFile(child, 'status'))![1]!, 16) % 2 === 1
+  const isAsleep = () => /^State:\s+S/m.test(procFile(child, 'status'))
+  await waitUntil(() => handlesHangUp() && isAsleep(), 'the command to wait')
+}
+
+/** Wait until a pipe that nobody reads can take no more. What is written to find out goes nowhere. */
+export async function untilFull(fifo: string): Promise<void> {
+  const fd = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK)
+  const isFull = () => {
+    try {
+      writeSync(fd, ' ')
+      return false
+    } catch {
+      return true
+    }
+  }
+  try {
+    await waitUntil(isFull, `${fifo} to be full`)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 /** A process that has a file open for reading and writing until the test ends. */
 export async function holdOpen(file: string, flags = 'r+'): Promise<number> {
   const code = `require('node:fs').openSync(process.argv[1], process.argv[2]); console.log('open'); setInterval(() => {}, 1e6)`
@@ -238,8 +281,9 @@ export async function holdOpen(file: string, flags = 'r+'): Promise<number> {
   return child.pid ?? 0
 }
 
-export async function waitUntil(condition: () => boolean, what: string, timeout = 10_000): Promise<void> {
-  const end = Date.now() + timeout
+/** Look again and again. The limit is for what never comes: the slowest machine is quicker. */
+export async function waitUntil(condition: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + 300_000
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))

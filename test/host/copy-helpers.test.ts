@@ -141,20 +141,20 @@ describe.each(['cp', 'filefrag'])('a %s that hangs', (name) => {
     name === 'cp' ? copyByCp(files.from, files.to, { signal }) : listExtents(files.from, signal)
 
   test('is stopped, and gone', async () => {
-    const directory = fake(name, 'echo $$ > "$0.new"; mv "$0.new" "$0.pid"; exec sleep 60')
+    const directory = fake(name, 'echo $$ > "$0.new"; mv "$0.new" "$0.pid"; exec sleep 600')
     const pidFile = path.join(directory, `${name}.pid`)
     const stop = new AbortController()
     const running = start(await twoFiles(), stop.signal)
     void running.catch(() => {})
-    await vi.waitUntil(() => existsSync(pidFile), { timeout: 10_000, interval: 10 })
+    await vi.waitUntil(() => existsSync(pidFile), { timeout: 300_000, interval: 10 })
     stop.abort()
     await expect(running).rejects.toMatchObject({ code: 'INTERRUPTED' })
     const pid = Number(readFileSync(pidFile, 'utf8'))
-    await vi.waitUntil(() => !existsSync(`/proc/${pid}`), { timeout: 5000, interval: 10 })
+    await vi.waitUntil(() => !existsSync(`/proc/${pid}`), { timeout: 300_000, interval: 10 })
   })
 
   test('is not waited for when the signal has fired before', async () => {
-    fake(name, 'exec sleep 60')
+    fake(name, 'exec sleep 600')
     await expect(start(await twoFiles(), AbortSignal.abort())).rejects.toMatchObject({ code: 'INTERRUPTED' })
   })
 })

@@ -106,13 +106,16 @@ describe('the program', () => {
   })
 
   test('is stopped by a signal', async () => {
-    withProgram('exec sleep 60')
+    const directory = withProgram('touch "$0.runs"; exec sleep 600')
     const stop = new AbortController()
     const running = runMkfs(strange, Buffer.from('/none'), stop.signal)
-    setTimeout(() => stop.abort(), 100)
+    void running.catch(() => {})
+    const runs = path.join(directory, `mkfs.${strange}.runs`)
+    await vi.waitUntil(() => existsSync(runs), { timeout: 300_000, interval: 10 })
+    stop.abort()
     await expect(running).rejects.toMatchObject({ code: 'INTERRUPTED' })
     await expect(runMkfs(strange, Buffer.from('/none'), AbortSignal.abort())).rejects.toMatchObject({
       code: 'INTERRUPTED',
     })
-  }, 10_000)
+  })
 })

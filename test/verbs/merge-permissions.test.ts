@@ -1,9 +1,10 @@
-import { chmodSync, fchmodSync, fstatSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, fchmodSync, fstatSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { expect, it } from 'vitest'
 import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
 import { merge } from '../../src/verbs/merge.js'
 import { makeScene } from '../cli/scene.js'
+import { sampleOf } from '../support/amount.js'
 import { hookedFiles } from '../support/hooked-files.js'
 
 const modes = [0o444, 0o600, 0o640, 0o644, 0o666, 0o4755]
@@ -14,7 +15,9 @@ function reflinkThen(look: () => void): HostFiles['reflink'] {
   return async (from, to) => {
     fchmodSync(to.fd, fstatSync(from.fd).mode & 0o7777)
     look()
-    writeFileSync(`/proc/self/fd/${to.fd}`, readFileSync(`/proc/self/fd/${from.fd}`))
+    const bytes = readFileSync(`/proc/self/fd/${from.fd}`)
+    // Not by a name: its permissions may let nobody write.
+    for (let done = 0; done < bytes.length; ) done += writeSync(to.fd, bytes, done, bytes.length - done, done)
     look()
     return true
   }
@@ -24,7 +27,7 @@ it.each(['auto', 'reflink', 'read'] as const)(
   'nobody may read the new file who may not read both inputs, at any time: %s',
   async (copier) => {
     const scene = makeScene()
-    for (const [overlay, backing] of pairs) {
+    for (const [overlay, backing] of sampleOf(copier, pairs, 12, ([, backing]) => backing)) {
       chmodSync(scene.cow, overlay)
       chmodSync(scene.backing, backing)
       const seen: number[] = []

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { hasCode, UmlcowError } from '../../../src/errors.js'
 import type { HostFiles } from '../../../src/host/host-files.js'
 import { oneByteStore } from '../../stores/faulty-stores.js'
+import { isDeep, sampleOf, tally } from '../../support/amount.js'
 import type { FailingHost, Failure } from '../../support/failing-host.js'
 import { temporaryDirectory } from '../../support/paths.js'
 import { type Case, cases, Run, removeLeftovers } from './fault-runs.js'
@@ -48,32 +49,39 @@ const failures: [string, Failure, (calls: readonly string[]) => number[]][] = [
   ['ENOSPC', 'torn', changingCalls],
 ]
 
+/** Of the calls that may fail, in a quick run some of each name. */
+function someOf(name: string, chosen: readonly number[], calls: readonly string[], number: number): number[] {
+  const some = sampleOf(name, chosen, number, (i) => calls[i]!.split(' ', 1)[0])
+  tally('in-place merges that fail at a call', some.length)
+  return some
+}
+
+/** Over all tests: how many ran, and the merges that were left to be resumed. */
+const total = { runs: 0, unfinished: 0 }
+
 describe.each(cases)('a merge in place, $name, of which any call fails', (scene) => {
-  it.each(failures)(
-    'with %s, %s',
-    async (code, failure, choose) => {
-      const top = temporaryDirectory()
-      let unfinished = 0
-      const calls = await undisturbed(scene, top)
-      for (const failAt of choose(calls)) {
-        const run = new Run(scene, top)
-        const host = run.host(failAt, { code, failure })
-        const error = await errorOf(run.merge(host.files))
-        const label = `call ${failAt}, ${host.calls[failAt]}`
-        expectSound(run, host, label)
-        if (error !== null) expect(isInjected(error, code), `${label}: ${error}`).toBe(true)
-        if (failure === 'forever') removeLeftovers(run.directory)
-        const isUnfinished = await run.isUnfinished()
-        if (isUnfinished) unfinished++
-        // When nothing works any more, whether a journal is left cannot be told: then it is better to name it.
-        const knows = failure === 'once' || failure === 'torn'
-        if (isUnfinished || knows) expect(saysUnfinished(error), `${label}: ${error}`).toBe(isUnfinished)
-        await run.finish(label)
-      }
-      expect(unfinished, 'resumes').toBeGreaterThan(5)
-    },
-    120_000,
-  )
+  it.each(failures)('with %s, %s', async (code, failure, choose) => {
+    const top = temporaryDirectory()
+    let unfinished = 0
+    const calls = await undisturbed(scene, top)
+    for (const failAt of someOf(`${scene.name} ${code} ${failure}`, choose(calls), calls, 16)) {
+      const run = new Run(scene, top)
+      const host = run.host(failAt, { code, failure })
+      const error = await errorOf(run.merge(host.files))
+      const label = `call ${failAt}, ${host.calls[failAt]}`
+      expectSound(run, host, label)
+      if (error !== null) expect(isInjected(error, code), `${label}: ${error}`).toBe(true)
+      if (failure === 'forever') removeLeftovers(run.directory)
+      const isUnfinished = await run.isUnfinished()
+      if (isUnfinished) unfinished++
+      // When nothing works any more, whether a journal is left cannot be told: then it is better to name it.
+      const knows = failure === 'once' || failure === 'torn'
+      if (isUnfinished || knows) expect(saysUnfinished(error), `${label}: ${error}`).toBe(isUnfinished)
+      await run.finish(label)
+    }
+    resumes += unfinished
+    if (isDeep) expect(unfinished, 'resumes').toBeGreaterThan(5)
+  })
 
   it('or whose files take and give one byte a call', async () => {
     const run = new Run(scene, temporaryDirectory())
@@ -90,7 +98,7 @@ describe.each(cases)('a merge in place, $name, of which any call fails', (scene)
   it('or that is aborted at any call', async () => {
     const top = temporaryDirectory()
     const calls = await undisturbed(scene, top)
-    for (const stopAt of fromFirstChange(calls)) {
+    for (const stopAt of someOf(`${scene.name} aborted`, fromFirstChange(calls), calls, 16)) {
       const run = new Run(scene, top)
       const stop = new AbortController()
       const host = run.host(undefined, { onCall: (index) => index === stopAt && stop.abort() })
@@ -101,7 +109,7 @@ describe.each(cases)('a merge in place, $name, of which any call fails', (scene)
       expect(saysUnfinished(error), label).toBe(await run.isUnfinished())
       await run.finish(label)
     }
-  }, 120_000)
+  })
 
   it('and then any call of the resume', async () => {
     const top = temporaryDirectory()
@@ -115,7 +123,7 @@ describe.each(cases)('a merge in place, $name, of which any call fails', (scene)
       const reference = await stopped()
       const host = reference.host()
       await reference.resume(host.files)
-      for (const failAt of fromFirstChange(host.calls)) {
+      for (const failAt of someOf(`${scene.name} resumed`, fromFirstChange(host.calls), host.calls, 4)) {
         const run = await stopped()
         const host = run.host(failAt, { failure: failAt % 2 === 0 ? 'once' : 'torn' })
         const error = await errorOf(run.resume(host.files))
@@ -125,7 +133,12 @@ describe.each(cases)('a merge in place, $name, of which any call fails', (scene)
         await run.finish(label)
       }
     }
-  }, 120_000)
+  })
+})
+
+it('some of these merges were left to be resumed', ({ skip }) => {
+  skip(total.runs < cases.length * failures.length, 'not all of them were made')
+  expect(total.unfinished).toBeGreaterThan(5)
 })
 
 /** The calls of a merge that nothing disturbs. */
