@@ -79,7 +79,8 @@ describe.each(cases)('a merge in place, $name, of which any call fails', (scene)
       if (isUnfinished || knows) expect(saysUnfinished(error), `${label}: ${error}`).toBe(isUnfinished)
       await run.finish(label)
     }
-    resumes += unfinished
+    total.runs++
+    total.unfinished += unfinished
     if (isDeep) expect(unfinished, 'resumes').toBeGreaterThan(5)
   })
 
