@@ -4,6 +4,7 @@ import { type FileStore, fileError } from '../stores/file-store.js'
 import { type DataStretches, ExtentParser } from './extent-parser.js'
 import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
+import { Said } from './said.js'
 
 // Ways to copy a file with its holes that Node itself does not have. Files are handed over as descriptors and named by
 // /proc: the helper sees the very files that were looked at, and no name can be taken for an option.
@@ -49,7 +50,7 @@ export interface CopyByCpOptions {
  * Have the host's `cp` copy `from` to `to`, an empty file, with its holes.
  *
  * @returns false when there is no such cp or it failed: `to` may hold anything then
- * @throws  UmlcowError INTERRUPTED
+ * @throws  UmlcowError INTERRUPTED; the system's code with `program` in its details where cp says it, as ENOSPC
  */
 export async function copyByCp(
   from: FileStore,
@@ -59,8 +60,12 @@ export async function copyByCp(
   const program = await findProgram('cp')
   if (program === null) return false
   const args = ['--sparse=auto', `--reflink=${reflink}`, '/proc/self/fd/3', '/proc/self/fd/4']
-  const run = { signal, descriptors: [from.fd, to.fd] }
-  return (await orFalse(runProgram(program, args, run))) === 0 && fs.fstatSync(to.fd).size === from.size
+  const said = new Said()
+  const run = { signal, endsWithUs: true, descriptors: [from.fd, to.fd], onStderr: said.push }
+  const status = await orFalse(runProgram(program, args, run))
+  if (status === 0) return fs.fstatSync(to.fd).size === from.size
+  said.refuseHostFailure(`${to.name}: cp cannot copy ${from.name} to it`, 'cp', status)
+  return false
 }
 
 async function orFalse<T>(pending: Promise<T>): Promise<T | false> {
@@ -76,20 +81,26 @@ async function orFalse<T>(pending: Promise<T>): Promise<T | false> {
  * Have the host's `filefrag` list the extents of a file. Whatever it lists counts as data, written or not.
  *
  * @returns null when there is no such program, it failed, or said anything that is not understood
- * @throws  UmlcowError INTERRUPTED
+ * @throws  UmlcowError INTERRUPTED; the system's code with `program` in its details where filefrag says it, as EIO
  */
 export async function listExtents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null> {
   const program = await findProgram('filefrag')
   if (program === null) return null
   const parser = new ExtentParser(file.size)
+  const said = new Said()
   // -s: what was written a moment ago may have no extent yet. -b1: lengths in bytes.
   const status = await orFalse(
     runProgram(program, ['-v', '-s', '-b1', '/proc/self/fd/3'], {
       signal,
+      endsWithUs: true,
       descriptors: [file.fd],
       onStdout: (chunk) => parser.push(chunk.toString('latin1')),
-      onStderr: () => parser.refuse(),
+      onStderr: (chunk) => {
+        parser.refuse()
+        said.push(chunk)
+      },
     }),
   )
+  said.refuseHostFailure(`${file.name}: filefrag cannot list its extents`, 'filefrag', status)
   return status === 0 ? parser.finish() : null
 }

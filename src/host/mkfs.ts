@@ -65,7 +65,7 @@ export async function runMkfs(fsType: string, image: Buffer, signal: AbortSignal
     if (kept < keptOutput) output.push(chunk.subarray(0, keptOutput - kept))
     kept += chunk.length
   }
-  const status = await runProgram(program, args, { signal, onStdout: keep, onStderr: keep })
+  const status = await runProgram(program, args, { signal, endsWithUs: true, onStdout: keep, onStderr: keep })
   if (status === 0) return
   const said = escapeText(Buffer.concat(output).toString('utf8').trim().split('\n').join('; '))
   throw new UmlcowError('HELPER_FAILED', `${helper.program}: failed with status ${status}: ${said}`, {

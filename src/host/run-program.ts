@@ -1,8 +1,13 @@
 import { spawn } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
 import { UmlcowError } from '../errors.js'
+import { findProgram } from './find-program.js'
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined
+  /** It takes long: where the host can, it ends when this process ends, by `kill -9` too. */
+  readonly endsWithUs?: boolean | undefined
   /** Open files that the program gets as descriptors 3, 4, ... */
   readonly descriptors?: readonly number[] | undefined
   /** What it prints goes nowhere without them. */
@@ -19,11 +24,12 @@ export interface RunOptions {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  { signal, descriptors = [], onStdout, onStderr }: RunOptions,
+  { signal, endsWithUs = false, descriptors = [], onStdout, onStderr }: RunOptions,
 ): Promise<number | string> {
+  const [command = program, ...before] = endsWithUs ? await endingWithUs(program) : [program]
   try {
     return await new Promise<number | string>((resolve, reject) => {
-      const child = spawn(program, args, {
+      const child = spawn(command, [...before, ...args], {
         stdio: ['ignore', onStdout ? 'pipe' : 'ignore', onStderr ? 'pipe' : 'ignore', ...descriptors],
         env: { ...process.env, LC_ALL: 'C' },
         // What it was making is thrown away; it need not tidy up.
@@ -43,4 +49,15 @@ export async function runProgram(
     if (signal?.aborted) throw new UmlcowError('INTERRUPTED', 'stopped', { cause: error })
     throw new UmlcowError('HELPER_FAILED', `${program}: cannot be run`, { cause: error })
   }
+}
+
+/**
+ * A program and its first arguments, by way of util-linux's setpriv: it asks the kernel to kill it with its parent, and
+ * becomes the program.
+ */
+async function endingWithUs(program: string): Promise<string[]> {
+  const setpriv = await findProgram('setpriv')
+  // That of busybox does not know the option.
+  if (setpriv === null || path.basename(await fs.promises.realpath(setpriv)) !== 'setpriv') return [program]
+  return [setpriv, '--pdeathsig', 'KILL', program]
 }

@@ -76,16 +76,28 @@ async function firstThatWorks(
   const isAllowed = (way: Copier) =>
     possible.includes(way) && (sparse === 'auto' || way === 'read' || (way === 'extents' && sparse === 'always'))
   const ways = wanted === 'auto' ? chosen : [wanted]
+  let failure: unknown = null
   for (const way of ways.filter(isAllowed)) {
-    if ((way === 'read' || facts !== undefined) && (await attempt(way))) return way
+    try {
+      if ((way === 'read' || facts !== undefined) && (await attempt(way))) return way
+    } catch (error) {
+      // A helper that found the disk full need not be the last word: the next way may store less.
+      if (!isHelperFailure(error)) throw error
+      failure = error
+    }
   }
   refuseChangedInputs(merge)
+  if (failure !== null) throw failure
   throw new UmlcowError('COPIER_UNAVAILABLE', `--copier=${wanted} does not work with these files and options`, {
     hint: 'leave it out, and the fastest way that works is taken',
   })
 }
 
-/** @returns false when it did not work: the file is empty again */
+function isHelperFailure(error: unknown): boolean {
+  return error instanceof UmlcowError && 'program' in error.details
+}
+
+/** @returns false when it did not work: the file is empty again, as when a helper tells why */
 async function copyBase(
   merge: NewMerge,
   way: 'reflink' | 'cp',
@@ -93,12 +105,16 @@ async function copyBase(
   permissions: number,
 ): Promise<boolean> {
   const input = plainBacking(merge)!
-  const copied = await (way === 'cp'
-    ? copyWithProgress(merge, input, target)
-    : shareStorage(merge, input, target, permissions))
+  let copied = false
+  try {
+    copied = await (way === 'cp'
+      ? copyWithProgress(merge, input, target)
+      : shareStorage(merge, input, target, permissions))
+  } finally {
+    // Only if it has to be: who cuts a file down to nothing waits at its end for ext4 to write all of it to the disk.
+    if (!copied && merge.files.statOpen(target).size > 0) await target.truncate(0)
+  }
   if (copied) await target.truncate(merge.overlay.header.virtualSize)
-  // Only if it has to be: who cuts a file down to nothing waits at its end for ext4 to write all of it to the disk.
-  else if (merge.files.statOpen(target).size > 0) await target.truncate(0)
   return copied
 }
 

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { umlcow } from '../support/command.js'
 import { fakePrograms } from '../support/fake-programs.js'
+import { canMount, mountTmpfs } from '../support/mounts.js'
 import { makeSparsePair, mergedBytes, type SparsePair, storedSize } from '../support/sparse-pair.js'
 import {
   allocatedBytes,
@@ -96,6 +97,21 @@ describe('the backing file is copied', () => {
     await waitUntil(() => !existsSync(`/proc/${pid}`), `${name} to end`)
   })
 
+  it.skipIf(!existsSync('/usr/bin/setpriv')).each([
+    ['cp', ['merge', '--copier=cp', 'cow', 'new']],
+    ['filefrag', ['merge', '--copier=extents', 'cow', 'new']],
+    ['mkfs.ext4', ['create', '--fs=ext4', 'new', '1M']],
+  ])('by no %s that goes on after kill -9 of umlcow', async (name, args) => {
+    const programs = fakePrograms({ [name]: 'echo $$ > "$0.new"; mv "$0.new" "$0.pid"; exec sleep 60' })
+    const pidFile = path.join(programs, `${name}.pid`)
+    const running = startUmlcow(args, { cwd: makeSparsePair().directory })
+    await waitUntil(() => existsSync(pidFile), `${name} to start`)
+    running.child.kill('SIGKILL')
+    await running.ended
+    const pid = Number(readFileSync(pidFile, 'utf8'))
+    await waitUntil(() => !existsSync(`/proc/${pid}`), `${name} to end`)
+  })
+
   it('progress of every way ends at the whole', () => {
     for (const copier of ['cp', 'read']) {
       const pair = makeSparsePair()
@@ -111,6 +127,32 @@ describe('the backing file is copied', () => {
         description: 'merge',
       })
     }
+  })
+})
+
+describe('a full disk', () => {
+  function expectCode(pair: SparsePair, args: string[], code: string): void {
+    const outcome = umlcow(['merge', '--json', ...args])
+    expectPlainFailure(outcome, 1)
+    expect(JSON.parse(outcome.stdout).error).toMatchObject({ code })
+    expect(namesIn(pair.directory)).toEqual(['cow', 'root_fs'])
+  }
+
+  it('that cp finds is ENOSPC, not a cp that is no use', () => {
+    fakePrograms({ cp: 'echo "cp: error writing \'/proc/self/fd/4\': No space left on device" >&2; exit 1' })
+    const pair = makeSparsePair()
+    expectCode(pair, ['--copier=cp', pair.cow, pair.target], 'ENOSPC')
+    expect(expectMerged(pair, ['--sparse=auto']).copier).toMatch(/^(reflink|extents|read)$/)
+  })
+
+  it.skipIf(!canMount())('is ENOSPC in every way of copying', () => {
+    const pair = makeSparsePair()
+    const target = path.join(mountTmpfs(2 ** 20), 'new')
+    for (const copier of ['cp', 'read']) expectCode(pair, [`--copier=${copier}`, pair.cow, target], 'ENOSPC')
+    const listing = `Filesystem type is: ef53\nFile size of /proc/self/fd/3 is ${pair.virtualSize} (${pair.virtualSize} blocks of 1 bytes)\n ext: \n 0: 0..${pair.virtualSize - 1}: 0..0: ${pair.virtualSize}: last\n/proc/self/fd/3: 1 extent found`
+    fakePrograms({ filefrag: `cat <<'END'\n${listing}\nEND` })
+    expectCode(pair, ['--copier=extents', pair.cow, target], 'ENOSPC')
+    expect(namesIn(path.dirname(target))).toEqual([])
   })
 })
 

@@ -76,6 +76,32 @@ describe('copyByCp', () => {
   })
 
   test.each([
+    ['ENOSPC', "cp: error writing '/proc/self/fd/4': No space left on device"],
+    ['ENOSPC', 'cp: No space left on device (os error 28)'],
+    ['EDQUOT', "cp: error writing '/proc/self/fd/4': Disk quota exceeded"],
+    ['EDQUOT', 'cp: write error: Quota exceeded'],
+    ['EFBIG', "cp: failed to extend '/proc/self/fd/4': File too large"],
+    ['EIO', "cp: error reading '/proc/self/fd/3': Input/output error"],
+    ['EIO', 'cp: read error: I/O error'],
+  ])('tells %s where cp says: %s', async (code, words) => {
+    fake('cp', `echo "${words}" >&2; exit 1`)
+    const { from, to } = await twoFiles()
+    await expect(copyByCp(from, to, {})).rejects.toMatchObject({ code, details: { program: 'cp' } })
+  })
+
+  test('tells EFBIG of a cp that is killed at the limit for files', async () => {
+    fake('cp', 'kill -XFSZ $$')
+    const { from, to } = await twoFiles()
+    await expect(copyByCp(from, to, {})).rejects.toMatchObject({ code: 'EFBIG' })
+  })
+
+  test('takes a copy of a cp that says so and ends well', async () => {
+    fake('cp', 'cat <&3 >&4; echo "cp: preserving times: No space left on device" >&2')
+    const { from, to } = await twoFiles()
+    expect(await copyByCp(from, to, {})).toBe(true)
+  })
+
+  test.each([
     ['short', 'head -c 9999 /proc/self/fd/3 > /proc/self/fd/4'],
     ['long', 'cat /proc/self/fd/3 /proc/self/fd/3 > /proc/self/fd/4'],
     ['empty', 'exit 0'],
@@ -134,6 +160,11 @@ describe('listExtents', () => {
     fake('filefrag', script)
     expect(await listExtents((await twoFiles()).from, undefined)).toBeNull()
   })
+})
+
+test('listExtents tells EIO where filefrag says so', async () => {
+  fake('filefrag', 'echo "/proc/self/fd/3: FIEMAP failed: Input/output error" >&2; exit 1')
+  await expect(listExtents((await twoFiles()).from, undefined)).rejects.toMatchObject({ code: 'EIO' })
 })
 
 describe.each(['cp', 'filefrag'])('a %s that hangs', (name) => {
