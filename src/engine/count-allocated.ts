@@ -1,8 +1,8 @@
 import { countSetBits, type GroupLength } from '../bytes/bitmap.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
 import type { CowHeader, CowLayout } from '../formats/cow/index.js'
-import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
+import { bitmapPieces } from './bitmap-pieces.js'
 import { executeSteps } from './execute.js'
 import type { Steps, Transfer } from './step.js'
 
@@ -57,9 +57,10 @@ export async function countOverlay(counted: CountedOverlay, signal?: AbortSignal
 
 function* planCount(overlay: BlockStore, layout: CowLayout, add: (bits: Uint8Array, bitCount: number) => void): Steps {
   const buffer = Buffer.allocUnsafeSlow(pieceSize)
-  const length = storedBitmapLength(overlay, layout)
+  const pieces = bitmapPieces(overlay, layout, pieceSize)
+  const { length } = pieces
   const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: buffer, position: 0 }
-  for (let offset = 0; offset < length; offset += pieceSize) {
+  for (let offset = yield* pieces.next(0); offset < length; offset = yield* pieces.next(offset + pieceSize)) {
     step.offset = layout.bitmapOffset + offset
     step.bytes = buffer.subarray(0, Math.min(pieceSize, length - offset))
     yield step

@@ -50,11 +50,12 @@ const maxTrust = 64 * 1024 * 1024
  *
  * @param direct  opened for direct reads
  * @param memory  `probeLength` bytes, aligned as direct reads ask for
+ * @param end     where to stop, bytes
  */
-export function probedStretches(direct: BlockStore, memory: Buffer): DataMap {
+export function probedStretches(direct: BlockStore, memory: Buffer, end = direct.size): DataMap {
   const step: Transfer = { kind: 'read', store: direct, offset: 0, bytes: memory, position: 0 }
   // The last block may be short, which direct reads do not like: data.
-  const probedEnd = direct.size - (direct.size % zeroBlockSize)
+  const probedEnd = end - (end % zeroBlockSize)
   let trust = 0
   const map = {
     start: 0,
@@ -78,7 +79,7 @@ export function probedStretches(direct: BlockStore, memory: Buffer): DataMap {
         }
         trust = 0
       }
-      map.start = at < direct.size ? at : Number.POSITIVE_INFINITY
+      map.start = at < end ? at : Number.POSITIVE_INFINITY
       map.end = Number.POSITIVE_INFINITY
     },
   }

@@ -1,5 +1,5 @@
 import { clearBits } from '../bytes/bitmap.js'
-import { storedBitmapLength } from '../images/bitmap-reader.js'
+import { bitmapPieces } from './bitmap-pieces.js'
 import { isSame } from './compare-runs.js'
 import { type ComparedBytes, InPlaceWindow } from './in-place-window.js'
 import { placeRuns } from './place-runs.js'
@@ -26,8 +26,9 @@ export function* planClear(inputs: MergeInputs, result: ClearedSectors): Transfe
   const bits = Buffer.allocUnsafeSlow(pieceSize)
   const batch = createRunBatch()
   const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
-  const length = storedBitmapLength(overlay, layout)
-  for (let offset = 0; offset < length; offset += pieceSize) {
+  const pieces = bitmapPieces(overlay, layout, pieceSize)
+  const { length } = pieces
+  for (let offset = yield* pieces.next(0); offset < length; offset = yield* pieces.next(offset + pieceSize)) {
     const piece = bits.subarray(0, Math.min(pieceSize, length - offset))
     const before = result.cleared
     const firstSector = offset * 8

@@ -2,6 +2,7 @@ import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
 import { isZero } from '../bytes/zeros.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import type { BlockStore } from '../stores/block-store.js'
+import { bitmapPieces } from './bitmap-pieces.js'
 import type { Step, Steps, Transfer } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
@@ -104,10 +105,11 @@ function* planNeeds(inputs: CopyUpInputs): Generator<Step | Needs, void, void> {
   const siblingBits = Buffer.allocUnsafeSlow(pieceSize)
   const needed = Buffer.allocUnsafeSlow(pieceSize)
   const step: Transfer = { kind: 'read', store: overlay.store, offset: 0, bytes: overlayBits, position: 0 }
-  const length = Math.min(overlay.layout.bitmapLength, sibling.layout.bitmapLength)
+  const pieces = bitmapPieces(overlay.store, overlay.layout, pieceSize)
+  const length = Math.min(pieces.length, sibling.layout.bitmapLength)
   const lastByte = Math.floor(sibling.layout.sectorCount / 8)
   const lastMask = 2 ** (sibling.layout.sectorCount % 8) - 1
-  for (let offset = 0; offset < length; offset += pieceSize) {
+  for (let offset = yield* pieces.next(0); offset < length; offset = yield* pieces.next(offset + pieceSize)) {
     const count = Math.min(pieceSize, length - offset)
     step.position = offset * groupSize
     yield transfer(step, 'read', overlay.store, overlay.layout.bitmapOffset + offset, overlayBits.subarray(0, count))

@@ -1,7 +1,7 @@
 import { floorTo } from '../bytes/align.js'
 import type { CowHeader, CowLayout } from '../formats/cow/index.js'
-import { storedBitmapLength } from '../images/bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
+import { bitmapPieces } from './bitmap-pieces.js'
 import { type DataMap, everythingIsData } from './data-map.js'
 import { MergeWindow } from './merge-window.js'
 import { type BitmapPiece, createRunBatch, fillRunBatch, type RunBatch } from './run-batch.js'
@@ -127,8 +127,9 @@ export function* planRuns(
   const batch = createRunBatch()
   const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
   // A header may claim a bitmap of terabytes; only what the file holds is looked at.
-  const length = storedBitmapLength(overlay, layout)
-  for (let offset = 0; offset < length; offset += pieceSize) {
+  const pieces = bitmapPieces(overlay, layout, pieceSize)
+  const { length } = pieces
+  for (let offset = yield* pieces.next(0); offset < length; offset = yield* pieces.next(offset + pieceSize)) {
     step.offset = layout.bitmapOffset + offset
     step.bytes = bits.subarray(0, Math.min(pieceSize, length - offset))
     step.position = Math.min(virtualSize, offset * 8 * sectorSize)

@@ -1,10 +1,17 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { floorTo } from '../bytes/align.js'
+import { alignedBuffer } from '../bytes/aligned-buffer.js'
 import { forEachSetRun } from '../bytes/bitmap.js'
+import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
-import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { type BlockStore, isSyncStore, readPadded, readPaddedNow } from '../stores/block-store.js'
 
 /** Bytes of bitmap in memory at a time. 64 KiB are the bits of 256 MiB of 512-byte sectors. */
 export const bitmapPieceSize = 64 * 1024
+
+/** Bytes of bitmap, those of a disk of 256 GiB, from which on it pays to look for holes in it: 64 MiB are read in 25 ms. */
+export const longBitmap = 64 * 1024 * 1024
 
 /** Sectors `startSector` to `endSector`, half-open, are allocated and their neighbours are not. */
 export interface SectorRun {
@@ -47,11 +54,16 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
     return buffer.subarray(0, Math.min(bitmapPieceSize, storedLength - index * bitmapPieceSize))
   }
 
+  const nextPiece = skipperOf(store, layout.bitmapOffset, storedLength, signal)
+
   return {
     async *runs(fromSector, endSector) {
       const end = Math.min(endSector, bitCount)
       let held: SectorRun | null = null
+      let isClear = false
       for (let index = Math.floor(fromSector / pieceBits); index * pieceBits < end; index++) {
+        if (isClear && nextPiece !== null) index = await nextPiece(index, Math.ceil(end / pieceBits))
+        isClear = true
         const base = index * pieceBits
         const found: SectorRun[] = []
         let from = Math.max(0, fromSector - base)
@@ -62,6 +74,7 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
             found.push({ startSector: base + start, endSector: base + runEnd })
             return found.length < 1024
           })
+          if (found.length > 0) isClear = false
           for (const run of found) {
             if (held !== null && held.endSector === run.startSector) {
               held = { startSector: held.startSector, endSector: run.endSector }
@@ -75,5 +88,41 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
       }
       if (held !== null) yield held
     },
+  }
+}
+
+/** Bytes of bitmap that are looked at for a hole at a time. */
+const holeProbeLength = 8 * bitmapPieceSize
+
+/** Probes between two turns of the event loop, a few milliseconds. */
+const probesPerTurn = 64
+
+/** Finds the first piece from one on that may have a bit set, or `endIndex`. */
+type Skipper = (index: number, endIndex: number) => Promise<number>
+
+/** Null where the bitmap is short, or the store tells nothing of holes. */
+function skipperOf(
+  { pastCache }: BlockStore,
+  bitmapOffset: number,
+  storedLength: number,
+  signal: AbortSignal | undefined,
+): Skipper | null {
+  if (pastCache === undefined || !isSyncStore(pastCache) || storedLength < longBitmap) return null
+  const memory = alignedBuffer(holeProbeLength)
+  const probedEnd = floorTo(bitmapOffset + storedLength, zeroBlockSize)
+  return async (index, endIndex) => {
+    const end = Math.min(probedEnd, bitmapOffset + endIndex * bitmapPieceSize)
+    let at = floorTo(bitmapOffset + index * bitmapPieceSize, zeroBlockSize)
+    for (let count = 1; at + holeProbeLength <= end; at += holeProbeLength, count++) {
+      readPaddedNow(pastCache, at, memory)
+      const zeros = leadingZeros(memory)
+      if (zeros < memory.length) {
+        at += zeros
+        break
+      }
+      if (count % probesPerTurn === 0) await nextTurn()
+      throwIfAborted(signal)
+    }
+    return Math.max(index, Math.floor((at - bitmapOffset) / bitmapPieceSize))
   }
 }

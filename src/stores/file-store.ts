@@ -3,6 +3,7 @@ import { printablePath } from '../bytes/escape.js'
 import { isSystemError, UmlcowError } from '../errors.js'
 import { checkRange, type SyncBlockStore } from './block-store.js'
 import { OpenState } from './open-state.js'
+import { type PastCache, pastCacheOf } from './past-cache.js'
 
 /** An open file of the host. `size` follows writes and truncates of this store, not those of other processes. */
 export interface FileStore extends SyncBlockStore {
@@ -79,12 +80,13 @@ export async function openFileStore(
 function fileStore(fd: number, name: string, initialSize: number): FileStore {
   let size = initialSize
   const state = new OpenState(name)
+  let pastCache: PastCache | null = null
   const wrote = (offset: number, count: number): number => {
     if (offset + count > size) size = offset + count
     return count
   }
 
-  return {
+  const store: FileStore = {
     get fd() {
       if (!state.isOpen) throw state.closed()
       return fd
@@ -92,6 +94,10 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     name,
     get size() {
       return size
+    },
+    get pastCache() {
+      pastCache ??= pastCacheOf(store)
+      return pastCache
     },
 
     readNow(offset, target) {
@@ -148,12 +154,16 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     },
     async close() {
       try {
-        await state.close(() => promised<void>((done) => fs.close(fd, done)))
+        await state.close(async () => {
+          pastCache?.closeNow()
+          await promised<void>((done) => fs.close(fd, done))
+        })
       } catch (error) {
         throw fileError(name, 'close', error)
       }
     },
   }
+  return store
 }
 
 function promised<T>(start: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {

@@ -53,10 +53,10 @@ export async function info(path: HostPath, options: InfoOptions = {}): Promise<I
 }
 
 /**
- * Bytes of bitmap, those of a disk of 4 TiB, above which `info` does not count: a header may claim more in a file that
- * is all hole, and reading holes takes its time, too.
+ * Bytes of bitmap, those of a disk of 16 TiB, above which `info` does not count: a header may claim more in a file that
+ * is all hole, and to look at holes takes its time, too.
  */
-const longestCounted = 2 ** 30
+const longestCounted = 2 ** 32
 
 async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: ImageInfo; facts: FileFacts }> {
   const files = options.files ?? localHostFiles
