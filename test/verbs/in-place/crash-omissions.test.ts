@@ -36,7 +36,7 @@ const whole: MergeCase = {
 const effort: Effort = { limit: 16, samples: 9, between: 0, again: 0, enough: 2 }
 
 /** Where nothing is to be found, all states would be looked at. */
-const soundEffort: Effort = { ...effort, ...amount({ quick: { limit: 4, samples: 1 }, deep: effort }) }
+const soundEffort: Effort = amount({ quick: { ...effort, limit: 4, samples: 1 }, deep: effort })
 
 async function violationsOf(
   steps: readonly ProtocolStep[],
