@@ -14,7 +14,7 @@ export const errorCodes = {
   BAD_COW_FORMAT: 'the header names an unknown bitmap format',
   BAD_BACKING_PATH: 'the path of the backing file is empty or has no end',
   PATH_TOO_LONG: 'the path does not fit into the header',
-  BAD_MTIME: 'a modification time does not fit into a header',
+  BAD_MTIME: 'a modification time does not fit into a header, or a file system does not keep it',
   // The overlay as a whole
   TRUNCATED_OVERLAY: 'allocated sectors, or the bitmap, lie beyond the end of the file',
   UNFINISHED_REWRITE: 'the rewrite of a header was cut short',
@@ -39,6 +39,7 @@ export const errorCodes = {
   SIBLING_UNFIT: 'a sibling cannot take the sectors that it would need',
   UNFINISHED_MERGE: 'a merge in place was begun and not finished',
   NOT_OWNER: 'only the owner of a file may set its modification time',
+  MTIME_UNFIT: 'the file system keeps no modification time that would protect a merge in place',
   NO_ROOM: 'there is not enough room on the disk',
   BACKING_OTHER: 'the header of the overlay leads to another file than the one that was given',
   // In-place merges
@@ -67,7 +68,7 @@ export const errorCodes = {
   UNKNOWN_USER: 'the host knows no user of that name',
   UNKNOWN_GROUP: 'the host knows no group of that name',
   // Running
-  INPUT_CHANGED: 'an input was written to while it was read',
+  INPUT_CHANGED: 'an input was changed while it was read',
   NOT_A_FILE: 'the input is neither a regular file nor a block device',
   DEVICE_SIZE: 'the size of a block device cannot be told',
   OUT_OF_RANGE: 'a read or write goes beyond the end of a store',

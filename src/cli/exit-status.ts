@@ -28,6 +28,7 @@ const refusals = [
   'SIBLING_UNKNOWN',
   'SIBLING_UNFIT',
   'NOT_OWNER',
+  'MTIME_UNFIT',
   'NO_ROOM',
   'JOURNAL_MISMATCH',
   'HUMFS_EXISTS',

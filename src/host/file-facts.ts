@@ -16,10 +16,12 @@ export interface FileFacts {
   readonly allocatedSize: number
   /** Whole seconds since 1970, rounded down, as the kernel compares them. */
   readonly mtime: number
-  /** Nanoseconds since 1970: differs after any write. */
+  /** Nanoseconds since 1970: differs after any write, unless it was set back. */
   readonly mtimeNs: bigint
   /** Whole seconds: when anything of the file was changed last, be it its mtime. */
   readonly ctime: number
+  /** Nanoseconds since 1970: differs after any write, as nobody can set it. */
+  readonly ctimeNs: bigint
   readonly permissions: number
   readonly owner: number
   readonly group: number
@@ -55,6 +57,11 @@ function floorSeconds(nanoseconds: bigint): number {
   return Number(nanoseconds < 0n && nanoseconds % nanosecondsPerSecond !== 0n ? seconds - 1n : seconds)
 }
 
+/** What comes after the whole seconds of a file's mtime: 0 to 999,999,999. */
+export function mtimeNanoseconds({ mtime, mtimeNs }: Pick<FileFacts, 'mtime' | 'mtimeNs'>): number {
+  return Number(mtimeNs - BigInt(mtime) * nanosecondsPerSecond)
+}
+
 export function factsOf(stats: fs.BigIntStats): FileFacts {
   const facts = factsWithoutDevice(stats)
   return facts.kind === 'blockDevice' ? { ...facts, size: blockDeviceSize(stats.rdev) } : facts
@@ -72,6 +79,7 @@ export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
     mtime: floorSeconds(stats.mtimeNs),
     mtimeNs: stats.mtimeNs,
     ctime: floorSeconds(stats.ctimeNs),
+    ctimeNs: stats.ctimeNs,
     permissions: Number(stats.mode & 0o7777n),
     owner: Number(stats.uid),
     group: Number(stats.gid),
@@ -81,6 +89,22 @@ export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
 /** What `fstat` tells. */
 export function factsOfDescriptor(fd: number): FileFacts {
   return factsOf(fs.fstatSync(fd, { bigint: true }))
+}
+
+/** What of a file differs after a change. */
+export interface ChangeTimes {
+  readonly size: number | bigint
+  readonly mtimeNs: bigint
+  readonly ctimeNs: bigint
+}
+
+/**
+ * What has happened to a file between two looks at it. Whoever writes to it can set the mtime back, and nobody the ctime.
+ * That differs for a new name or other permissions, too: better to stop for nothing than to take what is torn.
+ */
+export function changeBetween(before: ChangeTimes, after: ChangeTimes): 'written to' | 'changed' | null {
+  if (before.size !== after.size || before.mtimeNs !== after.mtimeNs) return 'written to'
+  return before.ctimeNs === after.ctimeNs ? null : 'changed'
 }
 
 /** The same file, or the same block device by whatever nodes. */

@@ -14,8 +14,17 @@ import type { DataStretches } from './extent-parser.js'
 import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
 import { type FileUsers, findUsers } from './in-use.js'
 import type { HostLock } from './process-lock.js'
+import { timeArgument } from './time-argument.js'
 
-export { deviceNumbers, type FileFacts, type FileKind, factsOfDescriptor, isSameFile } from './file-facts.js'
+export {
+  changeBetween,
+  deviceNumbers,
+  type FileFacts,
+  type FileKind,
+  factsOfDescriptor,
+  isSameFile,
+  mtimeNanoseconds,
+} from './file-facts.js'
 
 /** A path of the host: text, or bytes where it comes out of a header or a directory. */
 export type HostPath = string | Buffer
@@ -37,8 +46,12 @@ export interface HostFiles {
   open(path: HostPath, access: FileAccess, options?: OpenFileOptions): Promise<FileStore>
   setPermissions(store: FileStore, permissions: number): Promise<void>
   setOwner(store: FileStore, owner: number, group: number): Promise<void>
-  /** Set the modification time to a whole second. What the host stores may differ: `statOpen` tells. */
-  setMtime(store: FileStore, seconds: number): Promise<void>
+  /**
+   * Set the modification time, to the microsecond. What the host stores may differ: `statOpen` tells.
+   *
+   * @param nanoseconds  default 0
+   */
+  setMtime(store: FileStore, seconds: number, nanoseconds?: number): Promise<void>
   link(from: HostPath, to: HostPath): Promise<void>
   rename(from: HostPath, to: HostPath): Promise<void>
   unlink(path: HostPath): Promise<void>
@@ -100,10 +113,11 @@ export const localHostFiles: HostFiles = {
   setOwner: (store, owner, group) =>
     named(store.name, 'set its owner', async () => fs.fchownSync(store.fd, owner, group)),
 
-  setMtime: (store, seconds) =>
+  setMtime: (store, seconds, nanoseconds = 0) =>
     named(store.name, 'set its modification time', async () => {
+      const mtime = timeArgument(seconds + Math.floor(nanoseconds / 1000) / 1e6)
       // The call sets both times; the atime keeps its whole second.
-      fs.futimesSync(store.fd, Number(fs.fstatSync(store.fd).atimeMs) / 1000, seconds)
+      fs.futimesSync(store.fd, Number(fs.fstatSync(store.fd).atimeMs) / 1000, mtime)
     }),
 
   link: (from, to) => named(to, 'create it', () => fs.promises.link(from, to)),

@@ -38,6 +38,8 @@ export interface MergeJournal {
   readonly backing: PinnedFile & {
     readonly size: number
     readonly mtime: number
+    /** What comes after the whole seconds of its mtime. */
+    readonly mtimeNanoseconds: number
     readonly kind: 'file' | 'blockDevice'
   }
   /** Of the backing file: when this journal was written, while it is written itself, and for good. */
@@ -159,6 +161,10 @@ function isSeconds(value: unknown): value is number {
   return Number.isSafeInteger(value) && Math.abs(value as number) < 2 ** 33
 }
 
+function isNanoseconds(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < 1e9
+}
+
 function parseOverlayPin(value: unknown): PinnedOverlay | null {
   const pin = parsePin(value)
   if (pin === null || !isRecord(value)) return null
@@ -169,9 +175,11 @@ function parseOverlayPin(value: unknown): PinnedOverlay | null {
 function parseBackingPin(value: unknown): MergeJournal['backing'] | null {
   const pin = parsePin(value)
   if (pin === null || !isRecord(value)) return null
-  const { size, mtime, kind } = value
+  // Absent in journals of early builds: then the old time comes back to the second.
+  const { size, mtime, kind, mtimeNanoseconds = 0 } = value
+  if (!isNanoseconds(mtimeNanoseconds)) return null
   if (!Number.isSafeInteger(size) || !isSeconds(mtime) || (kind !== 'file' && kind !== 'blockDevice')) return null
-  return { ...pin, size: size as number, mtime, kind }
+  return { ...pin, size: size as number, mtime, mtimeNanoseconds, kind }
 }
 
 function parseMtimes(value: unknown): MergeJournal['mtimes'] | null {

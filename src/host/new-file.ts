@@ -36,6 +36,11 @@ export function isTemporaryName(bytes: Uint8Array): boolean {
   return isRandom && more.length === 0 && pid !== '' && Number.isSafeInteger(Number(pid))
 }
 
+/** A free name in a directory, for a file that is removed or gets another name. */
+export function temporaryPathIn(directory: Buffer): Buffer {
+  return joinPath(directory, `${temporaryPrefix}${process.pid}-${randomHex(randomLength)}${temporarySuffix}`)
+}
+
 /**
  * Look at the place of a new file.
  *
@@ -87,10 +92,7 @@ export async function writeNewFile(
   fill: (store: FileStore, temporaryPath: Buffer) => Promise<void>,
 ): Promise<void> {
   const directory = directoryName(target.path)
-  const temporaryPath = joinPath(
-    directory,
-    `${temporaryPrefix}${process.pid}-${randomHex(randomLength)}${temporarySuffix}`,
-  )
+  const temporaryPath = temporaryPathIn(directory)
   const name = printablePath(target.path)
   const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })
   try {

@@ -139,6 +139,7 @@ describe('isSameFile', () => {
     mtime: 0,
     mtimeNs: 0n,
     ctime: 0,
+    ctimeNs: 0n,
     permissions: 0,
     owner: 0,
     group: 0,

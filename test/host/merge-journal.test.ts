@@ -28,6 +28,7 @@ const journal: MergeJournal = {
     inode: 2n,
     size: 2 ** 40,
     mtime: 5,
+    mtimeNanoseconds: 999_999_999,
     kind: 'file',
   },
   mtimes: { shown: 5, invalid: 9, final: 8 },

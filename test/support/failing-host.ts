@@ -1,6 +1,6 @@
 import { UmlcowError } from '../../src/errors.js'
-import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
-import type { FileStore } from '../../src/stores/file-store.js'
+import { type FileFacts, type HostFiles, localHostFiles } from '../../src/host/host-files.js'
+import type { FileAccess, FileStore } from '../../src/stores/file-store.js'
 import { hookedFiles } from './hooked-files.js'
 
 /** How the chosen call fails. */
@@ -62,9 +62,16 @@ export function failingHost(failAt: number, options: FailingOptions = {}): Faili
     if (length > 0) store.writeNow(offset, source.subarray(0, length))
     throw failed(`write of ${source.length} bytes at ${offset} in ${store.name}`)
   }
-  const tracked = (store: FileStore): FileStore => {
+  const clock = quickClock(options.ahead ?? 0)
+  /** Descriptors of files that were made now, and of those that were given a time since they were written to. */
+  const newFiles = new Set<number>()
+  const setTimes = new Set<number>()
+  const tracked = (store: FileStore, access: FileAccess): FileStore => {
     let closed = false
     open++
+    setTimes.delete(store.fd)
+    if (access === 'createNew') newFiles.add(store.fd)
+    else newFiles.delete(store.fd)
     return {
       fd: store.fd,
       name: store.name,
@@ -75,7 +82,10 @@ export function failingHost(failAt: number, options: FailingOptions = {}): Faili
       read: store.read,
       writeNow: (offset, source) => half(store, offset, source),
       write: async (offset, source) => half(store, offset, source),
-      truncate: (size) => settle('truncate', () => store.truncate(size)),
+      truncate: (size) => {
+        setTimes.delete(store.fd)
+        return settle('truncate', () => store.truncate(size))
+      },
       sync: () => settle('sync', async () => {}),
       async close() {
         if (!closed) open--
@@ -86,15 +96,22 @@ export function failingHost(failAt: number, options: FailingOptions = {}): Faili
   }
   const inner: HostFiles = {
     ...localHostFiles,
-    open: async (path, access, how) => tracked(await localHostFiles.open(path, access, how)),
+    open: async (path, access, how) => tracked(await localHostFiles.open(path, access, how), access),
     setPermissions: (store, bits) => settle('setPermissions', () => localHostFiles.setPermissions(store, bits)),
-    setMtime: (store, seconds) => settle('setMtime', () => localHostFiles.setMtime(store, seconds)),
+    setMtime: (store, ...time) => {
+      setTimes.add(store.fd)
+      return settle('setMtime', () => localHostFiles.setMtime(store, ...time))
+    },
+    statOpen: (store) => {
+      const facts = localHostFiles.statOpen(store)
+      return newFiles.has(store.fd) && !setTimes.has(store.fd) ? atClock(facts, clock.now()) : facts
+    },
     link: (from, to) => settle('link', () => localHostFiles.link(from, to)),
     rename: (from, to) => settle('rename', () => localHostFiles.rename(from, to)),
     unlink: (path) => settle('unlink', () => localHostFiles.unlink(path)),
     syncDirectory: () => settle('syncDirectory', async () => {}),
     users: async (facts) => facts.map(() => ({ users: [], unseen: [] })),
-    clock: quickClock(options.ahead ?? 0),
+    clock,
   }
   const files = hookedFiles((call) => {
     if (call.startsWith('close ')) return
@@ -107,6 +124,11 @@ export function failingHost(failAt: number, options: FailingOptions = {}): Faili
     else throw failed(call)
   }, inner)
   return { files, calls, openStores: () => open }
+}
+
+/** As of a file that was written to at that time of the clock. */
+function atClock(facts: FileFacts, milliseconds: number): FileFacts {
+  return { ...facts, mtime: Math.floor(milliseconds / 1000), mtimeNs: BigInt(Math.floor(milliseconds)) * 1_000_000n }
 }
 
 function quickClock(ahead: number): HostFiles['clock'] {

@@ -44,9 +44,9 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`setOwner ${owner} ${group}`)
       return files.setOwner(store, owner, group)
     },
-    async setMtime(store, seconds) {
+    async setMtime(store, seconds, nanoseconds) {
       hook(`setMtime ${store.name} ${seconds}`)
-      return files.setMtime(store, seconds)
+      return files.setMtime(store, seconds, nanoseconds)
     },
     async reflink(from, to) {
       hook(`reflink ${to.name}`)

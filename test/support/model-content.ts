@@ -33,15 +33,19 @@ export interface DirectoryNode {
   readonly names: Map<string, number>
 }
 
+/** What a file system makes of a time, nanoseconds since 1970. */
+export type KeptTime = (time: bigint) => bigint
+
 export interface DiskContent {
+  readonly keptTime: KeptTime
   readonly files: Map<number, FileNode>
   readonly directories: Map<number, DirectoryNode>
   nextInode: number
 }
 
-export function emptyContent(): DiskContent {
+export function emptyContent(keptTime: KeptTime = (time) => time): DiskContent {
   const root = { parent: rootInode, path: '/', names: new Map() }
-  return { files: new Map(), directories: new Map([[rootInode, root]]), nextInode: rootInode + 1 }
+  return { keptTime, files: new Map(), directories: new Map([[rootInode, root]]), nextInode: rootInode + 1 }
 }
 
 export function copyContent(content: DiskContent): DiskContent {
@@ -51,7 +55,7 @@ export function copyContent(content: DiskContent): DiskContent {
   for (const [inode, directory] of content.directories) {
     directories.set(inode, { ...directory, names: new Map(directory.names) })
   }
-  return { files, directories, nextInode: content.nextInode }
+  return { keptTime: content.keptTime, files, directories, nextInode: content.nextInode }
 }
 
 export function newPages(): Pages {

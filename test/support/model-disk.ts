@@ -10,6 +10,7 @@ import {
   type DiskContent,
   emptyContent,
   type InodeState,
+  type KeptTime,
   rootInode,
   writePages,
 } from './model-content.js'
@@ -54,8 +55,14 @@ export interface ModelDisk extends DiskViews {
   hooksDone(): Promise<void>
 }
 
-export function createModelDisk(options: { clock: Clock }): ModelDisk {
-  return diskOf(emptyContent(), options.clock)
+export interface ModelDiskOptions {
+  readonly clock: Clock
+  /** Of the mtimes that writes and `setMtime` give; default all are kept as they are. */
+  readonly keptTime?: KeptTime | undefined
+}
+
+export function createModelDisk({ clock, keptTime }: ModelDiskOptions): ModelDisk {
+  return diskOf(emptyContent(keptTime), clock)
 }
 
 /** A disk that was just mounted; `content` becomes its own. */

@@ -39,6 +39,7 @@ export function factsOf(content: DiskContent, inode: number): FileFacts {
     mtime: floorSeconds(state.mtimeNs),
     mtimeNs: state.mtimeNs,
     ctime: floorSeconds(state.mtimeNs),
+    ctimeNs: state.mtimeNs,
     permissions: state.permissions,
     owner: state.owner,
     group: state.group,
@@ -57,6 +58,7 @@ export function modelFiles(host: ModelHost): HostFiles {
 
   const storeHost = {
     now: () => clock.now(),
+    mtimeAt: (at: number) => content.keptTime(toNanoseconds(at)),
     record: host.record,
     openFile(fd: number, call: string): OpenFile {
       const open = opened.get(fd)
@@ -144,8 +146,10 @@ export function modelFiles(host: ModelHost): HostFiles {
     setPermissions: async (store, permissions) =>
       changeOpen(store, 'setPermissions', 'set its permissions', { permissions }),
     setOwner: async (store, owner, group) => changeOpen(store, 'setOwner', 'set its owner', { owner, group }),
-    setMtime: async (store, seconds) =>
-      changeOpen(store, 'setMtime', 'set its modification time', { mtimeNs: toNanoseconds(seconds * 1000) }),
+    setMtime: async (store, seconds, nanoseconds = 0) =>
+      changeOpen(store, 'setMtime', 'set its modification time', {
+        mtimeNs: content.keptTime(toNanoseconds(seconds * 1000) + BigInt(nanoseconds)),
+      }),
     link: async (from, to) =>
       naming(to, 'create it', () => {
         const { inode } = locateExisting(content, from, 'link')

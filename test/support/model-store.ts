@@ -1,6 +1,5 @@
 import { checkRange } from '../../src/stores/block-store.js'
 import { type FileStore, fileError } from '../../src/stores/file-store.js'
-import { toNanoseconds } from './model-clock.js'
 import { cutPages, type FileNode, type InodeState, pageSize, readPages, writePages } from './model-content.js'
 import { dataEffect, type InodeEffect, type UnstampedEffect } from './model-effects.js'
 import { systemError } from './model-paths.js'
@@ -14,6 +13,8 @@ export interface OpenFile {
 /** What an open file needs of its disk. */
 export interface StoreHost {
   now(): number
+  /** The mtime that a change at that time gives. */
+  mtimeAt(at: number): bigint
   /** Logs the effects of one call. The promise is that of the hooks. */
   record(call: string, at: number, effects: readonly UnstampedEffect[]): Promise<void>
   /** @throws EBADF when it is closed */
@@ -27,18 +28,18 @@ export function changeInode(inode: number, file: FileNode, change: Partial<Inode
   return { kind: 'inode', inode, state: file.state }
 }
 
-function writeTo({ inode, file }: OpenFile, offset: number, source: Uint8Array, at: number): UnstampedEffect[] {
+function writeTo({ inode, file }: OpenFile, offset: number, source: Uint8Array, mtimeNs: bigint): UnstampedEffect[] {
   writePages(file.data, offset, source)
   const size = Math.max(file.state.size, offset + source.length)
   const data = dataEffect(inode, file, offset, source.length)
-  return [data, changeInode(inode, file, { size, mtimeNs: toNanoseconds(at) })]
+  return [data, changeInode(inode, file, { size, mtimeNs })]
 }
 
-function cutTo({ inode, file }: OpenFile, size: number, at: number): UnstampedEffect[] {
+function cutTo({ inode, file }: OpenFile, size: number, mtimeNs: bigint): UnstampedEffect[] {
   // Beyond its last page a file has nothing to cut off, however long it is.
   const end = Math.min(file.state.size, file.data.pages.length * pageSize)
   cutPages(file.data, size)
-  const change = changeInode(inode, file, { size, mtimeNs: toNanoseconds(at) })
+  const change = changeInode(inode, file, { size, mtimeNs })
   return end > size ? [change, dataEffect(inode, file, size, end - size)] : [change]
 }
 
@@ -70,7 +71,7 @@ export function modelStore(host: StoreHost, fd: number, name: string, initialSiz
       size = Math.max(size, offset + source.length)
       if (source.length === 0) return Promise.resolve()
       const at = host.now()
-      return host.record(`write ${name}`, at, writeTo(open, offset, source, at))
+      return host.record(`write ${name}`, at, writeTo(open, offset, source, host.mtimeAt(at)))
     })
   }
 
@@ -97,7 +98,7 @@ export function modelStore(host: StoreHost, fd: number, name: string, initialSiz
         if (!open.writable) throw systemError('EINVAL', 'ftruncate')
         size = newSize
         const at = host.now()
-        return host.record(`truncate ${name}`, at, cutTo(open, newSize, at))
+        return host.record(`truncate ${name}`, at, cutTo(open, newSize, host.mtimeAt(at)))
       })
     },
     async sync() {

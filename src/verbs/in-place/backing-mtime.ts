@@ -1,25 +1,48 @@
 import { hasCode, UmlcowError } from '../../errors.js'
-import type { HostFiles } from '../../host/host-files.js'
+import { type HostFiles, mtimeNanoseconds } from '../../host/host-files.js'
+import type { LocatedFile } from '../../host/resolve-backing.js'
 import type { FileStore } from '../../stores/file-store.js'
+import { withFileTimes } from './file-times.js'
+import { chooseMtimes, clockTimes, type KnownMtimes, type MergeMtimes } from './mtimes.js'
 import { type InPlaceWork, syncUnlessForbidden } from './work.js'
 
-/** @throws UmlcowError BAD_MTIME when the file system stores another one */
+/** Choose the mtimes of a merge by what the file system of the backing file keeps. @throws UmlcowError MTIME_UNFIT */
+export function chooseBackingMtimes(
+  files: HostFiles,
+  { path, facts, store }: LocatedFile & { readonly path: Buffer; readonly store: FileStore },
+  known: KnownMtimes,
+  signal?: AbortSignal,
+): Promise<MergeMtimes> {
+  const { clock } = files
+  if (facts.kind === 'blockDevice') return chooseMtimes(clock, clockTimes(clock, store.name), known, signal)
+  return withFileTimes(files, { path, facts }, (times) => chooseMtimes(clock, times, known, signal))
+}
+
+/**
+ * @param nanoseconds  of that second: to give back a time that was there, as exactly as Node can
+ * @throws             UmlcowError when the file system stores another second: it gets back the one that it had
+ */
 export async function setBackingMtime(
   work: Pick<InPlaceWork, 'files' | 'backing' | 'journal'>,
   mtime: number,
+  nanoseconds = 0,
 ): Promise<void> {
-  const { files, backing } = work
-  if (backing.facts.kind === 'blockDevice') return setDeviceMtime(files, backing.store, mtime)
-  await files.setMtime(backing.store, mtime)
-  const { mtime: stored } = files.statOpen(backing.store)
+  const { files, backing, journal } = work
+  const { store } = backing
+  if (backing.facts.kind === 'blockDevice') return setDeviceMtime(files, store, mtime)
+  const before = files.statOpen(store)
+  await files.setMtime(store, mtime, nanoseconds)
+  const { mtime: stored } = files.statOpen(store)
   if (stored !== mtime) {
+    // Later it would look like a write of somebody else.
+    await files.setMtime(store, before.mtime, mtimeNanoseconds(before))
     throw new UmlcowError(
-      'BAD_MTIME',
-      `${backing.store.name}: its file system cannot hold the modification time ${mtime}: it made ${stored} of it`,
+      journal.phase === 'preparing' ? 'MTIME_UNFIT' : 'BAD_MTIME',
+      `${store.name}: its file system cannot hold the modification time ${mtime}: it made ${stored} of it`,
       { details: { expected: mtime, got: stored } },
     )
   }
-  await syncUnlessForbidden(work, backing.store)
+  await syncUnlessForbidden(work, store)
 }
 
 /** The kernel compares the mtime of a device's node. Whoever may write to the device need not own the node. */
@@ -31,9 +54,8 @@ async function setDeviceMtime(files: HostFiles, store: FileStore, mtime: number)
   }
 }
 
-/** With headers from the future, the backing file may have shown later mtimes than the one that was chosen. */
-export function finalMtime({ files, backing, mtimes, shownMtime }: InPlaceWork): number {
+/** The mtime that the headers get. */
+export function finalMtime({ files, backing, mtimes }: InPlaceWork): number {
   // Nobody promises that a device's node takes the one that was chosen.
-  if (backing.facts.kind === 'blockDevice') return files.statOpen(backing.store).mtime
-  return mtimes.ahead ? Math.max(mtimes.final, shownMtime + 1) : mtimes.final
+  return backing.facts.kind === 'blockDevice' ? files.statOpen(backing.store).mtime : mtimes.final
 }

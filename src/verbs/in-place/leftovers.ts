@@ -1,5 +1,5 @@
 import { hasCode } from '../../errors.js'
-import type { HostFiles } from '../../host/host-files.js'
+import { type HostFiles, mtimeNanoseconds } from '../../host/host-files.js'
 import { isOurMtime, readJournal, readMarker } from '../../host/merge-journal.js'
 import { directoryName } from '../../host/path-bytes.js'
 import { setBackingMtime } from './backing-mtime.js'
@@ -25,9 +25,10 @@ export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): P
  */
 export async function undoPreparation(work: UndoableWork): Promise<boolean> {
   const { files, backing, journal } = work
-  const { mtime, mtimeNs } = files.statOpen(backing.store)
-  const isOurs = isOurMtime(journal, mtime) && mtimeNs === BigInt(mtime) * 1_000_000_000n
-  if (isOurs) await setBackingMtime(work, journal.backing.mtime)
+  const now = files.statOpen(backing.store)
+  const { mtime } = now
+  const isOurs = isOurMtime(journal, mtime) && mtimeNanoseconds(now) === 0
+  if (isOurs) await setBackingMtime(work, journal.backing.mtime, journal.backing.mtimeNanoseconds)
   // Where another machine's merge was in the way, journal and marker are not ours to remove.
   const written = await readJournal(files, work.journalPath)
   if (written?.journal?.started === journal.started && written.journal.process.pid === journal.process.pid) {

@@ -4,7 +4,7 @@ import { inspectBacking } from '../../host/backing.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { refuseUnlessForced } from '../../host/guard.js'
 import { headerDigest } from '../../host/header-digest.js'
-import { type FileFacts, type HostFiles, isSameFile } from '../../host/host-files.js'
+import { type FileFacts, type HostFiles, isSameFile, mtimeNanoseconds } from '../../host/host-files.js'
 import { journalPathOf, type MergeJournal, markerPathOf, type PinnedOverlay } from '../../host/merge-journal.js'
 import { writeNewFile } from '../../host/new-file.js'
 import { type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
@@ -16,8 +16,9 @@ import type { Sibling } from '../../host/siblings.js'
 import { guardTarget } from '../../host/target-guard.js'
 import { writeExact } from '../../stores/block-store.js'
 import { refuseTruncated } from '../merge-guard.js'
+import { chooseBackingMtimes } from './backing-mtime.js'
 import { type Survey, survey } from './guard.js'
-import { chooseMtimes, shownMtimes } from './mtimes.js'
+import { shownMtimes } from './mtimes.js'
 import type { InPlaceOptions } from './options.js'
 import type { InPlaceWork } from './work.js'
 
@@ -77,12 +78,9 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
   const path = await files.realPath(ready.backing.path)
   const backing = { ...(await openInput(files, path, 'readWrite')), path }
   try {
-    const knownMtimes = [
-      ...shownMtimes(backing.facts),
-      overlay.header.mtime,
-      ...search.siblings.map(({ header }) => header.mtime),
-    ]
-    const mtimes = await chooseMtimes(files.clock, knownMtimes, options.signal)
+    const shown = shownMtimes(backing.facts)
+    const headers = [overlay.header.mtime, ...search.siblings.map(({ header }) => header.mtime)]
+    const mtimes = await chooseBackingMtimes(files, backing, { headers, shown }, options.signal)
     const place = { overlay, backing, leadsToBacking, mtimes }
     const isFile = backing.facts.kind === 'file'
     const journalPath = await journalPathOf(files, overlay.path)
@@ -97,13 +95,12 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
       overlay,
       backing,
       kept: undo === null ? kept : [...kept, undo],
-      knownMtimes,
+      knownMtimes: [...headers, ...shown],
       journalPath,
       markerPath,
       resumed: false,
       journal: newJournal(place, kept, undo, options),
       mtimes,
-      shownMtime: 0,
       copied: new Map(),
       verified: null,
       warnings: [],
@@ -130,7 +127,15 @@ function newJournal(
     started: new Date().toISOString(),
     phase: 'preparing',
     overlay: pinOf(overlay),
-    backing: { path: backing.path, device, inode, size, mtime, kind: kind === 'blockDevice' ? kind : 'file' },
+    backing: {
+      path: backing.path,
+      device,
+      inode,
+      size,
+      mtime,
+      mtimeNanoseconds: mtimeNanoseconds(backing.facts),
+      kind: kind === 'blockDevice' ? kind : 'file',
+    },
     mtimes: { shown: mtime, invalid: mtimes.invalid, final: mtimes.final },
     siblings: kept.map(pinOf),
     backup: undo === null ? null : pinOf(undo),

@@ -9,10 +9,11 @@ import { thisProcess } from '../../host/process-identity.js'
 import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
 import { unfinishedFinding } from '../../host/unfinished-merge.js'
 import { refuseTruncated } from '../merge-guard.js'
+import { chooseBackingMtimes } from './backing-mtime.js'
 import { withResumeHint } from './failure.js'
 import { refuseUsers } from './find-users.js'
 import { outcomeOf } from './merge-in-place.js'
-import { chooseMtimes, shownMtimes } from './mtimes.js'
+import { shownMtimes } from './mtimes.js'
 import type { InPlaceResult } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { removeJournal } from './steps.js'
@@ -80,15 +81,10 @@ export async function makeWork(
   await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
   if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
-  const knownMtimes = [
-    ...shownMtimes(backing.facts),
-    overlay.header.mtime,
-    merge.journal.backing.mtime,
-    ...shownBefore(files, merge.journal),
-    ...search.siblings.map(({ header }) => header.mtime),
-    ...kept.map(({ header }) => header.mtime),
-  ]
-  const mtimes = await chooseMtimes(files.clock, knownMtimes, options.signal)
+  const shown = [...shownMtimes(backing.facts), ...shownBefore(merge.journal)]
+  const headers = [overlay, ...search.siblings, ...kept].map(({ header }) => header.mtime)
+  const wasWritten = merge.journal.phase !== 'preparing'
+  const mtimes = await chooseBackingMtimes(files, backing, { headers, shown, wasWritten }, options.signal)
   const journal: MergeJournal = {
     ...merge.journal,
     process: thisProcess(),
@@ -101,13 +97,12 @@ export async function makeWork(
     overlay,
     backing,
     kept,
-    knownMtimes,
+    knownMtimes: [...headers, ...shown],
     journalPath: merge.journalPath,
     markerPath,
     resumed: true,
     journal,
     mtimes,
-    shownMtime: 0,
     copied: new Map(),
     verified: null,
     warnings: [],
@@ -116,12 +111,12 @@ export async function makeWork(
 }
 
 /**
- * Mtimes that the backing file may have had since the merge was begun: an overlay that was made meanwhile carries one. A
- * crash may have taken them back, so where it was being written it may be any up to now.
+ * Mtimes that the backing file has had by the merge's doing: an overlay that was made meanwhile carries one. A crash may
+ * have taken them back, so where it was being written it may be any up to now.
  */
-function shownBefore({ clock }: HostFiles, { phase, mtimes }: MergeJournal): number[] {
+function shownBefore({ phase, mtimes, backing }: MergeJournal): number[] {
   const { shown, invalid, final } = mtimes
-  return phase === 'preparing' ? [shown, invalid] : [shown, invalid, final, Math.floor(clock.now() / 1000)]
+  return phase === 'preparing' ? [backing.mtime, shown, invalid] : [backing.mtime, shown, invalid, final]
 }
 
 /** Before a byte of it was changed by the merge, the backing file has an mtime of the journal; any other is somebody's write. */

@@ -119,19 +119,16 @@ export async function writeSectors(work: InPlaceWork): Promise<void> {
   const { files, overlay, backing, options } = work
   const { mtimes } = work
   const onPosition = progressReporter(options, overlay.header.virtualSize, 'merge')
-  const toAvoid = mtimes.ahead ? [...work.knownMtimes, mtimes.invalid, mtimes.final] : []
-  const betweenSlices = async () => {
-    await pauseForClock(files.clock, toAvoid, options.signal)
-    work.shownMtime = Math.max(work.shownMtime, files.statOpen(backing.store).mtime)
-  }
+  // A write gives the file the second of the clock, which must not be that of a header.
+  const toAvoid = work.knownMtimes.filter((one) => one > mtimes.invalid)
+  const betweenSlices = () => pauseForClock(files.clock, toAvoid, options.signal)
   const plan = planWriteBack(inputsOf(work), work.options.bufferSize)
   await executeSteps(plan, {
     signal: options.signal,
     onPosition,
-    betweenSlices: mtimes.ahead ? betweenSlices : undefined,
+    betweenSlices: toAvoid.length > 0 ? betweenSlices : undefined,
   })
   await syncUnlessForbidden(work, backing.store)
-  if (mtimes.ahead) await betweenSlices()
   onPosition?.(overlay.header.virtualSize)
 }
 

@@ -103,9 +103,9 @@ function isFinished(journal: MergeJournal, backing: InputFile, overlay: Overlay 
   return isDevice || isFinalMtime(journal, overlay.header.mtime)
 }
 
-/** No write gives the final mtime to the backing file; where headers come from the future it may be a later one. */
+/** No write gives the final mtime to the backing file. */
 function isFinalMtime({ mtimes }: MergeJournal, mtime: number): boolean {
-  return mtimes.final > mtimes.invalid ? mtime >= mtimes.final : mtime === mtimes.final
+  return mtime === mtimes.final
 }
 
 /** Refuse what the merge itself never leaves: then somebody else has been at the files. */

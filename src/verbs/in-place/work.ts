@@ -27,8 +27,6 @@ export interface InPlaceWork {
   readonly resumed: boolean
   journal: MergeJournal
   readonly mtimes: MergeMtimes
-  /** The greatest mtime that the backing file was seen with since it was invalidated. */
-  shownMtime: number
   readonly copied: Map<Sibling, number>
   verified: 'disk' | 'cache' | null
   readonly warnings: string[]

@@ -2,6 +2,7 @@ import './quick.js'
 import { expect, test } from 'vitest'
 import { amount, diceFor, isDeep, seedFor, tally } from '../../support/amount.js'
 import { checkKills, checkMerge } from './crash-checker.js'
+import { endingSoon, evenSeconds } from './scene.js'
 import type { Effort, MergeCase, Report } from './story.js'
 
 // Every state in which a power failure may leave the disk of an in-place merge: what a guest reads, what the kernel
@@ -44,6 +45,18 @@ const cases: readonly (MergeCase & { readonly effort?: Partial<Effort> })[] = [
   { name: 'headers of the future', seed: 11, siblings: true, age: -1000, afterwards: 'reset', arrivalsEvery: 3 },
   { name: 'a stale header of the future', seed: 12, staleBy: 2000, arrivalsEvery: 3, backup: true },
   { name: 'headers of the near future', seed: 13, siblings: true, age: -3, arrivalsEvery: 3, tickPerCall: 60 },
+  {
+    name: 'even seconds, image and overlays of this second',
+    seed: 25,
+    siblings: true,
+    age: 0,
+    staleBy: 2,
+    arrivalsEvery: 3,
+    tickPerCall: 40,
+    keptTime: evenSeconds,
+    sectors: 8,
+  },
+  { name: 'a stale header beyond all times', seed: 26, staleBy: 3000, arrivalsEvery: 3, keptTime: endingSoon },
   {
     name: 'new overlays among the siblings',
     seed: 14,

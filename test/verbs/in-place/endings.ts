@@ -58,6 +58,9 @@ export function afterSuccess(story: Story, seen: Seen, isEmptied = true): string
   if (seen.hasJournal || seen.hasMarker) problems.push('a journal or marker is left')
   if (!base.equals(merged)) problems.push('the backing file is not what it should have become')
   for (const name of scene.siblingNames) problems.push(...isUsable(story, disk, name))
+  if (seen.baseIs === 'new' && disk.mtimeSeconds(scene.backing) > disk.files.clock.now() / 1000) {
+    problems.push('the backing file is from the future')
+  }
   problems.push(...afterwardsProblems(story, seen, isEmptied), ...arrivalProblems(story, disk, base))
   if (which.backup) {
     const undo = openedByKernel(disk, scene.undo, scene.backing)

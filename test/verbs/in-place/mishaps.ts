@@ -69,7 +69,7 @@ export function dyingFiles(files: HostFiles, isDead: () => boolean): HostFiles {
     open: async (path, access, options) => orDie(() => mortal.open(path, access, options)),
     setPermissions: async (store, permissions) => orDie(() => files.setPermissions(store, permissions)),
     setOwner: async (store, owner, group) => orDie(() => files.setOwner(store, owner, group)),
-    setMtime: async (store, seconds) => orDie(() => files.setMtime(store, seconds)),
+    setMtime: async (store, ...time) => orDie(() => files.setMtime(store, ...time)),
     link: async (from, to) => orDie(() => files.link(from, to)),
     rename: async (from, to) => orDie(() => files.rename(from, to)),
     unlink: async (path) => orDie(() => files.unlink(path)),
@@ -132,7 +132,47 @@ export function bitsBeforeData(name: string, dataOffset: number): Mishap {
   }
 }
 
-/** The clock of the program goes ahead of that of the file system, so it does not wait when it should. */
+/** What the empty file beside the backing file tells of times is changed; `wasSet`: its time was not given by a write. */
+function withTrialFile(change: (mtime: number, wasSet: number | null) => number): Mishap {
+  return (files) => {
+    const set = new Map<number, number>()
+    const trials = new Set<number>()
+    const isTrial = (store: FileStore) => trials.has(store.fd)
+    return {
+      ...files,
+      async open(path, access, options) {
+        const store = await files.open(path, access, options)
+        if (access !== 'createNew' || options?.name !== '/b') return store
+        trials.add(store.fd)
+        return changed(store, {
+          truncate(size) {
+            set.delete(store.fd)
+            return store.truncate(size)
+          },
+        })
+      },
+      async setMtime(store, seconds, nanoseconds) {
+        if (isTrial(store)) set.set(store.fd, seconds)
+        await files.setMtime(store, seconds, nanoseconds)
+      },
+      statOpen(store) {
+        const facts = files.statOpen(store)
+        if (!isTrial(store)) return facts
+        return { ...facts, mtime: change(facts.mtime, set.get(store.fd) ?? null) }
+      },
+    }
+  }
+}
+
+/** The file system is believed to be ahead of what it is. */
+export function withTimesAhead(seconds: number): Mishap {
+  return withTrialFile((mtime, wasSet) => (wasSet === null ? mtime + seconds : mtime))
+}
+
+/** The file system is believed to keep every time. */
+export const withTimesBelieved = withTrialFile((mtime, wasSet) => wasSet ?? mtime)
+
+/** The clock of the program goes ahead of that of the file system. */
 export function withClockAhead(milliseconds: number): Mishap {
   return (files) => ({
     ...files,

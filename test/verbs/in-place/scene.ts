@@ -1,5 +1,6 @@
 import { createDice, type Dice } from '../../support/generate.js'
 import { createModelClock, type ModelClock } from '../../support/model-clock.js'
+import type { KeptTime } from '../../support/model-content.js'
 import { createModelDisk, type ModelDisk } from '../../support/model-disk.js'
 import { bitCount, bootGuest, overlayBytes, readThrough, type Version } from './kernel-rule.js'
 
@@ -23,6 +24,8 @@ export interface SceneOptions {
   readonly sectors?: number
   /** Of the clock, milliseconds. */
   readonly tickPerCall?: number
+  /** What the file system makes of mtimes; default it keeps all. */
+  readonly keptTime?: KeptTime
 }
 
 /** O is merged, S are siblings to keep, T is stale, U is fresh and in a directory that nobody searches. */
@@ -53,11 +56,21 @@ export interface Scene {
 
 const merging = 1_700_000_000_300
 
+/** As FAT has it: even seconds. */
+export const evenSeconds: KeptTime = (time) => time - (time % 2_000_000_000n)
+
+/** As ext4 with small inodes has it, but that it ends soon: whole seconds up to 1000 s after the merge. */
+export const endingSoon: KeptTime = (time) => {
+  const end = BigInt(merging + 1_000_000) * 1_000_000n
+  const kept = time < end ? time : end
+  return kept - (kept % 1_000_000_000n)
+}
+
 export async function makeScene(options: SceneOptions): Promise<Scene> {
   const { seed, virtualSize = 64 * 1024, siblings = false, apart = false, age = 1000, staleBy = 1 } = options
   const { version = 3, siblingVersion = 3 } = options
   const clock = createModelClock({ start: merging })
-  const disk = createModelDisk({ clock })
+  const disk = createModelDisk({ clock, keptTime: options.keptTime })
   const dice = createDice(seed)
   const at = (directory: string, name: string) => `/${apart ? directory : 'd'}/${name}`
   const backing = at('b', 'root_fs')
