@@ -24,10 +24,12 @@ export interface TreeFacts {
   readonly mtime: number
 }
 
-/** The same with the time that an archive takes, and that shows whether a file was written to. */
+/** The same with the time that an archive takes, and those that show whether a file was changed. */
 export interface TimedFacts extends TreeFacts {
   /** Nanoseconds since 1970. */
   readonly mtimeNs: bigint
+  /** Differs after any write, also when the modification time was set back. */
+  readonly ctimeNs: bigint
 }
 
 function typeOf(stats: fs.StatsBase<number> | fs.StatsBase<bigint>): EntryType {
@@ -80,5 +82,6 @@ export function timedFactsOf(stats: fs.BigIntStats): TimedFacts {
     atime: Number(stats.atimeNs) / 1e9,
     mtime: Number(stats.mtimeNs) / 1e9,
     mtimeNs: stats.mtimeNs,
+    ctimeNs: stats.ctimeNs,
   }
 }

@@ -2,6 +2,7 @@ import fs from 'node:fs'
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { fileError } from '../stores/file-store.js'
+import { changeBetween } from './file-facts.js'
 import type { HostPath } from './host-files.js'
 import type { TreeFacts } from './tree-facts.js'
 import { named } from './tree-files.js'
@@ -12,7 +13,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 /**
  * The bytes of an open file in pieces, each good until the next is asked for.
  *
- * @throws UmlcowError INPUT_CHANGED when it was written to meanwhile: what was read may be of two states
+ * @throws UmlcowError INPUT_CHANGED when it was changed meanwhile: what was read may be of two states
  */
 function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
   const before = fs.fstatSync(fd, { bigint: true })
@@ -23,8 +24,9 @@ function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
     yield room.subarray(0, length)
   }
   const after = fs.fstatSync(fd, { bigint: true })
-  if (after.mtimeNs === before.mtimeNs && after.size === before.size) return
-  throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was written to while it was read`)
+  const change = changeBetween(before, after)
+  if (change === null) return
+  throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was ${change} while it was read`)
 }
 
 /** Where the names of this machine's trees lead, links resolved, with a slash at the end. */
@@ -45,7 +47,7 @@ export function readLinkAt(path: HostPath): Buffer {
  * links in the place of directories meanwhile.
  *
  * @param top  of `realTop`
- * @throws     UmlcowError INPUT_CHANGED, also when it is written to
+ * @throws     UmlcowError INPUT_CHANGED, also when it is changed
  */
 export async function* treeFileContent(path: HostPath, facts: TreeFacts, top: Buffer): AsyncGenerator<Uint8Array> {
   const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))

@@ -1,4 +1,5 @@
 import type { ManifestEntry } from '../formats/manifest/index.js'
+import { type ChangeTimes, changeBetween } from '../host/file-facts.js'
 import { LinkTable } from '../host/link-table.js'
 import { createPace, type Pace } from '../humfs/pace.js'
 import { entryOf, located, readerOf, type SourceItem, type SourceOptions, type TreeReading } from './tree-source.js'
@@ -62,7 +63,7 @@ async function* contentOf(
       const now = file.facts()
       // The number of a file that is gone may be another's.
       if (!isSame(now, facts) || now.type !== 'file') changed('it is another file')
-      if (now.mtimeNs !== facts.mtimeNs) changed('it was written to')
+      refuseChange(facts, now)
       for (let offset = 0; offset < facts.size; ) {
         if (pace.step()) await pace.rest()
         const got = file.read(offset, room.subarray(0, Math.min(pieceSize, facts.size - offset)))
@@ -70,12 +71,16 @@ async function* contentOf(
         offset += got
         yield room.subarray(0, got)
       }
-      const { size, mtimeNs } = file.facts()
-      if (size !== facts.size || mtimeNs !== facts.mtimeNs) changed('it was written to')
+      refuseChange(facts, file.facts())
     } finally {
       file.close()
     }
   } catch (error) {
     throw located(reading, path, error)
   }
+}
+
+function refuseChange(before: ChangeTimes, after: ChangeTimes): void {
+  const change = changeBetween(before, after)
+  if (change !== null) changed(`it was ${change}`)
 }

@@ -2,7 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { type Finding, inspectBacking } from '../host/backing.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
-import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
+import { changeBetween, type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
 import { type InputFile, type Overlay, openOverlay } from '../host/open-overlay.js'
 import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
@@ -123,11 +123,11 @@ export async function refuseTruncated(overlay: Overlay, signal: AbortSignal | un
   })
 }
 
-/** @throws UmlcowError INPUT_CHANGED when somebody wrote to an input since it was opened: what was read may be torn */
+/** @throws UmlcowError INPUT_CHANGED when somebody changed an input since it was opened: what was read may be torn */
 export function refuseChanged(files: HostFiles, input: InputFile): void {
-  const now = files.statOpen(input.store)
-  if (now.size === input.facts.size && now.mtimeNs === input.facts.mtimeNs) return
-  throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was written to while it was read`, {
+  const change = changeBetween(input.facts, files.statOpen(input.store))
+  if (change === null) return
+  throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was ${change} while it was read`, {
     hint: 'halt what writes to it and merge again; --force=in-use takes it as it is',
   })
 }

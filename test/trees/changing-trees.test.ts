@@ -158,9 +158,11 @@ describe('a tree that changes while it is read', () => {
   it.each<[string, (file: string) => void, RegExp]>([
     ['cut', (file) => fs.truncateSync(file, 300_000), /it has 300000 bytes, not 400000/],
     ['written to', (file) => fs.appendFileSync(file, 'x'), /it was written to/],
+    ['written to, and its time set back,', writeUnseen, /it was changed/],
   ])('is an error where a file is %s in the middle', async (_, change, message) => {
     const { data } = scene()
     fs.writeFileSync(data('dir', 'file'), 'x'.repeat(400_000))
+    fs.utimesSync(data('dir', 'file'), 1, 1)
     let seen = 0
     const read = async () => {
       for await (const { content } of readDirectory(data())) {
@@ -230,3 +232,9 @@ describe('a tree that changes while it is read', () => {
     expect(outcome.error?.message).toMatch(/^data\/dir\/.*: has no metadata$/)
   })
 })
+
+/** Only the ctime tells of it. */
+function writeUnseen(file: string): void {
+  fs.writeFileSync(file, 'y', { flag: 'r+' })
+  fs.utimesSync(file, 1, 1)
+}

@@ -83,6 +83,20 @@ describe('mtree text and its tree', () => {
     await expect(reading()).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
   })
 
+  it('are refused when a file is written to while it is read, and its time set back', async () => {
+    const { tree } = makeTree()
+    const file = path.join(tree, 'dir/f')
+    fs.utimesSync(file, 1, 1)
+    const { size } = fs.statSync(file)
+    const reading = async () => {
+      for await (const _ of new ContentTree(tree).file(bytesOf('dir/f')).content) {
+        fs.writeFileSync(file, 'C'.repeat(size))
+        fs.utimesSync(file, 1, 1)
+      }
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+  })
+
   it('do not lead out when a directory becomes a link meanwhile', async () => {
     const { top, tree } = makeTree()
     fs.writeFileSync(path.join(top, 'outside/f'), 'secret')

@@ -1,5 +1,7 @@
 import {
+  closeSync,
   fstatSync,
+  openSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -186,6 +188,22 @@ describe('what goes wrong', () => {
         })
         await expectRefused(pair, 'INPUT_CHANGED', { copier, files })
       }
+    }
+  })
+
+  it('an input that is written to and given its old time while it is copied', async () => {
+    for (const name of ['cow', 'backing'] as const) {
+      const pair = makeSparsePair()
+      setMtime(pair[name])
+      const writeUnseen = () => {
+        const fd = openSync(pair[name], 'r+')
+        writeSync(fd, 'other', 5000)
+        closeSync(fd)
+        setMtime(pair[name])
+      }
+      const good = host()
+      const files = host({ extents: (file, signal) => good.extents(file, signal).finally(writeUnseen) })
+      await expectRefused(pair, 'INPUT_CHANGED', { copier: 'extents', files })
     }
   })
 
