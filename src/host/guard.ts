@@ -3,6 +3,7 @@ import { UmlcowError } from '../errors.js'
 import type { Finding } from './backing.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import { type FileUser, mainUsers } from './in-use.js'
+import { findBlindness } from './unseen-users.js'
 
 export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal'
 
@@ -33,10 +34,16 @@ interface NamedFile {
 /**
  * A finding for each file that somebody may write: what is read from it then fits together at no instant. All files at
  * once, for every look at the locks of the host takes the kernel 10 ms.
+ *
+ * @param options  mustSee: one more finding where nobody could be seen at all
  */
-export async function findWriters(files: HostFiles, wanted: readonly NamedFile[]): Promise<Finding[]> {
+export async function findWriters(
+  files: HostFiles,
+  wanted: readonly NamedFile[],
+  options: { readonly mustSee?: boolean } = {},
+): Promise<Finding[]> {
   const found = await files.users(wanted.map(({ facts }) => facts))
-  return wanted.flatMap(({ path }, i) => {
+  const findings = wanted.flatMap(({ path }, i): Finding[] => {
     const writers = found[i]!.users.filter((user) => user.access === 'write')
     if (writers.length === 0) return []
     return [
@@ -48,6 +55,7 @@ export async function findWriters(files: HostFiles, wanted: readonly NamedFile[]
       },
     ]
   })
+  return options.mustSee ? [...findings, ...findBlindness(found)] : findings
 }
 
 /** What a message calls somebody who has a file open. */

@@ -13,6 +13,10 @@ export interface FileUser {
   readonly seen: 'lock' | 'open' | 'loop'
 }
 
+/** Stand in `unseen` where there is no /proc/locks, and no /proc at all. */
+export const unseenLocks = 'locks: there is no /proc/locks'
+export const unseenOpenFiles = 'open files: there is no /proc'
+
 export interface FileUsers {
   readonly users: readonly FileUser[]
   /** What could not be looked at, for people; silence proves little when there is something here. */
@@ -87,7 +91,7 @@ function findLockHolders(
 ): void {
   if (text instanceof Error) throw text
   if (text === null) {
-    unseen.push('locks: there is no /proc/locks')
+    unseen.push(unseenLocks)
     return
   }
   for (const line of text.split('\n')) {
@@ -109,7 +113,7 @@ function findOpenHolders(sought: Sought, unseen: string[]): void {
     if (fs.readlinkSync('/proc/self/ns/pid') !== initialPidNamespace) unseen.push('processes of other pid namespaces')
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EACCES', 'EPERM')) throw error
-    unseen.push('open files: there is no /proc')
+    unseen.push(unseenOpenFiles)
     return
   }
   // With hidepid, processes of others are not even listed; process 1 is never ours.

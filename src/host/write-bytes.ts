@@ -4,6 +4,7 @@ import { writeExact } from '../stores/block-store.js'
 import { type HostFiles, type HostPath, localHostFiles } from './host-files.js'
 import { writeNewFile } from './new-file.js'
 import { guardTarget, refuseSameFile, type TargetOptions, targetFacts } from './target-guard.js'
+import { withUnseenTold } from './unseen-users.js'
 
 export interface WriteBytesOptions extends TargetOptions {
   /** Files that the content was made from; none of them is replaced. */
@@ -16,12 +17,18 @@ export interface WriteBytesOptions extends TargetOptions {
  *
  * @throws UmlcowError SAME_FILE, and as `guardTarget` and `writeNewFile`
  */
-export async function writeBytes(path: HostPath, bytes: Uint8Array, options: WriteBytesOptions): Promise<void> {
-  const files = options.files ?? localHostFiles
-  const existing = await targetFacts(files, path)
-  for (const input of options.inputs) await refuseInput(files, path, existing, input)
-  const place = await guardTarget(files, path, options)
-  await writeNewFile(files, place, { permissions: 0o644 }, (store) => writeExact(store, 0, bytes))
+export function writeBytes(
+  path: HostPath,
+  bytes: Uint8Array,
+  options: WriteBytesOptions,
+): Promise<{ readonly warnings: readonly string[] }> {
+  return withUnseenTold(options.files ?? localHostFiles, async (files) => {
+    const existing = await targetFacts(files, path)
+    for (const input of options.inputs) await refuseInput(files, path, existing, input)
+    const place = await guardTarget(files, path, options)
+    await writeNewFile(files, place, { permissions: 0o644 }, (store) => writeExact(store, 0, bytes))
+    return { warnings: [] }
+  })
 }
 
 async function refuseInput(

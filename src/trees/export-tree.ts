@@ -3,6 +3,7 @@ import { orInterrupted, throwIfAborted, UmlcowError } from '../errors.js'
 import { serializeExclusion } from '../formats/squashfs-pseudo/index.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { writeNewFile } from '../host/new-file.js'
+import { withUnseenTold } from '../host/unseen-users.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../stores/block-store.js'
 import { countItems } from './count-items.js'
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './export-guard.js'
@@ -21,12 +22,16 @@ const permissions = 0o600
  * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and as the source. A new file
  *         is then not there, not even in part.
  */
-export async function exportTree(
+export function exportTree(source: TreeSource, target: ExportTarget, options: ExportOptions): Promise<ExportResult> {
+  return withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, target, options))
+}
+
+async function exportStream(
+  files: HostFiles,
   source: TreeSource,
   target: ExportTarget,
   options: ExportOptions,
 ): Promise<ExportResult> {
-  const files = options.files ?? localHostFiles
   const { format, excludeFile = null, dryRun = false } = options
   if (excludeFile !== null && format !== 'squashfs') throw new UmlcowError('USAGE', 'only squashfs has an exclude file')
   throwIfAborted(options.signal)

@@ -2,9 +2,10 @@ import { countAllocated } from '../engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../errors.js'
 import { lockFiles } from '../host/file-locks.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
-import { localHostFiles } from '../host/host-files.js'
+import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { type InputFile, type Overlay, openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
 import type { HostLock } from '../host/process-lock.js'
+import { withUnseenTold } from '../host/unseen-users.js'
 import type { CheckOptions, Severity } from './check-options.js'
 import {
   checkBacking,
@@ -36,6 +37,8 @@ export interface CheckResult {
   readonly overlay: Pick<Overlay, 'header' | 'layout'> | null
   readonly allocatedSectors: number | null
   readonly findings: readonly CheckFinding[]
+  /** What the user should know of a repair although it is right. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -46,8 +49,11 @@ export interface CheckResult {
  *
  * @throws UmlcowError NOT_COW, IN_USE when asked to repair an overlay in use, and what the host throws
  */
-export async function check(path: string, options: CheckOptions = {}): Promise<CheckResult> {
-  const files = options.files ?? localHostFiles
+export function check(path: string, options: CheckOptions = {}): Promise<CheckResult> {
+  return withUnseenTold(options.files ?? localHostFiles, (files) => checkFile(files, path, options))
+}
+
+async function checkFile(files: HostFiles, path: string, options: CheckOptions): Promise<CheckResult> {
   const writes = options.repair === true && !options.dryRun
   const input = await openInput(files, path, writes ? 'readWrite' : 'read')
   const locks: HostLock[] = []
@@ -65,6 +71,7 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
         overlay: null,
         allocatedSectors: null,
         findings: [...early, ...overlay.findings],
+        warnings: [],
       }
     }
     const problems = [
@@ -79,7 +86,7 @@ export async function check(path: string, options: CheckOptions = {}): Promise<C
     const harmless = [...problems, ...unfinished].every(({ severity }) => severity === 'waste' || severity === 'note')
     const certain = !options.noBacking && harmless && isAsKernelWrites(overlay)
     const findings = [...early, ...(await mend(certain ? problems : problems.map(withoutMending), writes))]
-    return { path, fileSize: overlay.store.size, format: 'cow', overlay, allocatedSectors, findings }
+    return { path, fileSize: overlay.store.size, format: 'cow', overlay, allocatedSectors, findings, warnings: [] }
   } finally {
     for (const lock of locks) await lock.release()
     await input.store.close()

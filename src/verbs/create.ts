@@ -12,6 +12,7 @@ import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { HostLock } from '../host/process-lock.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
+import { withUnseenTold } from '../host/unseen-users.js'
 import { writeExact } from '../stores/block-store.js'
 import type { OperationOptions } from './operation.js'
 
@@ -48,12 +49,20 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  *
  * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, UNFINISHED_MERGE, and what the host throws
  */
-export async function createOverlay(
+export function createOverlay(
   path: string,
   backingPath: string,
   options: CreateOverlayOptions = {},
 ): Promise<CreateResult> {
-  const files = options.files ?? localHostFiles
+  return withUnseenTold(options.files ?? localHostFiles, (files) => makeOverlay(files, path, backingPath, options))
+}
+
+async function makeOverlay(
+  files: HostFiles,
+  path: string,
+  backingPath: string,
+  options: CreateOverlayOptions,
+): Promise<CreateResult> {
   const backing = await openInput(files, backingPath)
   const locks: HostLock[] = []
   try {
@@ -141,8 +150,11 @@ export interface CreateRawOptions extends NewFileVerbOptions {
  * @param size  bytes
  * @throws      UmlcowError HELPER_MISSING, HELPER_FAILED, TARGET_…, and what the host throws
  */
-export async function createRaw(path: string, size: number, options: CreateRawOptions = {}): Promise<CreateResult> {
-  const files = options.files ?? localHostFiles
+export function createRaw(path: string, size: number, options: CreateRawOptions = {}): Promise<CreateResult> {
+  return withUnseenTold(options.files ?? localHostFiles, (files) => makeRaw(files, path, size, options))
+}
+
+async function makeRaw(files: HostFiles, path: string, size: number, options: CreateRawOptions): Promise<CreateResult> {
   const result: CreateResult = {
     path,
     format: 'raw',

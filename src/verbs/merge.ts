@@ -2,11 +2,12 @@ import { printablePath } from '../bytes/escape.js'
 import type { Copier } from '../engine/choose-copier.js'
 import { countAllocated } from '../engine/count-allocated.js'
 import { assertWindowSize } from '../engine/window-size.js'
-import { localHostFiles } from '../host/host-files.js'
+import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { openBacking } from '../host/open-image.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { guardTarget, refuseSameFile } from '../host/target-guard.js'
+import { withUnseenTold } from '../host/unseen-users.js'
 import { guardInputs, placeOf, refuseTruncated } from './merge-guard.js'
 import { mergeIntoNewFile, mergeIntoPipe } from './merge-into.js'
 import type { MergeOptions, MergeTargetSpec } from './merge-options.js'
@@ -41,8 +42,16 @@ export async function merge(
   target: MergeTargetSpec,
   options: MergeOptions = {},
 ): Promise<MergeResult> {
-  const files = options.files ?? localHostFiles
   assertWindowSize(options.bufferSize)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeNew(files, overlayPath, target, options))
+}
+
+async function mergeNew(
+  files: HostFiles,
+  overlayPath: string,
+  target: MergeTargetSpec,
+  options: MergeOptions,
+): Promise<MergeResult> {
   const overlay = await openOverlay(files, overlayPath)
   try {
     const located = await guardInputs(files, overlay, target, options)

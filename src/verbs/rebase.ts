@@ -13,6 +13,7 @@ import type { LocatedFile } from '../host/resolve-backing.js'
 import { rewriteHeader } from '../host/rewrite-header.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { targetFacts } from '../host/target-guard.js'
+import { withUnseenTold } from '../host/unseen-users.js'
 import type { OperationOptions } from './operation.js'
 
 export interface RebaseOptions extends OperationOptions {
@@ -44,8 +45,16 @@ export interface RebaseResult {
  * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE, UNFINISHED_MERGE, and what
  *         `parseCowHeader` and the host throw
  */
-export async function rebaseUnsafe(path: string, backing: string, options: RebaseOptions = {}): Promise<RebaseResult> {
-  const files = options.files ?? localHostFiles
+export function rebaseUnsafe(path: string, backing: string, options: RebaseOptions = {}): Promise<RebaseResult> {
+  return withUnseenTold(options.files ?? localHostFiles, (files) => rebaseHeader(files, path, backing, options))
+}
+
+async function rebaseHeader(
+  files: HostFiles,
+  path: string,
+  backing: string,
+  options: RebaseOptions,
+): Promise<RebaseResult> {
   const overlay = await openOverlay(files, path)
   const locks: HostLock[] = []
   try {
@@ -54,7 +63,7 @@ export async function rebaseUnsafe(path: string, backing: string, options: Rebas
     await refuseUnfinished(files, path)
     const located = await findNewBacking(files, overlay, backing)
     const facts = located?.facts ?? null
-    refuseUnlessForced(await findWriters(files, [overlay]), options.force)
+    refuseUnlessForced(await findWriters(files, [overlay], { mustSee: true }), options.force)
     const warnings = located === null ? [missingWarning(backing)] : await guard(files, overlay, located, options)
     const style = options.pathStyle ?? { kind: 'asTyped' as const }
     const found = style.kind === 'asTyped' ? backing : (located?.path ?? backing)

@@ -10,6 +10,7 @@ import { inspectTarget, writeNewFile } from '../host/new-file.js'
 import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../host/open-overlay.js'
 import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
+import { withUnseenTold } from '../host/unseen-users.js'
 import { writeExact } from '../stores/block-store.js'
 import { findUsersOf } from './in-place/find-users.js'
 import type { OperationOptions } from './operation.js'
@@ -42,8 +43,11 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  * @throws UmlcowError IN_USE, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
  *         and what the host throws
  */
-export async function resetOverlay(path: string, options: ResetOptions = {}): Promise<ResetResult> {
-  const files = options.files ?? localHostFiles
+export function resetOverlay(path: string, options: ResetOptions = {}): Promise<ResetResult> {
+  return withUnseenTold(options.files ?? localHostFiles, (files) => resetFile(files, path, options))
+}
+
+async function resetFile(files: HostFiles, path: string, options: ResetOptions): Promise<ResetResult> {
   const overlay = await openOverlay(files, path)
   try {
     const lock = await lockFiles(files, [overlay])

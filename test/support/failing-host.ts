@@ -131,7 +131,8 @@ function atClock(facts: FileFacts, milliseconds: number): FileFacts {
   return { ...facts, mtime: Math.floor(milliseconds / 1000), mtimeNs: BigInt(Math.floor(milliseconds)) * 1_000_000n }
 }
 
-function quickClock(ahead: number): HostFiles['clock'] {
+/** A clock that is told to wait and goes ahead instead. */
+export function quickClock(ahead: number): HostFiles['clock'] {
   let offset = ahead * 1000
   return {
     now: () => Date.now() + offset,

@@ -38,15 +38,24 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
   command.action(async (paths: string[], flags: Flags) => {
     const documents: unknown[] = []
     const statuses: number[] = []
+    const warned = new Set<string>()
     for (const path of paths) {
       const outcome = await checkOne(path, flags, context)
       // What was repaired is told even so.
       if (!flags.repair) throwIfAborted(context.signal)
+      if (!(outcome instanceof Error) && !flags.quiet) {
+        // Once for all files.
+        for (const warning of outcome.warnings.filter((one) => !warned.has(one))) context.warn(warning)
+        for (const warning of outcome.warnings) warned.add(warning)
+      }
       statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
       // Among several documents an error stands in its own.
       const told = wantsJson(flags) && paths.length > 1
       if (outcome instanceof Error && !told) tell(errorLines(outcome))
-      if (wantsJson(flags)) documents.push(outcome instanceof Error ? describeError(outcome) : checkDocument(outcome))
+      if (wantsJson(flags))
+        documents.push(
+          outcome instanceof Error ? describeError(outcome) : checkDocument(outcome, flags.repair === true),
+        )
       else if (outcome instanceof Error) continue
       else if (!flags.quiet || outcome.findings.length > 0) await context.print(checkText(outcome))
     }
@@ -99,7 +108,7 @@ function countIf(key: string, count: number): Record<string, number> {
 }
 
 /** Keys and meaning of `qemu-img check --output=json`, plus ours.  Schema: docs/schema/check.json */
-function checkDocument(result: CheckResult): unknown {
+function checkDocument(result: CheckResult, repair: boolean): unknown {
   const { overlay, findings } = result
   const fixed = (severity: Severity) => findings.filter((one) => one.severity === severity && one.fixed).length
   return {
@@ -114,6 +123,7 @@ function checkDocument(result: CheckResult): unknown {
     ...countIf('corruptions-fixed', fixed('damage')),
     ...countIf('leaks-fixed', fixed('waste')),
     'format-specific': { type: result.format, data: { findings } },
+    ...(repair ? { warnings: result.warnings } : {}),
   }
 }
 

@@ -85,8 +85,14 @@ async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise
     )
   }
   const options = { overwrite: flags.overwrite, inputs: image.layers, signal: context.signal }
-  if (flags.svg !== undefined) await writeBytes(flags.svg, Buffer.from(encodeSvg(grid)), options)
-  if (flags.png !== undefined) await writeBytes(flags.png, encodePng(grid, pngScale), options)
+  const pictures: [string, Uint8Array][] = []
+  if (flags.svg !== undefined) pictures.push([flags.svg, Buffer.from(encodeSvg(grid))])
+  if (flags.png !== undefined) pictures.push([flags.png, encodePng(grid, pngScale)])
+  const warnings = new Set<string>()
+  for (const [path, bytes] of pictures) {
+    for (const warning of (await writeBytes(path, bytes, options)).warnings) warnings.add(warning)
+  }
+  for (const warning of warnings) context.warn(warning)
 }
 
 /** Text is handed on in pieces of about this many characters. */

@@ -14,6 +14,7 @@ import {
 import { findMergeAround } from '../../host/pinned-merge.js'
 import { livenessOf } from '../../host/process-identity.js'
 import { findUnfinishedMerge, markerPathOrNull, type UnfinishedMerge } from '../../host/unfinished-merge.js'
+import { withUnseenTold } from '../../host/unseen-users.js'
 import { removeFiles, undoPreparation } from './leftovers.js'
 import { makeWork, removeCommitted } from './resume.js'
 import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
@@ -39,8 +40,11 @@ export interface AbandonResult {
  * @param path  of the overlay or of the backing file
  * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_MISMATCH, IN_USE
  */
-export async function abandonMerge(path: string, options: ResumeOptions = {}): Promise<AbandonResult> {
-  const files = options.files ?? localHostFiles
+export function abandonMerge(path: string, options: ResumeOptions = {}): Promise<AbandonResult> {
+  return withUnseenTold(options.files ?? localHostFiles, (files) => abandon(files, path, options))
+}
+
+async function abandon(files: HostFiles, path: string, options: ResumeOptions): Promise<AbandonResult> {
   let taken: TakenUp
   try {
     const found = await findUnfinishedMerge(files, path)

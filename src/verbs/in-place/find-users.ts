@@ -3,6 +3,7 @@ import type { Finding } from '../../host/backing.js'
 import { type ForceWord, refuseUnlessForced, userName } from '../../host/guard.js'
 import type { FileFacts, HostFiles, HostPath } from '../../host/host-files.js'
 import { type FileUsers, mainUsers } from '../../host/in-use.js'
+import { findBlindness } from '../../host/unseen-users.js'
 
 /** Looks at files that seem to be in use, and the pause between two of them, milliseconds. */
 const looks = 4
@@ -10,7 +11,8 @@ const pause = 100
 
 /**
  * A finding for each file that somebody has open, be it only to read: what is read changes under him. Whoever just looks
- * at it, another umlcow that is about to be refused, say, is gone in a moment, and no reason to refuse.
+ * at it, another umlcow that is about to be refused, say, is gone in a moment, and no reason to refuse. One more finding
+ * where nobody could be seen at all.
  */
 export async function findUsersOf(
   files: HostFiles,
@@ -18,8 +20,9 @@ export async function findUsersOf(
   signal?: AbortSignal,
 ): Promise<Finding[]> {
   for (let look = 1; ; look++) {
-    const findings = findingsFor(wanted, await files.users(wanted.map((one) => one.facts)))
-    if (findings.length === 0 || look === looks) return findings
+    const found = await files.users(wanted.map((one) => one.facts))
+    const findings = findingsFor(wanted, found)
+    if (findings.length === 0 || look === looks) return [...findings, ...findBlindness(found)]
     await files.clock.sleep(pause, signal)
   }
 }

@@ -6,6 +6,7 @@ import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { openInput } from '../../host/open-overlay.js'
 import { rewriteHeader } from '../../host/rewrite-header.js'
 import type { Sibling } from '../../host/siblings.js'
+import { withUnseenTold } from '../../host/unseen-users.js'
 import { finalMtime } from './backing-mtime.js'
 import { emptyOverlay, removeOverlay } from './empty-overlay.js'
 import { afterFailure } from './failure.js'
@@ -37,8 +38,16 @@ export async function mergeBySteps(
   options: InPlaceOptions,
   steps: readonly ProtocolStep[],
 ): Promise<InPlaceResult> {
-  const files = options.files ?? localHostFiles
   assertWindowSize(options.bufferSize)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeReady(files, path, options, steps))
+}
+
+async function mergeReady(
+  files: HostFiles,
+  path: string,
+  options: InPlaceOptions,
+  steps: readonly ProtocolStep[],
+): Promise<InPlaceResult> {
   const ready = await makeReady(files, path, options)
   try {
     const isDifferent = await hasChanges(files, ready, options)

@@ -8,6 +8,7 @@ import { type Overlay, openOverlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
 import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
 import { unfinishedFinding } from '../../host/unfinished-merge.js'
+import { withUnseenTold } from '../../host/unseen-users.js'
 import { refuseTruncated } from '../merge-guard.js'
 import { chooseBackingMtimes } from './backing-mtime.js'
 import { withResumeHint } from './failure.js'
@@ -31,12 +32,20 @@ export function resumeMerge(path: string, options: ResumeOptions = {}): Promise<
 }
 
 /** The same by other steps: a test leaves some out. */
-export async function resumeBySteps(
+export function resumeBySteps(
   path: string,
   options: ResumeOptions,
   steps: readonly ProtocolStep[],
 ): Promise<InPlaceResult> {
-  const files = options.files ?? localHostFiles
+  return withUnseenTold(options.files ?? localHostFiles, (files) => resumeTaken(files, path, options, steps))
+}
+
+async function resumeTaken(
+  files: HostFiles,
+  path: string,
+  options: ResumeOptions,
+  steps: readonly ProtocolStep[],
+): Promise<InPlaceResult> {
   const taken = await takeUp(files, path, options)
   try {
     const { journal } = taken.merge
