@@ -33,6 +33,7 @@ export const errorCodes = {
   TARGET_EXISTS: 'the output exists',
   TARGET_KIND: 'the output is neither missing nor a regular file',
   TARGET_PROTECTED: 'the output is an overlay, the backing file of one, or in a tree that is read',
+  WRITE_PROTECTED: 'we may not write to a file that would be changed, replaced or removed',
   IN_USE: 'another process has the file open',
   SIBLINGS: 'other overlays share the backing file and would be damaged',
   SIBLING_UNKNOWN: 'a file may be another overlay on the backing file, and it cannot be told',

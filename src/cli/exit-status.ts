@@ -23,6 +23,7 @@ const refusals = [
   'TARGET_EXISTS',
   'TARGET_KIND',
   'TARGET_PROTECTED',
+  'WRITE_PROTECTED',
   'IN_USE',
   'SIBLINGS',
   'SIBLING_UNKNOWN',

@@ -3,6 +3,7 @@ import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import type { FileStore } from '../stores/file-store.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { directoryName, joinPath, pathBytes } from './path-bytes.js'
+import { refuseWriteProtected } from './write-protection.js'
 
 export interface NewFileOptions {
   /** Permission bits of the new file; an overwritten file keeps its own, and its owner where we may set it. */
@@ -44,7 +45,7 @@ export function temporaryPathIn(directory: Buffer): Buffer {
 /**
  * Look at the place of a new file.
  *
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, WRITE_PROTECTED
  */
 export async function inspectTarget(files: HostFiles, path: HostPath, overwrite: boolean): Promise<NewFileTarget> {
   const shown = printablePath(path)
@@ -65,7 +66,10 @@ export async function inspectTarget(files: HostFiles, path: HostPath, overwrite:
     if (!hasCode(error, 'ENOENT')) throw error
     throw new UmlcowError('TARGET_KIND', `${shown}: is a link to a file that does not exist`)
   }
-  if (target.existing?.kind === 'file') return target
+  if (target.existing?.kind === 'file') {
+    await refuseWriteProtected(files, path)
+    return target
+  }
   throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
 }
 

@@ -5,6 +5,7 @@ import { type BlockStore, readPadded } from '../stores/block-store.js'
 import type { FileAccess, FileStore, OpenFileOptions } from '../stores/file-store.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { assertNotTorn } from './rewrite-header.js'
+import { asWriteProtected } from './write-protection.js'
 
 /** An open file of the host and what `stat` says of it. */
 export interface InputFile {
@@ -22,7 +23,7 @@ export interface Overlay extends InputFile {
 /**
  * Open a regular file or block device; anything else (a FIFO would wait for ever) is refused before it is opened.
  *
- * @throws UmlcowError NOT_A_FILE, or the system's code
+ * @throws UmlcowError NOT_A_FILE, WRITE_PROTECTED, or the system's code
  */
 export async function openInput(files: HostFiles, path: HostPath, access: FileAccess = 'read'): Promise<InputFile> {
   const before = await files.stat(path)
@@ -48,7 +49,9 @@ async function openExclusive(
   try {
     return await files.open(path, access, options)
   } catch (error) {
-    if (!options.exclusive || !hasCode(error, 'EBUSY')) throw error
+    if (!options.exclusive || !hasCode(error, 'EBUSY')) {
+      throw access === 'read' ? error : asWriteProtected(path, error)
+    }
     throw new UmlcowError('IN_USE', `${printablePath(path)}: is mounted, or has another user of its own`, {
       cause: error,
     })

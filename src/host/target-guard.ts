@@ -42,7 +42,7 @@ export function refuseSameFile(
  * The place of a new file, once it is sure that nothing of value is lost there: nothing has that name, or with
  * `overwrite` a regular file that nobody writes to and that is neither an overlay nor the backing file of one beside it.
  *
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, UNFINISHED_MERGE, IN_USE
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, WRITE_PROTECTED, UNFINISHED_MERGE, IN_USE
  */
 export async function guardTarget(files: HostFiles, path: HostPath, options: TargetOptions): Promise<NewFileTarget> {
   const place = await inspectTarget(files, path, options.overwrite === true)

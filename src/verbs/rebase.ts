@@ -14,6 +14,7 @@ import { rewriteHeader } from '../host/rewrite-header.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { targetFacts } from '../host/target-guard.js'
 import { withUnseenTold } from '../host/unseen-users.js'
+import { refuseWriteProtected } from '../host/write-protection.js'
 import type { OperationOptions } from './operation.js'
 
 export interface RebaseOptions extends OperationOptions {
@@ -61,6 +62,7 @@ async function rebaseHeader(
     if (!options.dryRun) locks.push(await lockFiles(files, [overlay]))
     // The overlay is the redo log of the merge: it has to stay what the journal says.
     await refuseUnfinished(files, path)
+    await refuseWriteProtected(files, path)
     const located = await findNewBacking(files, overlay, backing)
     const facts = located?.facts ?? null
     refuseUnlessForced(await findWriters(files, [overlay], { mustSee: true }), options.force)

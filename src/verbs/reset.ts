@@ -11,6 +11,7 @@ import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../host/o
 import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { withUnseenTold } from '../host/unseen-users.js'
+import { refuseWriteProtected } from '../host/write-protection.js'
 import { writeExact } from '../stores/block-store.js'
 import { findUsersOf } from './in-place/find-users.js'
 import type { OperationOptions } from './operation.js'
@@ -40,7 +41,7 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  * Put an empty overlay on the same backing file in the place of an overlay: version 3, with the path that was stored.
  * The old one is there, whole, until the new one is.
  *
- * @throws UmlcowError IN_USE, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
+ * @throws UmlcowError IN_USE, WRITE_PROTECTED, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
  *         and what the host throws
  */
 export function resetOverlay(path: string, options: ResetOptions = {}): Promise<ResetResult> {
@@ -66,6 +67,7 @@ async function resetFile(files: HostFiles, path: string, options: ResetOptions):
 
 async function guard(files: HostFiles, overlay: Overlay, options: ResetOptions): Promise<LocatedFile> {
   await refuseUnfinished(files, overlay.path, options)
+  await refuseWriteProtected(files, overlay.path)
   const { located, findings } = await inspectBacking(files, overlay, options)
   // An empty overlay fits whatever the backing file is now; that is what it is for.
   const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { commandPath, type Outcome, umlcow } from '../support/command.js'
+import { commandPath, type Outcome, umlcowTelling } from '../support/command.js'
 import { canBeOtherUser, otherUser } from '../support/other-user.js'
 import { keepsDirectory } from './in-place-scene.js'
 import { expectPlainFailure, makeScene } from './scene.js'
@@ -13,7 +13,7 @@ const isRoot = process.geteuid?.() === 0
 
 /** The command as nobody in particular, who cannot see what root has open. */
 const asOther: Run = (args) => {
-  if (!isRoot) return umlcow(args)
+  if (!isRoot) return umlcowTelling(args)
   return spawnSync(process.execPath, [commandPath, ...args], { ...otherUser, cwd: '/', encoding: 'utf8' })
 }
 

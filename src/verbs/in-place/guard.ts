@@ -9,6 +9,7 @@ import { findMergeAround } from '../../host/pinned-merge.js'
 import { type LocatedFile, resolveBackingPath } from '../../host/resolve-backing.js'
 import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
 import { unfinishedFindings } from '../../host/unfinished-merge.js'
+import { findWriteProtected } from '../../host/write-protection.js'
 import { findUsersOf } from './find-users.js'
 import type { InPlaceOptions } from './options.js'
 import { findRoom } from './room.js'
@@ -45,6 +46,8 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   findings.push(...(await findUsersOf(files, [overlay, backing, ...kept], options.signal)))
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
   findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
+  const written = [backing, ...kept].filter(({ facts }) => facts.kind === 'file').map(({ path }) => path)
+  findings.push(...(await findWriteProtected(files, written)))
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
   const rest: Survey = { overlay, backing, leadsToBacking, search, kept, counts: notCounted, findings }
   // What does not fit together need not be measured.
