@@ -93,9 +93,12 @@ export type ErrorDetails = Record<string, string | number | boolean | null | rea
  *
  * `code` is one of `errorCodes` or a code of the operating system, `details` holds the operands, `hint` the next thing
  * to do where there is one.
+ *
+ * One that an AbortSignal caused has the code INTERRUPTED and, as errors of Node's own functions, the name `AbortError` and
+ * the reason of the signal as its `cause`. All others are called `UmlcowError`.
  */
 export class UmlcowError extends Error {
-  override readonly name = 'UmlcowError'
+  override readonly name: 'UmlcowError' | 'AbortError'
   readonly code: string
   readonly details: ErrorDetails
   readonly hint: string | undefined
@@ -105,7 +108,11 @@ export class UmlcowError extends Error {
     message: string,
     options: { details?: ErrorDetails; hint?: string | undefined; cause?: unknown } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    const isStop = code === 'INTERRUPTED'
+    // An error that tells more of a stop still has the reason of the signal as its cause.
+    const cause = isStop && hasCode(options.cause, 'INTERRUPTED') ? (options.cause as Error).cause : options.cause
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = isStop ? 'AbortError' : 'UmlcowError'
     this.code = code
     this.details = options.details ?? {}
     this.hint = options.hint
@@ -127,7 +134,8 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw interrupted(signal)
 }
 
-function interrupted(signal: AbortSignal): UmlcowError {
+/** The error of an operation that its signal has stopped. */
+export function interrupted(signal: AbortSignal): UmlcowError {
   return new UmlcowError('INTERRUPTED', 'stopped', { cause: signal.reason })
 }
 

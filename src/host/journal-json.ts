@@ -26,7 +26,7 @@ export type Afterwards =
   /** It is removed. */
   | 'delete'
 
-const allAfterwards: readonly Afterwards[] = ['keep', 'leave', 'reset', 'delete']
+export const allAfterwards: readonly Afterwards[] = ['keep', 'leave', 'reset', 'delete']
 
 export interface MergeJournal {
   readonly process: ProcessIdentity

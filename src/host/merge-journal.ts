@@ -16,7 +16,13 @@ import { inspectTarget, writeNewFile } from './new-file.js'
 import { baseName, directoryName, joinPath, pathBytes } from './path-bytes.js'
 import { thisProcess } from './process-identity.js'
 
-export type { Afterwards, MergeJournal, PinnedFile, PinnedOverlay } from './journal-json.js'
+export {
+  type Afterwards,
+  allAfterwards,
+  type MergeJournal,
+  type PinnedFile,
+  type PinnedOverlay,
+} from './journal-json.js'
 
 // The journal of an in-place merge lies beside the overlay, the marker beside the backing file. The journal is made
 // first and removed last, so that a marker is never without one.

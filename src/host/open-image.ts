@@ -6,6 +6,7 @@ import type { Image } from '../images/image.js'
 import { imageStore } from '../images/image-store.js'
 import { openRawImage } from '../images/raw-image.js'
 import type { BlockStore } from '../stores/block-store.js'
+import { backingRules, checkedOptions, force, hostPath, operationRules, type Rules } from './arguments.js'
 import { type BackingOptions, inspectBacking } from './backing.js'
 import { type ForceWord, refuseUnlessForced } from './guard.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile, localHostFiles } from './host-files.js'
@@ -104,12 +105,18 @@ export interface OpenImageOptions extends OpenBackingOptions {
   readonly files?: HostFiles | undefined
 }
 
+export const openImageRules: Rules = { ...operationRules, ...backingRules, force }
+
 /**
  * Open what a guest sees of a file: an overlay with its backing file, or anything else as a raw image.
  *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, or a failed open
  */
-export async function openImage(path: HostPath, options: OpenImageOptions = {}): Promise<Image> {
+export async function openImage(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
+  return openGuestView(hostPath('path', path), checkedOptions(options, openImageRules))
+}
+
+async function openGuestView(path: HostPath, options: OpenImageOptions): Promise<Image> {
   const files = options.files ?? localHostFiles
   const input = await openInput(files, path)
   let isCow: boolean
@@ -121,11 +128,15 @@ export async function openImage(path: HostPath, options: OpenImageOptions = {}):
   }
   if (!isCow) return openRawImage(input.store)
   await input.store.close()
-  return openCow(path, options)
+  return openOverlayView(path, options)
 }
 
 /** As `openImage`, for a file that has to be an overlay. @throws UmlcowError NOT_COW */
-export async function openCow(path: HostPath, options: OpenImageOptions = {}): Promise<Image> {
+export async function openCow(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
+  return openOverlayView(hostPath('path', path), checkedOptions(options, openImageRules))
+}
+
+async function openOverlayView(path: HostPath, options: OpenImageOptions): Promise<Image> {
   const files = options.files ?? localHostFiles
   const overlay = await openOverlay(files, path)
   try {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { UmlcowError } from '../errors.js'
+import { interrupted, UmlcowError } from '../errors.js'
 import { findProgram } from './find-program.js'
 
 export interface RunOptions {
@@ -46,7 +46,7 @@ export async function runProgram(
       child.on('close', (code, killer) => resolve(code ?? killer ?? 'unknown'))
     })
   } catch (error) {
-    if (signal?.aborted) throw new UmlcowError('INTERRUPTED', 'stopped', { cause: error })
+    if (signal?.aborted) throw interrupted(signal)
     throw new UmlcowError('HELPER_FAILED', `${program}: cannot be run`, { cause: error })
   }
 }

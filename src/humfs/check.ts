@@ -1,12 +1,20 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
+import { checkedOptions, flag, textPath } from '../host/arguments.js'
 import { checkEntries, type Look } from './check-entries.js'
 import { undoGuestRename } from './follow-guest-rename.js'
 import { readHumfsJournal, unfinished } from './humfs-journal.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { removeTree } from './remove-tree.js'
 import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
-import { type HumfsOptions, makeWorkDirectory, openWorkspace, type Workspace, whileLocked } from './workspace.js'
+import {
+  type HumfsOptions,
+  humfsRules,
+  makeWorkDirectory,
+  openWorkspace,
+  type Workspace,
+  whileLocked,
+} from './workspace.js'
 
 export interface CheckHumfsOptions extends HumfsOptions {
   /** Mend what can be mended without a doubt. */
@@ -28,8 +36,9 @@ const mostPasses = 16
  *
  * @throws UmlcowError NOT_HUMFS; with `repair` HUMFS_UNFINISHED, IN_USE
  */
-export async function checkHumfs(directory: string, options: CheckHumfsOptions = {}): Promise<CheckHumfsResult> {
-  const work = openWorkspace(directory, options)
+export async function checkHumfs(directory: string | URL, given: CheckHumfsOptions = {}): Promise<CheckHumfsResult> {
+  const options = checkedOptions(given, { ...humfsRules, repair: flag, dryRun: flag })
+  const work = openWorkspace(textPath('directory', directory), options)
   const name = printablePath(work.paths.directory)
   if (!options.repair || options.dryRun) {
     const { entries, problems } = await look(work)

@@ -1,7 +1,8 @@
 import { UmlcowError } from '../errors.js'
+import { flag, nameOrNumber, type Rules, required, text, whole } from '../host/arguments.js'
 import { lookUpId } from '../host/user-names.js'
 import type { PreflightTerms } from './preflight.js'
-import type { HumfsForceWord, HumfsOptions } from './workspace.js'
+import { type HumfsForceWord, type HumfsOptions, humfsWriterRules } from './workspace.js'
 
 export interface HumfsifyOptions extends HumfsOptions {
   /** Who runs the machine: a name or a number. */
@@ -16,6 +17,15 @@ export interface HumfsifyOptions extends HumfsOptions {
   readonly dryRun?: boolean | undefined
   /** Directories called `metadata` get this at the end of their name. */
   readonly renameMetadata?: string | undefined
+}
+
+export const humfsifyRules: Rules = {
+  ...humfsWriterRules,
+  user: required(nameOrNumber),
+  group: required(nameOrNumber),
+  size: required(whole(1)),
+  perlCompat: flag,
+  renameMetadata: text,
 }
 
 export interface HumfsifyResult {
@@ -37,7 +47,6 @@ export interface HumfsifyResult {
 /** What was asked for, names looked up. @throws UmlcowError UNKNOWN_USER, UNKNOWN_GROUP, USAGE */
 export async function termsOf(options: HumfsifyOptions): Promise<PreflightTerms> {
   const { size, renameMetadata = null } = options
-  if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`no size: ${size}`)
   if (renameMetadata !== null) checkSuffix(renameMetadata)
   const uid = await lookUpId('user', `${options.user}`)
   const gid = await lookUpId('group', `${options.group}`)

@@ -1,10 +1,11 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { buildShadow } from './build-shadow.js'
 import { changeData } from './change-data.js'
 import { type HumfsifyTerms, journalStart, readHumfsJournal, refuseRename, unfinished } from './humfs-journal.js'
 import { asideSuffix } from './humfs-paths.js'
-import { type HumfsifyOptions, type HumfsifyResult, termsOf } from './humfsify-options.js'
+import { type HumfsifyOptions, type HumfsifyResult, humfsifyRules, termsOf } from './humfsify-options.js'
 import { placeShadow, writeSuperblock } from './place-shadow.js'
 import { existingMetadata, type PreflightTerms, preflight } from './preflight.js'
 import { refuseMounts } from './refuse-mounts.js'
@@ -28,9 +29,11 @@ export type { HumfsifyOptions, HumfsifyResult } from './humfsify-options.js'
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_EXISTS, HUMFS_UNFIT, HUMFS_UNFINISHED, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP
  */
-export async function humfsify(directory: string, options: HumfsifyOptions): Promise<HumfsifyResult> {
+export async function humfsify(directory: string | URL, given: HumfsifyOptions): Promise<HumfsifyResult> {
+  const top = textPath('directory', directory)
+  const options = checkedOptions(given, humfsifyRules)
   const wanted = await termsOf(options)
-  const work = openWorkspace(directory, options)
+  const work = openWorkspace(top, options)
   return await whileLocked(work, async () => {
     const journal = readHumfsJournal(work.treeFiles, work.paths)
     refuseRename(work.paths, journal)

@@ -1,12 +1,13 @@
 import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { sizeOfProgress } from './count-names.js'
 import { typeOfLetter } from './humfs-entry.js'
 import { type HumfsPhase, readHumfsJournal, refuseRename, unfinished } from './humfs-journal.js'
 import { type Inspected, inspectTree } from './inspect-tree.js'
 import { createPace } from './pace.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
-import { type HumfsOptions, openWorkspace } from './workspace.js'
+import { type HumfsOptions, humfsRules, openWorkspace } from './workspace.js'
 
 export type EntryCounts = Record<EntryType, number>
 
@@ -35,8 +36,9 @@ function typeOf({ item, entry }: Inspected): EntryType {
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED, HUMFS_UNFINISHED before there is a superblock
  */
-export async function humfsInfo(directory: string, options: HumfsOptions = {}): Promise<HumfsInfo> {
-  const work = openWorkspace(directory, options)
+export async function humfsInfo(directory: string | URL, given: HumfsOptions = {}): Promise<HumfsInfo> {
+  const options = checkedOptions(given, humfsRules)
+  const work = openWorkspace(textPath('directory', directory), options)
   const journal = readHumfsJournal(work.treeFiles, work.paths)
   if (journal !== null && work.treeFiles.lstatOrNull(work.paths.superblock) === null) {
     refuseRename(work.paths, journal)

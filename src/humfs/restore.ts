@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { renameDirectories } from './change-data.js'
 import { type HumfsifyTerms, type HumfsJournal, journalStart, readHumfsJournal, refuseRename } from './humfs-journal.js'
 import { inspectTree } from './inspect-tree.js'
@@ -17,6 +18,7 @@ import {
   endJournal,
   type HumfsForceWord,
   type HumfsOptions,
+  humfsWriterRules,
   makeWorkDirectory,
   openWorkspace,
   syncTree,
@@ -46,8 +48,12 @@ export interface RestoreHumfsResult {
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED with all that stands against it,
  *         HUMFS_INCOMPLETE, IN_USE
  */
-export async function restoreHumfs(directory: string, options: RestoreHumfsOptions = {}): Promise<RestoreHumfsResult> {
-  const work = openWorkspace(directory, options)
+export async function restoreHumfs(
+  directory: string | URL,
+  given: RestoreHumfsOptions = {},
+): Promise<RestoreHumfsResult> {
+  const options = checkedOptions(given, humfsWriterRules)
+  const work = openWorkspace(textPath('directory', directory), options)
   return await whileLocked(work, async () => {
     const journal = readHumfsJournal(work.treeFiles, work.paths)
     refuseRename(work.paths, journal)

@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
+import { flag, listOf, object, oneOf, operationRules, type Rules } from '../host/arguments.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { localNodeMaker, type NodeMaker } from '../host/make-node.js'
 import { joinPath } from '../host/path-bytes.js'
@@ -24,6 +25,13 @@ export interface HumfsOptions extends OperationOptions {
   /** Skip every sync of the disk. */
   readonly noSync?: boolean | undefined
 }
+
+export const humfsRules: Rules = { ...operationRules, treeFiles: object, nodes: object, noSync: flag }
+
+const forceWords: readonly HumfsForceWord[] = ['exists', 'links', 'damage']
+
+/** Verbs that change a tree. */
+export const humfsWriterRules: Rules = { ...humfsRules, force: listOf(oneOf(forceWords)), dryRun: flag }
 
 /** A directory that is being worked on, and the means. */
 export interface Workspace {

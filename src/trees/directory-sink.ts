@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import type { ManifestItem } from '../formats/manifest/entry.js'
+import { checkedOptions, flag, hostPath, paths } from '../host/arguments.js'
 import { type HostPath, localHostFiles } from '../host/host-files.js'
 import { inspectTarget, writeNewFile } from '../host/new-file.js'
 import { inTree } from '../humfs/humfs-paths.js'
@@ -7,7 +8,7 @@ import { createPace } from '../humfs/pace.js'
 import { walkTree } from '../humfs/walk-tree.js'
 import { DirectoryBuilder } from './directory-builder.js'
 import { FakerootSave } from './fakeroot-save.js'
-import { makeNewTree, type NewTree, type NewTreeOptions } from './new-tree.js'
+import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from './new-tree.js'
 import { buildTree } from './tree-builder.js'
 import { missingDirectory, TreePlan } from './tree-plan.js'
 
@@ -38,9 +39,11 @@ export interface DirectoryTreeResult {
  */
 export async function writeDirectory(
   items: AsyncIterable<ManifestItem>,
-  directory: HostPath,
-  options: WriteDirectoryOptions = {},
+  place: HostPath | URL,
+  given: WriteDirectoryOptions = {},
 ): Promise<DirectoryTreeResult> {
+  const directory = hostPath('directory', place)
+  const options = checkedOptions(given, { ...newTreeRules, asRoot: flag, fakerootSave: paths.plain })
   const { fakerootSave, signal, noSync } = options
   const files = options.files ?? localHostFiles
   const save = fakerootSave === undefined ? null : await inspectTarget(files, fakerootSave, false)

@@ -1,17 +1,27 @@
 import { printablePath } from '../bytes/escape.js'
 import { isDevice } from '../formats/manifest/index.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { pathBytes } from '../host/path-bytes.js'
 import { readItems } from './read-items.js'
 import { surveyTree } from './survey-tree.js'
-import type { NameFacts, SourceItem, SourceOptions, TreeReading, TreeSource } from './tree-source.js'
+import {
+  type NameFacts,
+  type SourceItem,
+  type SourceOptions,
+  sourceRules,
+  type TreeReading,
+  type TreeSource,
+} from './tree-source.js'
 import type { FoundName } from './walk-open.js'
 
 /** A directory as it is: owners, modes and devices are those of the host's files. */
-export function openDirectorySource(directory: string, options: SourceOptions = {}): TreeSource {
+export function openDirectorySource(directory: string | URL, given: SourceOptions = {}): TreeSource {
+  const options = checkedOptions(given, sourceRules)
+  const top = pathBytes(textPath('directory', directory))
   const reading: TreeReading = {
-    top: pathBytes(directory),
+    top,
     followTop: true,
-    shown: printablePath(pathBytes(directory)),
+    shown: printablePath(top),
     damageCode: null,
     describe,
   }
@@ -25,7 +35,7 @@ export function openDirectorySource(directory: string, options: SourceOptions = 
 }
 
 /** The manifest of a directory, all names of which are looked at before the first item comes. */
-export async function* readDirectory(directory: string, options: SourceOptions = {}): AsyncGenerator<SourceItem> {
+export async function* readDirectory(directory: string | URL, options: SourceOptions = {}): AsyncGenerator<SourceItem> {
   const source = openDirectorySource(directory, options)
   await source.survey({ content: true })
   yield* source.items()

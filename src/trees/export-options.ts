@@ -1,8 +1,10 @@
+import { flag, oneOf, paths, type Rules, required, writerRules } from '../host/arguments.js'
 import type { ForceWord } from '../host/guard.js'
 import type { FileFacts } from '../host/host-files.js'
 import type { BlockStore } from '../stores/block-store.js'
 import type { OperationOptions } from '../verbs/operation.js'
-import type { StreamFormat } from './stream-formats.js'
+import { type StreamFormat, streamFormats } from './stream-formats.js'
+import type { TreeSource } from './tree-source.js'
 
 /** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
 export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
@@ -43,4 +45,27 @@ export interface ExportResult {
   readonly excludeFile: string | null
   readonly dryRun: boolean
   readonly warnings: readonly string[]
+}
+
+type Pipe = Exclude<ExportTarget, string>
+
+export function isPipe(target: unknown): target is Pipe {
+  return typeof target === 'object' && target !== null && 'pipe' in target
+}
+
+export const exportRules: Rules = {
+  ...writerRules,
+  format: required(oneOf(streamFormats)),
+  noSockets: flag,
+  excludeFile: paths.plain,
+}
+
+const writtenTrees: readonly WrittenTree[] = ['directory', '9p']
+
+export const exportTreeRules: Rules = { ...writerRules, format: required(oneOf(writtenTrees)) }
+
+/** A source that one of the functions for it has opened. @throws TypeError */
+export function assertSource(source: TreeSource): void {
+  if (typeof source?.survey === 'function' && typeof source.items === 'function') return
+  throw new TypeError('source: expected a tree that is open, as from openHumfsSource or openDirectorySource')
 }

@@ -1,10 +1,17 @@
 import { throwIfAborted } from '../errors.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { localHostFiles } from '../host/host-files.js'
 import { localTreeFiles } from '../host/tree-files.js'
 import { countItems } from './count-items.js'
 import { writeDirectory } from './directory-sink.js'
 import { refuseInTree, refuseInWork } from './export-guard.js'
-import type { ExportResult, ExportTreeOptions, WrittenTree } from './export-options.js'
+import {
+  assertSource,
+  type ExportResult,
+  type ExportTreeOptions,
+  exportTreeRules,
+  type WrittenTree,
+} from './export-options.js'
 import { guardNewTree } from './new-tree.js'
 import type { TreeSource } from './tree-source.js'
 import { writeVirtfsTree } from './virtfs-sink.js'
@@ -25,9 +32,12 @@ export const treeWriters = { directory: writeDirectory, '9p': writeVirtfsTree } 
  */
 export async function exportToTree(
   source: TreeSource,
-  directory: string,
-  options: ExportTreeOptions,
+  place: string | URL,
+  given: ExportTreeOptions,
 ): Promise<ExportResult> {
+  assertSource(source)
+  const directory = textPath('directory', place)
+  const options = checkedOptions(given, exportTreeRules)
   const { format, dryRun = false, noSync, signal } = options
   throwIfAborted(signal)
   guardNewTree(localTreeFiles, directory)

@@ -1,13 +1,21 @@
 import { gatherBytes } from '../bytes/gather.js'
 import { orInterrupted, throwIfAborted, UmlcowError } from '../errors.js'
 import { serializeExclusion } from '../formats/squashfs-pseudo/index.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { writeNewFile } from '../host/new-file.js'
 import { withUnseenTold } from '../host/unseen-users.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../stores/block-store.js'
 import { countItems } from './count-items.js'
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './export-guard.js'
-import type { ExportOptions, ExportResult, ExportTarget } from './export-options.js'
+import {
+  assertSource,
+  type ExportOptions,
+  type ExportResult,
+  type ExportTarget,
+  exportRules,
+  isPipe,
+} from './export-options.js'
 import { streamWriters } from './stream-writers.js'
 import type { SourceItem, TreeSource } from './tree-source.js'
 import { createWarnings } from './warnings.js'
@@ -22,8 +30,15 @@ const permissions = 0o600
  * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and as the source. A new file
  *         is then not there, not even in part.
  */
-export function exportTree(source: TreeSource, target: ExportTarget, options: ExportOptions): Promise<ExportResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, target, options))
+export async function exportTree(
+  source: TreeSource,
+  target: ExportTarget | URL,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  assertSource(source)
+  const place = isPipe(target) ? target : textPath('target', target)
+  const checked = checkedOptions(options, exportRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, place, checked))
 }
 
 async function exportStream(

@@ -2,6 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { serializeSuperblock, usedOf } from '../formats/humfs/superblock.js'
 import type { ManifestItem } from '../formats/manifest/entry.js'
+import { checkedOptions, hostPath, object, type Rules, text, whole } from '../host/arguments.js'
 import type { HostPath } from '../host/host-files.js'
 import { LinkTable } from '../host/link-table.js'
 import type { Owner } from '../host/tree-files.js'
@@ -12,7 +13,7 @@ import { foreignOwner } from '../humfs/shadow-entry.js'
 import { walkTree } from '../humfs/walk-tree.js'
 import { HumfsBuilder } from './humfs-builder.js'
 import { HumfsFit, withRenamedDirectories } from './humfs-fit.js'
-import { makeNewTree, type NewTree, type NewTreeOptions } from './new-tree.js'
+import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from './new-tree.js'
 import { buildTree } from './tree-builder.js'
 import { missingDirectory, TreePlan } from './tree-plan.js'
 
@@ -27,6 +28,14 @@ export interface WriteHumfsOptions extends NewTreeOptions {
   readonly renameMetadata?: string | undefined
   /** How many entries there will be, where it is known: for progress. */
   readonly entries?: number | undefined
+}
+
+const writeHumfsRules: Rules = {
+  ...newTreeRules,
+  owner: object,
+  size: whole(0),
+  renameMetadata: text,
+  entries: whole(0),
 }
 
 export interface HumfsTreeResult {
@@ -53,10 +62,12 @@ const nothingMade = 'nothing was made'
  */
 export async function writeHumfsTree(
   items: AsyncIterable<ManifestItem>,
-  directory: HostPath,
-  options: WriteHumfsOptions = {},
-  plan: TreePlan = humfsPlan(options),
+  place: HostPath | URL,
+  given: WriteHumfsOptions = {},
+  plan: TreePlan = humfsPlan(given),
 ): Promise<HumfsTreeResult> {
+  const directory = hostPath('directory', place)
+  const options = checkedOptions(given, writeHumfsRules)
   const owner = ownerOf(options)
   const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
     const builder = new HumfsBuilder(tree, foreignOwner(owner))

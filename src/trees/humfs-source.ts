@@ -1,16 +1,24 @@
 import { UmlcowError } from '../errors.js'
 import type { MetadataNode } from '../formats/humfs/metadata.js'
 import { type DeviceNumber, type EntryType, isDevice } from '../formats/manifest/index.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import type { TreeFacts } from '../host/tree-files.js'
 import { typeOfLetter } from '../humfs/humfs-entry.js'
 import { readHumfsJournal, refuseRename, unfinished } from '../humfs/humfs-journal.js'
 import { entryPath, inTree } from '../humfs/humfs-paths.js'
 import { readEntry } from '../humfs/inspect-tree.js'
 import { readSuperblock, refuseWithoutTrees } from '../humfs/read-superblock.js'
-import { type HumfsOptions, openWorkspace, type Workspace } from '../humfs/workspace.js'
+import { type HumfsOptions, humfsRules, openWorkspace, type Workspace } from '../humfs/workspace.js'
 import { readItems } from './read-items.js'
 import { surveyTree } from './survey-tree.js'
-import type { NameFacts, SourceItem, SourceOptions, TreeReading, TreeSource } from './tree-source.js'
+import {
+  type NameFacts,
+  type SourceItem,
+  type SourceOptions,
+  sourceRules,
+  type TreeReading,
+  type TreeSource,
+} from './tree-source.js'
 import type { FoundName } from './walk-open.js'
 
 export interface HumfsSourceOptions extends SourceOptions, HumfsOptions {}
@@ -22,8 +30,9 @@ export interface HumfsSourceOptions extends SourceOptions, HumfsOptions {}
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_UNFINISHED; its survey and its items
  *         HUMFS_DAMAGED with all that is wrong
  */
-export function openHumfsSource(directory: string, options: HumfsSourceOptions = {}): TreeSource {
-  const work = openWorkspace(directory, options)
+export function openHumfsSource(directory: string | URL, given: HumfsSourceOptions = {}): TreeSource {
+  const options = checkedOptions(given, { ...sourceRules, ...humfsRules })
+  const work = openWorkspace(textPath('directory', directory), options)
   const { paths } = work
   refuseUnfinished(work)
   const { warnings } = readSuperblock(work)
@@ -48,7 +57,10 @@ export function openHumfsSource(directory: string, options: HumfsSourceOptions =
 }
 
 /** The manifest of a humfs tree, all of which is looked at before the first item comes. */
-export async function* readHumfsTree(directory: string, options: HumfsSourceOptions = {}): AsyncGenerator<SourceItem> {
+export async function* readHumfsTree(
+  directory: string | URL,
+  options: HumfsSourceOptions = {},
+): AsyncGenerator<SourceItem> {
   const source = openHumfsSource(directory, options)
   await source.survey({ content: true })
   yield* source.items()

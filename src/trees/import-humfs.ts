@@ -1,12 +1,24 @@
 import { printablePath } from '../bytes/escape.js'
+import {
+  checkedOptions,
+  flag,
+  nameOrNumber,
+  oneOf,
+  paths,
+  type Rules,
+  required,
+  text,
+  textPath,
+  whole,
+} from '../host/arguments.js'
 import { localTreeFiles } from '../host/tree-files.js'
 import { lookUpId } from '../host/user-names.js'
 import { checkSuffix } from '../humfs/humfsify-options.js'
 import { checkHumfsItems, humfsPlan, type WriteHumfsOptions, writeHumfsTree } from './humfs-sink.js'
 import { importSource } from './import-source.js'
-import { guardNewTree, type NewTreeOptions } from './new-tree.js'
-import type { StreamFormat } from './stream-formats.js'
-import type { TreeFormat } from './tree-formats.js'
+import { guardNewTree, type NewTreeOptions, newTreeRules } from './new-tree.js'
+import { type StreamFormat, streamFormats } from './stream-formats.js'
+import { type TreeFormat, treeFormats } from './tree-formats.js'
 
 /** Where a manifest comes from: a file, the directory that a tree is in, or bytes that come once. */
 export type ImportInput = string | { readonly name: string; readonly bytes: AsyncIterable<Uint8Array> }
@@ -26,6 +38,21 @@ export interface ImportHumfsOptions extends NewTreeOptions {
   /** Directories called `metadata` get this at the end of their name. */
   readonly renameMetadata?: string | undefined
   readonly dryRun?: boolean | undefined
+}
+
+const importRules: Rules = {
+  ...newTreeRules,
+  from: required(oneOf([...streamFormats, ...treeFormats])),
+  tree: paths.plain,
+  owner: nameOrNumber,
+  group: nameOrNumber,
+  size: whole(0),
+  renameMetadata: text,
+  dryRun: flag,
+}
+
+function isStream(input: unknown): input is Exclude<ImportInput, string> {
+  return typeof input === 'object' && input !== null && 'bytes' in input
 }
 
 export interface ImportHumfsResult {
@@ -53,10 +80,13 @@ export interface ImportHumfsResult {
  *         TARGET_KIND, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP, INPUT_CHANGED, USAGE
  */
 export async function importHumfs(
-  input: ImportInput,
-  directory: string | null,
-  options: ImportHumfsOptions,
+  given: ImportInput | URL,
+  place: string | URL | null,
+  givenOptions: ImportHumfsOptions,
 ): Promise<ImportHumfsResult> {
+  const input = isStream(given) ? given : textPath('input', given)
+  const directory = place === null ? null : textPath('directory', place)
+  const options = checkedOptions(givenOptions, importRules)
   const { from, dryRun = false } = options
   if (directory === null && !dryRun) throw new TypeError('a directory is needed but for a dry run')
   const owner = await ownerOf(options)

@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
+import { object, type Rules, text } from '../host/arguments.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../host/host-files.js'
 import { localNodeMaker, type NodeMaker } from '../host/make-node.js'
 import { baseName, directoryName, joinPath } from '../host/path-bytes.js'
@@ -8,13 +9,15 @@ import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-fil
 import { type HeldDirectory, localTreeMaker, type TreeMaker } from '../host/tree-maker.js'
 import { inTree } from '../humfs/humfs-paths.js'
 import { walkTree } from '../humfs/walk-tree.js'
-import type { HumfsOptions } from '../humfs/workspace.js'
+import { type HumfsOptions, humfsRules } from '../humfs/workspace.js'
 import { placeNewTree, removeNewTree } from './place-new-tree.js'
 
 export interface NewTreeOptions extends HumfsOptions {
   /** What makes files and links; another implementation can record or fail it. */
   readonly maker?: TreeMaker | undefined
 }
+
+export const newTreeRules: Rules = { ...humfsRules, maker: object, name: text }
 
 /** A tree on its way: nobody else comes to it. */
 export interface NewTree {

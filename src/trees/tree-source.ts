@@ -2,6 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { type ErrorCode, errorCodes, UmlcowError } from '../errors.js'
 import type { FileIdentity } from '../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../formats/manifest/index.js'
+import { object, operationRules, type Rules } from '../host/arguments.js'
 import { localTreeReader, type TreeReader } from '../host/tree-reader.js'
 import type { OperationOptions } from '../verbs/operation.js'
 import type { FoundName } from './walk-open.js'
@@ -31,6 +32,8 @@ export interface SourceOptions extends OperationOptions {
   /** How the host's trees are read; another implementation can fail it. */
   readonly reader?: TreeReader | undefined
 }
+
+export const sourceRules: Rules = { ...operationRules, reader: object }
 
 /** An item, with what it is made of. */
 export interface SourceItem extends ManifestItem {

@@ -2,12 +2,13 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import type { ManifestEntry, ManifestItem } from '../formats/manifest/entry.js'
 import { serializeVirtfs } from '../formats/virtfs/index.js'
+import { checkedOptions, hostPath } from '../host/arguments.js'
 import type { HostPath } from '../host/host-files.js'
 import { inTree } from '../humfs/humfs-paths.js'
 import { createPace } from '../humfs/pace.js'
 import { createProblems, type Problems } from '../humfs/problems.js'
 import { walkTree } from '../humfs/walk-tree.js'
-import { makeNewTree, type NewTree, type NewTreeOptions } from './new-tree.js'
+import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from './new-tree.js'
 import { buildTree } from './tree-builder.js'
 import { type Placement, TreePlan } from './tree-plan.js'
 import { isReservedName, missingEntry, VirtfsBuilder } from './virtfs-builder.js'
@@ -32,9 +33,11 @@ export interface VirtfsTreeResult {
  */
 export async function writeVirtfsTree(
   items: AsyncIterable<ManifestItem>,
-  directory: HostPath,
-  options: WriteVirtfsOptions = {},
+  place: HostPath | URL,
+  given: WriteVirtfsOptions = {},
 ): Promise<VirtfsTreeResult> {
+  const directory = hostPath('directory', place)
+  const options = checkedOptions(given, newTreeRules)
   const { name = 'the input', signal, onProgress } = options
   const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
     const plan = new TreePlan(name)

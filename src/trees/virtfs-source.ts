@@ -2,12 +2,20 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { type EntryType, isDevice, maxPathLength } from '../formats/manifest/index.js'
 import { parseVirtfs, type VirtfsAttributes } from '../formats/virtfs/index.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { baseName, joinPath, pathBytes } from '../host/path-bytes.js'
 import type { TreeFacts } from '../host/tree-files.js'
 import type { OpenDirectory } from '../host/tree-reader.js'
 import { readItems } from './read-items.js'
 import { surveyTree } from './survey-tree.js'
-import type { NameFacts, SourceItem, SourceOptions, TreeReading, TreeSource } from './tree-source.js'
+import {
+  type NameFacts,
+  type SourceItem,
+  type SourceOptions,
+  sourceRules,
+  type TreeReading,
+  type TreeSource,
+} from './tree-source.js'
 import type { FoundName } from './walk-open.js'
 
 // A directory that QEMU's 9p server exports with security_model=mapped-file.
@@ -26,11 +34,13 @@ const longestAttributes = 4096
  *
  * @throws UmlcowError its survey and its items BAD_ARCHIVE with all that is wrong
  */
-export function openVirtfsSource(directory: string, options: SourceOptions = {}): TreeSource {
+export function openVirtfsSource(directory: string | URL, given: SourceOptions = {}): TreeSource {
+  const options = checkedOptions(given, sourceRules)
+  const top = pathBytes(textPath('directory', directory))
   const reading: TreeReading = {
-    top: pathBytes(directory),
+    top,
     followTop: true,
-    shown: printablePath(pathBytes(directory)),
+    shown: printablePath(top),
     damageCode: 'BAD_ARCHIVE',
     describe,
     skips: (path, name) => name.equals(metadataName) || (path.length === 0 && name.equals(rootMetadataName)),
@@ -45,7 +55,10 @@ export function openVirtfsSource(directory: string, options: SourceOptions = {})
 }
 
 /** The manifest of such a tree, all names of which are looked at before the first item comes. */
-export async function* readVirtfsTree(directory: string, options: SourceOptions = {}): AsyncGenerator<SourceItem> {
+export async function* readVirtfsTree(
+  directory: string | URL,
+  options: SourceOptions = {},
+): AsyncGenerator<SourceItem> {
   const source = openVirtfsSource(directory, options)
   await source.survey({ content: true })
   yield* source.items()

@@ -1,5 +1,6 @@
 import { countAllocated } from '../engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../errors.js'
+import { backingRules, checkedOptions, flag, type Rules, textPath, writerRules } from '../host/arguments.js'
 import { lockFiles } from '../host/file-locks.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
@@ -28,6 +29,8 @@ export interface CheckFinding {
   readonly fixed: boolean
 }
 
+const checkRules: Rules = { ...writerRules, ...backingRules, repair: flag, deep: flag, noBacking: flag }
+
 export interface CheckResult {
   readonly path: string
   readonly fileSize: number
@@ -49,8 +52,10 @@ export interface CheckResult {
  *
  * @throws UmlcowError NOT_COW, IN_USE when asked to repair an overlay in use, and what the host throws
  */
-export function check(path: string, options: CheckOptions = {}): Promise<CheckResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => checkFile(files, path, options))
+export async function check(path: string | URL, options: CheckOptions = {}): Promise<CheckResult> {
+  const plain = textPath('path', path)
+  const checked = checkedOptions(options, checkRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => checkFile(files, plain, checked))
 }
 
 async function checkFile(files: HostFiles, path: string, options: CheckOptions): Promise<CheckResult> {

@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
+import { checkedOptions, flag, pathStyle, text, textPath, whole, writerRules } from '../host/arguments.js'
 import { lockFiles } from '../host/file-locks.js'
 import type { ForceWord } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
@@ -49,12 +50,15 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  *
  * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, UNFINISHED_MERGE, and what the host throws
  */
-export function createOverlay(
-  path: string,
-  backingPath: string,
+export async function createOverlay(
+  path: string | URL,
+  backingPath: string | URL,
   options: CreateOverlayOptions = {},
 ): Promise<CreateResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => makeOverlay(files, path, backingPath, options))
+  const place = textPath('path', path)
+  const backing = textPath('backingPath', backingPath)
+  const checked = checkedOptions(options, { ...writerRules, pathStyle, chain: flag })
+  return withUnseenTold(options.files ?? localHostFiles, (files) => makeOverlay(files, place, backing, checked))
 }
 
 async function makeOverlay(
@@ -150,8 +154,15 @@ export interface CreateRawOptions extends NewFileVerbOptions {
  * @param size  bytes
  * @throws      UmlcowError HELPER_MISSING, HELPER_FAILED, TARGET_…, and what the host throws
  */
-export function createRaw(path: string, size: number, options: CreateRawOptions = {}): Promise<CreateResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => makeRaw(files, path, size, options))
+export async function createRaw(
+  path: string | URL,
+  size: number,
+  options: CreateRawOptions = {},
+): Promise<CreateResult> {
+  const place = textPath('path', path)
+  whole(0)(size, 'size')
+  const checked = checkedOptions(options, { ...writerRules, fs: text })
+  return withUnseenTold(options.files ?? localHostFiles, (files) => makeRaw(files, place, size, checked))
 }
 
 async function makeRaw(files: HostFiles, path: string, size: number, options: CreateRawOptions): Promise<CreateResult> {

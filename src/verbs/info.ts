@@ -1,6 +1,7 @@
 import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import { backingRules, checkedOptions, flag, hostPath, operationRules, type Rules } from '../host/arguments.js'
 import { type BackingInspection, type BackingOptions, type Finding, inspectBacking } from '../host/backing.js'
 import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../host/host-files.js'
 import type { FileUsers } from '../host/in-use.js'
@@ -15,6 +16,8 @@ export interface InfoOptions extends OperationOptions, BackingOptions {
   /** Do not look at the backing file. */
   readonly noBacking?: boolean | undefined
 }
+
+const infoRules: Rules = { ...operationRules, ...backingRules, fast: flag, noBacking: flag }
 
 /** What is known of an overlay beyond its file. Counts are null where they were not asked for. */
 export interface OverlayInfo {
@@ -48,8 +51,8 @@ export interface ImageInfo {
  *
  * @throws UmlcowError for a damaged header or a failed read
  */
-export async function info(path: HostPath, options: InfoOptions = {}): Promise<ImageInfo> {
-  return (await inspect(path, options)).info
+export async function info(path: HostPath | URL, options: InfoOptions = {}): Promise<ImageInfo> {
+  return (await inspect(hostPath('path', path), checkedOptions(options, infoRules))).info
 }
 
 /**
@@ -94,11 +97,12 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
  *
  * @throws UmlcowError CHAIN_TOO_LONG for a circle
  */
-export async function infoChain(path: HostPath, options: InfoOptions = {}): Promise<ImageInfo[]> {
+export async function infoChain(path: HostPath | URL, options: InfoOptions = {}): Promise<ImageInfo[]> {
+  let rest = checkedOptions(options, infoRules)
   const chain: ImageInfo[] = []
   const seen: FileFacts[] = []
-  for (let next: HostPath | undefined = path; next !== undefined; ) {
-    const { info: one, facts }: { info: ImageInfo; facts: FileFacts } = await inspect(next, options)
+  for (let next: HostPath | undefined = hostPath('path', path); next !== undefined; ) {
+    const { info: one, facts }: { info: ImageInfo; facts: FileFacts } = await inspect(next, rest)
     if (seen.some((above) => isSameFile(above, facts))) {
       throw new UmlcowError('CHAIN_TOO_LONG', 'the chain of backing files goes in a circle')
     }
@@ -106,7 +110,7 @@ export async function infoChain(path: HostPath, options: InfoOptions = {}): Prom
     chain.push(one)
     next = one.overlay?.backing?.located?.path
     // Only the top may be given another backing file than its header says.
-    options = { ...options, backing: undefined }
+    rest = { ...rest, backing: undefined }
   }
   return chain
 }

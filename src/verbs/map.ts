@@ -3,10 +3,11 @@ import type { Extent } from '../bytes/extents.js'
 import { joinExtents } from '../bytes/extents.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../errors.js'
+import { checkedOptions, flag, hostPath, type Rules, whole } from '../host/arguments.js'
 import { inspectBacking } from '../host/backing.js'
 import { refuseUnlessForced } from '../host/guard.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../host/host-files.js'
-import { type OpenImageOptions, openBackingOf } from '../host/open-image.js'
+import { type OpenImageOptions, openBackingOf, openImageRules } from '../host/open-image.js'
 import { openInput, openOverlay } from '../host/open-overlay.js'
 import { openCowImage } from '../images/cow-image.js'
 import type { Image } from '../images/image.js'
@@ -22,6 +23,14 @@ export interface MapOptions extends OperationOptions, OpenImageOptions {
   readonly detectZeroes?: boolean | undefined
   /** Do not look for the backing file: what the overlay does not supply is told as data one layer down. */
   readonly noBacking?: boolean | undefined
+}
+
+const mapRules: Rules = {
+  ...openImageRules,
+  startOffset: whole(0),
+  maxLength: whole(0),
+  detectZeroes: flag,
+  noBacking: flag,
 }
 
 /** The extents of an image. Close it when done. */
@@ -43,7 +52,11 @@ export interface ImageMap {
  *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, OUT_OF_RANGE
  */
-export async function map(path: HostPath, options: MapOptions = {}): Promise<ImageMap> {
+export async function map(path: HostPath | URL, options: MapOptions = {}): Promise<ImageMap> {
+  return mapFile(hostPath('path', path), checkedOptions(options, mapRules))
+}
+
+async function mapFile(path: HostPath, options: MapOptions): Promise<ImageMap> {
   const { image, layers } = await openLayers(options.files ?? localHostFiles, path, options)
   try {
     const start = options.startOffset ?? 0

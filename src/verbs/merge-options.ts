@@ -1,4 +1,6 @@
-import type { Copier } from '../engine/choose-copier.js'
+import { type Copier, copiers } from '../engine/choose-copier.js'
+import { assertWindowSize } from '../engine/window-size.js'
+import { backingRules, flag, oneOf, type Rule, type Rules, writerRules } from '../host/arguments.js'
 import type { BackingOptions } from '../host/backing.js'
 import type { ForceWord } from '../host/guard.js'
 import type { FileFacts } from '../host/host-files.js'
@@ -31,3 +33,26 @@ export interface MergeOptions extends OperationOptions, BackingOptions {
 
 /** Where a merge goes: a path for a new file, or a store that is written once from its start to its end. */
 export type MergeTargetSpec = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
+
+type Pipe = Exclude<MergeTargetSpec, string>
+
+export function isPipe(target: unknown): target is Pipe {
+  return typeof target === 'object' && target !== null && 'pipe' in target
+}
+
+/** Bytes moved at a time. */
+export const bufferSize: Rule = (value, name) => {
+  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${String(value)}`)
+  assertWindowSize(value)
+  return value
+}
+
+export const mergeRules: Rules = {
+  ...writerRules,
+  ...backingRules,
+  sparse: oneOf(['auto', 'always', 'never']),
+  copier: oneOf(['auto', ...copiers]),
+  bufferSize,
+  verify: flag,
+  allowShort: flag,
+}

@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import type { Copier } from '../engine/choose-copier.js'
 import { countAllocated } from '../engine/count-allocated.js'
-import { assertWindowSize } from '../engine/window-size.js'
+import { checkedOptions, textPath } from '../host/arguments.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { openBacking } from '../host/open-image.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
@@ -10,7 +10,7 @@ import { guardTarget, refuseSameFile } from '../host/target-guard.js'
 import { withUnseenTold } from '../host/unseen-users.js'
 import { guardInputs, placeOf, refuseTruncated } from './merge-guard.js'
 import { mergeIntoNewFile, mergeIntoPipe } from './merge-into.js'
-import type { MergeOptions, MergeTargetSpec } from './merge-options.js'
+import { isPipe, type MergeOptions, type MergeTargetSpec, mergeRules } from './merge-options.js'
 import { progressInParts } from './operation.js'
 
 export interface MergeResult {
@@ -38,12 +38,14 @@ export interface MergeResult {
  *         not even in part.
  */
 export async function merge(
-  overlayPath: string,
-  target: MergeTargetSpec,
+  overlayPath: string | URL,
+  target: MergeTargetSpec | URL,
   options: MergeOptions = {},
 ): Promise<MergeResult> {
-  assertWindowSize(options.bufferSize)
-  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeNew(files, overlayPath, target, options))
+  const overlay = textPath('overlayPath', overlayPath)
+  const place = isPipe(target) ? target : textPath('target', target)
+  const checked = checkedOptions(options, mergeRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeNew(files, overlay, place, checked))
 }
 
 async function mergeNew(

@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { editHeader, maxPathLength, parseCowHeader } from '../formats/cow/index.js'
+import { checkedOptions, pathStyle, textPath, writerRules } from '../host/arguments.js'
 import { dateText, inspectBacking } from '../host/backing.js'
 import { lockFiles } from '../host/file-locks.js'
 import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
@@ -46,8 +47,15 @@ export interface RebaseResult {
  * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE, UNFINISHED_MERGE, and what
  *         `parseCowHeader` and the host throw
  */
-export function rebaseUnsafe(path: string, backing: string, options: RebaseOptions = {}): Promise<RebaseResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => rebaseHeader(files, path, backing, options))
+export async function rebaseUnsafe(
+  path: string | URL,
+  backing: string | URL,
+  options: RebaseOptions = {},
+): Promise<RebaseResult> {
+  const overlay = textPath('path', path)
+  const to = textPath('backing', backing)
+  const checked = checkedOptions(options, { ...writerRules, pathStyle })
+  return withUnseenTold(options.files ?? localHostFiles, (files) => rebaseHeader(files, overlay, to, checked))
 }
 
 async function rebaseHeader(

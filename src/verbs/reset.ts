@@ -2,6 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, serializeNewHeader } from '../formats/cow/index.js'
+import { backingRules, checkedOptions, textPath, writerRules } from '../host/arguments.js'
 import { type BackingOptions, inspectBacking } from '../host/backing.js'
 import { lockFiles } from '../host/file-locks.js'
 import { type ForceWord, refuseUnlessForced } from '../host/guard.js'
@@ -44,8 +45,10 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  * @throws UmlcowError IN_USE, WRITE_PROTECTED, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
  *         and what the host throws
  */
-export function resetOverlay(path: string, options: ResetOptions = {}): Promise<ResetResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => resetFile(files, path, options))
+export async function resetOverlay(path: string | URL, options: ResetOptions = {}): Promise<ResetResult> {
+  const overlay = textPath('path', path)
+  const checked = checkedOptions(options, { ...writerRules, ...backingRules })
+  return withUnseenTold(options.files ?? localHostFiles, (files) => resetFile(files, overlay, checked))
 }
 
 async function resetFile(files: HostFiles, path: string, options: ResetOptions): Promise<ResetResult> {

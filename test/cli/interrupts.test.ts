@@ -172,7 +172,7 @@ describe('the library', () => {
       onProgress: () => stop.abort(new Error('enough')),
     })
     await expect(merged).rejects.toMatchObject({
-      name: 'UmlcowError',
+      name: 'AbortError',
       code: 'INTERRUPTED',
       cause: expect.objectContaining({ message: 'enough' }),
     })
@@ -185,7 +185,7 @@ describe('the library', () => {
     const scene = makeScene()
     keepsUnwritten(scene.cow, scene.backing)
     const signal = AbortSignal.abort()
-    const interrupted = { name: 'UmlcowError', code: 'INTERRUPTED' }
+    const interrupted = { name: 'AbortError', code: 'INTERRUPTED' }
     await expect(merge(scene.cow, scene.target, { signal })).rejects.toMatchObject(interrupted)
     await expect(info(scene.cow, { signal })).rejects.toMatchObject(interrupted)
     await expect(check(scene.cow, { signal, deep: true })).rejects.toMatchObject(interrupted)

@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import { commandPath, type Outcome } from '../support/command.js'
+import { commandPath, type Outcome, withoutUnseenTold } from '../support/command.js'
 import { temporaryDirectory } from '../support/paths.js'
 
 // Overlays made here share no code with src/.
@@ -188,7 +188,8 @@ export function makeLongScene(virtualSize = 200 * 2 ** 30): Pick<Scene, 'directo
 /** Run the built command to its end with file descriptors of the caller's choice. */
 export function runWith(stdio: StdioOptions, args: readonly string[], cwd?: string): Outcome {
   const done = spawnSync(process.execPath, [commandPath, ...args], { cwd, stdio, encoding: 'utf8', timeout: 600_000 })
-  return { status: done.status, signal: done.signal, stdout: done.stdout ?? '', stderr: done.stderr ?? '' }
+  const { status, signal } = done
+  return withoutUnseenTold({ status, signal, stdout: done.stdout ?? '', stderr: done.stderr ?? '' })
 }
 
 /** Run a line of shell in which `umlcow` is the built command. */
@@ -196,7 +197,7 @@ export function shell(line: string, cwd: string): Outcome {
   const script = `umlcow() { "$UMLCOW_NODE" "$UMLCOW_BIN" "$@"; }\n${line}\n`
   const env = { ...process.env, UMLCOW_NODE: process.execPath, UMLCOW_BIN: commandPath }
   const done = spawnSync('/bin/sh', ['-c', script], { cwd, env, encoding: 'utf8', timeout: 600_000 })
-  return { status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr }
+  return withoutUnseenTold({ status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr })
 }
 
 export interface Running {
@@ -220,7 +221,7 @@ export function startUmlcow(args: readonly string[], options: { cwd?: string; st
     stderr += chunk
   })
   const ended = new Promise<Outcome>((resolve) => {
-    child.on('close', (status, signal) => resolve({ status, signal, stdout: '', stderr }))
+    child.on('close', (status, signal) => resolve(withoutUnseenTold({ status, signal, stdout: '', stderr })))
   })
   return { child, stderr: () => stderr, ended }
 }

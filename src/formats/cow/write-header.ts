@@ -1,5 +1,5 @@
-import { UmlcowError } from '../../errors.js'
-import type { CowHeader } from './header.js'
+import { type ErrorCode, UmlcowError } from '../../errors.js'
+import { type CowHeader, parseCowHeader } from './header.js'
 import { cowMagic, headerStructs } from './layouts.js'
 
 /** What a new version 3 header says. */
@@ -12,13 +12,18 @@ export interface NewCowHeader {
 }
 
 /**
- * Serialize a new header, version 3, as uml_mkcow and the kernel write it.
+ * Serialize a new header, version 3, as uml_mkcow and the kernel write it: one that `parseCowHeader` gives back as it is.
  *
- * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME
+ * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME, BAD_SECTOR_SIZE, BAD_ALIGNMENT, BAD_VIRTUAL_SIZE
+ * @throws TypeError when the path is not bytes
  */
 export function serializeNewHeader(header: NewCowHeader): Uint8Array {
   const struct = headerStructs.v3
-  return struct.serialize(
+  // What has too many bits for its field would be cut to another value.
+  checkWhole('BAD_SECTOR_SIZE', 'sector size', header.sectorSize, 2 ** 32 - 1)
+  checkWhole('BAD_ALIGNMENT', 'alignment', header.alignment, 2 ** 32 - 1)
+  checkWhole('BAD_VIRTUAL_SIZE', 'virtual size', header.virtualSize, Number.MAX_SAFE_INTEGER)
+  const bytes = struct.serialize(
     {
       magic: cowMagic,
       version: 3,
@@ -31,6 +36,13 @@ export function serializeNewHeader(header: NewCowHeader): Uint8Array {
     },
     false,
   )
+  parseCowHeader(bytes, { name: 'new header' })
+  return bytes
+}
+
+function checkWhole(code: ErrorCode, what: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= most) return
+  throw new UmlcowError(code, `new header: expected a ${what} that is a whole number up to ${most}, got ${value}`)
 }
 
 /**
@@ -79,6 +91,7 @@ export function maxPathLength(layout: CowHeader['layout']): number {
 }
 
 function pathField(path: Uint8Array, length: number): Uint8Array {
+  if (!(path instanceof Uint8Array)) throw new TypeError('backingPath: expected a Uint8Array')
   if (path.length === 0 || path.includes(0)) {
     throw new UmlcowError('BAD_BACKING_PATH', 'the path of a backing file is empty or holds a NUL byte')
   }

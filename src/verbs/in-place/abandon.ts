@@ -1,5 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
+import { checkedOptions, operationRules, textPath } from '../../host/arguments.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import {
   isPinned,
@@ -16,6 +17,7 @@ import { livenessOf } from '../../host/process-identity.js'
 import { findUnfinishedMerge, markerPathOrNull, type UnfinishedMerge } from '../../host/unfinished-merge.js'
 import { withUnseenTold } from '../../host/unseen-users.js'
 import { removeFiles, undoPreparation } from './leftovers.js'
+import { resumeRules } from './options.js'
 import { makeWork, removeCommitted } from './resume.js'
 import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
 import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
@@ -40,8 +42,10 @@ export interface AbandonResult {
  * @param path  of the overlay or of the backing file
  * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_MISMATCH, IN_USE
  */
-export function abandonMerge(path: string, options: ResumeOptions = {}): Promise<AbandonResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => abandon(files, path, options))
+export async function abandonMerge(path: string | URL, options: ResumeOptions = {}): Promise<AbandonResult> {
+  const file = textPath('path', path)
+  const checked = checkedOptions(options, resumeRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => abandon(files, file, checked))
 }
 
 async function abandon(files: HostFiles, path: string, options: ResumeOptions): Promise<AbandonResult> {
@@ -160,10 +164,14 @@ export interface MergeStatus {
 }
 
 /** The unfinished merge that an overlay, a backing file or a kept sibling is a part of. @throws UmlcowError JOURNAL_DAMAGED */
-export async function mergeStatus(path: string, options: { readonly files?: HostFiles } = {}): Promise<MergeStatus> {
-  const files = options.files ?? localHostFiles
-  const merge = await findMergeAround(files, path)
+export async function mergeStatus(
+  path: string | URL,
+  options: { readonly files?: HostFiles } = {},
+): Promise<MergeStatus> {
+  const { files = localHostFiles } = checkedOptions(options, operationRules)
+  const file = textPath('path', path)
+  const merge = await findMergeAround(files, file)
   // A name that was mistyped must not pass for one that all is well with.
-  if (merge === null) await files.stat(path)
+  if (merge === null) await files.stat(file)
   return { merge }
 }

@@ -1,7 +1,7 @@
 import { isSame, planCompareRuns } from '../../engine/compare-runs.js'
 import { executeSteps } from '../../engine/execute.js'
-import { assertWindowSize } from '../../engine/window-size.js'
 import { editHeader } from '../../formats/cow/index.js'
+import { checkedOptions, textPath } from '../../host/arguments.js'
 import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { openInput } from '../../host/open-overlay.js'
 import { rewriteHeader } from '../../host/rewrite-header.js'
@@ -11,7 +11,7 @@ import { finalMtime } from './backing-mtime.js'
 import { emptyOverlay, removeOverlay } from './empty-overlay.js'
 import { afterFailure } from './failure.js'
 import { refuseUsers } from './find-users.js'
-import type { InPlaceOptions, InPlaceResult } from './options.js'
+import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './options.js'
 import { makeReady, prepareWork, type Ready } from './prepare.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { warningsFor } from './warnings.js'
@@ -28,18 +28,19 @@ import { type InPlaceWork, inputsOf } from './work.js'
  *         unfinished merge; the hint tells.
  * @see    src/verbs/in-place/protocol.ts
  */
-export function mergeInPlace(path: string, options: InPlaceOptions = {}): Promise<InPlaceResult> {
+export function mergeInPlace(path: string | URL, options: InPlaceOptions = {}): Promise<InPlaceResult> {
   return mergeBySteps(path, options, protocol)
 }
 
 /** The same by other steps: a test leaves some out. */
 export async function mergeBySteps(
-  path: string,
+  path: string | URL,
   options: InPlaceOptions,
   steps: readonly ProtocolStep[],
 ): Promise<InPlaceResult> {
-  assertWindowSize(options.bufferSize)
-  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeReady(files, path, options, steps))
+  const overlay = textPath('path', path)
+  const checked = checkedOptions(options, inPlaceRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeReady(files, overlay, checked, steps))
 }
 
 async function mergeReady(

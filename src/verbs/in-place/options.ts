@@ -1,6 +1,18 @@
+import {
+  backingRules,
+  flag,
+  force,
+  listOf,
+  oneOf,
+  operationRules,
+  paths,
+  type Rules,
+  writerRules,
+} from '../../host/arguments.js'
 import type { BackingOptions } from '../../host/backing.js'
 import type { ForceWord } from '../../host/guard.js'
-import type { Afterwards } from '../../host/merge-journal.js'
+import { type Afterwards, allAfterwards } from '../../host/merge-journal.js'
+import { bufferSize } from '../merge-options.js'
 import type { OperationOptions } from '../operation.js'
 
 export interface InPlaceOptions extends OperationOptions, Omit<BackingOptions, 'chain'> {
@@ -25,6 +37,21 @@ export interface InPlaceOptions extends OperationOptions, Omit<BackingOptions, '
   /** Skip every fsync: for throwaway images. */
   readonly noSync?: boolean | undefined
 }
+
+export const inPlaceRules: Rules = {
+  ...writerRules,
+  ...backingRules,
+  afterwards: oneOf(allAfterwards),
+  keepSiblings: flag,
+  siblingsIn: listOf(paths.plain),
+  backup: paths.plain,
+  verify: flag,
+  bufferSize,
+  allowShort: flag,
+}
+
+/** What finishes or gives up a merge in place takes. */
+export const resumeRules: Rules = { ...operationRules, force, siblingsIn: listOf(paths.plain) }
 
 /** A sibling that was kept whole. */
 export interface KeptSibling {

@@ -1,6 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import { countAllocated } from '../../engine/count-allocated.js'
 import { hasCode, UmlcowError } from '../../errors.js'
+import { checkedOptions, textPath } from '../../host/arguments.js'
 import { headerDigest } from '../../host/header-digest.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../host/host-files.js'
 import { isOurMtime, isPinned, isSameBoot, type MergeJournal, type PinnedOverlay } from '../../host/merge-journal.js'
@@ -15,7 +16,7 @@ import { withResumeHint } from './failure.js'
 import { refuseUsers } from './find-users.js'
 import { outcomeOf } from './merge-in-place.js'
 import { shownMtimes } from './mtimes.js'
-import type { InPlaceResult } from './options.js'
+import { type InPlaceResult, resumeRules } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { removeJournal } from './steps.js'
 import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
@@ -27,17 +28,19 @@ import { type InPlaceWork, syncUnlessForbidden } from './work.js'
  * @param path  of the overlay or of the backing file
  * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_…, IN_USE, and as `mergeInPlace`
  */
-export function resumeMerge(path: string, options: ResumeOptions = {}): Promise<InPlaceResult> {
+export function resumeMerge(path: string | URL, options: ResumeOptions = {}): Promise<InPlaceResult> {
   return resumeBySteps(path, options, protocol)
 }
 
 /** The same by other steps: a test leaves some out. */
-export function resumeBySteps(
-  path: string,
+export async function resumeBySteps(
+  path: string | URL,
   options: ResumeOptions,
   steps: readonly ProtocolStep[],
 ): Promise<InPlaceResult> {
-  return withUnseenTold(options.files ?? localHostFiles, (files) => resumeTaken(files, path, options, steps))
+  const file = textPath('path', path)
+  const checked = checkedOptions(options, resumeRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => resumeTaken(files, file, checked, steps))
 }
 
 async function resumeTaken(
