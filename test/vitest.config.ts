@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
-// unit: needs nothing but Node, "npm run check" runs it.  command: runs the built command.  peers: compares with
-// Debian's tools and the real kernel, one file after another, for they are slow and share the machine.
+// unit and in-place: need nothing but Node, "npm run check" runs them; only in-place replaces modules, and so needs each
+// file in a process of its own.  command: runs the built command.  peers: compares with Debian's tools and the real kernel,
+// one file after another, for they are slow and share the machine.
 
 // What a run samples depends on its seed: UMLCOW_SEED=N takes the same sample again. Each project reads this file anew.
 if (process.env['UMLCOW_SEED'] === undefined) {
@@ -19,19 +21,28 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     testTimeout,
     hookTimeout: testTimeout,
+    // More than processors: many wait for a command, or for the clock to go on.
+    maxWorkers: Math.max(4, availableParallelism()),
     projects: [
       {
         extends: true,
         test: {
           name: 'unit',
           include: ['test/{bytes,formats,stores,images,host,engine,verbs,humfs,trees}/**/*.test.ts', 'test/*.test.ts'],
+          exclude: ['test/verbs/in-place/**'],
+          isolate: false,
         },
+      },
+      {
+        extends: true,
+        test: { name: 'in-place', include: ['test/verbs/in-place/**/*.test.ts'] },
       },
       {
         extends: true,
         test: {
           name: 'command',
           include: ['test/cli/**/*.test.ts'],
+          isolate: false,
           globalSetup: ['test/support/build.ts'],
         },
       },
