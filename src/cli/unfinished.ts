@@ -78,6 +78,7 @@ function abandonDocument(result: AbandonResult): unknown {
       'backing-filename': result.backing === null ? null : jsonPath(result.backing),
       content: result.content,
       usable: result.usable.map(jsonPath),
+      removed: result.removed.map(jsonPath),
       warnings: result.warnings,
     },
   }
@@ -91,7 +92,8 @@ function abandonText(result: AbandonResult): string {
     old: `${backing}: as it was before the merge; ${overlay} is whole`,
     merged: `${backing}: holds all of ${overlay}: the merge was finished but for its journal`,
     mixed: `${backing}: holds some of the changes of ${overlay}, so do not use it by itself; what reads right: ${usable}`,
-    unknown: `${backing}: may hold some of the changes of ${overlay}; the marker is removed, nothing else was touched`,
+    unknown: `${backing}: may hold some of the changes of ${overlay}, and nothing tells of it any more; do not use it without that overlay`,
   }
-  return `${texts[result.content]}\n`
+  const removed = result.removed.map((path) => `removed: ${printablePath(path)}\n`).join('')
+  return `${texts[result.content]}\n${removed}no other file was removed\n`
 }

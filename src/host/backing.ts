@@ -4,6 +4,7 @@ import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import type { ForceWord } from './guard.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { type Overlay, openInput, readHeaderBytes } from './open-overlay.js'
+import { lookedAtNote } from './other-names.js'
 import { baseName, directoryName, joinPath, pathBytes } from './path-bytes.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
 import { findMergeInto, unfinishedFindings } from './unfinished-merge.js'
@@ -34,6 +35,8 @@ export interface BackingInspection {
   readonly findings: readonly Finding[]
   /** A file of the same name, size and mtime beside the overlay, when the backing file is missing. */
   readonly lookalike: Buffer | null
+  /** What was looked at where the file has several names, for a verb that writes to tell. */
+  readonly notes: readonly string[]
 }
 
 /** The part of an overlay that says which backing file it wants. */
@@ -59,14 +62,16 @@ export async function inspectBacking(
       located: null,
       findings: [{ code: error.code, message: error.message, hint: error.hint }],
       lookalike: null,
+      notes: [],
     }
   }
   if (located !== null) {
     const size = await imageSize(files, located, options.chain === true)
     // First the cause: while a merge is unfinished, the mtime disagrees on purpose.
-    const unfinished = await unfinishedFindings(findMergeInto, files, located.path)
+    const unfinished = await unfinishedFindings((...of) => findMergeInto(...of, overlay.path), files, located.path)
     const findings = [...unfinished, ...compareWithHeader(overlay, located, size)]
-    return { wanted, located, findings, lookalike: null }
+    const note = unfinished.length > 0 ? null : await lookedAtNote(files, located.path, located.facts, [overlay.path])
+    return { wanted, located, findings, lookalike: null, notes: note === null ? [] : [note] }
   }
 
   const lookalike = options.backing === undefined ? await findLookalike(files, overlay) : null
@@ -75,7 +80,7 @@ export async function inspectBacking(
     wanted.length === 0
       ? `${printablePath(overlay.path)}: its header names no backing file`
       : `${printablePath(overlay.path)}: its backing file "${name}" does not exist`
-  return { wanted, located: null, findings: [{ code: 'BACKING_MISSING', message }], lookalike }
+  return { wanted, located: null, findings: [{ code: 'BACKING_MISSING', message }], lookalike, notes: [] }
 }
 
 async function locate(files: HostFiles, overlay: Wanting, options: BackingOptions): Promise<LocatedFile | null> {

@@ -10,6 +10,8 @@ export interface FileFacts {
   readonly inode: bigint
   /** Of a block device: which device it is, whatever node it was reached by. */
   readonly deviceId: bigint
+  /** Names that the file has: hard links. */
+  readonly links: number
   /** Bytes; for a block device the device's own size, 0 from `lstatOrNull`. */
   readonly size: number
   /** Bytes that the host stores. */
@@ -74,6 +76,7 @@ export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
     device: stats.dev,
     inode: stats.ino,
     deviceId: stats.rdev,
+    links: Number(stats.nlink),
     size: Number(stats.size),
     allocatedSize: Number(stats.blocks) * 512,
     mtime: floorSeconds(stats.mtimeNs),

@@ -15,6 +15,12 @@ export interface PinnedOverlay extends PinnedFile {
   readonly mtime: number
 }
 
+/** A kept sibling, or the undo overlay. */
+export interface PinnedSibling extends PinnedOverlay {
+  /** Its header leads to the backing file from here. One in a jail counts by what else its header says. */
+  readonly leads: boolean
+}
+
 /** What happens to the overlay after its sectors are in the backing file. */
 export type Afterwards =
   /** It stays as it is, with the new mtime. */
@@ -45,9 +51,9 @@ export interface MergeJournal {
   /** Of the backing file: when this journal was written, while it is written itself, and for good. */
   readonly mtimes: { readonly shown: number; readonly invalid: number; readonly final: number }
   /** Siblings that are kept: copied up, and refreshed at the end. */
-  readonly siblings: readonly PinnedOverlay[]
+  readonly siblings: readonly PinnedSibling[]
   /** The undo overlay, one of the siblings' kind. */
-  readonly backup: PinnedOverlay | null
+  readonly backup: PinnedSibling | null
   readonly afterwards: Afterwards
   readonly noSync: boolean
   readonly verify: boolean
@@ -113,8 +119,8 @@ export function parseJournal(bytes: Buffer): MergeJournal | null {
   const overlay = parseOverlayPin(value.overlay)
   const backing = parseBackingPin(value.backing)
   const process = parseProcess(value.process)
-  const siblings = Array.isArray(value.siblings) ? value.siblings.map(parseOverlayPin) : [null]
-  const backup = value.backup === null ? null : parseOverlayPin(value.backup)
+  const siblings = Array.isArray(value.siblings) ? value.siblings.map(parseSiblingPin) : [null]
+  const backup = value.backup === null ? null : parseSiblingPin(value.backup)
   const mtimes = parseMtimes(value.mtimes)
   const { started, phase, noSync, verify, allowShort, leadsToBacking } = value
   const afterwards = allAfterwards.find((one) => one === value.afterwards)
@@ -170,6 +176,13 @@ function parseOverlayPin(value: unknown): PinnedOverlay | null {
   if (pin === null || !isRecord(value)) return null
   const { headerDigest: digest, mtime } = value
   return typeof digest === 'string' && isSeconds(mtime) ? { ...pin, headerDigest: digest, mtime } : null
+}
+
+function parseSiblingPin(value: unknown): PinnedSibling | null {
+  const pin = parseOverlayPin(value)
+  if (pin === null || !isRecord(value)) return null
+  const { leads = true } = value
+  return typeof leads === 'boolean' ? { ...pin, leads } : null
 }
 
 function parseBackingPin(value: unknown): MergeJournal['backing'] | null {

@@ -22,6 +22,7 @@ export {
   type MergeJournal,
   type PinnedFile,
   type PinnedOverlay,
+  type PinnedSibling,
 } from './journal-json.js'
 
 // The journal of an in-place merge lies beside the overlay, the marker beside the backing file. The journal is made
@@ -30,8 +31,10 @@ export {
 /** Longest journal that is read, bytes: one of a hundred thousand siblings. */
 const longestJournal = 64 * 1024 * 1024
 
+export const journalSuffix = '.umlcow-journal'
+
 export async function journalPathOf(files: HostFiles, overlayPath: HostPath): Promise<Buffer> {
-  return Buffer.concat([await realPathOrSame(files, overlayPath), Buffer.from('.umlcow-journal')])
+  return Buffer.concat([await realPathOrSame(files, overlayPath), Buffer.from(journalSuffix)])
 }
 
 export const markerSuffix = '.umlcow-merging'

@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
 import type { FileStore } from '../stores/file-store.js'
+import { orNameTooLong } from './derived-names.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { directoryName, joinPath, pathBytes } from './path-bytes.js'
 import { refuseWriteProtected } from './write-protection.js'
@@ -41,6 +42,9 @@ export function isTemporaryName(bytes: Uint8Array): boolean {
 export function temporaryPathIn(directory: Buffer): Buffer {
   return joinPath(directory, `${temporaryPrefix}${process.pid}-${randomHex(randomLength)}${temporarySuffix}`)
 }
+
+/** As long as one of `writeNewFile` can be: pids have seven digits. */
+export const longestTemporaryName = `${temporaryPrefix}${'9'.repeat(7)}-${'f'.repeat(randomLength)}${temporarySuffix}`
 
 /**
  * Look at the place of a new file.
@@ -98,7 +102,10 @@ export async function writeNewFile(
   const directory = directoryName(target.path)
   const temporaryPath = temporaryPathIn(directory)
   const name = printablePath(target.path)
-  const store = await files.open(temporaryPath, 'createNew', { permissions: 0o600, name })
+  const store = await orNameTooLong(
+    { of: target.path, what: 'temporary file', path: temporaryPath },
+    files.open(temporaryPath, 'createNew', { permissions: 0o600, name }),
+  )
   try {
     try {
       await fill(store, temporaryPath)

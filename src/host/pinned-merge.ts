@@ -1,19 +1,26 @@
 import { errorCodes, hasCode, UmlcowError } from '../errors.js'
 import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import { headerPlaces, unreachable } from './header-places.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import { isSameBoot, pinOf } from './merge-journal.js'
 import { openInput, readHeaderBytes } from './open-overlay.js'
-import { directoryName, isAbsolutePath, joinPath } from './path-bytes.js'
-import { type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
-import { findMergeInto, findUnfinishedMerge, type UnfinishedMerge, unfinishedFinding } from './unfinished-merge.js'
+import { findInDirectories } from './other-names.js'
+import type { ResolveOptions } from './resolve-backing.js'
+import {
+  findMergeAt,
+  findMergeInto,
+  findUnfinishedMerge,
+  type UnfinishedMerge,
+  unfinishedFinding,
+} from './unfinished-merge.js'
 
 // A kept sibling, and an undo overlay, have neither journal nor marker beside them. Their header leads to the backing
 // file, the marker there to the journal, and the journal knows them by device and inode.
 
-/** Nothing is there, or nothing that we may look at: the verb itself says so, where it matters. */
-const unreachable = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'EACCES', 'ELOOP']
-
-type Resolution = Pick<ResolveOptions, 'backingRoot'>
+interface Resolution extends Pick<ResolveOptions, 'backingRoot'> {
+  /** A file in whose directory to look, too, when this one has several names. */
+  readonly beside?: HostPath | undefined
+}
 
 /** The unfinished merge that a file is a part of: as overlay, backing file, kept sibling or undo overlay. */
 export async function findMergeAround(
@@ -21,7 +28,7 @@ export async function findMergeAround(
   path: HostPath,
   options: Resolution = {},
 ): Promise<UnfinishedMerge | null> {
-  return (await findUnfinishedMerge(files, path)) ?? findMergeKeeping(files, path, options)
+  return (await findUnfinishedMerge(files, path, options.beside)) ?? findMergeKeeping(files, path, options)
 }
 
 /**
@@ -36,11 +43,14 @@ export async function findMergeKeeping(
 ): Promise<UnfinishedMerge | null> {
   const opened = await readBackingPath(files, path)
   if (opened === null) return null
-  for (const backing of await backingCandidates(files, path, opened.backingPath, options)) {
-    const merge = await findMergeInto(files, backing)
+  const places = await headerPlaces(files, path, opened.backingPath, options)
+  for (const backing of places) {
+    const merge = await findMergeInto(files, backing.path, path)
     if (merge !== null && (merge.journal === null || isPart(merge.journal, opened.facts))) return merge
   }
-  return null
+  // It leads into a jail, perhaps, or it was moved: the journal may lie beside it all the same.
+  if (places.length > 0) return null
+  return findInDirectories(files, [path], findMergeAt, (journal) => isPart(journal, opened.facts))
 }
 
 function isPart(journal: NonNullable<UnfinishedMerge['journal']>, facts: FileFacts): boolean {
@@ -63,38 +73,6 @@ async function readBackingPath(
     }
   } catch (error) {
     if (error instanceof UmlcowError && (error.code in errorCodes || hasCode(error, ...unreachable))) return null
-    throw error
-  }
-}
-
-/** Every place that a header may mean: two files of one name are no reason to overlook a merge into one of them. */
-async function backingCandidates(
-  files: HostFiles,
-  path: HostPath,
-  headerPath: Uint8Array,
-  { backingRoot }: Resolution,
-): Promise<Buffer[]> {
-  if (headerPath.length === 0) return []
-  const places: Buffer[] = [Buffer.from(headerPath)]
-  if (!isAbsolutePath(headerPath)) {
-    places.push(joinPath(directoryName(path), headerPath))
-    places.push(joinPath(directoryName(await files.realPath(path)), headerPath))
-  }
-  if (backingRoot !== undefined) {
-    const inside = await resolveBackingPath(files, path, headerPath, { backingRoot })
-    if (inside !== null) places.push(inside.path)
-  }
-  const reachable: Buffer[] = []
-  for (const place of places) if (await isReachable(files, place)) reachable.push(place)
-  return reachable
-}
-
-async function isReachable(files: HostFiles, place: Buffer): Promise<boolean> {
-  try {
-    await files.realPath(place)
-    return true
-  } catch (error) {
-    if (hasCode(error, ...unreachable)) return false
     throw error
   }
 }

@@ -3,6 +3,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { maxHeaderSize } from '../formats/cow/index.js'
 import { readExact, writeExact } from '../stores/block-store.js'
 import type { FileStore } from '../stores/file-store.js'
+import { orNameTooLong } from './derived-names.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import { writeNewFile } from './new-file.js'
 import { directoryName } from './path-bytes.js'
@@ -121,10 +122,11 @@ async function removeRewriteJournal(files: HostFiles, overlayPath: HostPath): Pr
   await files.syncDirectory(directoryName(path))
 }
 
-/** @throws UmlcowError TARGET_EXISTS when a file of the journal's name is no journal */
+/** @throws UmlcowError TARGET_EXISTS when a file of the journal's name is no journal; NAME_TOO_LONG */
 async function writeJournal(files: HostFiles, overlayPath: HostPath, journal: RewriteJournal): Promise<void> {
   const path = await rewriteJournalPath(files, overlayPath)
-  if ((await files.lstatOrNull(path)) !== null) {
+  const derived = { of: overlayPath, what: 'journal of the header', path }
+  if ((await orNameTooLong(derived, files.lstatOrNull(path))) !== null) {
     throw new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: stands where a journal has to be, and is none`, {
       hint: 'move it away',
     })

@@ -1,8 +1,10 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import type { Finding } from './backing.js'
-import type { HostFiles, HostPath } from './host-files.js'
+import { type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import {
+  isPinned,
+  isSameBoot,
   journalPathOf,
   type MergeJournal,
   markerPathOf,
@@ -11,6 +13,8 @@ import {
   readMarker,
   unreadableJournal,
 } from './merge-journal.js'
+import { journalGone, movedCopy, movedItself } from './merge-moved.js'
+import { findByOtherName } from './other-names.js'
 import { baseName, directoryName, joinPath } from './path-bytes.js'
 import { type Liveness, livenessOf } from './process-identity.js'
 import { shellQuote } from './shell-quote.js'
@@ -30,62 +34,105 @@ export interface UnfinishedMerge {
 /**
  * The unfinished merge of an overlay, or of any overlay into a backing file.
  *
- * @returns null when there is none
- * @throws  UmlcowError JOURNAL_DAMAGED; JOURNAL_MISMATCH when files were moved or copied since it was begun
+ * @param beside  a file in whose directory to look, too, when the backing file has several names
+ * @returns       null when there is none
+ * @throws        UmlcowError JOURNAL_DAMAGED; JOURNAL_MISMATCH when files were moved or copied since it was begun
  */
-export async function findUnfinishedMerge(files: HostFiles, path: HostPath): Promise<UnfinishedMerge | null> {
-  return (await findMergeOf(files, path)) ?? findMergeInto(files, path)
+export async function findUnfinishedMerge(
+  files: HostFiles,
+  path: HostPath,
+  beside: HostPath = path,
+): Promise<UnfinishedMerge | null> {
+  return (await findMergeOf(files, path)) ?? findMergeInto(files, path, beside)
 }
 
 /** The unfinished merge of this overlay. */
 export async function findMergeOf(files: HostFiles, overlayPath: HostPath): Promise<UnfinishedMerge | null> {
-  const journalPath = await journalPathOf(files, overlayPath)
+  const merge = await findMergeAt(files, await journalPathOf(files, overlayPath))
+  if (merge !== null) return merge
+  return findByOtherName(files, overlayPath, [overlayPath], findMergeAt, ({ overlay }) => overlay)
+}
+
+/** The unfinished merge of a journal. Its files may be reached by another path here: through a bind mount, say. */
+export async function findMergeAt(files: HostFiles, journalPath: Buffer): Promise<UnfinishedMerge | null> {
   const found = await readJournal(files, journalPath)
   if (found === null) return null
   if (found.journal === null) throw unreadableJournal(journalPath)
   const { journal } = found
   // What a journal says of other files is to be believed only where it was written.
-  if (!(await journalPathOf(files, journal.overlay.path)).equals(journalPath)) {
-    throw moved(journalPath, journal.overlay.path)
+  const written = await journalPathOf(files, journal.overlay.path)
+  if (!written.equals(journalPath) && !(await isSame(files, written, journalPath))) {
+    const overlayPath = journalPath.subarray(0, journalPath.lastIndexOf('.'))
+    throw await movedOrCopied(files, journalPath, journal, [overlayPath, journal.overlay])
   }
   const liveness = livenessOf(journal.process)
-  return { overlayPath: journal.overlay.path, journalPath, journal, markerPath: null, liveness }
+  return { overlayPath: journal.overlay.path, journalPath: written, journal, markerPath: null, liveness }
 }
 
-/** The unfinished merge into this backing file. */
-export async function findMergeInto(files: HostFiles, backingPath: HostPath): Promise<UnfinishedMerge | null> {
+async function isSame(files: HostFiles, one: Buffer, other: Buffer): Promise<boolean> {
+  const [a, b] = [await files.lstatOrNull(one), await files.lstatOrNull(other)]
+  return a !== null && b !== null && isSameFile(a, b)
+}
+
+/** The unfinished merge into this backing file. @param beside  as for `findUnfinishedMerge` */
+export async function findMergeInto(
+  files: HostFiles,
+  backingPath: HostPath,
+  beside: HostPath = backingPath,
+): Promise<UnfinishedMerge | null> {
   const markerPath = await markerPathOrNull(files, backingPath)
   const found = markerPath === null ? null : await readMarker(files, markerPath)
-  if (found === null || markerPath === null) return null
+  if (markerPath === null) return null
+  if (found === null) {
+    return findByOtherName(files, backingPath, [backingPath, beside], findMergeAt, ({ backing }) => backing)
+  }
   if (found.overlayPath === null) throw unreadableJournal(markerPath)
-  const merge = await findMergeOf(files, found.overlayPath)
-  if (merge !== null) {
-    const isHere = merge.journal?.backing.path.equals(await files.realPath(backingPath))
-    if (!isHere) throw moved(markerPath, found.overlayPath)
+  const merge = await findMergeAt(files, await journalPathOf(files, found.overlayPath))
+  if (merge?.journal) {
+    const { backing } = merge.journal
+    const isHere = backing.path.equals(await files.realPath(backingPath)) || (await isThat(files, backingPath, merge))
+    if (!isHere) throw movedCopy(markerPath, merge.journal)
     return { ...merge, markerPath }
   }
-  const journalPath = await journalPathOf(files, found.overlayPath)
-  const besideMarker = joinPath(directoryName(markerPath), baseName(journalPath))
-  if ((await readJournal(files, besideMarker)) !== null) throw moved(markerPath, found.overlayPath)
-  return { overlayPath: found.overlayPath, journalPath, journal: null, markerPath, liveness: 'unknown' }
+  return markerAlone(files, backingPath, markerPath, found.overlayPath)
 }
 
-function moved(path: Buffer, overlayPath: Buffer): UmlcowError {
-  const shown = printablePath(path)
-  return new UmlcowError(
-    'JOURNAL_MISMATCH',
-    `${shown}: tells of a merge of ${printablePath(overlayPath)}: the files were moved or copied since that was begun`,
-    {
-      hint: `move them back where they were; or, when these are copies, forget it: umlcow merge --abandon --force=journal ${shellQuote(path.subarray(0, path.lastIndexOf('.')))}`,
-    },
-  )
+async function isThat(files: HostFiles, path: HostPath, { journal }: UnfinishedMerge): Promise<boolean> {
+  return journal !== null && isPinned(journal.backing, await files.stat(path), isSameBoot(journal))
+}
+
+/** The journal is not where the marker says: moved with the marker, with the overlay somewhere, or lost. */
+async function markerAlone(
+  files: HostFiles,
+  backingPath: HostPath,
+  markerPath: Buffer,
+  overlayPath: Buffer,
+): Promise<UnfinishedMerge> {
+  const journalPath = await journalPathOf(files, overlayPath)
+  const besideMarker = joinPath(directoryName(markerPath), baseName(journalPath))
+  const journal = (await readJournal(files, besideMarker))?.journal ?? null
+  if (journal !== null) throw await movedOrCopied(files, markerPath, journal, [backingPath, journal.backing])
+  if ((await files.lstatOrNull(overlayPath)) === null) throw journalGone(markerPath, overlayPath)
+  return { overlayPath, journalPath, journal: null, markerPath, liveness: 'unknown' }
+}
+
+async function movedOrCopied(
+  files: HostFiles,
+  path: Buffer,
+  journal: MergeJournal,
+  [file, pin]: readonly [HostPath, MergeJournal['overlay'] | MergeJournal['backing']],
+): Promise<UmlcowError> {
+  const facts = await files.lstatOrNull(file)
+  const isItself = facts !== null && isPinned(pin, facts, isSameBoot(journal))
+  return isItself ? movedItself(path, journal) : movedCopy(path, journal)
 }
 
 export async function markerPathOrNull(files: HostFiles, backingPath: HostPath): Promise<Buffer | null> {
   try {
     return await markerPathOf(files, backingPath)
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+    // A path that has no room for the suffix has no marker.
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return null
     throw error
   }
 }

@@ -9,6 +9,7 @@ import { assertMkfsAvailable, runMkfs } from '../host/mkfs.js'
 import { writeNewFile } from '../host/new-file.js'
 import { openBacking } from '../host/open-image.js'
 import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
+import { lookedAtNote } from '../host/other-names.js'
 import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { HostLock } from '../host/process-lock.js'
 import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
@@ -84,10 +85,10 @@ async function makeOverlay(
       virtualSize,
       backingPath: stored,
       dryRun: options.dryRun === true,
-      warnings: warningsFor(backing, virtualSize),
+      warnings: [...(await namesNote(files, backing, path)), ...warningsFor(backing, virtualSize)],
     }
     // What is made now would show a mixture, and the kernel would refuse it once the merge is finished.
-    await refuseUnfinished(files, backingPath)
+    await refuseUnfinished(files, backingPath, { beside: path })
     await refuseInputs(files, path, backing, options)
     const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
     if (options.dryRun) return result
@@ -134,6 +135,11 @@ async function virtualSizeOf(backing: InputFile, chain: boolean): Promise<number
       hint: 'use --chain to make an overlay on it that only umlcow reads',
     },
   )
+}
+
+async function namesNote(files: HostFiles, { path, facts }: InputFile, overlayPath: string): Promise<string[]> {
+  const note = await lookedAtNote(files, path, facts, [overlayPath])
+  return note === null ? [] : [note]
 }
 
 function warningsFor(backing: InputFile, virtualSize: number): string[] {

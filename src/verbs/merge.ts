@@ -5,6 +5,7 @@ import { checkedOptions, textPath } from '../host/arguments.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
 import { openBacking } from '../host/open-image.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
+import { lookedAtNote } from '../host/other-names.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
 import { guardTarget, refuseSameFile } from '../host/target-guard.js'
 import { withUnseenTold } from '../host/unseen-users.js'
@@ -63,7 +64,7 @@ async function mergeNew(
       for (const input of backing.inputs.slice(1)) refuseSameFile(place.facts, place.name, input.facts, input.path)
       if (!options.allowShort) await refuseTruncated(overlay, options.signal)
       const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
-      const result = await describeMerge(overlay, located, target, options)
+      const result = await describeMerge(files, overlay, located, target, options)
       if (options.dryRun) return result
       const progress = progressInParts(options, overlay.header.virtualSize)
       const work = {
@@ -86,11 +87,13 @@ async function mergeNew(
 }
 
 async function describeMerge(
+  files: HostFiles,
   overlay: Overlay,
   located: LocatedFile,
   target: MergeTargetSpec,
   options: MergeOptions,
 ): Promise<MergeResult> {
+  const note = await lookedAtNote(files, located.path, located.facts, [overlay.path])
   return {
     overlay: String(overlay.path),
     backing: located.path,
@@ -101,7 +104,7 @@ async function describeMerge(
     dryRun: options.dryRun === true,
     copier: null,
     verified: null,
-    warnings: warningsFor(overlay),
+    warnings: [...(note === null ? [] : [note]), ...warningsFor(overlay)],
   }
 }
 

@@ -126,16 +126,17 @@ async function guard(
   located: LocatedFile,
   options: RebaseOptions,
 ): Promise<string[]> {
-  const { findings } = await inspectBacking(files, overlay, { backing: located.path })
+  const { findings, notes } = await inspectBacking(files, overlay, { backing: located.path })
   refuseUnlessForced(
     findings.filter((finding) => finding.code !== 'BACKING_MTIME'),
     options.force,
   )
   // A forced mtime is written into the header; a size never is, and an unforced mtime is left to protect the overlay.
   const staying = findings.filter(({ code }) => code !== 'BACKING_MTIME' || !options.force?.includes('mtime'))
-  return staying.map(
+  const kept = staying.map(
     ({ message }) => `${message}; the header keeps its own, so the kernel refuses this pair until they agree`,
   )
+  return [...notes, ...kept]
 }
 
 /** A relative path as typed is taken from the current directory here, and from beside the overlay when it is opened. */

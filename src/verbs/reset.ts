@@ -56,8 +56,8 @@ async function resetFile(files: HostFiles, path: string, options: ResetOptions):
   try {
     const lock = await lockFiles(files, [overlay])
     try {
-      const backing = await guard(files, overlay, options)
-      const result = await describe(overlay, options)
+      const { backing, notes } = await guard(files, overlay, options)
+      const result = await describe(overlay, notes, options)
       if (!options.dryRun) await replace(files, overlay, backing, options)
       return result
     } finally {
@@ -68,17 +68,21 @@ async function resetFile(files: HostFiles, path: string, options: ResetOptions):
   }
 }
 
-async function guard(files: HostFiles, overlay: Overlay, options: ResetOptions): Promise<LocatedFile> {
+async function guard(
+  files: HostFiles,
+  overlay: Overlay,
+  options: ResetOptions,
+): Promise<{ backing: LocatedFile; notes: readonly string[] }> {
   await refuseUnfinished(files, overlay.path, options)
   await refuseWriteProtected(files, overlay.path)
-  const { located, findings } = await inspectBacking(files, overlay, options)
+  const { located, findings, notes } = await inspectBacking(files, overlay, options)
   // An empty overlay fits whatever the backing file is now; that is what it is for.
   const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')
   refuseUnlessForced([...serious, ...(await findUsersOf(files, [overlay], options.signal))], options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
-  await refuseUnfinished(files, located.path)
+  await refuseUnfinished(files, located.path, { beside: overlay.path })
   await refuseCow(files, located)
-  return located
+  return { backing: located, notes }
 }
 
 /** Of a chain the kernel sees the file, umlcow the image: an empty overlay has the size of one of them. */
@@ -94,7 +98,7 @@ async function refuseCow(files: HostFiles, { path }: LocatedFile): Promise<void>
   })
 }
 
-async function describe(overlay: Overlay, options: ResetOptions): Promise<ResetResult> {
+async function describe(overlay: Overlay, notes: readonly string[], options: ResetOptions): Promise<ResetResult> {
   const { header, layout, store } = overlay
   const name = printablePath(overlay.path)
   return {
@@ -104,7 +108,10 @@ async function describe(overlay: Overlay, options: ResetOptions): Promise<ResetR
     sectorSize: header.sectorSize,
     discardedSectors: await countAllocated(store, layout, options.signal),
     dryRun: options.dryRun === true,
-    warnings: header.version === 3 ? [] : [`${name}: had version ${header.version}; the empty one has version 3`],
+    warnings: [
+      ...notes,
+      ...(header.version === 3 ? [] : [`${name}: had version ${header.version}; the empty one has version 3`]),
+    ],
   }
 }
 

@@ -134,6 +134,7 @@ describe('isSameFile', () => {
     device: 5n,
     inode: 7n,
     deviceId: 0n,
+    links: 1,
     size: 0,
     allocatedSize: 0,
     mtime: 0,

@@ -34,6 +34,10 @@ export function factsOf(content: DiskContent, inode: number): FileFacts {
     device: 1n,
     inode: BigInt(inode),
     deviceId: 0n,
+    // Counted when somebody asks: few do.
+    get links() {
+      return linksOf(content, inode)
+    },
     size: state.size,
     allocatedSize: file === undefined ? state.size : allocatedBytes(file.data),
     mtime: floorSeconds(state.mtimeNs),
@@ -44,6 +48,11 @@ export function factsOf(content: DiskContent, inode: number): FileFacts {
     owner: state.owner,
     group: state.group,
   }
+}
+
+function linksOf(content: DiskContent, inode: number): number {
+  const names = [...content.directories.values()].flatMap((directory) => [...directory.names.values()])
+  return names.filter((one) => one === inode).length
 }
 
 /**

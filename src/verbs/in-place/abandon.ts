@@ -33,6 +33,8 @@ export interface AbandonResult {
   readonly content: 'old' | 'merged' | 'mixed' | 'unknown'
   /** Overlays through which everything reads right. */
   readonly usable: readonly Buffer[]
+  /** Every file that is gone now: journal, marker, undo overlay. */
+  readonly removed: readonly Buffer[]
   readonly warnings: readonly string[]
 }
 
@@ -65,8 +67,7 @@ async function abandon(files: HostFiles, path: string, options: ResumeOptions): 
     const common = { overlay: journal.overlay.path, backing: backing.path, usable: [], warnings: [] }
     if (journal.phase === 'preparing') return { ...common, ...(await restore(taken)) }
     if (journal.phase === 'writing' && (taken.isCommitted || taken.overlay === null)) {
-      await removeCommitted(taken)
-      return { ...common, content: 'merged' }
+      return { ...common, content: 'merged', removed: await removeCommitted(taken) }
     }
     return { ...common, ...(await leaveMixed(taken, options)) }
   } finally {
@@ -95,8 +96,8 @@ async function forget(files: HostFiles, path: string): Promise<AbandonResult> {
   if (removed.length === 0) {
     throw new UmlcowError('NOTHING_UNFINISHED', `${printablePath(path)}: there is no unfinished merge`)
   }
-  await removeFiles(files, removed)
-  return { overlay, backing: null, content: 'unknown', usable: [], warnings: [] }
+  const gone = await removeFiles(files, removed)
+  return { overlay, backing: null, content: 'unknown', usable: [], removed: gone, warnings: [] }
 }
 
 /** The journal that a marker names, when it is about the same backing file. */
@@ -115,36 +116,38 @@ async function markerOf(files: HostFiles, journal: MergeJournal, journalPath: Bu
   return marker?.overlayPath?.equals(journal.overlay.path) ? [place] : []
 }
 
-async function restore(taken: TakenUp): Promise<Pick<AbandonResult, 'content' | 'warnings'>> {
+async function restore(taken: TakenUp): Promise<Pick<AbandonResult, 'content' | 'removed' | 'warnings'>> {
   const { files, merge, backing, markerPath } = taken
   const { journal, journalPath } = merge
-  const untouched = await undoPreparation({ files, backing, journal, journalPath, markerPath })
+  const { untouched, removed } = await undoPreparation({ files, backing, journal, journalPath, markerPath })
   // It is an overlay over the old content, with nothing of its own.
-  if (journal.backup !== null) await removeUndo(files, journal)
-  if (untouched) return { content: 'old', warnings: [] }
+  removed.push(...(await removeUndo(files, journal)))
+  if (untouched) return { content: 'old', removed, warnings: [] }
   const name = printablePath(backing.path)
   return {
     content: 'old',
+    removed,
     warnings: [`${name}: somebody has written to it since, so it keeps the modification time of that`],
   }
 }
 
-async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<void> {
+async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<Buffer[]> {
   const { backup } = journal
   const facts = backup === null ? null : await files.lstatOrNull(backup.path)
-  if (backup === null || facts === null || !isPinned(backup, facts, isSameBoot(journal))) return
-  await removeFiles(files, [backup.path])
+  if (backup === null || facts === null || !isPinned(backup, facts, isSameBoot(journal))) return []
+  return removeFiles(files, [backup.path])
 }
 
 /** The backing file holds a part of the changes: through the overlay and its kept siblings it reads right all the same. */
 async function leaveMixed(
   taken: TakenUp,
   options: ResumeOptions,
-): Promise<Pick<AbandonResult, 'content' | 'usable' | 'warnings'>> {
+): Promise<Pick<AbandonResult, 'content' | 'usable' | 'removed' | 'warnings'>> {
   const { files, overlay } = taken
   if (overlay === null) {
-    await removeJournal({ files, markerPath: taken.markerPath, journalPath: taken.merge.journalPath })
-    return { content: 'merged', usable: [], warnings: [] }
+    const { markerPath, merge } = taken
+    const removed = await removeJournal({ files, markerPath, journalPath: merge.journalPath })
+    return { content: 'merged', usable: [], removed, warnings: [] }
   }
   const { work, warnings } = await makeWork(taken, overlay, options)
   work.journal = { ...work.journal, phase: 'abandoning' }
@@ -153,9 +156,9 @@ async function leaveMixed(
   await setFinalMtime(work)
   await refreshSiblings(work)
   if (work.journal.leadsToBacking) await writeFinalMtime(work, overlay)
-  await removeJournal(work)
+  const removed = await removeJournal(work)
   const usable = [...(work.journal.leadsToBacking ? [overlay.path] : []), ...work.kept.map(({ path }) => path)]
-  return { content: 'mixed', usable, warnings }
+  return { content: 'mixed', usable, removed, warnings }
 }
 
 export interface MergeStatus {

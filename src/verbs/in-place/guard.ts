@@ -11,6 +11,7 @@ import { findSiblings, type Sibling, type SiblingSearch } from '../../host/sibli
 import { unfinishedFindings } from '../../host/unfinished-merge.js'
 import { findWriteProtected } from '../../host/write-protection.js'
 import { findUsersOf } from './find-users.js'
+import { findLongNames } from './names.js'
 import type { InPlaceOptions } from './options.js'
 import { findRoom } from './room.js'
 import { findSiblingTrouble, findUnfit } from './sibling-guard.js'
@@ -27,6 +28,8 @@ export interface Survey {
   /** Not counted where it is refused anyway. */
   readonly counts: OverlayCounts
   readonly findings: readonly Finding[]
+  /** What could not be looked at. */
+  readonly notes: readonly string[]
 }
 
 /** Look at everything that may speak against a merge in place. */
@@ -38,18 +41,20 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   if (backing === null) {
     findings.push(...(await findUsersOf(files, [overlay], options.signal)))
     const search = { siblings: [], unknown: [] }
-    return { overlay, backing, leadsToBacking: false, search, kept: [], counts: notCounted, findings }
+    return { overlay, backing, leadsToBacking: false, search, kept: [], counts: notCounted, findings, notes: [] }
   }
   const search = await findSiblings(files, overlay, backing, options)
   const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
   const leadsToBacking = await leadsTo(files, overlay, backing.facts, options)
   findings.push(...(await findUsersOf(files, [overlay, backing, ...kept], options.signal)))
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
+  findings.push(...(await findLongNames(files, overlay, backing, options)))
   findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
   const written = [backing, ...kept].filter(({ facts }) => facts.kind === 'file').map(({ path }) => path)
   findings.push(...(await findWriteProtected(files, written)))
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
-  const rest: Survey = { overlay, backing, leadsToBacking, search, kept, counts: notCounted, findings }
+  const { notes } = inspection
+  const rest: Survey = { overlay, backing, leadsToBacking, search, kept, counts: notCounted, findings, notes }
   // What does not fit together need not be measured.
   const isRefused = findings.some(({ force }) => force === undefined || !options.force?.includes(force))
   if (isRefused) return rest

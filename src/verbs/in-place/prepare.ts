@@ -4,8 +4,15 @@ import { inspectBacking } from '../../host/backing.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { refuseUnlessForced } from '../../host/guard.js'
 import { headerDigest } from '../../host/header-digest.js'
+import { mayLeadTo } from '../../host/header-places.js'
 import { type FileFacts, type HostFiles, isSameFile, mtimeNanoseconds } from '../../host/host-files.js'
-import { journalPathOf, type MergeJournal, markerPathOf, type PinnedOverlay } from '../../host/merge-journal.js'
+import {
+  journalPathOf,
+  type MergeJournal,
+  markerPathOf,
+  type PinnedOverlay,
+  type PinnedSibling,
+} from '../../host/merge-journal.js'
 import { writeNewFile } from '../../host/new-file.js'
 import { type Overlay, openInput, openOverlay } from '../../host/open-overlay.js'
 import { directoryName, joinPath } from '../../host/path-bytes.js'
@@ -88,6 +95,9 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
       ? await markerPathOf(files, path)
       : Buffer.concat([overlay.path, Buffer.from('.umlcow-merging')])
     const undo = options.backup === undefined ? null : await createUndo(files, options.backup, backing, options)
+    const siblings: PinnedSibling[] = []
+    for (const one of kept) siblings.push(await pinSibling(files, one, backing.facts))
+    const pins = { siblings, backup: undo === null ? null : await pinSibling(files, undo, backing.facts) }
     return {
       files,
       options,
@@ -99,7 +109,7 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
       journalPath,
       markerPath,
       resumed: false,
-      journal: newJournal(place, kept, undo, options),
+      journal: newJournal(place, pins, options),
       mtimes,
       copied: new Map(),
       verified: null,
@@ -117,8 +127,7 @@ interface NewJournal extends Pick<InPlaceWork, 'overlay' | 'backing' | 'mtimes'>
 
 function newJournal(
   { overlay, backing, mtimes, leadsToBacking }: NewJournal,
-  kept: readonly Sibling[],
-  undo: Sibling | null,
+  pins: Pick<MergeJournal, 'siblings' | 'backup'>,
   options: InPlaceOptions,
 ): MergeJournal {
   const { device, inode, size, mtime, kind } = backing.facts
@@ -137,8 +146,8 @@ function newJournal(
       kind: kind === 'blockDevice' ? kind : 'file',
     },
     mtimes: { shown: mtime, invalid: mtimes.invalid, final: mtimes.final },
-    siblings: kept.map(pinOf),
-    backup: undo === null ? null : pinOf(undo),
+    siblings: pins.siblings,
+    backup: pins.backup,
     afterwards: options.afterwards ?? 'keep',
     noSync: options.noSync === true,
     verify: options.verify === true,
@@ -150,6 +159,10 @@ function newJournal(
 function pinOf({ path, facts, header }: Pick<Overlay & { path: Buffer }, 'path' | 'facts' | 'header'>): PinnedOverlay {
   const { device, inode } = facts
   return { path, device, inode, headerDigest: headerDigest(header), mtime: header.mtime }
+}
+
+async function pinSibling(files: HostFiles, sibling: Sibling, backing: FileFacts): Promise<PinnedSibling> {
+  return { ...pinOf(sibling), leads: await mayLeadTo(files, sibling.path, sibling.header.backingPath, backing) }
 }
 
 /**

@@ -29,7 +29,7 @@ export interface ProtocolStep {
   readonly name: string
   /** What holds once it is done, and a crash can take no more. */
   readonly invariant: string
-  readonly run: (work: InPlaceWork) => Promise<void>
+  readonly run: (work: InPlaceWork) => Promise<unknown>
 }
 
 export const protocol: readonly ProtocolStep[] = [

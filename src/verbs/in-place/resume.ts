@@ -1,18 +1,18 @@
-import { printablePath } from '../../bytes/escape.js'
 import { countAllocated } from '../../engine/count-allocated.js'
-import { hasCode, UmlcowError } from '../../errors.js'
+import { UmlcowError } from '../../errors.js'
 import { checkedOptions, textPath } from '../../host/arguments.js'
-import { headerDigest } from '../../host/header-digest.js'
-import { type HostFiles, isSameFile, localHostFiles } from '../../host/host-files.js'
-import { isOurMtime, isPinned, isSameBoot, type MergeJournal, type PinnedOverlay } from '../../host/merge-journal.js'
-import { type Overlay, openOverlay } from '../../host/open-overlay.js'
+import { refuseUnlessForced } from '../../host/guard.js'
+import { type HostFiles, localHostFiles } from '../../host/host-files.js'
+import { isOurMtime, type MergeJournal } from '../../host/merge-journal.js'
+import type { Overlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
-import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
+import { findSiblings } from '../../host/siblings.js'
 import { unfinishedFinding } from '../../host/unfinished-merge.js'
 import { withUnseenTold } from '../../host/unseen-users.js'
 import { refuseTruncated } from '../merge-guard.js'
 import { chooseBackingMtimes } from './backing-mtime.js'
 import { withResumeHint } from './failure.js'
+import { findPinned } from './find-pinned.js'
 import { refuseUsers } from './find-users.js'
 import { outcomeOf } from './merge-in-place.js'
 import { shownMtimes } from './mtimes.js'
@@ -26,7 +26,8 @@ import { type InPlaceWork, syncUnlessForbidden } from './work.js'
  * Finish a merge in place that was cut short.
  *
  * @param path  of the overlay or of the backing file
- * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_…, IN_USE, and as `mergeInPlace`
+ * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_…, SIBLING_CHANGED, IN_USE,
+ *              and as `mergeInPlace`
  */
 export function resumeMerge(path: string | URL, options: ResumeOptions = {}): Promise<InPlaceResult> {
   return resumeBySteps(path, options, protocol)
@@ -74,10 +75,10 @@ async function resumeTaken(
   }
 }
 
-/** Only the journal is left to remove. Whoever was killed before that may not have synced the overlay. */
-export async function removeCommitted({ files, merge, markerPath, overlay }: TakenUp): Promise<void> {
+/** Only the journal is left to remove: tells what was. Whoever was killed before that may not have synced the overlay. */
+export async function removeCommitted({ files, merge, markerPath, overlay }: TakenUp): Promise<Buffer[]> {
   if (overlay !== null) await syncUnlessForbidden(merge, overlay.store)
-  await removeJournal({ files, markerPath, journalPath: merge.journalPath })
+  return removeJournal({ files, markerPath, journalPath: merge.journalPath })
 }
 
 /** The work as the journal and the files as they are now say. */
@@ -88,7 +89,8 @@ export async function makeWork(
 ): Promise<{ work: InPlaceWork; warnings: string[] }> {
   const { files, merge, markerPath, backing } = taken
   const search = await findSiblings(files, overlay, backing, options)
-  const { kept, warnings } = await findPinned(files, merge.journal, search)
+  const { kept, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
+  refuseUnlessForced(findings, options.force)
   await taken.lock(kept)
   await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
@@ -119,7 +121,7 @@ export async function makeWork(
     verified: null,
     warnings: [],
   }
-  return { work, warnings }
+  return { work, warnings: [...findings.map(({ message }) => message), ...warnings] }
 }
 
 /**
@@ -141,44 +143,6 @@ function refuseWrittenSince(journal: MergeJournal, backing: TakenUp['backing']):
     `${backing.store.name}: somebody has written to it since the merge was begun, so the overlay no longer fits it`,
     { hint: 'abandon the merge' },
   )
-}
-
-/** The siblings of the journal where they are now. What was not among them is left alone, and named. */
-async function findPinned(
-  files: HostFiles,
-  journal: MergeJournal,
-  search: SiblingSearch,
-): Promise<{ kept: Sibling[]; warnings: string[] }> {
-  const kept: Sibling[] = []
-  const warnings: string[] = []
-  const isBackup = (pin: PinnedOverlay) => pin === journal.backup
-  for (const pin of [...journal.siblings, ...(journal.backup === null ? [] : [journal.backup])]) {
-    const found = (await openAt(files, pin, journal)) ?? search.siblings.find((one) => fits(one, pin, journal))
-    if (found !== undefined) kept.push({ ...found, state: isBackup(pin) ? 'undo' : 'fresh' })
-    else warnings.push(`${printablePath(pin.path)}: is not there any more, so it was not refreshed`)
-  }
-  for (const one of search.siblings) {
-    if (one.state === 'undo' || kept.some((other) => isSameFile(other.facts, one.facts))) continue
-    warnings.push(`${printablePath(one.path)}: was not among the siblings when the merge was begun; left as it is`)
-  }
-  return { kept, warnings }
-}
-
-function fits(one: Pick<Overlay, 'facts' | 'header'>, pin: PinnedOverlay, journal: MergeJournal): boolean {
-  const { header, facts } = one
-  if (header.virtualSize !== journal.backing.size || header.sectorSize !== 512) return false
-  return isPinned(pin, facts, isSameBoot(journal)) && headerDigest(header) === pin.headerDigest
-}
-
-async function openAt(files: HostFiles, pin: PinnedOverlay, journal: MergeJournal): Promise<Sibling | undefined> {
-  try {
-    const overlay = await openOverlay(files, pin.path)
-    await overlay.store.close()
-    return fits(overlay, pin, journal) ? { ...overlay, path: pin.path, state: 'fresh' } : undefined
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'NOT_COW')) return undefined
-    throw error
-  }
 }
 
 async function describe(taken: TakenUp, options: ResumeOptions): Promise<InPlaceResult> {

@@ -166,6 +166,8 @@ export async function commitOverlay(work: InPlaceWork): Promise<void> {
   }
 }
 
-export async function removeJournal(work: Pick<InPlaceWork, 'files' | 'markerPath' | 'journalPath'>): Promise<void> {
-  await removeFiles(work.files, [work.markerPath, work.journalPath])
+export async function removeJournal(
+  work: Pick<InPlaceWork, 'files' | 'markerPath' | 'journalPath'>,
+): Promise<Buffer[]> {
+  return removeFiles(work.files, [work.markerPath, work.journalPath])
 }

@@ -22,7 +22,7 @@ export interface ResumeOptions extends OperationOptions {
   /** Directories to look for siblings in, for those that have moved. */
   readonly siblingsIn?: readonly string[] | undefined
   /**
-   * `in-use`; `journal`: the process that began the merge has ended, although that cannot be told from here; and to abandon,
+   * `in-use`; `siblings`: go on without those that are not what they were; `journal`: the process that began the merge has ended, although that cannot be told from here; and to abandon,
    * although the files are not those of the journal.
    */
   readonly force?: readonly ForceWord[] | undefined
@@ -161,9 +161,11 @@ function refuseOther(input: InputFile, journal: MergeJournal, pin: PinnedFile, f
   throw mismatch(`${input.store.name}: is not the file that the journal tells of`, journal)
 }
 
-function mismatch(message: string, { overlay }: MergeJournal): UmlcowError {
+/** Once the merge may have written, its journal is all that tells of the damage: then nobody is to forget it. */
+function mismatch(message: string, { overlay, phase }: MergeJournal): UmlcowError {
+  const forget = `; or forget the merge, which has changed no byte so far: umlcow merge --abandon --force=journal ${shellQuote(overlay.path)}`
   return new UmlcowError('JOURNAL_MISMATCH', message, {
-    hint: `put back what was there when the merge was begun; or forget the merge: umlcow merge --abandon --force=journal ${shellQuote(overlay.path)}`,
+    hint: `put back what was there when the merge was begun${phase === 'preparing' ? forget : ''}`,
   })
 }
 

@@ -5,7 +5,7 @@ import type { Ready } from './prepare.js'
 /** What the user should know of a merge in place although it is right. @param changed  whether it changes a byte */
 export function warningsFor(ready: Ready, changed: boolean, options: InPlaceOptions): string[] {
   const { overlay, kept, search, leadsToBacking } = ready
-  const warnings: string[] = []
+  const warnings: string[] = [...ready.notes]
   const name = printablePath(overlay.path)
   if (overlay.header.sectorSize !== 512) {
     warnings.push(
