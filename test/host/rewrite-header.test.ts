@@ -326,7 +326,7 @@ describe('a journal', () => {
     const overlayPath = path.join(path.dirname(scene.overlayPath), 'n'.repeat(255))
     renameSync(scene.overlayPath, overlayPath)
     const long = { ...scene, overlayPath }
-    await expect(rewrite(long)).rejects.toMatchObject({ code: 'ENAMETOOLONG' })
+    await expect(rewrite(long)).rejects.toMatchObject({ code: 'NAME_TOO_LONG' })
     expectHeader(long, scene.before)
     await (await openOverlay(localHostFiles, overlayPath)).store.close()
     const narrow = { ...long, after: editHeader(parseCowHeader(scene.before), { mtime: 6 }) }

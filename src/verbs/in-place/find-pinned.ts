@@ -36,7 +36,8 @@ export async function findPinned(
     else warnings.push(`${printablePath(pin.path)}: ${here.change}, so it was not refreshed; the kernel refuses it`)
   }
   for (const one of search.siblings) {
-    if (one.state === 'undo' || kept.some((other) => isSameFile(other.facts, one.facts))) continue
+    const isNamed = pinsOf(journal).some(({ path }) => path.equals(one.path))
+    if (one.state === 'undo' || isNamed || kept.some((other) => isSameFile(other.facts, one.facts))) continue
     warnings.push(`${printablePath(one.path)}: was not among the siblings when the merge was begun; left as it is`)
   }
   return { kept, findings, warnings }
