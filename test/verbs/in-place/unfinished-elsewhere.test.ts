@@ -1,7 +1,7 @@
 import './quick.js'
 import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { UmlcowError } from '../../../src/errors.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../../src/host/host-files.js'
 import { createOverlay } from '../../../src/verbs/create.js'
@@ -17,6 +17,12 @@ import { dyingFiles } from './mishaps.js'
 
 // An unfinished merge whose files are come by under other names, through another mount, moved or copied; and names that
 // have no room for a journal.
+
+// Nobody has these files open, and to look for that takes most of the time.
+vi.mock('../../../src/host/in-use.js', async (original) => ({
+  ...(await original<typeof import('../../../src/host/in-use.js')>()),
+  findUsers: async (facts: readonly unknown[]) => facts.map(() => ({ users: [], unseen: [] })),
+}))
 
 const template = makeTemplate(3, { virtualSize: 64 * 1024, siblingCount: 0 })
 
