@@ -330,6 +330,7 @@ describe('what merges in place, with --json', () => {
         'backing-filename': file('root_fs'),
         content,
         usable: usable.map(file),
+        removed: ['root_fs.umlcow-merging', 'cow.umlcow-journal'].map(file),
         warnings: [],
       },
     })
