@@ -40,6 +40,7 @@ export const errorCodes = {
   SIBLING_UNKNOWN: 'a file may be another overlay on the backing file, and it cannot be told',
   SIBLING_UNFIT: 'a sibling cannot take the sectors that it would need',
   SIBLING_CHANGED: 'a sibling of an unfinished merge is gone, or not what it was when the merge was begun',
+  OVERLAY_NEEDED: 'another overlay has this one as its backing file, and would lose what it shows',
   UNFINISHED_MERGE: 'a merge in place was begun and not finished',
   NOT_OWNER: 'only the owner of a file may set its modification time',
   MTIME_UNFIT: 'the file system keeps no modification time that would protect a merge in place',

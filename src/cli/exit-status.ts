@@ -30,6 +30,7 @@ const refusals = [
   'SIBLING_UNKNOWN',
   'SIBLING_UNFIT',
   'SIBLING_CHANGED',
+  'OVERLAY_NEEDED',
   'NOT_OWNER',
   'MTIME_UNFIT',
   'NO_ROOM',

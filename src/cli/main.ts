@@ -111,8 +111,10 @@ function wantsJson(args: readonly string[]): boolean {
   )
 }
 
-function reportFailure(error: unknown, args: readonly string[]): number {
-  if (error instanceof ReaderGone) return exitStatus.failed
+function reportFailure(thrown: unknown, args: readonly string[]): number {
+  if (thrown instanceof ReaderGone) return exitStatus.failed
+  // Anything may need a file descriptor, down to loading a part of the program.
+  const error = hasCode(thrown, 'EMFILE', 'ENFILE') ? fileError('umlcow', 'open a file', thrown) : thrown
   if (!(error instanceof UmlcowError)) tell(internalErrorNote(error))
   if (wantsJson(args)) printDocument(errorDocument(error))
   tell(errorLines(error))

@@ -41,7 +41,9 @@ const forceMeanings: Record<ForceWord, string> = {
   'in-use': 'in-use (a process has the file open for writing)',
   mtime: 'mtime (the backing file has another modification time)',
   size: 'size (the backing file has another size)',
-  siblings: 'siblings (other overlays on the backing file, or what may be some, are left to the kernel to refuse)',
+  siblings:
+    'siblings (other overlays on the backing file, or what may be some, are left to the kernel to refuse; an overlay ' +
+    'that others stand on is removed or emptied)',
   room: 'room (the disk may become full on the way)',
   journal:
     'journal (it cannot be told whether the process that began the merge has ended; and with --abandon: the files are ' +

@@ -1,5 +1,5 @@
 import { printablePath } from '../bytes/escape.js'
-import { UmlcowError } from '../errors.js'
+import { hasCode, UmlcowError } from '../errors.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import type { HostLock } from './process-lock.js'
 
@@ -34,6 +34,41 @@ export async function lockFiles(files: HostFiles, wanted: readonly LockedFile[])
     throw error
   }
   return { release }
+}
+
+/** Tries to lock a file that another umlcow is about to let go, and the pause between two of them, milliseconds. */
+const tries = 20
+const pause = 50
+
+/**
+ * Lock a file while something is done with it. Whoever has it may only have looked and be about to refuse, so it is tried
+ * for a while.
+ *
+ * @throws UmlcowError IN_USE
+ */
+export async function withLock<T>(
+  files: HostFiles,
+  file: LockedFile,
+  signal: AbortSignal | undefined,
+  run: () => Promise<T>,
+): Promise<T> {
+  const lock = await lockSoon(files, file, signal)
+  try {
+    return await run()
+  } finally {
+    await lock.release()
+  }
+}
+
+async function lockSoon(files: HostFiles, file: LockedFile, signal: AbortSignal | undefined): Promise<HostLock> {
+  for (let left = tries; ; left--) {
+    try {
+      return await lockFiles(files, [file])
+    } catch (error) {
+      if (left === 1 || !hasCode(error, 'IN_USE')) throw error
+    }
+    await files.clock.sleep(pause, signal)
+  }
 }
 
 function lockName({ kind, device, inode, deviceId }: FileFacts): string {

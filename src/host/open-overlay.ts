@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, maxHeaderSize, parseCowHeader } from '../formats/cow/index.js'
-import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { type BlockStore, isSyncStore, readPadded, readPaddedNow } from '../stores/block-store.js'
 import type { FileAccess, FileStore, OpenFileOptions } from '../stores/file-store.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
 import { assertNotTorn } from './rewrite-header.js'
@@ -67,7 +67,8 @@ function assertFileKind(path: HostPath, facts: FileFacts): void {
 /** The first bytes of a store, as many as the longest header has, fewer when it ends before. */
 export async function readHeaderBytes(store: BlockStore): Promise<Uint8Array> {
   const bytes = new Uint8Array(Math.min(maxHeaderSize, store.size))
-  await readPadded(store, 0, bytes)
+  if (isSyncStore(store)) readPaddedNow(store, 0, bytes)
+  else await readPadded(store, 0, bytes)
   return bytes
 }
 

@@ -33,7 +33,11 @@ const journalHead = Buffer.from('umlcow header rewrite 1\n')
 
 /** Beside the file itself, whatever link it was reached by. Another hard link does not lead there. */
 export async function rewriteJournalPath(files: HostFiles, overlayPath: HostPath): Promise<Buffer> {
-  return Buffer.concat([await files.realPath(overlayPath), Buffer.from('.umlcow-header')])
+  return besideRealPath(await files.realPath(overlayPath))
+}
+
+function besideRealPath(realPath: Buffer): Buffer {
+  return Buffer.concat([realPath, Buffer.from('.umlcow-header')])
 }
 
 /**
@@ -73,7 +77,16 @@ function changedRange(before: Uint8Array, after: Uint8Array): { start: number; e
 
 /** @throws UmlcowError UNFINISHED_REWRITE when a crash has left the header part old, part new */
 export async function assertNotTorn(files: HostFiles, overlayPath: HostPath, header: Uint8Array): Promise<void> {
-  if ((await findUnfinishedRewrite(files, overlayPath, header)) !== 'torn') return
+  refuseTorn(overlayPath, await findUnfinishedRewrite(files, overlayPath, header))
+}
+
+/** The same for a path that is known to have no links. */
+export async function assertNotTornAt(files: HostFiles, realPath: Buffer, header: Uint8Array): Promise<void> {
+  refuseTorn(realPath, stateOf(await readJournalAt(files, besideRealPath(realPath)), header))
+}
+
+function refuseTorn(overlayPath: HostPath, state: RewriteState): void {
+  if (state !== 'torn') return
   const shown = printablePath(overlayPath)
   throw new UmlcowError('UNFINISHED_REWRITE', `${shown}: the rewrite of its header was cut short`, {
     hint: `umlcow check --repair ${shellQuote(overlayPath)}`,
@@ -86,7 +99,10 @@ export async function findUnfinishedRewrite(
   overlayPath: HostPath,
   header: Uint8Array,
 ): Promise<RewriteState> {
-  const journal = await readJournal(files, overlayPath)
+  return stateOf(await readJournal(files, overlayPath), header)
+}
+
+function stateOf(journal: RewriteJournal | null, header: Uint8Array): RewriteState {
   if (journal === null || header.length < journal.after.length) return 'none'
   const { before, after } = journal
   let isBefore = true
@@ -161,7 +177,10 @@ async function lstatShort(files: HostFiles, path: Buffer): Promise<FileFacts | n
 
 async function readJournal(files: HostFiles, overlayPath: HostPath): Promise<RewriteJournal | null> {
   const path = await existingJournalPath(files, overlayPath)
-  if (path === null) return null
+  return path === null ? null : readJournalAt(files, path)
+}
+
+async function readJournalAt(files: HostFiles, path: Buffer): Promise<RewriteJournal | null> {
   const facts = await lstatShort(files, path)
   const headersLength = (facts?.size ?? 0) - journalHead.length
   if (facts?.kind !== 'file' || headersLength <= 0 || headersLength > 2 * maxHeaderSize || headersLength % 2 !== 0) {

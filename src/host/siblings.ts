@@ -1,11 +1,13 @@
-import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, UmlcowError } from '../errors.js'
 import { cowMagicOrder, isUndoHeader } from '../formats/cow/index.js'
+import { fits, type HeaderTargets, headerTargets, type Target } from './header-targets.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
-import { isTemporaryName } from './new-file.js'
-import { type Overlay, openInput, readHeaderBytes, toOverlay } from './open-overlay.js'
-import { directoryName, joinPath } from './path-bytes.js'
-import { type LocatedFile, resolveBackingPath } from './resolve-backing.js'
-import { assertNotTorn } from './rewrite-header.js'
+import { type Overlay, readHeaderBytes, toOverlay } from './open-overlay.js'
+import { joinPath } from './path-bytes.js'
+import type { LocatedFile } from './resolve-backing.js'
+import { assertNotTornAt } from './rewrite-header.js'
+import { directoriesOf, type FoundFile, type WalkLimits, walkFiles } from './sibling-walk.js'
 
 /** An overlay that shares a backing file with another; its store is closed. */
 export interface Sibling extends Omit<Overlay, 'store'> {
@@ -18,146 +20,178 @@ export interface Sibling extends Omit<Overlay, 'store'> {
   readonly state: 'fresh' | 'stale' | 'undo'
 }
 
+/** An overlay on another file. */
+export interface OtherOverlay extends Omit<Overlay, 'store'> {
+  readonly path: Buffer
+  /** What its header leads to. */
+  readonly targets: readonly LocatedFile[]
+}
+
 export interface SiblingSearch {
   readonly siblings: readonly Sibling[]
   /** Files that may be siblings and cannot be told, and why. */
-  readonly unknown: readonly { readonly path: Buffer; readonly reason: string }[]
+  readonly unknown: readonly UnknownFile[]
+  readonly others: readonly OtherOverlay[]
 }
+
+export interface UnknownFile {
+  readonly path: Buffer
+  readonly reason: string
+}
+
+export const nothingFound: SiblingSearch = { siblings: [], unknown: [], others: [] }
 
 export interface SiblingSearchOptions {
   /** Directories to look into, with all below them, beside those of the overlay and the backing file. */
   readonly siblingsIn?: readonly string[] | undefined
+  /** The paths in headers are read inside this directory, too, as a process in that chroot jail would. */
+  readonly backingRoot?: string | undefined
+  readonly limits?: WalkLimits | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 interface Search {
   readonly files: HostFiles
   readonly overlay: FileFacts
-  readonly backing: LocatedFile
-  readonly signal: AbortSignal | undefined
+  /** Null: all that is found are overlays on other files. */
+  readonly backing: LocatedFile | null
+  readonly targets: HeaderTargets
+  /** The jail, links resolved. */
+  readonly root: Buffer | null
   readonly siblings: Sibling[]
-  readonly unknown: { path: Buffer; reason: string }[]
-  /** Files and directories by device and inode, as far as they were looked at. */
-  readonly seen: Set<string>
+  readonly others: OtherOverlay[]
+  readonly unknown: UnknownFile[]
 }
+
+/** An overlay is no shorter than what its first bytes are known by. */
+const magicLength = 4
 
 /**
  * Find the other overlays on a backing file: beside the overlay, beside the backing file, and in further directories.
  * A file counts by its content, not by its name. Only headers are read.
  */
-export async function findSiblings(
+export function findSiblings(
   files: HostFiles,
   overlay: { readonly path: HostPath; readonly facts: FileFacts },
   backing: LocatedFile,
   options: SiblingSearchOptions,
 ): Promise<SiblingSearch> {
+  return search(files, { overlay: overlay.facts, backing }, [overlay.path, backing.path], options)
+}
+
+/** Find overlays of all kinds beside these files and in further directories: `overlaysOn` tells those on this one. */
+export function findOthers(
+  files: HostFiles,
+  overlay: { readonly facts: FileFacts },
+  beside: readonly HostPath[],
+  options: SiblingSearchOptions,
+): Promise<SiblingSearch> {
+  return search(files, { overlay: overlay.facts, backing: null }, beside, options)
+}
+
+async function search(
+  files: HostFiles,
+  sought: Pick<Search, 'overlay' | 'backing'>,
+  beside: readonly HostPath[],
+  options: SiblingSearchOptions,
+): Promise<SiblingSearch> {
+  const { backingRoot, signal, limits } = options
   const search: Search = {
     files,
-    overlay: overlay.facts,
-    backing,
-    signal: options.signal,
+    ...sought,
+    targets: headerTargets(files, backingRoot),
+    root: backingRoot === undefined ? null : await files.realPath(backingRoot),
     siblings: [],
+    others: [],
     unknown: [],
-    seen: new Set(),
   }
-  for (const path of [overlay.path, backing.path]) {
-    await searchDirectory(search, directoryName(path), false)
-    await searchDirectory(search, directoryName(await files.realPath(path)), false)
-  }
-  for (const directory of options.siblingsIn ?? []) await searchDirectory(search, Buffer.from(directory), true)
-  return search
+  const directories: Buffer[] = []
+  for (const path of beside) directories.push(...(await directoriesOf(files, path)))
+  const below = (options.siblingsIn ?? []).map((directory) => Buffer.from(directory))
+  const onUnknown = (path: Buffer, reason: string) => void search.unknown.push({ path, reason })
+  await walkFiles(
+    { files, signal, limits, onUnknown, onFile: (found) => searchFile(search, found) },
+    directories,
+    below,
+  )
+  const byPath = (a: { path: Buffer }, b: { path: Buffer }) => Buffer.compare(a.path, b.path)
+  const { siblings, others, unknown } = search
+  // They were looked at side by side.
+  return { siblings: siblings.sort(byPath), others: others.sort(byPath), unknown: unknown.sort(byPath) }
 }
 
-async function searchDirectory(search: Search, directory: Buffer, deep: boolean): Promise<void> {
-  const { files } = search
-  const facts = await files.stat(directory)
-  if (!isFirstLook(search, facts, deep ? 'deep' : 'flat')) return
-  for await (const name of files.names(directory)) {
-    throwIfAborted(search.signal)
-    // Made against the backing file as it was: under its own name it will not fit, and nobody has written to it.
-    if (isTemporaryName(name)) continue
-    const path = joinPath(directory, name)
-    const entry = await look(search, path)
-    if (entry?.kind === 'file') await searchFile(search, path, entry)
-    else if (deep && entry?.kind === 'directory') await searchBelow(search, path)
-  }
-}
-
-/** A directory that cannot be listed may hold siblings, too. Links are not followed: they may lead round in a circle. */
-async function searchBelow(search: Search, path: Buffer): Promise<void> {
-  if ((await search.files.lstatOrNull(path))?.kind !== 'directory') return
+async function searchFile(search: Search, found: FoundFile): Promise<void> {
+  const { facts, path } = found
+  if (facts.size < magicLength || isSameFile(facts, search.overlay)) return
+  if (search.backing !== null && isSameFile(facts, search.backing.facts)) return
   try {
-    await searchDirectory(search, path, true)
-  } catch (error) {
-    if (!hasCode(error, 'EACCES', 'EPERM')) throw error
-    search.unknown.push({ path, reason: 'it cannot be listed' })
-  }
-}
-
-/** What an entry of a directory is, links followed; null when it leads nowhere or is gone. */
-async function look(search: Search, path: Buffer): Promise<FileFacts | null> {
-  try {
-    const facts = await search.files.lstatOrNull(path)
-    return facts?.kind === 'other' ? await search.files.stat(path) : facts
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'DEVICE_SIZE')) return null
-    throw error
-  }
-}
-
-function isFirstLook(search: Search, facts: FileFacts, how = ''): boolean {
-  const key = `${facts.device}:${facts.inode} ${how}`
-  if (search.seen.has(key)) return false
-  search.seen.add(key)
-  return true
-}
-
-async function searchFile(search: Search, path: Buffer, facts: FileFacts): Promise<void> {
-  if (isSameFile(facts, search.overlay) || isSameFile(facts, search.backing.facts)) return
-  if (!isFirstLook(search, facts)) return
-  try {
-    const sibling = await readSibling(search, path)
-    if (sibling !== null) search.siblings.push(sibling)
+    const overlay = await readOverlay(search, found)
+    if (overlay !== null) await sortOut(search, found, overlay)
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return
-    if (!(error instanceof UmlcowError) || error.code === 'INTERRUPTED') throw error
+    // The process has too many files open: that says nothing of this one.
+    if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED', 'EMFILE', 'ENFILE')) throw error
     search.unknown.push({ path, reason: error.message })
   }
 }
 
-async function readSibling(search: Search, path: Buffer): Promise<Sibling | null> {
-  const input = await openInput(search.files, path)
+/** @returns null when it is no overlay */
+async function readOverlay({ files }: Search, found: FoundFile): Promise<OtherOverlay | null> {
+  const store = await files.open(found.path, 'read')
   try {
-    const bytes = await readHeaderBytes(input.store)
-    if (cowMagicOrder(bytes) === null) return null
-    await assertNotTorn(search.files, path, bytes)
-    const { store: _, ...overlay } = toOverlay(input, bytes)
-    const { header } = overlay
-    const { facts } = search.backing
-    const agrees = header.virtualSize === facts.size && header.mtime === facts.mtime
-    const leads = await leadsTo(search, path, header.backingPath)
-    if (leads === 'elsewhere' || (leads === 'nowhere' && !agrees)) return null
-    return {
-      ...overlay,
-      path: await search.files.realPath(path),
-      state: isUndoHeader(header) ? 'undo' : agrees ? 'fresh' : 'stale',
+    const facts = files.statOpen(store)
+    if (!isSameFile(facts, found.facts)) {
+      throw new UmlcowError('INPUT_CHANGED', `${store.name}: was replaced while it was looked at`)
     }
+    const bytes = await readHeaderBytes(store)
+    if (cowMagicOrder(bytes) === null) return null
+    await assertNotTornAt(files, found.realPath, bytes)
+    const { store: _, ...overlay } = toOverlay({ path: found.path, store, facts }, bytes)
+    return { ...overlay, path: found.realPath, targets: [] }
   } finally {
-    await input.store.close()
+    await store.close()
   }
 }
 
-async function leadsTo(
-  search: Search,
-  path: Buffer,
-  headerPath: Uint8Array,
-): Promise<'here' | 'elsewhere' | 'nowhere'> {
-  try {
-    const located = await resolveBackingPath(search.files, path, headerPath)
-    if (located === null) return 'nowhere'
-    return isSameFile(located.facts, search.backing.facts) ? 'here' : 'elsewhere'
-  } catch (error) {
-    if (hasCode(error, 'EACCES', 'ELOOP', 'DEVICE_SIZE')) return 'nowhere'
-    throw error
+/** Tell whose overlay it is. Size and mtime are what the kernel goes by; the path may be meant in a jail. */
+async function sortOut(search: Search, found: FoundFile, overlay: OtherOverlay): Promise<void> {
+  const { backing, siblings, others, unknown } = search
+  const { header } = overlay
+  const targets = await search.targets.find([found.path, found.realPath], header.backingPath)
+  const here = targets.find(({ facts }) => backing !== null && isSameFile(facts, backing.facts))
+  const fitting = targets.find((one) => one !== here && fits(header, one.facts))
+  const { targets: _, ...rest } = overlay
+  if (backing === null || !fits(header, backing.facts)) {
+    // The file that it fits is its own.
+    if (here === undefined || fitting !== undefined) others.push({ ...overlay, targets })
+    else siblings.push({ ...rest, state: isUndoHeader(header) ? 'undo' : 'stale' })
+    return
   }
+  if (targets.some(({ facts }) => isSameFile(facts, search.overlay))) {
+    others.push({ ...overlay, targets })
+    return
+  }
+  const isCertain =
+    targets.length === 0 || (here !== undefined && (fitting === undefined || isOfJail(search, overlay, here)))
+  if (isCertain) siblings.push({ ...rest, state: isUndoHeader(header) ? 'undo' : 'fresh' })
+  else unknown.push({ path: overlay.path, reason: doubtOf(header.backingPath, targets, here) })
+}
+
+/** In a jail, what the path leads to there is what counts. */
+function isOfJail({ root }: Search, { path }: OtherOverlay, here: Target): boolean {
+  return root !== null && here.inJail && path.indexOf(joinPath(root, '')) === 0
+}
+
+function doubtOf(headerPath: Uint8Array, targets: readonly Target[], here: Target | undefined): string {
+  const other = targets.find((one) => one !== here)!
+  const also = here === undefined ? '' : ' too'
+  return (
+    'its header has the size and modification time of that file, but its path ' +
+    `"${printablePath(headerPath)}" leads to ${printablePath(other.path)}${also}`
+  )
+}
+
+/** The overlays among those that were found whose backing file is this one; itself an overlay, perhaps. */
+export function overlaysOn(search: SiblingSearch, file: FileFacts): readonly OtherOverlay[] {
+  return search.others.filter(({ targets }) => targets.some(({ facts }) => isSameFile(facts, file)))
 }

@@ -43,12 +43,20 @@ function extraFlags({ exclusive, direct }: OpenFileOptions): number {
   return (exclusive ? fs.constants.O_EXCL : 0) | (direct ? (fs.constants.O_DIRECT ?? 0) : 0)
 }
 
+const limitHints: Readonly<Record<string, string>> = {
+  EMFILE: 'let the command have more files open at a time: ulimit -n 1024',
+  ENFILE: 'the system has too many files open; close some programs, or raise fs.file-max',
+}
+
 /** The error of a failed call with the file's name in front and the system's own code. */
 export function fileError(name: string, action: string, error: unknown): unknown {
   if (!isSystemError(error)) return error
   const end = error.message.indexOf(',')
   const reason = end < 0 ? error.message : error.message.slice(0, end)
-  return new UmlcowError(error.code, `${name}: cannot ${action}: ${reason}`, { cause: error })
+  return new UmlcowError(error.code, `${name}: cannot ${action}: ${reason}`, {
+    hint: limitHints[error.code],
+    cause: error,
+  })
 }
 
 /**
@@ -65,25 +73,32 @@ export async function openFileStore(
   let fd: number
   try {
     const flags = flagsOf[access] | extraFlags(options)
-    fd = await promised<number>((done) => fs.open(path, flags, options.permissions ?? 0o644, done))
+    // At once: thousands of files are opened for their headers, and a way through the thread pool takes longer.
+    fd = fs.openSync(path, flags, options.permissions ?? 0o644)
   } catch (error) {
     throw fileError(name, access === 'createNew' ? 'create' : 'open', error)
   }
   try {
-    return fileStore(fd, name, options.size ?? fs.fstatSync(fd).size)
+    return fileStore(fd, name, options.size ?? fs.fstatSync(fd).size, access)
   } catch (error) {
     fs.closeSync(fd)
     throw fileError(name, 'open', error)
   }
 }
 
-function fileStore(fd: number, name: string, initialSize: number): FileStore {
+function fileStore(fd: number, name: string, initialSize: number, access: FileAccess): FileStore {
   let size = initialSize
   const state = new OpenState(name)
   let pastCache: PastCache | null = null
   const wrote = (offset: number, count: number): number => {
     if (offset + count > size) size = offset + count
     return count
+  }
+  // What was written may have to go over a network first; what was only read is given back at once.
+  const giveBack = async (): Promise<void> => {
+    pastCache?.closeNow()
+    if (access === 'read') fs.closeSync(fd)
+    else await promised<void>((done) => fs.close(fd, done))
   }
 
   const store: FileStore = {
@@ -154,10 +169,7 @@ function fileStore(fd: number, name: string, initialSize: number): FileStore {
     },
     async close() {
       try {
-        await state.close(async () => {
-          pastCache?.closeNow()
-          await promised<void>((done) => fs.close(fd, done))
-        })
+        await state.close(giveBack)
       } catch (error) {
         throw fileError(name, 'close', error)
       }

@@ -11,13 +11,17 @@ import { inspectTarget, writeNewFile } from '../host/new-file.js'
 import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../host/open-overlay.js'
 import { refuseUnfinished } from '../host/pinned-merge.js'
 import type { LocatedFile } from '../host/resolve-backing.js'
+import { findOthers } from '../host/siblings.js'
 import { withUnseenTold } from '../host/unseen-users.js'
 import { refuseWriteProtected } from '../host/write-protection.js'
 import { writeExact } from '../stores/block-store.js'
+import { dependentDoubts, findDependents } from './chain-guard.js'
 import { findUsersOf } from './in-place/find-users.js'
 import type { OperationOptions } from './operation.js'
 
 export interface ResetOptions extends OperationOptions, Pick<BackingOptions, 'backingRoot'> {
+  /** Directories to look for overlays on this one in, with all below them, beside those of the overlay and its backing file. */
+  readonly siblingsIn?: readonly string[] | undefined
   readonly force?: readonly ForceWord[] | undefined
   readonly dryRun?: boolean | undefined
   readonly noSync?: boolean | undefined
@@ -56,8 +60,8 @@ async function resetFile(files: HostFiles, path: string, options: ResetOptions):
   try {
     const lock = await lockFiles(files, [overlay])
     try {
-      const { backing, notes } = await guard(files, overlay, options)
-      const result = await describe(overlay, notes, options)
+      const { backing, warnings } = await guard(files, overlay, options)
+      const result = await describe(overlay, warnings, options)
       if (!options.dryRun) await replace(files, overlay, backing, options)
       return result
     } finally {
@@ -72,17 +76,21 @@ async function guard(
   files: HostFiles,
   overlay: Overlay,
   options: ResetOptions,
-): Promise<{ backing: LocatedFile; notes: readonly string[] }> {
+): Promise<{ backing: LocatedFile; warnings: string[] }> {
   await refuseUnfinished(files, overlay.path, options)
   await refuseWriteProtected(files, overlay.path)
   const { located, findings, notes } = await inspectBacking(files, overlay, options)
   // An empty overlay fits whatever the backing file is now; that is what it is for.
   const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')
-  refuseUnlessForced([...serious, ...(await findUsersOf(files, [overlay], options.signal))], options.force)
+  serious.push(...(await findUsersOf(files, [overlay], options.signal)))
+  const places = [overlay.path, ...(located === null ? [] : [located.path])]
+  const search = await findOthers(files, overlay, places, options)
+  serious.push(...findDependents(overlay, search, 'merge these into new files first, with --chain'))
+  refuseUnlessForced(serious, options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')
   await refuseUnfinished(files, located.path, { beside: overlay.path })
   await refuseCow(files, located)
-  return { backing: located, notes }
+  return { backing: located, warnings: [...notes, ...dependentDoubts(overlay, search)] }
 }
 
 /** Of a chain the kernel sees the file, umlcow the image: an empty overlay has the size of one of them. */
@@ -98,7 +106,7 @@ async function refuseCow(files: HostFiles, { path }: LocatedFile): Promise<void>
   })
 }
 
-async function describe(overlay: Overlay, notes: readonly string[], options: ResetOptions): Promise<ResetResult> {
+async function describe(overlay: Overlay, found: readonly string[], options: ResetOptions): Promise<ResetResult> {
   const { header, layout, store } = overlay
   const name = printablePath(overlay.path)
   return {
@@ -109,7 +117,7 @@ async function describe(overlay: Overlay, notes: readonly string[], options: Res
     discardedSectors: await countAllocated(store, layout, options.signal),
     dryRun: options.dryRun === true,
     warnings: [
-      ...notes,
+      ...found,
       ...(header.version === 3 ? [] : [`${name}: had version ${header.version}; the empty one has version 3`]),
     ],
   }

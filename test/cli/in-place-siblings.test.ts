@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
   linkSync,
@@ -11,7 +12,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { umlcow } from '../support/command.js'
+import { commandPath, umlcow } from '../support/command.js'
 import type { PairLayout } from '../support/generate.js'
 import { temporaryDirectory } from '../support/paths.js'
 import {
@@ -30,6 +31,7 @@ import {
   expectPlainFailure,
   keepsUntouched,
   makeScene,
+  pairMtime,
   sectorText,
   setMtime,
   writeOverlay,
@@ -84,7 +86,8 @@ describe('siblings without --keep-siblings', () => {
   it('are no files that only look like it', () => {
     const scene = makeScene()
     const other = makeScene()
-    copyFileSync(other.cow, path.join(scene.directory, 'on-another'))
+    const { virtualSize, backing } = other
+    writeOverlay(path.join(scene.directory, 'on-another'), { virtualSize, backing, mtime: pairMtime + 1 })
     copyFileSync(scene.backing, path.join(scene.directory, 'raw'))
     linkSync(scene.cow, path.join(scene.directory, 'the-same'))
     symlinkSync('nowhere', path.join(scene.directory, 'dangling'))
@@ -106,6 +109,39 @@ describe('siblings without --keep-siblings', () => {
     expectPairMerged(scene)
     expect(shownBy(sibling, scene.backing).equals(before)).toBe(true)
     expect(headerMtime(sibling)).toBe(mtimeOf(scene.backing))
+  })
+
+  it('cannot be told where the header fits and the path leads to another file; --backing-root tells', () => {
+    // A jail with a copy of the image of the host, and two machines that know it by its path in the jail.
+    const scene = makeScene()
+    const jail = path.join(scene.directory, 'jail')
+    mkdirSync(path.join(jail, scene.directory), { recursive: true })
+    const backing = path.join(jail, scene.backing)
+    copyFileSync(scene.backing, backing)
+    utimesSync(backing, pairMtime, pairMtime)
+    const overlays = ['one', 'two'].map((name) => path.join(jail, name))
+    for (const file of overlays) writeSibling(file, scene.backing, { layout: 'v3' })
+    const [one, two] = overlays as [string, string]
+    const before = shownBy(two, backing)
+    keepsUntouched(scene.backing)
+    expect(refusalCodes(['merge', '-d', '-b', backing, one])).toEqual(['SIBLING_UNKNOWN'])
+    expect(refusalCodes(['merge', '-d', '--keep-siblings', '-b', backing, one])).toEqual(['SIBLING_UNKNOWN'])
+    expect(umlcow(['merge', '-d', '-b', backing, one]).stderr).toContain(
+      'for overlays of a chroot jail name it with --backing-root',
+    )
+    expect(refusalCodes(['merge', '-d', '--backing-root', jail, one])).toEqual(['SIBLINGS'])
+    expectMerged(['merge', '-d', '--backing-root', jail, '--keep-siblings', one])
+    expect(shownBy(two, backing).equals(before)).toBe(true)
+    expect(headerMtime(two)).toBe(mtimeOf(backing))
+  })
+
+  it('are kept, more of them than there are file descriptors', () => {
+    const scene = sceneWithSiblings(Array.from({ length: 70 }, () => 'v3' as const))
+    const script = 'ulimit -n 64; exec "$0" "$1" merge -d --keep-siblings --no-sync -q "$2"'
+    const outcome = spawnSync('sh', ['-c', script, process.execPath, commandPath, scene.cow], { encoding: 'utf8' })
+    expect(outcome).toMatchObject({ status: 0 })
+    expectPairMerged(scene)
+    for (const sibling of scene.siblings) expect(headerMtime(sibling)).toBe(mtimeOf(scene.backing))
   })
 
   it('--siblings-in that is no directory fails, and nothing changes', () => {

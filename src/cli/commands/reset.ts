@@ -21,10 +21,15 @@ export function addReset(program: Command, context: CliContext, finish: Finish):
         'room on the disk is given back, and it fits the backing file as that is now.',
     )
     .option('--backing-root <dir>', 'resolve the path in the header inside this directory, as in a chroot jail')
+    .option(
+      '--siblings-in <dir>',
+      'look for overlays on COW below this directory, too; may be given more than once',
+      (directory: string, before: readonly string[] = []) => [...before, directory],
+    )
     .option('--no-sync', 'skip every fsync: for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
     .option('-q, --quiet', 'print errors only')
-  addForceOption(addJsonOptions(command), ['in-use'])
+  addForceOption(addJsonOptions(command), ['in-use', 'siblings'])
   command.addHelpText(
     'after',
     '\nExample:\n  umlcow reset cow.node0\n' +

@@ -7,14 +7,14 @@ import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../..
 import { type Overlay, openInput, readHeaderBytes } from '../../host/open-overlay.js'
 import { findMergeAround } from '../../host/pinned-merge.js'
 import { type LocatedFile, resolveBackingPath } from '../../host/resolve-backing.js'
-import { findSiblings, type Sibling, type SiblingSearch } from '../../host/siblings.js'
+import { findSiblings, nothingFound, type Sibling, type SiblingSearch } from '../../host/siblings.js'
 import { unfinishedFindings } from '../../host/unfinished-merge.js'
 import { findWriteProtected } from '../../host/write-protection.js'
 import { findUsersOf } from './find-users.js'
 import { findLongNames } from './names.js'
 import type { InPlaceOptions } from './options.js'
 import { findRoom } from './room.js'
-import { findSiblingTrouble, findUnfit } from './sibling-guard.js'
+import { findChainTrouble, findSiblingTrouble, findUnfit } from './sibling-guard.js'
 
 /** Everything that matters to a merge in place, looked at and not touched. */
 export interface Survey {
@@ -40,8 +40,8 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings, options)))
   if (backing === null) {
     findings.push(...(await findUsersOf(files, [overlay], options.signal)))
-    const search = { siblings: [], unknown: [] }
-    return { overlay, backing, leadsToBacking: false, search, kept: [], counts: notCounted, findings, notes: [] }
+    const rest = { leadsToBacking: false, search: nothingFound, kept: [], counts: notCounted, notes: [] }
+    return { overlay, backing, findings, ...rest }
   }
   const search = await findSiblings(files, overlay, backing, options)
   const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
@@ -49,6 +49,7 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   findings.push(...(await findUsersOf(files, [overlay, backing, ...kept], options.signal)))
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
   findings.push(...(await findLongNames(files, overlay, backing, options)))
+  findings.push(...findChainTrouble(overlay, search, options))
   findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
   const written = [backing, ...kept].filter(({ facts }) => facts.kind === 'file').map(({ path }) => path)
   findings.push(...(await findWriteProtected(files, written)))

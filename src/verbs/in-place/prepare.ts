@@ -61,7 +61,6 @@ export async function makeReady(files: HostFiles, path: string, options: InPlace
     if (!isSame || !isSameFile(overlay.facts, first.facts)) {
       throw new UmlcowError('INPUT_CHANGED', `${overlay.store.name}: was changed while it was looked at; try again`)
     }
-    locks.push(await lockFiles(files, found.kept))
     if (!options.allowShort) await refuseTruncated(overlay, options.signal)
     return { ...found, overlay: { ...overlay, path: realPath }, backing: found.backing, locks }
   } catch (error) {
@@ -86,7 +85,7 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
   const backing = { ...(await openInput(files, path, 'readWrite')), path }
   try {
     const shown = shownMtimes(backing.facts)
-    const headers = [overlay.header.mtime, ...search.siblings.map(({ header }) => header.mtime)]
+    const headers = [overlay.header.mtime, ...[...search.siblings, ...search.others].map(({ header }) => header.mtime)]
     const mtimes = await chooseBackingMtimes(files, backing, { headers, shown }, options.signal)
     const place = { overlay, backing, leadsToBacking, mtimes }
     const isFile = backing.facts.kind === 'file'

@@ -91,12 +91,11 @@ export async function makeWork(
   const search = await findSiblings(files, overlay, backing, options)
   const { kept, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
   refuseUnlessForced(findings, options.force)
-  await taken.lock(kept)
   await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
   if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
   const shown = [...shownMtimes(backing.facts), ...shownBefore(merge.journal)]
-  const headers = [overlay, ...search.siblings, ...kept].map(({ header }) => header.mtime)
+  const headers = [overlay, ...search.siblings, ...search.others, ...kept].map(({ header }) => header.mtime)
   const wasWritten = merge.journal.phase !== 'preparing'
   const mtimes = await chooseBackingMtimes(files, backing, { headers, shown, wasWritten }, options.signal)
   const journal: MergeJournal = {

@@ -8,7 +8,7 @@ import type { HostFiles, HostPath } from '../../host/host-files.js'
 import { directoryName } from '../../host/path-bytes.js'
 import type { Survey } from './guard.js'
 import type { InPlaceOptions } from './options.js'
-import { withSibling } from './work.js'
+import { forEachSibling } from './work.js'
 
 /** What the merge may have to store, for each file system it writes to. An upper bound: holes may be there already. */
 export async function findRoom(
@@ -26,15 +26,12 @@ export async function findRoom(
   const { header } = overlay
   const holes = Math.max(0, backing.facts.size - backing.facts.allocatedSize)
   if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(touched, holes))
-  for (const sibling of kept) {
+  await forEachSibling({ files, kept, options }, 'read', async (opened, sibling) => {
     const result = { bytes: 0 }
-    await withSibling({ files }, sibling, 'read', async (opened) => {
-      const { store: source } = overlay
-      const inputs = { overlay, sibling: opened, backing: source, virtualSize: header.virtualSize }
-      await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
-    })
+    const inputs = { overlay, sibling: opened, backing: overlay.store, virtualSize: header.virtualSize }
+    await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
     need(sibling.path, sibling.facts.device, result.bytes)
-  }
+  })
   if (options.backup !== undefined) {
     const directory = directoryName(options.backup)
     need(directory, (await files.stat(directory)).device, touched)

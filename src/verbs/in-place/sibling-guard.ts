@@ -5,6 +5,7 @@ import type { Overlay } from '../../host/open-overlay.js'
 import type { LocatedFile } from '../../host/resolve-backing.js'
 import type { Sibling, SiblingSearch } from '../../host/siblings.js'
 import { readPadded } from '../../stores/block-store.js'
+import { findDependents, findPlainDependents } from '../chain-guard.js'
 import type { InPlaceOptions } from './options.js'
 
 /** Siblings that the merge would damage, and files that may be some. */
@@ -23,20 +24,41 @@ export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, 
         : 'add --keep-siblings: they then keep what they show now',
     })
   }
-  for (const { path, reason } of search.unknown) {
-    findings.push({
-      code: 'SIBLING_UNKNOWN',
-      message: `${printablePath(path)}: cannot tell whether it is another overlay on ${printablePath(backing.path)}: ${reason}`,
-      force: 'siblings',
-    })
-  }
-  return findings
+  return [...findings, ...findUnknown(search, backing, options)]
+}
+
+/** Files told of one by one; of more than these only the number is told. */
+const mostTold = 20
+
+function findUnknown({ unknown }: SiblingSearch, backing: LocatedFile, options: InPlaceOptions): Finding[] {
+  const common = { code: 'SIBLING_UNKNOWN', force: 'siblings', hint: unknownHint(options) } as const
+  const name = printablePath(backing.path)
+  const told = unknown.slice(0, mostTold).map(({ path, reason }): Finding => {
+    const message = `${printablePath(path)}: cannot tell whether it is another overlay on ${name}: ${reason}`
+    return { ...common, message }
+  })
+  const left = unknown.length - told.length
+  if (left > 0)
+    told.push({ ...common, message: `${name}: cannot tell of ${left} more files whether they are overlays on it` })
+  return told
+}
+
+function unknownHint({ backingRoot }: InPlaceOptions): string {
+  const root = backingRoot === undefined ? 'for overlays of a chroot jail name it with --backing-root; ' : ''
+  return `${root}--force=siblings leaves them as they are, and the kernel refuses those that are on this backing file`
+}
+
+/** What the merge takes from overlays on the overlay itself. */
+export function findChainTrouble(overlay: Overlay, search: SiblingSearch, { afterwards }: InPlaceOptions): Finding[] {
+  const hint = 'leave out --delete: the overlay stays then, and so does what they show'
+  if (afterwards === 'delete') return findDependents(overlay, search, hint)
+  return afterwards === 'reset' ? findPlainDependents(overlay, search, 'merge without emptying the overlay') : []
 }
 
 /** A few names in full, then how many more. */
 function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 20).join(', ')
-  return names.length <= 20 ? shown : `${shown} and ${names.length - 20} more`
+  const shown = names.slice(0, mostTold).join(', ')
+  return names.length <= mostTold ? shown : `${shown} and ${names.length - mostTold} more`
 }
 
 /** Siblings, and an undo overlay, hold sectors of 512 bytes that have a bit. */

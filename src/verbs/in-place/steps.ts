@@ -15,15 +15,20 @@ import { refuseUsers } from './find-users.js'
 import { removeFiles } from './leftovers.js'
 import { pauseForClock } from './mtimes.js'
 import { compareWritten } from './verify.js'
-import { executeOptions, type InPlaceWork, inputsOf, syncUnlessForbidden, withSibling } from './work.js'
+import {
+  changedMeanwhile,
+  executeOptions,
+  forEachSibling,
+  type InPlaceWork,
+  inputsOf,
+  syncUnlessForbidden,
+} from './work.js'
 
 // What the steps of protocol.ts do. Why they come in that order stands there.
 
 export async function syncRedoLogs(work: InPlaceWork): Promise<void> {
   await syncUnlessForbidden(work, work.overlay.store)
-  for (const sibling of work.kept) {
-    await withSibling(work, sibling, 'read', ({ store }) => syncUnlessForbidden(work, store))
-  }
+  await forEachSibling(work, 'read', ({ store }) => syncUnlessForbidden(work, store))
 }
 
 export async function writeJournal(work: InPlaceWork): Promise<void> {
@@ -71,9 +76,8 @@ export async function lookAgain(work: InPlaceWork): Promise<void> {
   if (files.statOpen(backing.store).size !== backing.facts.size && backing.facts.kind === 'file') {
     throw changedMeanwhile(backing.store.name)
   }
-  for (const sibling of kept) {
-    await withSibling(work, sibling, 'read', (now) => refuseNewHeader(now, sibling.header.bytes))
-  }
+  // Whoever was at work on a sibling before the journal was made has to be done with it, and to have left its header.
+  await forEachSibling(work, 'read', async () => {})
 }
 
 async function refuseNewHeader(overlay: Overlay, expected: Uint8Array): Promise<void> {
@@ -81,26 +85,22 @@ async function refuseNewHeader(overlay: Overlay, expected: Uint8Array): Promise<
   if (Buffer.compare(bytes.subarray(0, expected.length), expected) !== 0) throw changedMeanwhile(overlay.store.name)
 }
 
-function changedMeanwhile(name: string): UmlcowError {
-  return new UmlcowError('INPUT_CHANGED', `${name}: was changed while the merge was prepared`)
-}
-
 export async function copyUpIntoSiblings(work: InPlaceWork): Promise<void> {
-  for (const sibling of work.kept) {
-    await withSibling(work, sibling, 'readWrite', async (opened) => {
-      const result = { bytes: 0 }
-      const inputs = copyUpInputs(work, opened)
-      const { dataOffset } = opened.layout
-      const end = dataOffset + opened.header.virtualSize
-      // Bytes that are zeros are not written, and a file that ends before them would have lost them.
-      if (opened.facts.kind === 'file' && opened.store.size < end) await opened.store.truncate(end)
-      await executeSteps(planCopyUpData(inputs, result), executeOptions(work))
-      await syncUnlessForbidden(work, opened.store)
-      await executeSteps(planCopyUpBits(inputs), executeOptions(work))
-      await syncUnlessForbidden(work, opened.store)
-      work.copied.set(sibling, result.bytes)
-    })
-  }
+  await forEachSibling(work, 'readWrite', async (opened, sibling) => {
+    const result = { bytes: 0 }
+    const inputs = copyUpInputs(work, opened)
+    const { dataOffset } = opened.layout
+    const end = dataOffset + opened.header.virtualSize
+    // Bytes that are zeros are not written, and a file that ends before them would have lost them.
+    if (opened.facts.kind === 'file' && opened.store.size < end) await opened.store.truncate(end)
+    await executeSteps(planCopyUpData(inputs, result), executeOptions(work))
+    work.copied.set(sibling, result.bytes)
+    // What a run before this one wrote was synced when this one began.
+    if (result.bytes === 0) return
+    await syncUnlessForbidden(work, opened.store)
+    await executeSteps(planCopyUpBits(inputs), executeOptions(work))
+    await syncUnlessForbidden(work, opened.store)
+  })
 }
 
 function copyUpInputs(work: InPlaceWork, sibling: Overlay): CopyUpInputs {
@@ -142,9 +142,7 @@ export async function setFinalMtime(work: InPlaceWork): Promise<void> {
 }
 
 export async function refreshSiblings(work: InPlaceWork): Promise<void> {
-  for (const sibling of work.kept) {
-    await withSibling(work, sibling, 'readWrite', (opened) => writeFinalMtime(work, opened))
-  }
+  await forEachSibling(work, 'readWrite', (opened) => writeFinalMtime(work, opened))
 }
 
 export async function writeFinalMtime(work: InPlaceWork, { path, store, header }: Overlay): Promise<void> {

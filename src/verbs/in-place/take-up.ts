@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
-import { type LockedFile, lockFiles } from '../../host/file-locks.js'
+import { lockFiles } from '../../host/file-locks.js'
 import type { ForceWord } from '../../host/guard.js'
 import { headerDigest } from '../../host/header-digest.js'
 import type { HostFiles } from '../../host/host-files.js'
@@ -38,8 +38,6 @@ export interface TakenUp {
   /** Null when it is gone. */
   readonly overlay: (Overlay & { readonly path: Buffer }) | null
   readonly backing: InputFile & { readonly path: Buffer }
-  /** Lock further files until `close`. */
-  lock(wanted: readonly LockedFile[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -81,8 +79,7 @@ export async function takeUp(files: HostFiles, path: string, options: ResumeOpti
     const isCommitted = isFinished(merge.journal, backing, overlay)
     if (!isCommitted)
       refuseDoubtful(merge.journal, markerPath, overlay, isMarked || isFinalMtime(merge.journal, backing.facts.mtime))
-    const lock = async (wanted: readonly LockedFile[]) => void locks.push(await lockFiles(files, wanted))
-    return { files, merge, markerPath, isCommitted, overlay, backing, lock, close }
+    return { files, merge, markerPath, isCommitted, overlay, backing, close }
   } catch (error) {
     await close()
     throw error

@@ -1,6 +1,8 @@
 import type { ExecuteOptions } from '../../engine/execute.js'
 import type { MergeInputs } from '../../engine/plan-merge.js'
-import { UmlcowError } from '../../errors.js'
+import { throwIfAborted, UmlcowError } from '../../errors.js'
+import { forEachBounded } from '../../host/bounded.js'
+import { withLock } from '../../host/file-locks.js'
 import type { ForceWord } from '../../host/guard.js'
 import { type HostFiles, isSameFile } from '../../host/host-files.js'
 import type { MergeJournal } from '../../host/merge-journal.js'
@@ -48,21 +50,43 @@ export async function syncUnlessForbidden(
   if (!work.journal.noSync) await store.sync()
 }
 
-/** Open a sibling, do something with it, close it. @throws UmlcowError INPUT_CHANGED when it is another file by now */
-export async function withSibling<T>(
-  work: Pick<InPlaceWork, 'files'>,
+/** Siblings at work at a time: each takes two file descriptors, one for its lock. */
+const siblingsAtOnce = 8
+
+/**
+ * Lock each sibling, open it, do something with it. No lock is kept, for there may be thousands: every verb locks what it
+ * writes, then looks for an unfinished merge, then writes. So once the journal is there, a sibling whose lock was to be
+ * had is touched by nobody else.
+ *
+ * @throws UmlcowError IN_USE, or INPUT_CHANGED when it is another file by now or has another header
+ */
+export function forEachSibling(
+  { files, kept, options }: Pick<InPlaceWork, 'files' | 'kept' | 'options'>,
+  access: FileAccess,
+  run: (overlay: Overlay, sibling: Sibling) => Promise<void>,
+): Promise<void> {
+  return forEachBounded(kept, siblingsAtOnce, (sibling) => {
+    throwIfAborted(options.signal)
+    return withLock(files, sibling, options.signal, () => withSibling(files, sibling, access, run))
+  })
+}
+
+async function withSibling(
+  files: HostFiles,
   sibling: Sibling,
   access: FileAccess,
-  run: (overlay: Overlay) => Promise<T>,
-): Promise<T> {
-  const overlay = await openOverlay(work.files, sibling.path, access)
+  run: (overlay: Overlay, sibling: Sibling) => Promise<void>,
+): Promise<void> {
+  const overlay = await openOverlay(files, sibling.path, access)
   try {
-    const sameLayout = overlay.header.layout === sibling.header.layout
-    if (!isSameFile(overlay.facts, sibling.facts) || !sameLayout) {
-      throw new UmlcowError('INPUT_CHANGED', `${overlay.store.name}: was replaced meanwhile`)
-    }
-    return await run(overlay)
+    if (!isSameFile(overlay.facts, sibling.facts)) throw changedMeanwhile(overlay.store.name)
+    if (Buffer.compare(overlay.header.bytes, sibling.header.bytes) !== 0) throw changedMeanwhile(overlay.store.name)
+    await run(overlay, sibling)
   } finally {
     await overlay.store.close()
   }
+}
+
+export function changedMeanwhile(name: string): UmlcowError {
+  return new UmlcowError('INPUT_CHANGED', `${name}: was changed while the merge was prepared`)
 }

@@ -39,6 +39,7 @@ const cases: readonly (MergeCase & { readonly effort?: Partial<Effort> })[] = [
   { name: 'leave', seed: 5, siblings: true, apart: true, afterwards: 'leave', virtualSize: oddSector },
   { name: 'undo overlay', seed: 6, siblings: true, apart: true, backup: true, arrivalsEvery: 7 },
   { name: 'undo overlay, reset, verify', seed: 7, backup: true, afterwards: 'reset', verify: true },
+  { name: 'a jail', seed: 20, siblings: true, jail: true, effort: { limit: 12, samples: 4, between: 0, again: 0 } },
   { name: 'names in any order', seed: 19, apart: true, afterwards: 'reset', effort: { anyNames: true } },
   { name: 'image and overlays of this second', seed: 8, siblings: true, age: 0, arrivalsEvery: 2, tickPerCall: 40 },
   { name: 'a stale header of the next second', seed: 10, siblings: true, age: 1, staleBy: 2, arrivalsEvery: 3 },

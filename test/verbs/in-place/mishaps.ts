@@ -22,10 +22,15 @@ function withStores(files: HostFiles, change: (store: FileStore) => Partial<File
 }
 
 /** Files that count what is open and locked. */
-export function countedFiles(files: HostFiles): { files: HostFiles; open(): number } {
+export function countedFiles(files: HostFiles): { files: HostFiles; open(): number; most(): number } {
   const open = new Set<unknown>()
+  let most = 0
+  const add = (one: unknown) => {
+    open.add(one)
+    most = Math.max(most, open.size)
+  }
   const counted = withStores(files, (store) => {
-    open.add(store)
+    add(store)
     return {
       close() {
         open.delete(store)
@@ -35,12 +40,13 @@ export function countedFiles(files: HostFiles): { files: HostFiles; open(): numb
   })
   return {
     open: () => open.size,
+    most: () => most,
     files: {
       ...counted,
       async lock(name) {
         const lock = await files.lock(name)
         if (lock === null) return null
-        open.add(lock)
+        add(lock)
         return {
           release() {
             open.delete(lock)

@@ -16,6 +16,8 @@ export interface SceneOptions {
   readonly siblings?: boolean
   /** Everything has a directory of its own. */
   readonly apart?: boolean
+  /** All headers name the backing file as a process in a chroot jail sees it; outside, that path leads to another file. */
+  readonly jail?: boolean
   /** When image and overlays were made, seconds before the merge begins; negative: they are from the future. */
   readonly age?: number
   /** Mtime in the header of T, seconds after the backing file's. */
@@ -40,6 +42,8 @@ export interface Scene {
   readonly paths: ReadonlyMap<OverlayName, string>
   readonly inodes: ReadonlyMap<OverlayName, number>
   readonly siblingNames: readonly ('S1' | 'S2')[]
+  /** The jail that the merge has to be told of. */
+  readonly backingRoot: string | undefined
   /** Directories that the merge has to be told of. */
   readonly siblingsIn: readonly string[]
   /** The backing file before. */
@@ -84,13 +88,16 @@ export async function makeScene(options: SceneOptions): Promise<Scene> {
   const sectorLimit = Math.min(bitCount(version, virtualSize), bitCount(siblings ? siblingVersion : 3, virtualSize))
 
   disk.putFile(backing, old, { mtime: oldMtime })
+  const backingRoot = options.jail ? at('b', '').slice(0, -1) : undefined
+  const backingPath = backing.slice(backingRoot?.length ?? 0)
+  if (options.jail) disk.putFile(backingPath, Buffer.alloc(virtualSize), { mtime: oldMtime })
   for (const directory of ['/hidden', at('u', '')]) disk.makeDirectory(directory)
   const count = options.sectors ?? 24
   const drawn = new Map(names.map((name) => [name, drawSectors(dice, count, sectorLimit, virtualSize)]))
   for (const [name, path] of paths) {
     const mtime = name === 'T' ? oldMtime + staleBy : oldMtime
     const sectors = drawn.get(name)
-    const bytes = overlayBytes({ version: versions[name], virtualSize, mtime, backingPath: backing, sectors })
+    const bytes = overlayBytes({ version: versions[name], virtualSize, mtime, backingPath, sectors })
     disk.putFile(path, bytes, { mtime: oldMtime })
   }
   // The last writes of some guests are still on their way to the disk.
@@ -115,6 +122,7 @@ export async function makeScene(options: SceneOptions): Promise<Scene> {
     paths,
     inodes: new Map([...paths].map(([name, path]) => [name, Number(disk.facts(path).inode)])),
     siblingNames: siblings ? ['S1', 'S2'] : [],
+    backingRoot,
     siblingsIn: apart && siblings ? ['/s'] : [],
     old,
     oldMtime,

@@ -95,6 +95,7 @@ export function optionsOf(scene: Scene, which: MergeCase): InPlaceOptions {
     afterwards: which.afterwards,
     keepSiblings: scene.siblingNames.length > 0,
     siblingsIn: scene.siblingsIn,
+    backingRoot: scene.backingRoot,
     backup: which.backup ? scene.undo : undefined,
     verify: which.verify,
   }
