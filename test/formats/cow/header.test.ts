@@ -8,6 +8,7 @@ import {
   maxHeaderSize,
   parseCowHeader,
 } from '../../../src/formats/cow/index.js'
+import { amount } from '../../support/amount.js'
 import {
   type GeneratedPair,
   generatePair,
@@ -343,5 +344,5 @@ test('what is parsed stays the same through any edit, apart from the edit', () =
       expect(differing.length).toBeLessThanOrEqual(covered)
     },
   )
-  fc.assert(property, { numRuns: 200 })
+  fc.assert(property, { numRuns: amount({ quick: 66, deep: 200 }) })
 })
