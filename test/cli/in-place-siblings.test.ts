@@ -181,7 +181,7 @@ describe('--keep-siblings', () => {
     siblings.forEach(({ layout, file }, i) => {
       expect(shownBy(file, scene.backing, layout).equals(before[i]!), layout).toBe(true)
     })
-  }, 120_000)
+  })
 
   it('copies the old content in whole aligned blocks of 4 KiB, and no more', () => {
     const scene = makeScene()

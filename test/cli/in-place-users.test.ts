@@ -57,7 +57,7 @@ describe('files that somebody has open', () => {
       expect(await first.goOn()).toBe(0)
       expectPairMerged(scene)
     }
-  }, 120_000)
+  })
 })
 
 describe.runIf(canBeOtherUser())('as a user who may not do all', () => {

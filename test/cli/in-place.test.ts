@@ -235,7 +235,7 @@ describe('--dry-run, --verify, --backup', () => {
       expect(readFileSync(backingPath).equals(pair.backingBytes)).toBe(true)
       expect(namesIn(directory)).toEqual(['cow', 'root_fs'])
     }
-  }, 60_000)
+  })
 
   it('--backup does not overwrite anything, and is no sibling that stands in the way', () => {
     const scene = makeScene()

@@ -26,7 +26,7 @@ function argsFor(signal: NodeJS.Signals, place: keyof typeof places, cow: string
 /** Merge in place, and die on the way as by kill -9. */
 export function killMerge(cow: string, place: keyof typeof places, options: InPlaceOptions = {}): void {
   const args = argsFor('SIGKILL', place, cow, options)
-  const done = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 })
+  const done = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 600_000 })
   expect(done).toMatchObject({ signal: 'SIGKILL', stderr: '' })
 }
 

@@ -400,7 +400,7 @@ describe('errors with --json', () => {
       // The backing file of these is looked for before their length.
       expect([code, 'BACKING_MISSING'], name).toContain(found)
     }
-  }, 120_000)
+  })
 })
 
 describe('the validator', () => {

@@ -108,7 +108,6 @@ describe('an unfinished merge', () => {
         expect(outcome.stderr).toContain(`umlcow: try: umlcow merge --resume ${scene.cow}\n`)
       }
     },
-    120_000,
   )
 })
 

@@ -115,7 +115,7 @@ describe('openFileStore', () => {
     expect(made.status).toBe(0)
     const store = await openFileStore(filePath, 'read')
     await store.close()
-  }, 5000)
+  })
 
   test('leaves no descriptor open, whatever goes wrong', async () => {
     const directory = temporaryDirectory()

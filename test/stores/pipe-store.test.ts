@@ -88,5 +88,5 @@ describe('a pipe store', () => {
     } finally {
       reader.kill()
     }
-  }, 15_000)
+  })
 })

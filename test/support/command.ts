@@ -79,7 +79,7 @@ export function measuredUmlcow(args: readonly string[], options: { cwd?: string 
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    timeout: 20_000,
+    timeout: 600_000,
   })
   const cost = JSON.parse(done.output[3] || '{"cpuSeconds":null,"peakBytes":null}')
   return { status: done.status, signal: done.signal, stdout: done.stdout, stderr: done.stderr, ...cost }
