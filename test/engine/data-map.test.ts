@@ -10,6 +10,7 @@ import {
 import type { Transfer } from '../../src/engine/step.js'
 import { readPaddedNow, type SyncBlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { amount } from '../support/amount.js'
 
 interface Found {
   readonly start: number
@@ -84,7 +85,7 @@ describe('probedStretches', () => {
           expectOnlyZerosOutside(bytes, walk(probed(bytes, memoryLength), bytes.length, unit))
         },
       ),
-      { numRuns: 300 },
+      { numRuns: amount({ quick: 100, deep: 300 }) },
     )
   })
 
@@ -109,7 +110,7 @@ describe('probedStretches', () => {
           last = end
         }
       }),
-      { numRuns: 100 },
+      { numRuns: amount({ quick: 33, deep: 100 }) },
     )
   })
 

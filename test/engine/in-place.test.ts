@@ -9,6 +9,7 @@ import { planWriteBack } from '../../src/engine/plan-write-back.js'
 import { computeLayout, type HeaderLayout } from '../../src/formats/cow/index.js'
 import type { BlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { amount } from '../support/amount.js'
 import { build, fillLayer, type Scene, type SceneInputs, scenes, slowly, watched } from './scenes.js'
 
 const windowSizes = fc.constantFrom(4096, 16384, 262144)
@@ -44,7 +45,7 @@ describe('planWriteBack', () => {
         expect((await bytesOf(inputs.backing)).equals(expected)).toBe(true)
         expect((await bytesOf(inputs.overlay)).equals(before)).toBe(true)
       }),
-      { numRuns: 150 },
+      { numRuns: amount({ quick: 37, deep: 150 }) },
     )
   })
 
@@ -56,7 +57,7 @@ describe('planWriteBack', () => {
         await executeSteps(planWriteBack(inputs, windowSize))
         expect((await bytesOf(inputs.backing)).equals(expected)).toBe(true)
       }),
-      { numRuns: 150 },
+      { numRuns: amount({ quick: 37, deep: 150 }) },
     )
   })
 
@@ -76,7 +77,7 @@ describe('planWriteBack', () => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: amount({ quick: 37, deep: 150 }) },
     )
   })
 
@@ -130,7 +131,7 @@ describe('countOverlay', () => {
         const sectors = await countAllocated(inputs.overlay, inputs.layout)
         expect(await countOverlay(inputs)).toEqual({ allocatedSectors: sectors, touchedLength: blocks.size * 4096 })
       }),
-      { numRuns: 150 },
+      { numRuns: amount({ quick: 37, deep: 150 }) },
     )
   })
 })
@@ -148,7 +149,7 @@ describe('planClear', () => {
         await executeSteps(planClear(inputs, again))
         expect(again).toEqual({ cleared: 0, kept: allocated - same })
       }),
-      { numRuns: 150 },
+      { numRuns: amount({ quick: 37, deep: 150 }) },
     )
   })
 
@@ -164,7 +165,7 @@ describe('planClear', () => {
         await inputs.overlay.read(inputs.layout.bitmapOffset, bits)
         expect(bits.every((byte) => byte === 0)).toBe(true)
       }),
-      { numRuns: 100 },
+      { numRuns: amount({ quick: 25, deep: 100 }) },
     )
   })
 })
@@ -255,7 +256,7 @@ describe('planCopyUp', () => {
           await expectWholeGroups(inputs, sibling)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: amount({ quick: 75, deep: 300 }) },
     )
   })
 })

@@ -7,6 +7,7 @@ import { type MergeInputs, planMerge } from '../../src/engine/plan-merge.js'
 import type { Steps } from '../../src/engine/step.js'
 import { type BlockStore, isSyncStore, readPaddedNow } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { amount } from '../support/amount.js'
 import { build, type Scene, scenes, slowly } from './scenes.js'
 
 describe('planMerge', () => {
@@ -23,7 +24,7 @@ describe('planMerge', () => {
             await executeSteps(planMerge(slow, { store: wrap(target), keepHoles }, { windowSize }))
             expect(Buffer.compare(target.bytes(), expected)).toBe(0)
           }),
-          { numRuns: 150 },
+          { numRuns: amount({ quick: 50, deep: 150 }) },
         )
       })
     }
@@ -47,7 +48,7 @@ describe('planMerge', () => {
         await executeSteps(planMerge(inputs, { store: pipe, keepHoles: false }, { windowSize: 8192 }))
         expect(Buffer.concat(parts).equals(expected)).toBe(true)
       }),
-      { numRuns: 100 },
+      { numRuns: amount({ quick: 33, deep: 100 }) },
     )
   })
 
@@ -138,7 +139,7 @@ describe('planCompareRuns', () => {
         await executeSteps(plan)
         expect(count).toBe(same)
       }),
-      { numRuns: 150 },
+      { numRuns: amount({ quick: 50, deep: 150 }) },
     )
   })
 })
