@@ -3,14 +3,17 @@ import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { merge } from '../../src/verbs/merge.js'
+import { isDeep, tally as reportAmount, sampleOf } from '../support/amount.js'
 import { type GeneratedPair, generatePair, pairLayouts, pairPatterns, writePair } from '../support/generate.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
 
 const moo = '/usr/bin/uml_moo'
 const mooThere = havePeers(moo)
+/** Seeds from 0: in a quick run some of each batch, at random. */
 const pairCount = 2400
 const batchSize = 300
+const quickCount = 40
 
 interface Tally {
   compared: number
@@ -41,9 +44,11 @@ describe('merges of generated overlays', () => {
   const seen = new Set<string>()
 
   for (let first = 0; first < pairCount; first += batchSize) {
-    it(`pairs ${first} to ${first + batchSize - 1} equal a sector by sector merge, and uml_moo's where it is right`, async () => {
+    const name = `pairs ${first} to ${first + batchSize - 1} equal a sector by sector merge, and uml_moo's where it is right`
+    it(name, async () => {
       const directory = temporaryDirectory()
-      for (let seed = first; seed < first + batchSize; seed++) {
+      const seeds = Array.from({ length: batchSize }, (_, i) => first + i)
+      for (const seed of sampleOf(name, seeds, quickCount)) {
         const pair = generatePair(seed)
         seen.add(pair.layout).add(pair.pattern)
         await compareOne(pair, directory, tally)
@@ -56,7 +61,8 @@ describe('merges of generated overlays', () => {
   })
 
   it.runIf(mooThere)('finds the differences that docs/differences.md tells of, and no other', () => {
-    expect(tally.compared).toBe(pairCount)
+    reportAmount('generated overlays compared with uml_moo', tally.compared)
+    if (isDeep) expect(tally.compared).toBe(pairCount)
     expect([...tally.differences.keys()].sort()).toEqual([
       'it drops the partial last sector',
       'it reads version 1 in its own byte order only',

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { amount, tally } from '../support/amount.js'
 import { commandPath, umlcow } from '../support/command.js'
-import { createDice } from '../support/generate.js'
 import { isRoot, makeNastyTree, removeTree, type Snapshot, scratchDirectory, snapshot } from '../support/humfs-tree.js'
-import { noLimit, timeUmlcow, umlcowFor } from '../support/killed-runs.js'
+import { callsOf, chosenPoints, killPoints, killUmlcow, pointText } from '../support/killed-runs.js'
 import { canBeOtherUser, otherUser } from '../support/other-user.js'
 import { havePeers } from '../support/peers.js'
 
@@ -13,7 +13,8 @@ const gnuTar = '/usr/bin/tar'
 const bsdtar = '/usr/bin/bsdtar'
 const cpio = '/usr/bin/cpio'
 const fakeroot = '/usr/bin/fakeroot'
-const killCount = 60
+const killCount = amount({ quick: 7, deep: 60 })
+const moreCount = amount({ quick: 0, deep: 60 })
 
 function run(program: string, args: readonly string[], cwd: string, input: Uint8Array = Buffer.alloc(0)): Buffer {
   const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' }
@@ -194,42 +195,45 @@ describe.runIf(canRun && havePeers(gnuTar, bsdtar, cpio, fakeroot))(
 )
 
 describe.runIf(havePeers(gnuTar))('an import that is killed', () => {
-  it(`at any of ${killCount} instants, has made all or nothing, and the next run does not mind`, async () => {
+  it('at any call, has made all or nothing, and the next run does not mind', async () => {
     const top = scratchDirectory()
     const plain = path.join(top, 'plain')
     fs.mkdirSync(plain)
     makeNastyTree(plain)
-    for (let i = 0; i < 60; i++) fs.writeFileSync(path.join(plain, 'data', `more${i}`), `${i}`)
+    for (let i = 0; i < moreCount; i++) fs.writeFileSync(path.join(plain, 'data', `more${i}`), `${i}`)
     run(gnuTar, ['-cf', path.join(top, 'all.tar'), '--format=posix', '--warning=none', '-C', 'data', '.'], plain)
     const args = ['humfs', 'import', '--from', 'tar', '--no-sync', '../all.tar', 'made']
-    const place = async (name: string) => {
+    const place = (name: string) => {
       fs.mkdirSync(path.join(top, name))
       return path.join(top, name)
     }
-    const timed = await place('timed')
-    const { start } = await timeUmlcow(args, timed)
-    const after = snapshot(path.join(timed, 'made'))
-    const dice = createDice(7)
-    const hits: Record<string, number> = {}
-    for (let i = 0; i < killCount; i++) {
-      const directory = await place(`run${i}`)
-      const milliseconds = start * (0.2 + (dice.below(1000) / 1000) * 0.9)
-      await umlcowFor({ milliseconds, from: 'start' }, args, directory)
-      const names = fs.readdirSync(directory).sort()
-      const hit = names.length === 0 ? 'nothing' : names.join(' ')
-      hits[hit] = (hits[hit] ?? 0) + 1
-      expect(['nothing', 'made', '.umlcow-new-made', '.umlcow-new-made made']).toContain(hit)
-      if (names.includes('made')) {
-        expect(snapshot(path.join(directory, 'made')), `${i}`).toEqual(after)
+    const undisturbed = place('undisturbed')
+    const points = killPoints(await callsOf(args, undisturbed))
+    const after = snapshot(path.join(undisturbed, 'made'))
+    const renamed = points.findIndex(({ text }) => text.startsWith('rename '))
+    expect(points[renamed]?.text).toMatch(/\/made$/)
+    const chosen = chosenPoints(
+      'import',
+      points,
+      killCount,
+      ({ text }) => `${/^(mkdir|rename|exit)\b/.exec(text)?.[0]}`,
+    )
+    for (const [i, point] of chosen.entries()) {
+      const directory = place(`run${i}`)
+      await killUmlcow(point, args, directory)
+      const label = `${i}: ${pointText(point)}`
+      const isMade = point.call > points[renamed]!.call
+      const names = fs.readdirSync(directory)
+      expect(isMade ? [['made']] : [[], ['.umlcow-new-made']], label).toContainEqual(names)
+      if (isMade) {
+        expect(snapshot(path.join(directory, 'made')), label).toEqual(after)
         fs.renameSync(path.join(directory, 'made'), path.join(directory, 'first'))
       }
-      const next = await umlcowFor(noLimit, args, directory)
-      expect(next.status, next.stderr).toBe(0)
-      expect(snapshot(path.join(directory, 'made')), `${i}`).toEqual(after)
+      expect(umlcow(args, { cwd: directory }), label).toMatchObject({ status: 0 })
+      expect(snapshot(path.join(directory, 'made')), label).toEqual(after)
       expect(fs.readdirSync(directory).filter((name) => name !== 'first')).toEqual(['made'])
       removeTree(directory)
     }
-    console.log('killed in', hits, 'milliseconds', start)
-    expect(hits['.umlcow-new-made'] ?? 0).toBeGreaterThan(20)
-  }, 900_000)
+    tally('imports killed', chosen.length)
+  })
 })

@@ -1,13 +1,24 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { amount, diceFor, tally } from '../support/amount.js'
 import { umlcow } from '../support/command.js'
-import { createDice } from '../support/generate.js'
 import { makeNastyTree, owner, removeTree, scratchDirectory, snapshot } from '../support/humfs-tree.js'
-import { copyDirectory, type Limit, noLimit, timeUmlcow, umlcowFor } from '../support/killed-runs.js'
+import {
+  callsOf,
+  chosenPoints,
+  copyDirectory,
+  type KillPoint,
+  killPoints,
+  killUmlcow,
+  pointText,
+} from '../support/killed-runs.js'
 
-const killCount = 240
-const entryCount = 150
+/** In each direction. */
+const killCount = amount({ quick: 10, deep: 120 })
+const entryCount = amount({ quick: 0, deep: 150 })
+/** The run that is to finish a killed one is killed, too, once in so many. */
+const nextKilledOnceIn = amount({ quick: 5, deep: 3 })
 
 const forward = ['humfsify', '--no-sync', owner.user, owner.group, '1G']
 const back = ['humfsify', '-r', '--no-sync']
@@ -19,47 +30,49 @@ function makeTree(top: string): void {
   }
 }
 
-/** Whatever a run was that was killed, it has not begun, or its journal is there, or it is over. */
-function phaseOf(directory: string): string {
-  const journal = path.join(directory, 'humfs.umlcow-journal')
-  if (fs.existsSync(journal)) return fs.readFileSync(journal, 'utf8').split('\n').length > 2 ? 'later' : 'first'
-  return fs.existsSync(path.join(directory, 'superblock')) ? 'humfs' : 'plain'
+/** What each call of a run is about: sampled are kills of each kind. */
+function kindOf({ text, torn }: KillPoint): string {
+  const [call] = text.split(' ', 1)
+  const what = /umlcow-journal|superblock|_metadata/.exec(text)?.[0] ?? 'data'
+  return `${call} ${what} ${torn ? 'torn' : ''}`
 }
 
 describe('humfsify and its reverse, killed', () => {
-  it(`at any of ${killCount} instants, are finished or undone by the next run`, async () => {
+  it.each(['humfsify', 'reverse'])('%s, at any call, is finished or undone by the next run', async (direction) => {
     const top = scratchDirectory()
-    const [plain, done] = [path.join(top, 'plain'), path.join(top, 'done')]
+    const [plain, done, undone] = ['plain', 'done', 'undone'].map((name) => path.join(top, name)) as [
+      string,
+      string,
+      string,
+    ]
     fs.mkdirSync(plain)
     makeTree(plain)
-    await copyDirectory(plain, done)
     const before = snapshot(plain)
-    const times = { forward: await timeUmlcow(forward, done), back: { start: 0, journal: 0 } }
+    await copyDirectory(plain, done)
+    const forwardCalls = await callsOf(forward, done)
     const after = snapshot(done)
-    const timed = path.join(top, 'timed')
-    await copyDirectory(done, timed)
-    times.back = await timeUmlcow(back, timed)
-    expect(snapshot(timed)).toEqual(before)
+    await copyDirectory(done, undone)
+    const backCalls = await callsOf(back, undone)
+    expect(snapshot(undone)).toEqual(before)
 
-    const dice = createDice(5)
-    const limitOf = (times: Record<Limit['from'], number>): Limit => {
-      const from = dice.once(5) ? 'start' : 'journal'
-      return { from, milliseconds: (dice.below(1000) / 1000) * times[from] * 1.8 }
-    }
-    const hits: Record<string, number> = {}
-    for (let i = 0; i < killCount; i++) {
+    const isForward = direction === 'humfsify'
+    const dice = diceFor(direction)
+    let nextKills = 0
+    const points = chosenPoints(direction, killPoints(isForward ? forwardCalls : backCalls), killCount, kindOf)
+    for (const [i, point] of points.entries()) {
       const directory = path.join(top, `run${i}`)
-      const isForward = i % 2 === 0
       await copyDirectory(isForward ? plain : done, directory)
-      const limit = limitOf(isForward ? times.forward : times.back)
-      await umlcowFor(limit, isForward ? forward : back, directory)
-      const hit = `${isForward ? 'humfsify' : 'reverse'} ${phaseOf(directory)}`
-      hits[hit] = (hits[hit] ?? 0) + 1
-      // Some of the runs that should finish it are killed, too.
+      await killUmlcow(point, isForward ? forward : back, directory)
+      let label = `${i}: ${direction} ${pointText(point)}`
       const goOn = isForward && dice.once(2) ? forward : back
-      if (dice.once(3)) await umlcowFor(limitOf(goOn === forward ? times.forward : times.back), goOn, directory)
-      const last = await umlcowFor(noLimit, goOn, directory)
-      const label = `${i}: ${hit}, then ${goOn.join(' ')}: ${last.stderr}`
+      if (dice.once(nextKilledOnceIn)) {
+        const again = dice.pick(points)
+        await killUmlcow(again, goOn, directory)
+        label += `, then ${goOn.join(' ')} killed at call ${again.call}`
+        nextKills++
+      }
+      const last = umlcow(goOn, { cwd: directory })
+      label += `, then ${goOn.join(' ')}: ${last.stderr}`
       // What was over already is refused: 4, it is humfs; 63, it is not.
       expect([0, goOn === forward ? 4 : 63], label).toContain(last.status)
       expect(snapshot(directory), label).toEqual(goOn === forward ? after : before)
@@ -67,9 +80,6 @@ describe('humfsify and its reverse, killed', () => {
       expect(snapshot(directory), label).toEqual(before)
       removeTree(directory)
     }
-    console.log('killed in', hits, 'milliseconds', times)
-    // Data is changed in a few milliseconds: test/humfs/crash.test.ts stops at each of these calls.
-    expect((hits['humfsify first'] ?? 0) + (hits['humfsify later'] ?? 0)).toBeGreaterThan(20)
-    expect((hits['reverse first'] ?? 0) + (hits['reverse later'] ?? 0)).toBeGreaterThan(20)
-  }, 900_000)
+    tally('humfsify and its reverse killed', points.length, { 'of the next runs killed': nextKills })
+  })
 })

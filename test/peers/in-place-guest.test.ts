@@ -1,22 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { namesIn, sha256, stateOf } from '../cli/scene.js'
-import { commandPath, type Outcome, umlcow } from '../support/command.js'
+import { type Outcome, umlcow } from '../support/command.js'
 import {
   bootGuest,
   expectRefused,
@@ -24,13 +12,16 @@ import {
   guestEnv,
   guestPeers,
   guestReads,
+  guestReadsOfAll,
   openMounted,
   runGuest,
 } from '../support/guest.js'
 import { bootOn } from '../support/kernel.js'
+import { callsOf, copyDirectory } from '../support/killed-runs.js'
 import { isSupplied, naiveFacts } from '../support/naive.js'
 import { root } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
+import { stopAt } from '../support/race.js'
 
 const umlMoo = '/usr/bin/uml_moo'
 const python = '/usr/bin/python3'
@@ -126,10 +117,14 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       const { status } = runGuest(home, ['ubda=cow.node0'], `mount -t ext4 /dev/ubda /mnt && ${write} && umount /mnt`)
       expect(status).toBe(0)
       run('/bin/cp', ['-a', home, kept])
-      node0 = guestReads(home, 'ubdar=cow.node0')
-      node1 = guestReads(home, 'ubdar=cow.node1')
+      ;[node0, node1] = guestReadsOfAll(home, 'ubdar=cow.node0', 'ubdbr=cow.node1') as [GuestReads, GuestReads]
       expect(node0.pages).not.toBe(node1.pages)
     }, 120_000)
+
+    /** Both nodes boot on their overlays and read what they read before. */
+    function expectBothRead(node0Now = node0): void {
+      expect(guestReadsOfAll(home, 'ubda=cow.node0', 'ubdb=cow.node1')).toEqual([node0Now, node1])
+    }
 
     describe('while a guest runs', () => {
       const verbs = [
@@ -208,10 +203,9 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         expect(sha256(file(backing))).toBe(node0.pages)
         for (const name of ['cow.node0', 'cow.node1']) expect(headerMtime(name)).toBe(mtimeOf(backing))
 
-        expect(guestReads(home, 'ubda=cow.node1')).toEqual(node1)
+        expectBothRead()
         expect(node1.ahead).toBe(node1.pages)
         expect(node1.direct).toBe(node1.pages)
-        expect(guestReads(home, 'ubda=cow.node0')).toEqual(node0)
         expect(guestReads(home, 'ubda=cow.node1,root_fs')).toEqual(node1)
         expect(bootOn(file(backing), node0.pages).facts).toMatchObject({
           guest_ok: true,
@@ -225,8 +219,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         done(['commit', '--keep-siblings', 'cow.node0'])
         expect(allocatedSectors('cow.node0')).toBe(0)
         expect(statSync(file('cow.node0')).blocks * 512).toBeLessThan(64 * 1024)
-        expect(guestReads(home, 'ubda=cow.node0')).toEqual(node0)
-        expect(guestReads(home, 'ubda=cow.node1')).toEqual(node1)
+        expectBothRead()
 
         const write = 'mount -t ext4 /dev/ubda /mnt && echo again > /mnt/again && umount /mnt'
         expect(runGuest(home, ['ubda=cow.node0'], write)).toMatchObject({ status: 0 })
@@ -235,8 +228,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         expect(runGuest(home, ['ubda=cow.node0'], look)).toMatchObject({ status: 0, out: 'again\n' })
         const now = guestReads(home, 'ubda=cow.node0')
         done(['commit', '--keep-siblings', 'cow.node0'])
-        expect(guestReads(home, 'ubda=cow.node0')).toEqual(now)
-        expect(guestReads(home, 'ubda=cow.node1')).toEqual(node1)
+        expectBothRead(now)
       })
 
       it('--backup: merging the undo overlay gives the old backing file back, and both nodes stay what they were', () => {
@@ -247,8 +239,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         expect(guestReads(home, 'ubdar=undo').pages).toBe(old)
         done(['merge', '-d', '--keep-siblings', 'undo'])
         expect(sha256(file(backing))).toBe(old)
-        expect(guestReads(home, 'ubda=cow.node0')).toEqual(node0)
-        expect(guestReads(home, 'ubda=cow.node1')).toEqual(node1)
+        expectBothRead()
       })
 
       it('a stale sibling is refused by the kernel before and after; a new overlay opens', () => {
@@ -257,13 +248,12 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         const bytes = readFileSync(file('stale'))
         bytes.writeUInt32BE(headerMtime('stale') - 100, 8)
         writeFileSync(file('stale'), bytes)
-        expectRefused(home, 'ubda=stale', 'stale')
+        expectRefused(home, 'stale', 'stale')
         const before = stateOf(file('stale'))
         const { stderr } = done(['merge', '-d', '--keep-siblings', 'cow.node0'])
         expect(stderr).toContain('stale: did not fit the backing file before; left as it is')
         expect(stateOf(file('stale'))).toEqual(before)
-        expectRefused(home, 'ubda=stale', 'stale')
-        expectRefused(home, 'ubda=stale,root_fs', 'stale')
+        expectRefused(home, 'stale', 'stale', 'stale,root_fs')
         expect(guestReads(home, 'ubda=fresh,root_fs').pages).toBe(node0.pages)
         expect(headerMtime('fresh')).toBe(mtimeOf(backing))
       })
@@ -279,15 +269,16 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       const script = write(3, 1) + write(1003, 5) + write(1030, 2) + write(2047, 1)
       expect(runGuest(directory, ['ubda=cow,root_fs'], script).status).toBe(0)
       expect(runGuest(directory, ['ubda=sibling,root_fs'], write(1024, 8)).status).toBe(0)
-      const cow = guestReads(directory, 'ubda=cow')
-      const sibling = guestReads(directory, 'ubda=sibling')
+      const both = ['ubda=cow', 'ubdb=sibling'] as const
+      const [cow, sibling] = guestReadsOfAll(directory, ...both) as [GuestReads, GuestReads]
       // The kernel's bug is there: the overlay itself reads wrong, so a copy-up by single sectors would show below.
       expect(cow.direct).not.toBe(cow.pages)
       expect(sibling).toEqual({ pages: sibling.pages, ahead: sibling.pages, direct: sibling.pages })
 
       expect(umlcow(['merge', '-d', '--keep-siblings', 'cow'], { cwd: directory })).toMatchObject({ status: 0 })
-      expect(guestReads(directory, 'ubda=sibling')).toEqual(sibling)
-      expect(guestReads(directory, 'ubda=cow').pages).toBe(cow.pages)
+      const [cowThen, siblingThen] = guestReadsOfAll(directory, ...both)
+      expect(siblingThen).toEqual(sibling)
+      expect(cowThen?.pages).toBe(cow.pages)
       expect(sha256(path.join(directory, backing))).toBe(cow.pages)
       rmSync(directory, { recursive: true })
     })
@@ -300,7 +291,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       expect(stateOf(file('cow.node0'))).toEqual(cow)
       const ours = sha256(file(backing))
       expect(mtimeOf(backing)).toBeGreaterThan(old)
-      expectRefused(home, 'ubda=cow.node0', 'cow.node0')
+      expectRefused(home, 'cow.node0', 'cow.node0')
 
       restore('cow.node1')
       const { content } = stateOf(file('cow.node0'))
@@ -309,7 +300,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       expect(content).toBe(cow['content'])
       expect(sha256(file(backing))).toBe(ours)
       expect(mtimeOf(backing)).toBeGreaterThan(old)
-      expectRefused(home, 'ubda=cow.node0', 'cow.node0')
+      expectRefused(home, 'cow.node0', 'cow.node0')
       expect(ours).toBe(node0.pages)
     })
 
@@ -338,10 +329,10 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
     it('reset of an overlay that the kernel refuses: it boots again, clean', () => {
       restore()
       utimesSync(file(backing), 1_700_000_000, 1_700_000_000)
-      expectRefused(home, 'ubda=cow.node0', 'cow.node0')
+      expectRefused(home, 'cow.node0', 'cow.node0')
       done(['reset', 'cow.node0'])
       expect(guestReads(home, 'ubda=cow.node0').pages).toBe(sha256(file(backing)))
-      expectRefused(home, 'ubda=cow.node1', 'cow.node1')
+      expectRefused(home, 'cow.node1', 'cow.node1')
     })
 
     describe('kill -9 while sectors are written', () => {
@@ -351,25 +342,24 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       ])('%s %s: the kernel refuses every overlay until the merge is resumed', async (...words) => {
         const directory = mkdtempSync(path.join(home, '..', 'killed-'))
         const inDirectory = (name: string) => path.join(directory, name)
-        const size = 48 * 2 ** 20
+        const size = 8 * 2 ** 20
         writeFileSync(inDirectory(backing), Buffer.alloc(size, 'the old content of the backing file '))
-        const fill = 'dd if=/dev/urandom of=/dev/ubda bs=1M seek=4 count=40 conv=notrunc,fsync 2> /dev/null'
+        const fill = 'dd if=/dev/urandom of=/dev/ubda bs=1M seek=2 count=5 conv=notrunc,fsync 2> /dev/null'
         expect(runGuest(directory, ['ubda=cow,root_fs'], fill).status).toBe(0)
-        const little = 'dd if=/dev/urandom of=/dev/ubda bs=4096 seek=3000 count=100 conv=notrunc,fsync 2> /dev/null'
+        const little = 'dd if=/dev/urandom of=/dev/ubda bs=4096 seek=1200 count=100 conv=notrunc,fsync 2> /dev/null'
         expect(runGuest(directory, ['ubda=sibling,root_fs'], little).status).toBe(0)
-        const before = { cow: guestReads(directory, 'ubda=cow'), sibling: guestReads(directory, 'ubda=sibling') }
+        const both = ['ubda=cow', 'ubdb=sibling'] as const
+        const before = guestReadsOfAll(directory, ...both)
         const old = sha256(inDirectory(backing))
 
-        await killWhileWriting([...words, 'cow'], directory, 5 * 2 ** 20)
+        await killWhileWriting([...words, 'cow'], directory)
         const half = sha256(inDirectory(backing))
-        expect([old, before.cow.pages]).not.toContain(half)
+        expect([old, before[0]?.pages]).not.toContain(half)
 
         const status = JSON.parse(umlcow(['merge', '--status', '--json', 'cow'], { cwd: directory }).stdout)
         expect(status['unfinished-merge']).toMatchObject({ phase: 'writing', overlay: inDirectory('cow') })
-        expectRefused(directory, 'ubda=cow', 'cow')
-        expectRefused(directory, 'ubda=cow,root_fs', 'cow')
-        expectRefused(directory, 'ubda=sibling', 'sibling')
-        expectRefused(directory, 'ubda=sibling,root_fs', 'sibling')
+        expectRefused(directory, 'cow', 'cow', 'cow,root_fs')
+        expectRefused(directory, 'sibling', 'sibling', 'sibling,root_fs')
         for (const args of [
           ['merge', '-d', 'cow'],
           ['merge', '-d', '--keep-siblings', 'sibling'],
@@ -384,55 +374,25 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         const resumed = umlcow(['merge', '--resume', 'cow'], { cwd: directory })
         expect(resumed).toMatchObject({ status: 0, signal: null })
         expect(namesIn(directory)).toEqual(['cow', backing, 'sibling'])
-        expect(sha256(inDirectory(backing))).toBe(before.cow.pages)
-        expect(guestReads(directory, 'ubda=cow')).toEqual(before.cow)
-        expect(guestReads(directory, 'ubda=sibling')).toEqual(before.sibling)
+        expect(sha256(inDirectory(backing))).toBe(before[0]?.pages)
+        expect(guestReadsOfAll(directory, ...both)).toEqual(before)
         rmSync(directory, { recursive: true })
       })
     })
   },
 )
 
-/**
- * Start a merge in place, stop it in the middle of its writing, let `--status` tell of it, and kill it.
- *
- * @param at  an offset in the backing file that is written early
- */
-async function killWhileWriting(args: readonly string[], directory: string, at: number): Promise<void> {
-  const child = spawn(process.execPath, [commandPath, ...args], { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] })
-  let stderr = ''
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const ended = new Promise((resolve) => child.once('close', (_, signal) => resolve(signal)))
-  onTestFinished(() => {
-    child.kill('SIGKILL')
-  })
-  const name = path.join(directory, backing)
-  const old = readAt(name, at)
-  const journal = path.join(directory, 'cow.umlcow-journal')
-  const end = Date.now() + 60_000
-  // Not the backing file before the journal says so: whoever has it open is a reason to refuse.
-  let isWriting = false
-  while (!isWriting || readAt(name, at).equals(old)) {
-    if (child.exitCode !== null || Date.now() > end) throw new Error(`missed it; status ${child.exitCode}: ${stderr}`)
-    isWriting ||= existsSync(journal) && readFileSync(journal, 'utf8').includes('"writing"')
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  child.kill('SIGSTOP')
+/** Start a merge in place, stop it in the middle of its writing, let `--status` tell of it, and kill it. */
+async function killWhileWriting(args: readonly string[], directory: string): Promise<void> {
+  const copy = `${directory}-undisturbed`
+  await copyDirectory(directory, copy)
+  const calls = await callsOf(args, copy, 'all')
+  rmSync(copy, { recursive: true })
+  const writes = calls.flatMap((text, i) => (/^write \S*\/root_fs /.test(text) ? [i + 1] : []))
+  expect(writes.length).toBeGreaterThan(2)
+  const stopped = await stopAt(writes[Math.floor(writes.length / 2)]!, args, directory)
   const status = JSON.parse(umlcow(['merge', '--status', '--json', 'cow'], { cwd: directory }).stdout)
-  expect(status['unfinished-merge']).toMatchObject({ phase: 'writing', pid: child.pid })
-  child.kill('SIGKILL')
-  expect(await ended).toBe('SIGKILL')
-}
-
-function readAt(name: string, position: number): Buffer {
-  const bytes = Buffer.alloc(4096)
-  const fd = openSync(name, 'r')
-  try {
-    readSync(fd, bytes, 0, bytes.length, position)
-  } finally {
-    closeSync(fd)
-  }
-  return bytes
+  expect(status['unfinished-merge']).toMatchObject({ phase: 'writing', pid: stopped.pid })
+  stopped.kill()
+  expect(await stopped.ended).toMatchObject({ signal: 'SIGKILL' })
 }

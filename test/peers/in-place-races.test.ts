@@ -2,15 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createDice } from '../support/generate.js'
+import { amount, diceFor, tally } from '../support/amount.js'
+import type { Outcome } from '../support/command.js'
 import { backingMtimeIn, headerMtime, layOut, makeTemplate, sceneMtime, wrongReads } from '../support/in-place-scene.js'
-import { lockedNames } from '../support/killed-runs.js'
+import { callsOf, lockedNames } from '../support/killed-runs.js'
 import { mergeNaively } from '../support/naive.js'
 import { root, temporaryDirectory } from '../support/paths.js'
-import { race } from '../support/race.js'
+import { race, runBetween } from '../support/race.js'
 
 const template = makeTemplate(44, { virtualSize: 2 ** 20 + 300, siblingCount: 1 })
-const dice = createDice(44)
 
 /** A directory in which two commands have raced, and what they said. */
 class Raced {
@@ -52,31 +52,39 @@ class Raced {
 const changedMeanwhile = /was changed while it was looked at; try again|was replaced (meanwhile|while it was opened)/
 
 interface Contest {
-  readonly count: number
   readonly first: readonly string[]
   readonly second: readonly string[]
   readonly prepare?: (directory: string) => void
   /** What a command fails with that has come too late. */
   readonly late?: RegExp
+  /** Races in a deep run in which both begin at once. */
+  readonly deepCount: number
 }
 
-/** Race again and again, with other delays each time; look at each end. */
-async function contest({ count, first, second, prepare, late }: Contest, look: (raced: Raced) => void): Promise<void> {
+/** Stops of either command while the other one runs, and races in which both begin at once. */
+const amounts = (deepCount: number) => amount({ quick: { stops: 3, races: 1 }, deep: { stops: 30, races: deepCount } })
+
+/**
+ * Let two commands meet, and look at each end. One of them runs while the other is stopped before a call, chosen among
+ * all that it makes; or both run at once, with other delays each time.
+ */
+async function contest({ first, second, prepare, late, deepCount }: Contest, look: (raced: Raced) => void) {
   const directory = path.join(temporaryDirectory(), 'race')
+  const name = `${first.join(' ')} | ${second.join(' ')}`
+  const dice = diceFor(name)
   const seen = new Map<string, number>()
-  for (let i = 0; i < count; i++) {
+  const begin = () => {
     rmSync(directory, { recursive: true, force: true })
     mkdirSync(directory)
     layOut(template, directory)
     prepare?.(directory)
-    const delays = [0, dice.below(dice.pick([1, 10, 60, 400]))]
-    if (dice.once(2)) delays.reverse()
-    const [one, other] = await race(directory, { args: first, delay: delays[0]! }, { args: second, delay: delays[1]! })
-    const statuses = [one.status, other.status]
-    const label = `race ${i}, delays ${delays}, statuses ${statuses}\n${one.stderr}${other.stderr}`
+  }
+  const judge = (outcomes: readonly [Outcome, Outcome], how: string) => {
+    const statuses = outcomes.map(({ status }) => status)
+    const label = `${name}, ${how}, statuses ${statuses}\n${outcomes.map(({ stderr }) => stderr).join('')}`
     // One wins; the other is refused, or comes after it.
     expect(statuses, label).toContain(0)
-    for (const { status, stderr } of [one, other]) {
+    for (const { status, stderr } of outcomes) {
       // What it looked at has become another file: a failure with nothing done, and none of the refusals.
       const isTornAway = status === 1 && (changedMeanwhile.test(stderr) || late?.test(stderr) === true)
       if (!isTornAway) expect([0, 4], label).toContain(status)
@@ -85,126 +93,122 @@ async function contest({ count, first, second, prepare, late }: Contest, look: (
     seen.set(`${statuses}`, (seen.get(`${statuses}`) ?? 0) + 1)
     look(new Raced(directory, label, statuses))
   }
-  console.log(`${first.join(' ')} | ${second.join(' ')}:`, Object.fromEntries(seen))
+
+  const { stops, races } = amounts(deepCount)
+  for (const isFirst of first.join() === second.join() ? [true] : [true, false]) {
+    const [stopped, between] = isFirst ? [first, second] : [second, first]
+    begin()
+    const calls = (await callsOf(stopped, directory, 'all')).length
+    for (let i = 0; i < stops; i++) {
+      begin()
+      // One of each part of the run.
+      const call = 1 + Math.floor(((i + dice.below(1000) / 1000) * calls) / stops)
+      const [outer, inner] = await runBetween(call, stopped, between, directory)
+      judge(isFirst ? [outer, inner] : [inner, outer], `${stopped.join(' ')} stopped before call ${call} of ${calls}`)
+    }
+    tally('commands run while another is stopped at a call', stops)
+  }
+  for (let i = 0; i < races; i++) {
+    begin()
+    const delays: [number, number] = [0, dice.below(dice.pick([1, 10, 60, 400]))]
+    if (dice.once(2)) delays.reverse()
+    judge(await race([first, second], delays, directory), `race ${i}, delays ${delays}`)
+  }
+  tally('races', races)
+  console.log(`${name}:`, Object.fromEntries(seen))
 }
 
-const timeout = 600_000
-
 describe('two at once', () => {
-  it(
-    'merges of one overlay: it is merged once',
-    async () => {
-      const args = ['merge', '-d', '--force=siblings', 'cow']
-      await contest({ count: 40, first: args, second: args }, (raced) => {
-        expect(raced.held(), raced.label).toEqual(['cow'])
-        expect(raced.fits('cow'), raced.label).toBe(true)
-        expect(raced.isAsBefore('sibling0'), raced.label).toBe(true)
-        expect(raced.fits('sibling0'), raced.label).toBe(false)
-        raced.expectClean()
-      })
-    },
-    timeout,
-  )
+  it('merges of one overlay: it is merged once', async () => {
+    const args = ['merge', '-d', '--force=siblings', 'cow']
+    await contest({ deepCount: 40, first: args, second: args }, (raced) => {
+      expect(raced.held(), raced.label).toEqual(['cow'])
+      expect(raced.fits('cow'), raced.label).toBe(true)
+      expect(raced.isAsBefore('sibling0'), raced.label).toBe(true)
+      expect(raced.fits('sibling0'), raced.label).toBe(false)
+      raced.expectClean()
+    })
+  })
 
-  it(
-    'merges of siblings, each keeping the other',
-    async () => {
-      const first = ['merge', '-d', '--keep-siblings', 'cow']
-      const second = ['merge', '-d', '--keep-siblings', 'sibling0']
-      await contest({ count: 50, first, second }, (raced) => {
-        const [cow, sibling] = raced.statuses
-        // After one another: who came last is what the backing file holds, and the other reads right all the same.
-        const winners = [...(cow === 0 ? ['cow'] : []), ...(sibling === 0 ? ['sibling0'] : [])]
-        expect(raced.held(), raced.label).toHaveLength(1)
-        expect(winners, raced.label).toContain(raced.held()[0])
-        expect(wrongReads(template, raced.directory), raced.label).toEqual([])
-        expect([raced.fits('cow'), raced.fits('sibling0')], raced.label).toEqual([true, true])
-        raced.expectClean()
-      })
-    },
-    timeout,
-  )
+  it('merges of siblings, each keeping the other', async () => {
+    const first = ['merge', '-d', '--keep-siblings', 'cow']
+    const second = ['merge', '-d', '--keep-siblings', 'sibling0']
+    await contest({ deepCount: 50, first, second }, (raced) => {
+      const [cow, sibling] = raced.statuses
+      // After one another: who came last is what the backing file holds, and the other reads right all the same.
+      const winners = [...(cow === 0 ? ['cow'] : []), ...(sibling === 0 ? ['sibling0'] : [])]
+      expect(raced.held(), raced.label).toHaveLength(1)
+      expect(winners, raced.label).toContain(raced.held()[0])
+      expect(wrongReads(template, raced.directory), raced.label).toEqual([])
+      expect([raced.fits('cow'), raced.fits('sibling0')], raced.label).toEqual([true, true])
+      raced.expectClean()
+    })
+  })
 
-  it(
-    'merges of siblings, neither keeping the other: one of them fits afterwards',
-    async () => {
-      const first = ['merge', '-d', '--force=siblings', 'cow']
-      const second = ['merge', '-d', '--force=siblings', 'sibling0']
-      await contest({ count: 40, first, second }, (raced) => {
-        expect([...raced.statuses].sort(), raced.label).toEqual([0, 4])
-        const [winner, loser] = raced.statuses[0] === 0 ? ['cow', 'sibling0'] : ['sibling0', 'cow']
-        expect(raced.held(), raced.label).toEqual([winner])
-        expect(raced.isAsBefore(loser!), raced.label).toBe(true)
-        expect([raced.fits(winner!), raced.fits(loser!)], raced.label).toEqual([true, false])
-        raced.expectClean()
-      })
-    },
-    timeout,
-  )
+  it('merges of siblings, neither keeping the other: one of them fits afterwards', async () => {
+    const first = ['merge', '-d', '--force=siblings', 'cow']
+    const second = ['merge', '-d', '--force=siblings', 'sibling0']
+    await contest({ deepCount: 40, first, second }, (raced) => {
+      expect([...raced.statuses].sort(), raced.label).toEqual([0, 4])
+      const [winner, loser] = raced.statuses[0] === 0 ? ['cow', 'sibling0'] : ['sibling0', 'cow']
+      expect(raced.held(), raced.label).toEqual([winner])
+      expect(raced.isAsBefore(loser!), raced.label).toBe(true)
+      expect([raced.fits(winner!), raced.fits(loser!)], raced.label).toEqual([true, false])
+      raced.expectClean()
+    })
+  })
 
-  it(
-    'a merge and a rebase: it goes into one of the two backing files, whole',
-    async () => {
-      const other = Uint8Array.from(template.files.get('root_fs')!, (byte) => byte ^ 0xff)
-      const otherMerged = mergeNaively(template.files.get('cow')!, other, template.facts)
-      const prepare = (directory: string) => {
-        rmSync(path.join(directory, 'sibling0'))
-        writeFileSync(path.join(directory, 'other'), other)
-        utimesSync(path.join(directory, 'other'), sceneMtime, sceneMtime)
-      }
-      const second = ['rebase', '-u', '-b', 'other', 'cow']
-      await contest({ count: 25, first: ['merge', '-d', 'cow'], second, prepare }, (raced) => {
-        const [merge, rebase] = raced.statuses
-        const intoFirst = raced.held()[0] === 'cow'
-        const intoOther = Buffer.compare(raced.read('other'), otherMerged) === 0
-        expect([intoFirst, intoOther].filter(Boolean), raced.label).toHaveLength(merge === 0 ? 1 : 0)
-        if (!intoFirst) expectUntouched(raced, 'root_fs', template.files.get('root_fs')!)
-        if (!intoOther) expectUntouched(raced, 'other', other)
-        expect(headerPath(raced.read('cow')), raced.label).toBe(rebase === 0 ? 'other' : 'root_fs')
-        raced.expectClean(['cow', 'other', 'root_fs'])
-      })
-    },
-    timeout,
-  )
+  it('a merge and a rebase: it goes into one of the two backing files, whole', async () => {
+    const other = Uint8Array.from(template.files.get('root_fs')!, (byte) => byte ^ 0xff)
+    const otherMerged = mergeNaively(template.files.get('cow')!, other, template.facts)
+    const prepare = (directory: string) => {
+      rmSync(path.join(directory, 'sibling0'))
+      writeFileSync(path.join(directory, 'other'), other)
+      utimesSync(path.join(directory, 'other'), sceneMtime, sceneMtime)
+    }
+    const second = ['rebase', '-u', '-b', 'other', 'cow']
+    await contest({ deepCount: 25, first: ['merge', '-d', 'cow'], second, prepare }, (raced) => {
+      const [merge, rebase] = raced.statuses
+      const intoFirst = raced.held()[0] === 'cow'
+      const intoOther = Buffer.compare(raced.read('other'), otherMerged) === 0
+      expect([intoFirst, intoOther].filter(Boolean), raced.label).toHaveLength(merge === 0 ? 1 : 0)
+      if (!intoFirst) expectUntouched(raced, 'root_fs', template.files.get('root_fs')!)
+      if (!intoOther) expectUntouched(raced, 'other', other)
+      expect(headerPath(raced.read('cow')), raced.label).toBe(rebase === 0 ? 'other' : 'root_fs')
+      raced.expectClean(['cow', 'other', 'root_fs'])
+    })
+  })
 
-  it(
-    'a merge and a reset: the changes are in the backing file, or nowhere',
-    async () => {
-      const prepare = (directory: string) => rmSync(path.join(directory, 'sibling0'))
-      await contest({ count: 25, first: ['merge', '-d', 'cow'], second: ['reset', 'cow'], prepare }, (raced) => {
-        const [merge, reset] = raced.statuses
-        const [held] = raced.held()
-        expect(held === 'cow' || (held === 'undo' && reset === 0), raced.label).toBe(true)
-        if (merge !== 0) expect(held, raced.label).toBe('undo')
-        const seen = mergeNaively(raced.read('cow'), raced.read('root_fs'), template.facts)
-        expect(Buffer.compare(seen, raced.read('root_fs')), raced.label).toBe(0)
-        expect(raced.fits('cow'), raced.label).toBe(true)
-        raced.expectClean(['cow', 'root_fs'])
-      })
-    },
-    timeout,
-  )
+  it('a merge and a reset: the changes are in the backing file, or nowhere', async () => {
+    const prepare = (directory: string) => rmSync(path.join(directory, 'sibling0'))
+    await contest({ deepCount: 25, first: ['merge', '-d', 'cow'], second: ['reset', 'cow'], prepare }, (raced) => {
+      const [merge, reset] = raced.statuses
+      const [held] = raced.held()
+      expect(held === 'cow' || (held === 'undo' && reset === 0), raced.label).toBe(true)
+      if (merge !== 0) expect(held, raced.label).toBe('undo')
+      const seen = mergeNaively(raced.read('cow'), raced.read('root_fs'), template.facts)
+      expect(Buffer.compare(seen, raced.read('root_fs')), raced.label).toBe(0)
+      expect(raced.fits('cow'), raced.label).toBe(true)
+      raced.expectClean(['cow', 'root_fs'])
+    })
+  })
 
-  it(
-    'resumes of one merge: it is finished once',
-    async () => {
-      // Killed when all is written, before the backing file gets its last mtime.
-      const script = path.join(root, 'test/support/killed-merge.js')
-      const prepare = (directory: string) => {
-        const operands = ['SIGKILL', 'setMtime', 'root_fs', '2', path.join(directory, 'cow'), '{"force":["siblings"]}']
-        expect(spawnSync(process.execPath, [script, ...operands]).signal).toBe('SIGKILL')
-      }
-      const args = ['merge', '--resume', 'cow']
-      const late = /there is no unfinished merge/
-      await contest({ count: 20, first: args, second: args, prepare, late }, (raced) => {
-        expect(raced.held(), raced.label).toEqual(['cow'])
-        expect(raced.fits('cow'), raced.label).toBe(true)
-        expect(raced.isAsBefore('sibling0'), raced.label).toBe(true)
-        raced.expectClean()
-      })
-    },
-    timeout,
-  )
+  it('resumes of one merge: it is finished once', async () => {
+    // Killed when all is written, before the backing file gets its last mtime.
+    const script = path.join(root, 'test/support/killed-merge.js')
+    const prepare = (directory: string) => {
+      const operands = ['SIGKILL', 'setMtime', 'root_fs', '2', path.join(directory, 'cow'), '{"force":["siblings"]}']
+      expect(spawnSync(process.execPath, [script, ...operands]).signal).toBe('SIGKILL')
+    }
+    const args = ['merge', '--resume', 'cow']
+    const late = /there is no unfinished merge/
+    await contest({ deepCount: 20, first: args, second: args, prepare, late }, (raced) => {
+      expect(raced.held(), raced.label).toEqual(['cow'])
+      expect(raced.fits('cow'), raced.label).toBe(true)
+      expect(raced.isAsBefore('sibling0'), raced.label).toBe(true)
+      raced.expectClean()
+    })
+  })
 })
 
 function expectUntouched(raced: Raced, name: string, bytes: Uint8Array): void {

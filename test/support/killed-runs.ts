@@ -1,60 +1,70 @@
-import { execFile, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync, watch } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { commandPath, type Outcome } from './command.js'
+import { diceFor, sampleOf } from './amount.js'
+import { type AtCall, startCommand } from './hooked-command.js'
 
-export interface Limit {
-  readonly milliseconds: number
-  /** What they count from: the start of the process, or the first journal that it makes or replaces. */
-  readonly from: 'start' | 'journal'
+// Runs of the built command that are killed at a call, never after a time. What a killed process leaves behind changes
+// with its calls alone, so that a kill before each call, and those within a long write, are all there are.
+
+export interface KillPoint {
+  /** From 1; the end of the process counts, too. */
+  readonly call: number
+  /** Half of what the call writes is written. */
+  readonly torn: boolean
+  /** The call with its operands. */
+  readonly text: string
 }
 
-/** Run the built command; kill it for good when its time is over, unless it has ended before. */
-export function umlcowFor(limit: Limit, args: readonly string[], cwd: string): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
-    const begin = () => {
-      timer ??= setTimeout(() => child.kill('SIGKILL'), limit.milliseconds)
-    }
-    const watcher = limit.from === 'journal' ? watch(cwd, (_, name) => isJournal(name) && begin()) : null
-    const child = spawn(process.execPath, [commandPath, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-    if (limit.from === 'start') begin()
-    let stdout = ''
-    let stderr = ''
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk
-    })
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk
-    })
-    child.on('error', reject)
-    child.on('close', (status, signal) => {
-      clearTimeout(timer)
-      watcher?.close()
-      resolve({ status, signal, stdout, stderr })
-    })
+/** The calls of an undisturbed run, one after another. */
+export async function callsOf(
+  args: readonly string[],
+  cwd: string,
+  counts: AtCall['counts'] = 'changes',
+): Promise<string[]> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'umlcow-calls-'))
+  try {
+    const log = path.join(directory, 'calls')
+    const { status, stderr } = await startCommand(args, cwd, { counts, log }).ended
+    if (status !== 0) throw new Error(`umlcow ${args.join(' ')}: status ${status}: ${stderr}`)
+    return readFileSync(log, 'utf8').split('\n')
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+export function killPoints(calls: readonly string[]): KillPoint[] {
+  return calls.flatMap((text, i) => {
+    const point = { call: i + 1, torn: false, text }
+    const length = Number(/^write .* (\d+)$/.exec(text)?.[1] ?? 0)
+    return length > 2 * 4096 ? [point, { ...point, torn: true }] : [point]
   })
 }
 
-function isJournal(name: string | null): boolean {
-  return name?.endsWith('.umlcow-journal') === true
+export function pointText({ call, torn, text }: KillPoint): string {
+  return `killed ${torn ? 'half way through' : 'before'} call ${call}, ${text}`
 }
 
-/** Longer than any command of a test takes. */
-export const noLimit: Limit = { milliseconds: 120_000, from: 'start' }
+/** Run the command, which dies there, or at its end when it makes fewer calls. */
+export async function killUmlcow({ call, torn }: KillPoint, args: readonly string[], cwd: string): Promise<void> {
+  const { status, signal, stderr } = await startCommand(args, cwd, { counts: 'changes', kill: call, torn }).ended
+  if (signal !== 'SIGKILL') throw new Error(`umlcow ${args.join(' ')}: status ${status}: ${stderr}`)
+}
 
-/** Milliseconds that a command takes in all, and from its first journal to its end. */
-export async function timeUmlcow(args: readonly string[], cwd: string): Promise<Record<Limit['from'], number>> {
-  const started = performance.now()
-  let marked = started
-  const watcher = watch(cwd, (_, name) => {
-    if (marked === started && isJournal(name)) marked = performance.now()
-  })
-  const { status, stderr } = await umlcowFor(noLimit, args, cwd)
-  watcher.close()
-  if (status !== 0) throw new Error(`umlcow ${args.join(' ')}: status ${status}: ${stderr}`)
-  return { start: performance.now() - started, journal: performance.now() - marked }
+/** Some points of a run, that many, among them one of each kind when there are no more kinds. */
+export function chosenPoints(
+  name: string,
+  points: readonly KillPoint[],
+  count: number,
+  kindOf: (point: KillPoint) => string,
+): KillPoint[] {
+  const dice = diceFor(`kills of ${name}`)
+  const chosen = sampleOf(name, points, count, kindOf)
+  while (chosen.length > count) chosen.splice(dice.below(chosen.length), 1)
+  while (chosen.length < count) chosen.push(dice.pick(points))
+  return chosen
 }
 
 /** Do something with each, so many at a time. */

@@ -6,7 +6,8 @@ import { openCow } from '../../src/host/open-image.js'
 import { mergeStatus } from '../../src/verbs/in-place/abandon.js'
 import type { Outcome } from './command.js'
 import { type Ext4Scene, fsckComplaint, misread, sceneMtime } from './ext4-scene.js'
-import { killedIn, type Limit, lastingNames, lockedNames, noLimit, umlcowFor } from './killed-runs.js'
+import { runCommand } from './hooked-command.js'
+import { type KillPoint, killedIn, killUmlcow, lastingNames, lockedNames } from './killed-runs.js'
 
 export interface Variant {
   readonly name: string
@@ -32,22 +33,26 @@ export class KilledMerge {
     return path.join(this.directory, name)
   }
 
-  merge(limit: Limit): Promise<Outcome> {
-    return umlcowFor(limit, this.mergeArgs, this.directory)
+  merge(): Promise<Outcome> {
+    return runCommand(this.mergeArgs, this.directory)
+  }
+
+  kill(point: KillPoint, args: readonly string[]): Promise<void> {
+    return killUmlcow(point, args, this.directory)
   }
 
   get mergeArgs(): string[] {
     return ['merge', '-d', ...this.variant.args, 'cow']
   }
 
-  resume(limit: Limit): Promise<Outcome> {
+  get resumeArgs(): string[] {
     const marked = existsSync(this.at('root_fs.umlcow-merging'))
-    return umlcowFor(limit, ['merge', '--resume', marked ? 'root_fs' : 'cow'], this.directory)
+    return ['merge', '--resume', marked ? 'root_fs' : 'cow']
   }
 
   /** What the command says: `process-state` of the unfinished merge, null when there is none. */
   async unfinished(): Promise<string | null> {
-    const outcome = await umlcowFor(noLimit, ['merge', '--status', '--json', this.#name], this.directory)
+    const outcome = await runCommand(['merge', '--status', '--json', this.#name], this.directory)
     expect(outcome.status, outcome.stderr).toBe(0)
     return JSON.parse(outcome.stdout)['unfinished-merge']?.['process-state'] ?? null
   }
@@ -85,11 +90,11 @@ export class KilledMerge {
     expect(merge !== null, label).toBe(state === 'preparing' || state === 'writing')
     if (merge !== null) {
       expect(merge.liveness, label).toBe('ended')
-      expect(await this.resume(noLimit), label).toMatchObject({ status: 0, stderr: '' })
+      expect(await runCommand(this.resumeArgs, this.directory), label).toMatchObject({ status: 0, stderr: '' })
     } else if (state === 'nothing') {
       // Made before the journal, and empty.
       rmSync(this.at('undo'), { force: true })
-      expect(await this.merge(noLimit), label).toMatchObject({ status: 0, stderr: '' })
+      expect(await this.merge(), label).toMatchObject({ status: 0, stderr: '' })
     }
   }
 

@@ -1,47 +1,51 @@
-import { spawn } from 'node:child_process'
-import path from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Outcome } from './command.js'
-import { root } from './paths.js'
+import { runCommand, startCommand } from './hooked-command.js'
 
-export interface Racer {
-  readonly args: readonly string[]
-  /** Milliseconds after the signal. */
-  readonly delay: number
-}
+type Args = readonly string[]
 
-interface Waiting {
-  readonly ready: Promise<unknown>
+export interface Stopped {
+  readonly pid: number | undefined
   readonly ended: Promise<Outcome>
-  go(delay: number): void
+  /** @param delay  milliseconds to wait before going on */
+  goOn(delay: number): void
+  kill(): void
 }
 
-function startAtBarrier(args: readonly string[], cwd: string): Waiting {
-  const script = path.join(root, 'test/support/at-barrier.js')
-  const child = spawn(process.execPath, [script, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+/** Start the command, and wait until it stops before a call; all its calls on the files count. */
+export async function stopAt(call: number, args: Args, cwd: string): Promise<Stopped> {
+  const { child, ended } = startCommand(args, cwd, { counts: 'all', stop: call })
   const barrier = child.stdio[3] as Duplex
-  let stdout = ''
-  let stderr = ''
-  child.stdout?.on('data', (chunk) => {
-    stdout += chunk
+  const stopped = new Promise((resolve) => barrier.once('data', resolve))
+  const early = ended.then(({ status, stderr }) => {
+    throw new Error(`umlcow ${args.join(' ')} made less than ${call} calls: status ${status}: ${stderr}`)
   })
-  child.stderr?.on('data', (chunk) => {
-    stderr += chunk
-  })
-  const ended = new Promise<Outcome>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }))
-  })
-  // A process that ends without a word must not keep the test.
-  const ready = Promise.race([new Promise((resolve) => barrier.once('data', resolve)), ended])
-  return { ready, ended, go: (delay) => void barrier.end(`${delay}`) }
+  await Promise.race([stopped, early])
+  early.catch(() => {})
+  return {
+    pid: child.pid,
+    ended,
+    goOn: (delay) => void barrier.end(`${delay}\n`),
+    kill: () => void child.kill('SIGKILL'),
+  }
 }
 
-/** Load two commands, let them go at once, and wait for both. */
-export async function race(cwd: string, first: Racer, second: Racer): Promise<[Outcome, Outcome]> {
-  const racers = [first, second].map(({ args }) => startAtBarrier(args, cwd)) as [Waiting, Waiting]
-  await Promise.all(racers.map(({ ready }) => ready))
-  racers[0].go(first.delay)
-  racers[1].go(second.delay)
-  return Promise.all([racers[0].ended, racers[1].ended])
+/** A command that begins and ends while another one is stopped before one of its calls. @returns outcomes of both */
+export async function runBetween(call: number, stopped: Args, between: Args, cwd: string): Promise<[Outcome, Outcome]> {
+  const outer = await stopAt(call, stopped, cwd)
+  const inner = await runCommand(between, cwd)
+  outer.goOn(0)
+  return [await outer.ended, inner]
+}
+
+/** Load two commands, let them go so many milliseconds from now, and wait for both. */
+export async function race(
+  racers: readonly [Args, Args],
+  delays: readonly [number, number],
+  cwd: string,
+): Promise<[Outcome, Outcome]> {
+  const [first, second] = await Promise.all([stopAt(1, racers[0], cwd), stopAt(1, racers[1], cwd)])
+  first.goOn(delays[0])
+  second.goOn(delays[1])
+  return Promise.all([first.ended, second.ended])
 }
