@@ -32,8 +32,8 @@ const variants: Variant[] = [
 const killCount = amount({ quick: 6, deep: 84 })
 /** A resume is killed, too, once in so many. */
 const resumeKilledOnceIn = amount({ quick: 4, deep: 3 })
-/** At once, for a resume waits for a second that no header has. */
-const atOnce = 3
+/** Killed before any of them is resumed: meanwhile seconds pass that a resume waits for. */
+const batchSize = 24
 
 /** Before the call of this number, the journal says so. */
 function phasesOf(calls: readonly string[]): (call: number) => KilledIn {
@@ -82,23 +82,29 @@ describe.runIf(havePeers('/usr/sbin/mkfs.ext4', '/usr/sbin/e2fsck'))('a merge in
       deep: dice.once(5),
     }))
     let resumeKills = 0
-    await eachOf(runs, atOnce, async ({ point, name, resumePoint, deep }) => {
-      const merge = await make(name)
-      await merge.kill(point, merge.mergeArgs)
-      let label = `${variant.name}, ${pointText(point)}`
-      expect(killedIn(merge.directory, sceneMtime), label).toBe(phaseOf(point.call))
-      if (phaseOf(point.call) === 'nothing' && variant.name !== 'backup') expect(merge.isUntouched, label).toBe(true)
-      merge.expectRightReads(label)
-      if (resumePoint !== null && merge.isUnfinished) {
-        await merge.kill(resumePoint, merge.resumeArgs)
-        label += `, and its resume at call ${resumePoint.call}`
+    for (let first = 0; first < runs.length; first += batchSize) {
+      const killed: { merge: KilledMerge; label: string; deep: boolean }[] = []
+      await eachOf(runs.slice(first, first + batchSize), 2, async ({ point, name, resumePoint, deep }) => {
+        const merge = await make(name)
+        await merge.kill(point, merge.mergeArgs)
+        let label = `${variant.name}, ${pointText(point)}`
+        expect(killedIn(merge.directory, sceneMtime), label).toBe(phaseOf(point.call))
+        if (phaseOf(point.call) === 'nothing' && variant.name !== 'backup') expect(merge.isUntouched, label).toBe(true)
         merge.expectRightReads(label)
-        resumeKills++
+        if (resumePoint !== null && merge.isUnfinished) {
+          await merge.kill(resumePoint, merge.resumeArgs)
+          label += `, and its resume at call ${resumePoint.call}`
+          merge.expectRightReads(label)
+          resumeKills++
+        }
+        killed.push({ merge, label, deep })
+      })
+      for (const { merge, label, deep } of killed) {
+        await merge.finish(label)
+        await merge.expectEnd(label, deep)
+        rmSync(merge.directory, { recursive: true })
       }
-      await merge.finish(label)
-      await merge.expectEnd(label, deep)
-      rmSync(merge.directory, { recursive: true })
-    })
+    }
     tally('merges in place killed', runs.length, { 'of their resumes killed': resumeKills })
   })
 })

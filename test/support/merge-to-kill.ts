@@ -4,9 +4,8 @@ import path from 'node:path'
 import { expect } from 'vitest'
 import { openCow } from '../../src/host/open-image.js'
 import { mergeStatus } from '../../src/verbs/in-place/abandon.js'
-import type { Outcome } from './command.js'
+import { type Outcome, umlcow } from './command.js'
 import { type Ext4Scene, fsckComplaint, misread, sceneMtime } from './ext4-scene.js'
-import { runCommand } from './hooked-command.js'
 import { type KillPoint, killedIn, killUmlcow, lastingNames, lockedNames } from './killed-runs.js'
 
 export interface Variant {
@@ -33,8 +32,8 @@ export class KilledMerge {
     return path.join(this.directory, name)
   }
 
-  merge(): Promise<Outcome> {
-    return runCommand(this.mergeArgs, this.directory)
+  run(args: readonly string[]): Outcome {
+    return umlcow(args, { cwd: this.directory })
   }
 
   kill(point: KillPoint, args: readonly string[]): Promise<void> {
@@ -51,8 +50,8 @@ export class KilledMerge {
   }
 
   /** What the command says: `process-state` of the unfinished merge, null when there is none. */
-  async unfinished(): Promise<string | null> {
-    const outcome = await runCommand(['merge', '--status', '--json', this.#name], this.directory)
+  unfinished(): string | null {
+    const outcome = this.run(['merge', '--status', '--json', this.#name])
     expect(outcome.status, outcome.stderr).toBe(0)
     return JSON.parse(outcome.stdout)['unfinished-merge']?.['process-state'] ?? null
   }
@@ -90,11 +89,11 @@ export class KilledMerge {
     expect(merge !== null, label).toBe(state === 'preparing' || state === 'writing')
     if (merge !== null) {
       expect(merge.liveness, label).toBe('ended')
-      expect(await runCommand(this.resumeArgs, this.directory), label).toMatchObject({ status: 0, stderr: '' })
+      expect(this.run(this.resumeArgs), label).toMatchObject({ status: 0, stderr: '' })
     } else if (state === 'nothing') {
       // Made before the journal, and empty.
       rmSync(this.at('undo'), { force: true })
-      expect(await this.merge(), label).toMatchObject({ status: 0, stderr: '' })
+      expect(this.run(this.mergeArgs), label).toMatchObject({ status: 0, stderr: '' })
     }
   }
 
@@ -113,7 +112,7 @@ export class KilledMerge {
     if (!deep) return
     for (const name of names) if (name !== 'root_fs') await this.expectOpens(name)
     expect(fsckComplaint(this.at('root_fs')), label).toBe('')
-    expect(await this.unfinished(), label).toBeNull()
+    expect(this.unfinished(), label).toBeNull()
   }
 
   headerMtime(name: string): number {
