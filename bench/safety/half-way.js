@@ -1,10 +1,26 @@
 // A merge in place that is stopped in the middle of its writing, or right before it.
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
-import { CannotRun, end, pause, start } from './processes.js'
+import { CannotRun, end, pause, start, waitFor } from './processes.js'
 import { addOverlays, makePair } from './scenes.js'
 import { mergedShare } from './words.js'
 
 const mebibyte = 2 ** 20
+
+/** Start umlcow so that it stops itself before a call, and wait until it has. Other tools are stopped when it seems time. */
+async function startFrozen(command, place, freeze) {
+  const env = {
+    NODE_OPTIONS: `--import=${new URL('../../test/support/at-call.js', import.meta.url)}`,
+    UMLCOW_AT_CALL: JSON.stringify({ counts: 'changes', freeze: { ...freeze, file: place.backing } }),
+  }
+  const merge = start(command, { cwd: place.directory, env })
+  await waitFor(() => merge.hasEnded() || isStopped(merge.child.pid), 'umlcow to stop')
+  if (merge.hasEnded()) throw new Error(`umlcow did not stop: ${(await merge.ended).stderr}`)
+  return merge
+}
+
+function isStopped(pid) {
+  return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1).startsWith('T')
+}
 
 /**
  * Start a merge in place over much data, and stop it with SIGSTOP when a part of the image is merged.
@@ -17,6 +33,10 @@ export async function stopHalfWay(tool, place, options) {
     // Far from the sibling's own: qemu-img copies more than what was changed.
     const changes = [{ start: 4096, count: size / 512 - 8192, text: 'node0' }]
     const pair = await makePair(tool, place, { size, changes, sibling: true })
+    if (tool.canFreeze) {
+      // Some of the image is written by then.
+      return { pair, merge: await startFrozen(tool.inPlace(pair.cow, ...options), place, { call: 'write', number: 9 }) }
+    }
     const merge = start(tool.inPlace(pair.cow, ...options), { cwd: place.directory })
     if (await stopInTime(merge, place, pair)) return { pair, merge }
     await end(merge)
@@ -66,6 +86,9 @@ async function tryStopBefore(tool, place, options, size) {
   place.setBacking(Buffer.alloc(0), { size })
   const changes = [{ start: size / 512 - 2048, count: 1024, text: 'node0' }]
   const pair = await addOverlays(tool, place, old, { changes, sibling: true })
+  if (tool.canFreeze) {
+    return { pair, merge: await startFrozen(tool.inPlace(pair.cow, ...options), place, { call: 'futimes', number: 1 }) }
+  }
   const before = mtimeOf(place)
   const merge = start(tool.inPlace(pair.cow, ...options), { cwd: place.directory })
   const hasWritten = () => merge.hasEnded() || mtimeOf(place) !== before

@@ -23,6 +23,8 @@ const commandPath = fileURLToPath(new URL('../../bin/umlcow.js', import.meta.url
  * @property {(place: object, name: string) => Promise<{ refused?: string, bytes?: Buffer }>} read  through one, as a guest
  * @property {(cow: string, ...options: string[]) => string[]} inPlace  the command that merges in place
  * @property {(cow: string, output: string) => string[]} newFile
+ * @property {boolean} [waitsForSecond]  never merges in place in the second in which the image was changed
+ * @property {boolean} [canFreeze]  test/support/at-call.js can stop it before a call
  */
 
 const cowFiles = { overlay: (name) => name, write: writeCow, read: readCow }
@@ -34,6 +36,8 @@ function umlcowTool() {
     ...cowFiles,
     name: 'umlcow',
     program: command[0],
+    canFreeze: true,
+    waitsForSecond: true,
     inPlace: (cow, ...options) => [...command, 'merge', '-d', ...options, cow],
     newFile: (cow, output) => [...command, 'merge', cow, output],
     withBacking: (backing, cow) => [...command, 'merge', '-b', backing, '-d', cow],

@@ -7,6 +7,7 @@
 //   torn    do about half of that call first, a write of more than two pages
 //   stop    before the call of this number, write "stopped" to descriptor 3; go on so many milliseconds after a line
 //           with this number comes from there
+//   freeze  { call, file, number }: before this call on this file is made for the numberth time, stop as by SIGSTOP
 // Syncing changes nothing that a killed process leaves behind: it does not count as a change.
 import childProcess from 'node:child_process'
 import fs from 'node:fs'
@@ -14,11 +15,12 @@ import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import path from 'node:path'
 
-const { counts, log, kill, torn, stop } = JSON.parse(process.env.UMLCOW_AT_CALL)
+const { counts, log, kill, torn, stop, freeze } = JSON.parse(process.env.UMLCOW_AT_CALL)
 const top = `${process.cwd()}/`
 const { readlinkSync, readSync, writeFileSync, writeSync } = fs
 const { O_CREAT, O_TRUNC } = fs.constants
 const made = []
+let freezeCount = 0
 const page = 4096
 /** Node is within a call that counts: some of its functions call others. */
 let isWithin = false
@@ -80,6 +82,12 @@ function pause() {
   if (delay > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delay)
 }
 
+function isToFreeze(call, [file]) {
+  if (freeze === undefined || call !== freeze.call || nameOf(file) !== freeze.file) return false
+  freezeCount++
+  return freezeCount === freeze.number
+}
+
 function atCall(call, operands) {
   const names = operands.slice(0, withTwoNames.includes(call) ? 2 : 1)
   const size = call === 'write' ? [operands[3] ?? operands[1].length] : []
@@ -89,6 +97,7 @@ function atCall(call, operands) {
     process.kill(process.pid, 'SIGKILL')
   }
   if (made.length === stop) pause()
+  if (isToFreeze(call, names)) process.kill(process.pid, 'SIGSTOP')
 }
 
 /** @param counted  whether a call with these operands counts */
