@@ -2,7 +2,7 @@
 // Numbers the calls that the command makes from 1, and acts before one of them:
 //   counts  'changes': calls that change a file, a directory or a node, standard output and standard error aside
 //           'all': calls on files in the working directory, and attempts to take a lock
-//   log     when the command ends, write the calls into this file, one a line
+//   log     when the command ends, write the calls into this file, an array of text
 //   kill    before the call of this number, die as by kill -9; at the end of the process when it makes fewer calls
 //   torn    do about half of that call first, a write of more than two pages
 //   stop    before the call of this number, write "stopped" to descriptor 3; go on so many milliseconds after a line
@@ -135,5 +135,5 @@ syncBuiltinESMExports()
 process.on('exit', () => {
   isWithin = true
   atCall('exit', [])
-  if (log !== undefined) writeFileSync(log, made.join('\n'))
+  if (log !== undefined) writeFileSync(log, JSON.stringify(made))
 })

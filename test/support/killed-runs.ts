@@ -29,7 +29,7 @@ export async function callsOf(
     const log = path.join(directory, 'calls')
     const { status, stderr } = await startCommand(args, cwd, { counts, log }).ended
     if (status !== 0) throw new Error(`umlcow ${args.join(' ')}: status ${status}: ${stderr}`)
-    return readFileSync(log, 'utf8').split('\n')
+    return JSON.parse(readFileSync(log, 'utf8'))
   } finally {
     rmSync(directory, { recursive: true })
   }
