@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync, statSync, utimesSync, 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { namesIn, sha256, stateOf } from '../cli/scene.js'
+import { namesIn, sha256, stateOf, waitUntil } from '../cli/scene.js'
 import { type Outcome, umlcow } from '../support/command.js'
 import {
   bootGuest,
@@ -16,12 +16,11 @@ import {
   openMounted,
   runGuest,
 } from '../support/guest.js'
+import { startCommand } from '../support/hooked-command.js'
 import { bootOn } from '../support/kernel.js'
-import { callsOf, copyDirectory } from '../support/killed-runs.js'
 import { isSupplied, naiveFacts } from '../support/naive.js'
 import { root } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
-import { stopAt } from '../support/race.js'
 
 const umlMoo = '/usr/bin/uml_moo'
 const python = '/usr/bin/python3'
@@ -382,17 +381,14 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
   },
 )
 
-/** Start a merge in place, stop it in the middle of its writing, let `--status` tell of it, and kill it. */
+/** Start a merge in place, stop it before its third write to the backing file, let `--status` tell of it, and kill it. */
 async function killWhileWriting(args: readonly string[], directory: string): Promise<void> {
-  const copy = `${directory}-undisturbed`
-  await copyDirectory(directory, copy)
-  const calls = await callsOf(args, copy, 'all')
-  rmSync(copy, { recursive: true })
-  const writes = calls.flatMap((text, i) => (/^write \S*\/root_fs /.test(text) ? [i + 1] : []))
-  expect(writes.length).toBeGreaterThan(2)
-  const stopped = await stopAt(writes[Math.floor(writes.length / 2)]!, args, directory)
+  const freeze = { call: 'write', file: path.join(directory, backing), number: 3 }
+  const { child, ended } = startCommand(args, directory, { counts: 'changes', freeze })
+  const isStopped = () => readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(') ').at(-1)?.startsWith('T') === true
+  await waitUntil(isStopped, 'the merge to stop')
   const status = JSON.parse(umlcow(['merge', '--status', '--json', 'cow'], { cwd: directory }).stdout)
-  expect(status['unfinished-merge']).toMatchObject({ phase: 'writing', pid: stopped.pid })
-  stopped.kill()
-  expect(await stopped.ended).toMatchObject({ signal: 'SIGKILL' })
+  expect(status['unfinished-merge']).toMatchObject({ phase: 'writing', pid: child.pid })
+  child.kill('SIGKILL')
+  expect(await ended).toMatchObject({ signal: 'SIGKILL' })
 }

@@ -11,6 +11,7 @@ export interface AtCall {
   readonly kill?: number
   readonly torn?: boolean
   readonly stop?: number
+  readonly freeze?: { readonly call: string; readonly file: string; readonly number: number }
 }
 
 export interface Running {

@@ -4,16 +4,14 @@ import { runCommand, startCommand } from './hooked-command.js'
 
 type Args = readonly string[]
 
-export interface Stopped {
-  readonly pid: number | undefined
+interface Stopped {
   readonly ended: Promise<Outcome>
   /** @param delay  milliseconds to wait before going on */
   goOn(delay: number): void
-  kill(): void
 }
 
 /** Start the command, and wait until it stops before a call; all its calls on the files count. */
-export async function stopAt(call: number, args: Args, cwd: string): Promise<Stopped> {
+async function stopAt(call: number, args: Args, cwd: string): Promise<Stopped> {
   const { child, ended } = startCommand(args, cwd, { counts: 'all', stop: call })
   const barrier = child.stdio[3] as Duplex
   const stopped = new Promise((resolve) => barrier.once('data', resolve))
@@ -23,10 +21,8 @@ export async function stopAt(call: number, args: Args, cwd: string): Promise<Sto
   await Promise.race([stopped, early])
   early.catch(() => {})
   return {
-    pid: child.pid,
     ended,
     goOn: (delay) => void barrier.end(`${delay}\n`),
-    kill: () => void child.kill('SIGKILL'),
   }
 }
 
