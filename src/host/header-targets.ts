@@ -1,6 +1,6 @@
 import { hasCode } from '../errors.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
-import { directoryName, isAbsolutePath, joinPath } from './path-bytes.js'
+import { directoryName, isAbsolutePath, joinPath, pathBytes } from './path-bytes.js'
 import { type LocatedFile, resolveBackingPath } from './resolve-backing.js'
 
 /** What the paths in headers may lead to. Most headers have the same path, so it is looked up once. */
@@ -36,6 +36,32 @@ export function headerTargets(files: HostFiles, backingRoot: string | undefined)
       return distinct(found.map((one, i) => (one === null ? null : { ...one, inJail: i < inJail.length })))
     },
   }
+}
+
+/**
+ * The same for one overlay, which may be reached through links.
+ *
+ * @param backingRoot  the jail, when there is one
+ */
+export async function targetsOf(
+  files: HostFiles,
+  overlayPath: HostPath,
+  headerPath: Uint8Array,
+  backingRoot?: string,
+): Promise<Target[]> {
+  const names = [pathBytes(overlayPath), await files.realPath(overlayPath)]
+  return headerTargets(files, backingRoot).find(names, headerPath)
+}
+
+/** Whether the path in a header may mean this file. */
+export async function mayLeadTo(
+  files: HostFiles,
+  overlayPath: HostPath,
+  headerPath: Uint8Array,
+  file: FileFacts,
+): Promise<boolean> {
+  const targets = await targetsOf(files, overlayPath, headerPath)
+  return targets.some(({ facts }) => isSameFile(facts, file))
 }
 
 function namesOnHost(paths: readonly HostPath[], headerPath: Uint8Array): Uint8Array[] {

@@ -1,6 +1,6 @@
 import { errorCodes, hasCode, UmlcowError } from '../errors.js'
 import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
-import { headerPlaces, unreachable } from './header-places.js'
+import { targetsOf } from './header-targets.js'
 import type { FileFacts, HostFiles, HostPath } from './host-files.js'
 import { isSameBoot, pinOf } from './merge-journal.js'
 import { openInput, readHeaderBytes } from './open-overlay.js'
@@ -16,6 +16,9 @@ import {
 
 // A kept sibling, and an undo overlay, have neither journal nor marker beside them. Their header leads to the backing
 // file, the marker there to the journal, and the journal knows them by device and inode.
+
+/** Nothing is there, or nothing that we may look at: the verb itself says so, where it matters. */
+const unreachable = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'EACCES', 'ELOOP'] as const
 
 interface Resolution extends Pick<ResolveOptions, 'backingRoot'> {
   /** A file in whose directory to look, too, when this one has several names. */
@@ -43,13 +46,13 @@ export async function findMergeKeeping(
 ): Promise<UnfinishedMerge | null> {
   const opened = await readBackingPath(files, path)
   if (opened === null) return null
-  const places = await headerPlaces(files, path, opened.backingPath, options)
-  for (const backing of places) {
+  const targets = await targetsOf(files, path, opened.backingPath, options.backingRoot)
+  for (const backing of targets) {
     const merge = await findMergeInto(files, backing.path, path)
     if (merge !== null && (merge.journal === null || isPart(merge.journal, opened.facts))) return merge
   }
   // It leads into a jail, perhaps, or it was moved: the journal may lie beside it all the same.
-  if (places.length > 0) return null
+  if (targets.length > 0) return null
   return findInDirectories(files, [path], findMergeAt, (journal) => isPart(journal, opened.facts))
 }
 

@@ -4,7 +4,7 @@ import { inspectBacking } from '../../host/backing.js'
 import { lockFiles } from '../../host/file-locks.js'
 import { refuseUnlessForced } from '../../host/guard.js'
 import { headerDigest } from '../../host/header-digest.js'
-import { mayLeadTo } from '../../host/header-places.js'
+import { mayLeadTo } from '../../host/header-targets.js'
 import { type FileFacts, type HostFiles, isSameFile, mtimeNanoseconds } from '../../host/host-files.js'
 import {
   journalPathOf,
