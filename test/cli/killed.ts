@@ -9,9 +9,9 @@ import { waitUntil } from './scene.js'
 /** Where a merge in place is killed, and what it leaves besides its journal. */
 const places = {
   /** The backing file as it was. */
-  preparing: ['setMtime', '', 1],
+  preparing: ['setMtime', 'root_fs', 1],
   /** The backing file with all sectors, and a modification time that no overlay fits. */
-  writing: ['setMtime', '', 2],
+  writing: ['setMtime', 'root_fs', 2],
   /** Nothing: only journal and marker are left to remove. */
   merged: ['unlink', '.umlcow-merging', 1],
   /** The journal alone. */
