@@ -4,6 +4,7 @@ import path from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { UmlcowError } from '../../../src/errors.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../../src/host/host-files.js'
+import { refuseUnfinished } from '../../../src/host/pinned-merge.js'
 import { createOverlay } from '../../../src/verbs/create.js'
 import { abandonMerge, mergeStatus } from '../../../src/verbs/in-place/abandon.js'
 import { mergeBySteps, mergeInPlace } from '../../../src/verbs/in-place/merge-in-place.js'
@@ -105,7 +106,7 @@ test('a merge of an overlay with several names is found by the others', async ()
 })
 
 test('a file with one name costs no look at a directory', async () => {
-  const { cow } = scene()
+  const { cow, backing } = scene()
   const listed: string[] = []
   const files: HostFiles = {
     ...localHostFiles,
@@ -115,7 +116,8 @@ test('a file with one name costs no look at a directory', async () => {
     },
   }
   await mergeStatus(cow, { files })
-  await resetOverlay(cow, { files })
+  await refuseUnfinished(files, cow)
+  await refuseUnfinished(files, backing)
   expect(listed).toEqual([])
 })
 
