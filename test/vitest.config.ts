@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
-// unit and in-place: need nothing but Node, "npm run check" runs them; only in-place replaces modules, and so needs each
-// file in a process of its own.  command: runs the built command.  peers: compares with Debian's tools and the real kernel;
-// its files share nothing, and a guest takes 96 MiB, so that they run beside one another.
+// unit and isolated: need nothing but Node, "npm run check" runs them; those that replace modules need a process of their
+// own for each file.  command: runs the built command.  peers: compares with Debian's tools and the real kernel; its files
+// share nothing, and a guest takes 96 MiB, so that they run beside one another.
 
 // What a run samples depends on its seed: UMLCOW_SEED=N takes the same sample again. Each project reads this file anew.
 if (process.env['UMLCOW_SEED'] === undefined) {
@@ -15,6 +15,9 @@ if (process.env['UMLCOW_SEED'] === undefined) {
 
 // Against tests that hang, and for no other reason: the slowest machine has time enough.
 const testTimeout = process.env['UMLCOW_TEST'] === 'deep' ? 7_200_000 : 600_000
+
+/** Tests with `vi.mock`. */
+const replacesModules = ['test/verbs/in-place/**/*.test.ts', 'test/host/copy-helpers.test.ts']
 
 export default defineConfig({
   test: {
@@ -29,13 +32,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{bytes,formats,stores,images,host,engine,verbs,humfs,trees}/**/*.test.ts', 'test/*.test.ts'],
-          exclude: ['test/verbs/in-place/**'],
+          exclude: replacesModules,
           isolate: false,
         },
       },
       {
         extends: true,
-        test: { name: 'in-place', include: ['test/verbs/in-place/**/*.test.ts'] },
+        test: { name: 'isolated', include: replacesModules },
       },
       {
         extends: true,
