@@ -1,14 +1,18 @@
 import fs from 'node:fs'
+import tty from 'node:tty'
 import { deviceNumbers } from './file-facts.js'
 import { accessMode } from './inherited-descriptor.js'
 
 const standardDescriptors = [0, 1, 2]
 
 /**
- * When the process ends, let go of the terminals among its standard descriptors.
+ * When the process ends, put another file in the place of the terminals among its standard descriptors.
  *
  * Node sets the modes of each terminal that it started with once more when it ends, and aborts where that fails: on a
  * terminal that is gone. It leaves descriptors alone that are another file by then. Nothing here changes those modes.
+ *
+ * A terminal that is there stays open by another descriptor: whoever reads its other end would take the end of it for
+ * that of the process, hang up, and see SIGHUP instead of the status.
  */
 export function releaseTerminalsAtExit(): void {
   process.on('exit', () => {
@@ -18,14 +22,20 @@ export function releaseTerminalsAtExit(): void {
 
 function releaseTerminal(fd: number): void {
   try {
-    // Not `isatty`: it says no of a terminal that is gone.
+    // `isatty` says no of a terminal that is gone.
     if (!fs.fstatSync(fd).isCharacterDevice()) return
+    if (tty.isatty(fd)) keepOpen(fd)
     fs.closeSync(fd)
     // Takes the number that has become free, so that no file that is opened later gets messages.
     fs.openSync('/dev/null', fs.constants.O_RDWR)
   } catch {
-    // Closed already, or there is no /dev: Node leaves it alone, too.
+    // Closed already, or there is no /dev: Node leaves it alone, too. Or the terminal is not ours to open again.
   }
+}
+
+/** Open a terminal once more. Closed with the process. */
+function keepOpen(fd: number): void {
+  fs.openSync(`/proc/self/fd/${fd}`, fs.constants.O_RDWR | fs.constants.O_NOCTTY | fs.constants.O_NONBLOCK)
 }
 
 /**

@@ -145,9 +145,10 @@ function headerMtime(cow: string): number {
 
 /** Each merges in place: the backing file holds what the guest saw, and the overlay still fits it. */
 function expectInPlace(scene: Scene, args: string[]): void {
-  const { ino } = statSync(scene.backing)
+  const { ino, nlink } = statSync(scene.backing)
   const outcome = umlcow(args, { cwd: scene.directory })
-  expect(outcome).toMatchObject({ status: 0, stderr: '' })
+  const warning = /^umlcow: warning: .*: has 2 names; an unfinished merge by another name was looked for in .* only\n$/
+  expect(outcome).toMatchObject({ status: 0, stderr: nlink === 1 ? '' : expect.stringMatching(warning) })
   expect(readFileSync(scene.backing).equals(scene.merged)).toBe(true)
   expect(statSync(scene.backing).ino).toBe(ino)
   expect(statSync(scene.backing).mtimeMs).toBe(headerMtime(scene.cow) * 1000)

@@ -91,11 +91,11 @@ describe.runIf(haveBoth && canMount())('a full disk', () => {
     expect(namesIn(pair.directory)).toEqual(['filler'])
   })
 
-  it('is no way for cp, and nothing is left', () => {
+  it('is told by cp, and nothing is left', () => {
     const pair = onFullDisk()
     const outcome = runMerge(pair, '--copier=cp')
     expectPlainFailure(outcome, 1)
-    expect(JSON.parse(outcome.stdout).error.code).toBe('COPIER_UNAVAILABLE')
+    expect(JSON.parse(outcome.stdout).error.code).toBe('ENOSPC')
     expect(namesIn(pair.directory)).toEqual(['filler'])
   })
 

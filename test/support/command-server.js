@@ -42,11 +42,11 @@ function readRequest() {
   return JSON.parse(Buffer.from(text, 'latin1').toString())
 }
 
-const listened = ['SIGHUP', 'SIGINT', 'SIGTERM']
+const listened = ['SIGHUP', 'SIGINT', 'SIGTERM', 'exit']
 
 /** A process that goes on must not gather what one that ends leaves. */
 function removeListeners() {
-  for (const signal of listened) process.removeAllListeners(signal)
+  for (const event of listened) process.removeAllListeners(event)
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error')
 }
 

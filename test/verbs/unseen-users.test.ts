@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
+import type { HostFiles } from '../../src/host/host-files.js'
 import { unseenLocks, unseenOpenFiles } from '../../src/host/in-use.js'
 import { writeBytes } from '../../src/host/write-bytes.js'
 import { openDirectorySource } from '../../src/trees/directory-source.js'
@@ -15,16 +15,17 @@ import { resumeMerge } from '../../src/verbs/in-place/resume.js'
 import { merge } from '../../src/verbs/merge.js'
 import { rebaseUnsafe } from '../../src/verbs/rebase.js'
 import { resetOverlay } from '../../src/verbs/reset.js'
-import { quickClock } from '../support/failing-host.js'
+import { failingHost } from '../support/failing-host.js'
 import { generatePair, writePair } from '../support/generate.js'
 import { temporaryDirectory } from '../support/paths.js'
 
 const others = 'open files of other users'
 const warning = `cannot see every process that may have the files open; not looked at: ${others}`
 
-/** The local files, of whose users nobody is seen, and some could not be looked at. */
+/** The local files by a quick clock, of whose users nobody is seen, and some could not be looked at. */
 function seeing(unseen: readonly string[]): HostFiles {
-  return { ...localHostFiles, clock: quickClock(0), users: async (facts) => facts.map(() => ({ users: [], unseen })) }
+  const { files } = failingHost(Number.POSITIVE_INFINITY)
+  return { ...files, users: async (facts) => facts.map(() => ({ users: [], unseen })) }
 }
 
 interface Scene {
