@@ -15,17 +15,25 @@ const rows = [...fileRows, ...siblingRows, ...breakRows]
 
 const usage = `usage: node bench/safety.js [OPTIONS]
   --rows A,B     only these; default all: ${rows.map((row) => row.id).join(', ')}
+  --alone A,B    in these rows, run umlcow and not the others: they have to be caught at work, which takes many tries
   --dir DIR      make the temporary directory there; it chooses the file system
   --write FILE   put the table between the two marker comments of FILE, too
 `
 
 function readOptions() {
   const text = { type: 'string' }
-  const { values } = parseArgs({ options: { rows: text, dir: { ...text, default: tmpdir() }, write: text } })
-  const chosen = values.rows?.split(',').map((id) => rows.find((row) => row.id === id.trim())) ?? rows
-  if (chosen.includes(undefined)) throw new Error(`--rows ${values.rows}: expected some of the rows below`)
+  const options = { rows: text, alone: text, dir: { ...text, default: tmpdir() }, write: text }
+  const { values } = parseArgs({ options })
+  const chosen = values.rows === undefined ? rows : rowsOf('rows', values.rows)
+  const alone = values.alone === undefined ? [] : rowsOf('alone', values.alone)
   if (values.write !== undefined && chosen !== rows) throw new Error('--write needs all rows')
-  return { rows: chosen, directory: path.resolve(values.dir), write: values.write }
+  return { rows: chosen, alone, directory: path.resolve(values.dir), write: values.write }
+}
+
+function rowsOf(option, value) {
+  const chosen = value.split(',').map((id) => rows.find((row) => row.id === id.trim()))
+  if (chosen.includes(undefined)) throw new Error(`--${option} ${value}: expected some of the rows below`)
+  return chosen
 }
 
 /** Make the situation, run the tool in it, and say what was seen. */
@@ -63,7 +71,10 @@ async function main(options) {
     for (const row of options.rows) {
       const begun = Date.now()
       const cells = []
-      for (const tool of tools) cells.push(await runCell(row, tool, top))
+      for (const tool of tools) {
+        const isLeftOut = options.alone.includes(row) && tool !== tools[0]
+        cells.push(isLeftOut ? 'not run: --alone' : await runCell(row, tool, top))
+      }
       lines.push([row.text, ...cells])
       process.stderr.write(`${row.id}: ${((Date.now() - begun) / 1000).toFixed(1)} s\n`)
     }

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import * as library from '../src/index.js'
+import { runs } from './support/amount.js'
 import { generatePair, writePair } from './support/generate.js'
 import { temporaryDirectory } from './support/paths.js'
 
@@ -277,7 +278,7 @@ describe('serializeNewHeader', () => {
       const { mtime, virtualSize, sectorSize, alignment, backingPath } = library.parseCowHeader(bytes)
       expect({ mtime, virtualSize, sectorSize, alignment, backingPath }).toEqual(fields)
     })
-    fc.assert(property, { numRuns: 2000 })
+    fc.assert(property, { numRuns: runs(2000) })
     expect(written).toBeGreaterThan(20)
   })
 

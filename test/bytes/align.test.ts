@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ceilDivide, ceilTo, floorDivide, floorTo, isPowerOfTwo } from '../../src/bytes/align.js'
+import { runs } from '../support/amount.js'
 
 const largest = Number.MAX_SAFE_INTEGER
 
@@ -49,7 +50,7 @@ describe('rounding', () => {
         expect(BigInt(ceilDivide(value, unit))).toBe(ceil)
       }
     })
-    fc.assert(property, { numRuns: 2000 })
+    fc.assert(property, { numRuns: runs(2000) })
   })
 
   test('up, divided, is exact for every safe integer, even where the multiple itself is not safe', () => {

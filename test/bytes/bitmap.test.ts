@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { countSetBits, forEachSetRun } from '../../src/bytes/bitmap.js'
+import { runs } from '../support/amount.js'
 
 type Run = readonly [start: number, end: number]
 
@@ -157,7 +158,7 @@ describe('forEachSetRun', () => {
         expect(runsInBatches(placed, from, end, batch)).toEqual(expected)
       },
     )
-    fc.assert(property, { numRuns: 150 })
+    fc.assert(property, { numRuns: runs(150) })
   })
 
   test('equals a loop over the bits for every start and end of small bitmaps', () => {
@@ -210,7 +211,7 @@ describe('countSetBits', () => {
       }
       expect(countSetBits(bytes, end, groupLength)).toBe(groups.size)
     })
-    fc.assert(property, { numRuns: 60 })
+    fc.assert(property, { numRuns: runs(60) })
   })
 
   test('equals a loop over the bits', () => {
@@ -223,6 +224,6 @@ describe('countSetBits', () => {
         expect(countSetBits(embedded(bytes, at), end)).toBe(naiveCount(bytes, end))
       },
     )
-    fc.assert(property, { numRuns: 150 })
+    fc.assert(property, { numRuns: runs(150) })
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { escapeJson, escapeText, pathText, printablePath } from '../../src/bytes/escape.js'
+import { runs } from '../support/amount.js'
 
 /** What must never reach a terminal raw: controls of both sets, and marks that hide or reorder text. */
 const forbidden = /[\p{Cc}\u{ad}\u{61c}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{feff}]/u
@@ -29,7 +30,7 @@ describe('escapeText', () => {
       expect(escaped).not.toMatch(forbidden)
       expect(escapeText(escaped)).toBe(escaped)
     })
-    fc.assert(property, { numRuns: 300 })
+    fc.assert(property, { numRuns: runs(300) })
   })
 })
 
@@ -58,7 +59,7 @@ describe('escapeJson', () => {
       expect(JSON.parse(json)).toEqual(texts)
       expect(json.split('\n').join('')).not.toMatch(forbidden)
     })
-    fc.assert(property, { numRuns: 500 })
+    fc.assert(property, { numRuns: runs(500) })
   })
 
   test('has known text', () => {
@@ -91,6 +92,6 @@ describe('paths', () => {
     const property = fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
       expect(printablePath(bytes)).not.toMatch(forbidden)
     })
-    fc.assert(property, { numRuns: 500 })
+    fc.assert(property, { numRuns: runs(500) })
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Extent, joinExtents } from '../../src/bytes/extents.js'
+import { runs } from '../support/amount.js'
 
 const stored: Extent = { start: 100, length: 50, depth: 0, data: true, zero: false, offset: 4196 }
 const hole: Extent = { start: 100, length: 50, depth: 1, data: false, zero: true }
@@ -62,6 +63,6 @@ describe('joinExtents', () => {
         expect(await joined(pieces)).toEqual([whole])
       },
     )
-    await fc.assert(property, { numRuns: 100 })
+    await fc.assert(property, { numRuns: runs(100) })
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatSize, parseSize } from '../../src/bytes/size-text.js'
+import { runs } from '../support/amount.js'
 
 describe('parseSize', () => {
   test.each([
@@ -66,7 +67,7 @@ describe('parseSize', () => {
         expect(parseSize(`${large}${suffix}`)).toBe(large * 1024 ** power)
       }
     })
-    fc.assert(property, { numRuns: 300 })
+    fc.assert(property, { numRuns: runs(300) })
   })
 })
 
@@ -102,6 +103,6 @@ describe('formatSize', () => {
       expect(Math.abs(Number(number) * 1024 ** power - bytes)).toBeLessThanOrEqual(bytes / 100)
       if (power === 0) expect(text).toBe(`${bytes} B`)
     })
-    fc.assert(property, { numRuns: 1000 })
+    fc.assert(property, { numRuns: runs(1000) })
   })
 })

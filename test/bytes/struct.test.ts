@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { defineStruct, type Field, type Struct, viewOf } from '../../src/bytes/struct.js'
+import { runs } from '../support/amount.js'
 
 const sample = defineStruct([
   ['magic', 'u32'],
@@ -118,5 +119,5 @@ test('what is serialized parses to the same, for any list of fields', () => {
       )
     },
   )
-  fc.assert(property, { numRuns: 300 })
+  fc.assert(property, { numRuns: runs(300) })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { asBuffer, forEachDataStretch, isZero, leadingZeros, zeroBlockSize } from '../../src/bytes/zeros.js'
+import { runs } from '../support/amount.js'
 
 type Stretch = readonly [start: number, end: number]
 
@@ -72,7 +73,7 @@ describe('forEachDataStretch', () => {
         expect(isZero(bytes)).toBe(inside.length === 0)
       },
     )
-    fc.assert(property, { numRuns: 300 })
+    fc.assert(property, { numRuns: runs(300) })
   })
 })
 
@@ -126,7 +127,7 @@ describe('leadingZeros', () => {
         expect(leadingZeros(bytes)).toBe(stretchesOf(bytes)[0]?.[0] ?? length)
       },
     )
-    fc.assert(property, { numRuns: 200 })
+    fc.assert(property, { numRuns: runs(200) })
   })
 })
 

@@ -9,6 +9,7 @@ import { runBatchCapacity } from '../../src/engine/run-batch.js'
 import { computeLayout } from '../../src/formats/cow/index.js'
 import { readPaddedNow } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { runs } from '../support/amount.js'
 import { slowly } from './scenes.js'
 
 /** What an overlay and a backing file hold, in sectors. */
@@ -105,7 +106,7 @@ describe.each(Object.keys(maps))('a merge that knows the holes, %s', (kind) => {
       await executeSteps(planMerge(inputs, { store, keepHoles }, { windowSize, data: mapOf(backing) }))
       expect(Buffer.compare(store.bytes(), expected)).toBe(0)
     })
-    await fc.assert(property, { numRuns: 60 })
+    await fc.assert(property, { numRuns: runs(60) })
   })
 
   it('writes a pipe from its start to its end', async () => {
@@ -124,7 +125,7 @@ describe.each(Object.keys(maps))('a merge that knows the holes, %s', (kind) => {
       await executeSteps(planMerge(inputs, { store, keepHoles: false }, { windowSize, data: mapOf(backing) }))
       expect(Buffer.compare(pipe.bytes(), expected)).toBe(0)
     })
-    await fc.assert(property, { numRuns: 40 })
+    await fc.assert(property, { numRuns: runs(40) })
   })
 })
 
@@ -192,7 +193,7 @@ describe('planCompareMerged', () => {
       const start = where - (where % 262144)
       expect(found).toEqual([[start, Math.min(262144, expected.length - start)]])
     })
-    await fc.assert(property, { numRuns: 30 })
+    await fc.assert(property, { numRuns: runs(30) })
   })
 })
 
@@ -204,5 +205,5 @@ it('an overlay over a copy of the backing file gives the same, for every window 
     await executeSteps(planWriteBack({ ...inputs, backing: copy }, windowSize))
     expect(Buffer.compare(copy.bytes(), expected)).toBe(0)
   })
-  await fc.assert(property, { numRuns: 60 })
+  await fc.assert(property, { numRuns: runs(60) })
 })

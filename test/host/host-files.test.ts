@@ -16,6 +16,7 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { deviceNumbers, localHostFiles as files, isSameFile } from '../../src/host/host-files.js'
+import { runs } from '../support/amount.js'
 import { temporaryDirectory } from '../support/paths.js'
 
 describe('deviceNumbers', () => {
@@ -42,7 +43,7 @@ describe('deviceNumbers', () => {
     const property = fc.property(number, number, (major, minor) => {
       expect(deviceNumbers(makeDevice(BigInt(major), BigInt(minor)))).toEqual({ major, minor })
     })
-    fc.assert(property, { numRuns: 500 })
+    fc.assert(property, { numRuns: runs(500) })
   })
 
   test('are those that /sys and stat(1) have', () => {

@@ -13,6 +13,7 @@ import {
   replaceJournal,
 } from '../../src/host/merge-journal.js'
 import { livenessOf, thisProcess } from '../../src/host/process-identity.js'
+import { runs } from '../support/amount.js'
 import { temporaryDirectory } from '../support/paths.js'
 
 const overlay = { path: Buffer.from('/a/cow'), device: 2n ** 63n, inode: 7n, headerDigest: 'ab', mtime: 4294967295 }
@@ -84,7 +85,7 @@ describe('the journal of a merge', () => {
         writeFileSync(file, JSON.stringify({ ...document, [key]: value }))
         expect(await readJournal(localHostFiles, file)).toHaveProperty('journal')
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 

@@ -9,6 +9,7 @@ import {
   pathBytes,
   pathComponents,
 } from '../../src/host/path-bytes.js'
+import { runs } from '../support/amount.js'
 
 describe('the last component and what stands before it', () => {
   test.each([
@@ -38,7 +39,7 @@ describe('the last component and what stands before it', () => {
         path.posix.normalize(path.posix.dirname(whole)),
       )
     })
-    fc.assert(property, { numRuns: 500 })
+    fc.assert(property, { numRuns: runs(500) })
   })
 
   test('are bytes, whatever they say as text', () => {
@@ -71,7 +72,7 @@ test('joining and parting again gives the parts', () => {
       [directory, base].filter((one) => one.length !== 1 || one[0] !== 0x2e).map((one) => [...one]),
     )
   })
-  fc.assert(property, { numRuns: 300 })
+  fc.assert(property, { numRuns: runs(300) })
 })
 
 test.each([

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { shellQuote } from '../../src/host/shell-quote.js'
+import { runs } from '../support/amount.js'
 
 /** What a shell makes of these words: each printed, with a NUL behind it. */
 function wordsOf(shell: string, words: readonly string[]): Buffer[] {
@@ -106,6 +107,6 @@ describe('shellQuote', () => {
     const property = fc.property(fc.uint8Array({ maxLength: 30 }), (bytes) => {
       expect(shellQuote(Buffer.from(bytes))).not.toMatch(/[\p{Cc}\u{202a}-\u{202e}]/u)
     })
-    fc.assert(property, { numRuns: 500 })
+    fc.assert(property, { numRuns: runs(500) })
   })
 })

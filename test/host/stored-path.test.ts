@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { localHostFiles } from '../../src/host/host-files.js'
 import { resolveBackingPath } from '../../src/host/resolve-backing.js'
 import { type PathStyle, storedBackingPath } from '../../src/host/stored-path.js'
+import { runs } from '../support/amount.js'
 import { temporaryDirectory } from '../support/paths.js'
 
 /** Two directories with a file each, a link to one of them, and the current directory above. */
@@ -90,7 +91,7 @@ describe('relative', () => {
       process.chdir(directory)
       expect(found?.facts).toEqual(await localHostFiles.stat(path.join(directory, backingPlace, 'disk')))
     })
-    await fc.assert(property, { numRuns: 60 })
+    await fc.assert(property, { numRuns: runs(60) })
   })
 })
 

@@ -49,7 +49,7 @@ async function callsOf(from: string, run: (directory: string, host: object) => P
   await run(directory, host)
   removeTree(directory)
   const indexes = host.calls.map((_, index) => index)
-  const chosen = sampleOf(expect.getState().currentTestName ?? '', indexes, 8, (index) => host.calls[index])
+  const chosen = sampleOf(expect.getState().currentTestName ?? '', indexes, 4, (index) => host.calls[index])
   tally('humfs runs that fail at a call', chosen.length)
   return { count: indexes.length, chosen }
 }

@@ -11,6 +11,7 @@ import { openCowImage } from '../../src/images/cow-image.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { countedStore } from '../stores/faulty-stores.js'
+import { runs } from '../support/amount.js'
 import { generatePair } from '../support/generate.js'
 import { isSupplied } from '../support/naive.js'
 import { collect, parsePair } from './oracle.js'
@@ -236,5 +237,5 @@ test('runs equal a loop over the bits, for generated overlays, cut or not', asyn
       expect(seen).toEqual(expected.map((isSet, i) => isSet && i >= from && i < from + length))
     },
   )
-  await fc.assert(property, { numRuns: 150 })
+  await fc.assert(property, { numRuns: runs(150) })
 })

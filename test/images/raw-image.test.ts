@@ -4,6 +4,7 @@ import { imageStore } from '../../src/images/image-store.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { countedStore } from '../stores/faulty-stores.js'
+import { runs } from '../support/amount.js'
 import { generatePair } from '../support/generate.js'
 import { collect, openPair, sameBytes } from './oracle.js'
 
@@ -21,7 +22,7 @@ describe('a raw image', () => {
       const extent = { start, length: end - start, depth: 0, data: true, zero: false, offset: start }
       expect(await collect(image.extents(start, end - start))).toEqual(end > start ? [extent] : [])
     })
-    await fc.assert(property, { numRuns: 100 })
+    await fc.assert(property, { numRuns: runs(100) })
   })
 
   test('that is longer than its store goes on in zeros', async () => {

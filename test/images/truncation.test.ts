@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { findTruncation, type Truncation } from '../../src/images/cow-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { runs } from '../support/amount.js'
 import { type GeneratedPair, generatePair } from '../support/generate.js'
 import { isSupplied } from '../support/naive.js'
 import { parsePair } from './oracle.js'
@@ -40,7 +41,7 @@ describe('findTruncation', () => {
         expect(await found(pair, size)).toEqual(naiveTruncation(pair, size))
       },
     )
-    await fc.assert(property, { numRuns: 250 })
+    await fc.assert(property, { numRuns: runs(250) })
   })
 
   test('at every length of a small overlay of each layout', async () => {

@@ -15,7 +15,7 @@ import {
 } from '../support/killed-runs.js'
 
 /** In each direction. */
-const killCount = amount({ quick: 10, deep: 120 })
+const killCount = amount({ quick: 6, deep: 120 })
 const entryCount = amount({ quick: 0, deep: 150 })
 /** The run that is to finish a killed one is killed, too, once in so many. */
 const nextKilledOnceIn = amount({ quick: 5, deep: 3 })

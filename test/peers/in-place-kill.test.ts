@@ -29,7 +29,7 @@ const variants: Variant[] = [
 ]
 
 /** Kills of each variant: a deep run makes all that there are, and draws again up to the number. */
-const killCount = amount({ quick: 6, deep: 84 })
+const killCount = amount({ quick: 4, deep: 84 })
 /** A resume is killed, too, once in so many. */
 const resumeKilledOnceIn = amount({ quick: 4, deep: 3 })
 /** Killed before any of them is resumed: meanwhile seconds pass that a resume waits for. */

@@ -19,6 +19,7 @@ import { openFileStore } from '../../src/stores/file-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { OpenState } from '../../src/stores/open-state.js'
 import { openPipeStore } from '../../src/stores/pipe-store.js'
+import { runs } from '../support/amount.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { oneByteStore } from './faulty-stores.js'
 
@@ -196,7 +197,7 @@ describe.each(makers)('%s', (_name, make) => {
         }
       },
     )
-    await fc.assert(property, { numRuns: 60 })
+    await fc.assert(property, { numRuns: runs(60) })
   })
 })
 

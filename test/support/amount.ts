@@ -12,6 +12,11 @@ export function amount<T>({ quick, deep }: { readonly quick: T; readonly deep: T
   return isDeep ? deep : quick
 }
 
+/** How often a property is tried: a quarter of the full number in a quick run. */
+export function runs(full: number): number {
+  return amount({ quick: Math.ceil(full / 4), deep: full })
+}
+
 /** The seed of this run; test/vitest.config.ts chooses it. */
 export const runSeed = Number(process.env['UMLCOW_SEED'] ?? 1)
 

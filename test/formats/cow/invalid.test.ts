@@ -6,6 +6,7 @@ import { errorCodes, UmlcowError } from '../../../src/errors.js'
 import { parseCowHeader } from '../../../src/formats/cow/index.js'
 import { findTruncation } from '../../../src/images/cow-image.js'
 import { openMemoryStore } from '../../../src/stores/memory-store.js'
+import { runs } from '../../support/amount.js'
 import { generatePair, pairLayouts } from '../../support/generate.js'
 import { root } from '../../support/paths.js'
 
@@ -91,14 +92,14 @@ describe('a header with noise in it', () => {
         })
       },
     )
-    fc.assert(property, { numRuns: 1000 })
+    fc.assert(property, { numRuns: runs(1000) })
   })
 
   test('pure noise behind a magic gives a header or a coded error', () => {
     const property = fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom('OOOM', 'MOOO'), (noise, magic) => {
       codeOf(() => parseCowHeader(Buffer.concat([Buffer.from(magic), noise])))
     })
-    fc.assert(property, { numRuns: 500 })
+    fc.assert(property, { numRuns: runs(500) })
   })
 })
 

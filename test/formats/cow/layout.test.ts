@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type CowLayout, computeLayout, type HeaderLayout, maxHeaderSize } from '../../../src/formats/cow/index.js'
+import { runs } from '../../support/amount.js'
 import { naiveFacts } from '../../support/naive.js'
 
 const KiB = 1024
@@ -135,7 +136,7 @@ describe('computeLayout', () => {
         expect(bitCount === sectorCount || bitCount % 8 === 0).toBe(true)
       },
     )
-    fc.assert(property, { numRuns: 1000 })
+    fc.assert(property, { numRuns: runs(1000) })
   })
 
   test('has a longest header', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { readCpio, writeCpio } from '../../../src/formats/cpio/index.js'
 import { serializeNewcHeader } from '../../../src/formats/cpio/layout.js'
 import type { ManifestEntry } from '../../../src/formats/manifest/index.js'
+import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
 import {
   bytesOf,
@@ -72,7 +73,7 @@ describe('cpio', () => {
         )
         expect(back).toEqual(expected(kept(tree)))
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     )
   })
 

@@ -7,6 +7,7 @@ import {
   serializeFakerootLine,
   writeFakeroot,
 } from '../../../src/formats/fakeroot/index.js'
+import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
 import { asyncOf, bytesOf, collect, cut, entry, listOf, treeArbitrary } from '../../support/manifest-entries.js'
 
@@ -35,7 +36,7 @@ describe('the save file of fakeroot', () => {
         const records = tree.map((one, i) => fakerootRecord(one, { dev: 1n, ino: BigInt(i), nlink: 1 }))
         expect(await trial(cut(await collect(writeFakeroot(asyncOf(records))), length))).toEqual(records)
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     )
   })
 

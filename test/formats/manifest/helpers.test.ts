@@ -13,6 +13,7 @@ import {
 } from '../../../src/formats/manifest/index.js'
 import { LinkNumbers } from '../../../src/formats/manifest/link-numbers.js'
 import { clampSeconds, splitTime } from '../../../src/formats/manifest/time.js'
+import { runs } from '../../support/amount.js'
 import { bytesOf, entry, furtherName, itemsOf, listOf, treeArbitrary } from '../../support/manifest-entries.js'
 
 describe('device numbers', () => {
@@ -58,7 +59,7 @@ describe('entries', () => {
   it('of random trees are fit', () => {
     fc.assert(
       fc.property(treeArbitrary, (tree) => tree.forEach(checkEntry)),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     )
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkEntry, type ManifestEntry, readMtree, writeMtree } from '../../../src/formats/manifest/index.js'
 import { escapeName, unescapeName } from '../../../src/formats/manifest/mtree-text.js'
+import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
 import {
   asyncOf,
@@ -44,7 +45,7 @@ describe('mtree', () => {
         for (const byte of bytes) expect(byte === 0x0a || (byte >= 0x20 && byte < 0x7f)).toBe(true)
         expect(await trial(cut(bytes, 4096))).toEqual(kept(tree))
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     )
   })
 

@@ -6,6 +6,7 @@ import {
   type SquashfsPseudoOptions,
   writeSquashfsPseudo,
 } from '../../../src/formats/squashfs-pseudo/index.js'
+import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
 import { asyncOf, bytesOf, collect, cut, entry, listOf, treeArbitrary } from '../../support/manifest-entries.js'
 
@@ -60,7 +61,7 @@ describe('the pseudo file of squashfs-tools', () => {
         })
         expect(await trial(cut(await write(fit), length))).toEqual(definitions)
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     )
   })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseVirtfs, serializeVirtfs } from '../../../src/formats/virtfs/index.js'
+import { runs } from '../../support/amount.js'
 import { expectHardened } from '../../support/archive-trials.js'
 import { bytesOf, collect, entry, treeArbitrary } from '../../support/manifest-entries.js'
 
@@ -27,7 +28,7 @@ describe('attributes of QEMU mapped-file', () => {
           expect(parseVirtfs(serializeVirtfs(small))).toEqual({ uid, gid, type, mode, device })
         }
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     )
   })
 
