@@ -103,16 +103,35 @@ async function journalsIn(files: HostFiles, directory: Buffer): Promise<Buffer[]
   const paths: Buffer[] = []
   try {
     for await (const name of files.names(directory)) {
-      const path = joinPath(directory, name)
-      if (endsWith(name, journalSuffix)) paths.push(await journalPathOf(files, path.subarray(0, -journalSuffix.length)))
-      if (!endsWith(name, markerSuffix)) continue
-      const overlayPath = (await readMarker(files, path))?.overlayPath ?? null
-      if (overlayPath !== null) paths.push(await journalPathOf(files, overlayPath))
+      // One that is not for us to follow is no reason to pass over those that come after it.
+      const path = await orNull(journalOf(files, directory, name))
+      if (path !== null) paths.push(path)
     }
   } catch (error) {
-    if (!hasCode(error, 'EACCES', 'ENOENT', 'ENOTDIR')) throw error // Not for us to list.
+    if (!hasCode(error, ...notForUs)) throw error
   }
   return paths
+}
+
+/** The journal that has this name, or that the marker of this name leads to. */
+async function journalOf(files: HostFiles, directory: Buffer, name: Buffer): Promise<Buffer | null> {
+  const path = joinPath(directory, name)
+  if (endsWith(name, journalSuffix)) return journalPathOf(files, path.subarray(0, -journalSuffix.length))
+  if (!endsWith(name, markerSuffix)) return null
+  const overlayPath = (await readMarker(files, path))?.overlayPath ?? null
+  return overlayPath === null ? null : journalPathOf(files, overlayPath)
+}
+
+/** What leads to nothing that we may look at. */
+const notForUs = ['EACCES', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'] as const
+
+async function orNull<T>(pending: Promise<T>): Promise<T | null> {
+  try {
+    return await pending
+  } catch (error) {
+    if (hasCode(error, ...notForUs)) return null
+    throw error
+  }
 }
 
 function endsWith(name: Buffer, suffix: string): boolean {
@@ -124,7 +143,7 @@ async function findOrPass(files: HostFiles, path: Buffer, findAt: FindAt): Promi
   try {
     return await findAt(files, path)
   } catch (error) {
-    if (hasCode(error, 'JOURNAL_DAMAGED', 'JOURNAL_MISMATCH')) return null
+    if (hasCode(error, 'JOURNAL_DAMAGED', 'JOURNAL_MISMATCH', ...notForUs)) return null
     throw error
   }
 }

@@ -51,8 +51,7 @@ export async function findMergeKeeping(
     const merge = await findMergeInto(files, backing.path, path)
     if (merge !== null && (merge.journal === null || isPart(merge.journal, opened.facts))) return merge
   }
-  // It leads into a jail, perhaps, or it was moved: the journal may lie beside it all the same.
-  if (targets.length > 0) return null
+  // It leads into a jail, perhaps, where another file has that path here: the journal may lie beside it all the same.
   return findInDirectories(files, [path], findMergeAt, (journal) => isPart(journal, opened.facts))
 }
 

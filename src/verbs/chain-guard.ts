@@ -53,6 +53,15 @@ export function dependentWarnings(base: Pick<Base, 'path' | 'facts'>, search: Si
   )
 }
 
+/** What to say of overlays on one that has another backing file now. */
+export function rebasedWarnings(base: Pick<Base, 'path' | 'facts'>, search: SiblingSearch): string[] {
+  return overlaysOn(search, base.facts).map(
+    ({ path }) =>
+      `${printablePath(path)}: its backing file ${printablePath(base.path)} now has another backing file itself; ` +
+      'what it shows may have changed',
+  )
+}
+
 /** What to say of files of which nobody can tell what they need. */
 export function dependentDoubts({ path }: Pick<Base, 'path'>, { unknown }: SiblingSearch): string[] {
   const name = printablePath(path)

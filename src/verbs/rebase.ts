@@ -17,7 +17,7 @@ import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
 import { targetFacts } from '../host/target-guard.js'
 import { withUnseenTold } from '../host/unseen-users.js'
 import { refuseWriteProtected } from '../host/write-protection.js'
-import { dependentWarnings } from './chain-guard.js'
+import { rebasedWarnings } from './chain-guard.js'
 import type { OperationOptions } from './operation.js'
 
 export interface RebaseOptions extends OperationOptions {
@@ -88,7 +88,7 @@ async function rebaseHeader(
     const after = editHeader(header, { backingPath, mtime })
     assertReadsBack(after, overlay, backingPath)
     const changed = Buffer.compare(after, header.bytes) !== 0
-    if (changed) warnings.push(...dependentWarnings(overlay, await findOthers(files, overlay, [path], options)))
+    if (changed) warnings.push(...rebasedWarnings(overlay, await findOthers(files, overlay, [path], options)))
     if (changed && !options.dryRun) await rewrite(files, overlay, after)
     return {
       path,

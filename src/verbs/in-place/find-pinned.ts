@@ -1,4 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
+import { executeSteps } from '../../engine/execute.js'
+import { planCopyUpSize } from '../../engine/plan-copy-up.js'
 import { errorCodes, hasCode, UmlcowError } from '../../errors.js'
 import type { Finding } from '../../host/backing.js'
 import { headerDigest } from '../../host/header-digest.js'
@@ -8,6 +10,7 @@ import { isPinned, isSameBoot, type MergeJournal, type PinnedSibling } from '../
 import { type Overlay, openOverlay } from '../../host/open-overlay.js'
 import { shellQuote } from '../../host/shell-quote.js'
 import type { Sibling, SiblingSearch } from '../../host/siblings.js'
+import { forEachSibling, type InPlaceWork } from './work.js'
 
 export interface PinnedSiblings {
   /** Those that are what the journal says, wherever they are now. */
@@ -33,7 +36,10 @@ export async function findPinned(
     const found = here.sibling ?? moved
     if (found !== undefined) kept.push({ ...found, state: pin === journal.backup ? 'undo' : 'fresh' })
     else if (journal.phase === 'preparing') findings.push(lostSibling(pin, journal, here.change))
-    else warnings.push(`${printablePath(pin.path)}: ${here.change}, so it was not refreshed; the kernel refuses it`)
+    else
+      warnings.push(
+        `${printablePath(pin.path)}: ${here.change}; the merge has left it as it is, and the kernel refuses it`,
+      )
   }
   for (const one of search.siblings) {
     const isNamed = pinsOf(journal).some(({ path }) => path.equals(one.path))
@@ -41,6 +47,28 @@ export async function findPinned(
     warnings.push(`${printablePath(one.path)}: was not among the siblings when the merge was begun; left as it is`)
   }
   return { kept, findings, warnings }
+}
+
+/**
+ * Siblings into which the merge has copied nothing, or which were put back as they were before: once the backing file is
+ * being written, there is nothing to copy any more, and what they showed is lost where it was written.
+ */
+export async function findNotCopiedUp(
+  work: Pick<InPlaceWork, 'files' | 'overlay' | 'backing' | 'kept' | 'options'>,
+): Promise<Sibling[]> {
+  const { overlay, backing, options } = work
+  const found: Sibling[] = []
+  await forEachSibling(work, 'read', async (opened, sibling) => {
+    const result = { bytes: 0 }
+    const inputs = { overlay, sibling: opened, backing: backing.store, virtualSize: overlay.header.virtualSize }
+    await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
+    if (result.bytes > 0) found.push(sibling)
+  })
+  return found
+}
+
+export function notCopiedUpWarning({ path }: Sibling): string {
+  return `${printablePath(path)}: lacks what the merge copied into it, as an older copy does: left as it is, and it no longer shows what it showed`
 }
 
 function pinsOf({ siblings, backup }: MergeJournal): PinnedSibling[] {

@@ -6,18 +6,19 @@ import { type HostFiles, localHostFiles } from '../../host/host-files.js'
 import { isOurMtime, type MergeJournal } from '../../host/merge-journal.js'
 import type { Overlay } from '../../host/open-overlay.js'
 import { thisProcess } from '../../host/process-identity.js'
-import { findSiblings } from '../../host/siblings.js'
+import { findSiblings, type SiblingSearch } from '../../host/siblings.js'
 import { unfinishedFinding } from '../../host/unfinished-merge.js'
 import { withUnseenTold } from '../../host/unseen-users.js'
 import { refuseTruncated } from '../merge-guard.js'
 import { chooseBackingMtimes } from './backing-mtime.js'
 import { withResumeHint } from './failure.js'
-import { findPinned } from './find-pinned.js'
+import { findNotCopiedUp, findPinned, notCopiedUpWarning } from './find-pinned.js'
 import { refuseUsers } from './find-users.js'
 import { outcomeOf } from './merge-in-place.js'
 import { shownMtimes } from './mtimes.js'
 import { type InPlaceResult, resumeRules } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
+import { findChainTrouble } from './sibling-guard.js'
 import { removeJournal } from './steps.js'
 import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
 import { type InPlaceWork, syncUnlessForbidden } from './work.js'
@@ -63,7 +64,8 @@ async function resumeTaken(
     }
     // Before the protocol, which may empty the overlay: the result tells what was in it.
     const result = await describe(taken, options)
-    const { work, warnings } = await makeWork(taken, taken.overlay, options)
+    const { work, search, warnings } = await makeWork(taken, taken.overlay, options)
+    refuseUnlessForced(findChainTrouble(taken.overlay, search, journal), options.force)
     try {
       await runProtocol(work, steps)
     } catch (error) {
@@ -86,17 +88,19 @@ export async function makeWork(
   taken: TakenUp,
   overlay: Overlay & { readonly path: Buffer },
   options: ResumeOptions,
-): Promise<{ work: InPlaceWork; warnings: string[] }> {
+): Promise<{ work: InPlaceWork; search: SiblingSearch; warnings: string[] }> {
   const { files, merge, markerPath, backing } = taken
   const search = await findSiblings(files, overlay, backing, options)
-  const { kept, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
+  const { kept: pinned, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
   refuseUnlessForced(findings, options.force)
+  const wasWritten = merge.journal.phase !== 'preparing'
+  const lost = wasWritten ? await findNotCopiedUp({ files, overlay, backing, kept: pinned, options }) : []
+  const kept = pinned.filter((one) => !lost.includes(one))
   await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
   if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
   const shown = [...shownMtimes(backing.facts), ...shownBefore(merge.journal)]
   const headers = [overlay, ...search.siblings, ...search.others, ...kept].map(({ header }) => header.mtime)
-  const wasWritten = merge.journal.phase !== 'preparing'
   const mtimes = await chooseBackingMtimes(files, backing, { headers, shown, wasWritten }, options.signal)
   const journal: MergeJournal = {
     ...merge.journal,
@@ -120,7 +124,8 @@ export async function makeWork(
     verified: null,
     warnings: [],
   }
-  return { work, warnings: [...findings.map(({ message }) => message), ...warnings] }
+  const told = [...findings.map(({ message }) => message), ...warnings, ...lost.map(notCopiedUpWarning)]
+  return { work, search, warnings: told }
 }
 
 /**

@@ -49,7 +49,11 @@ function unknownHint({ backingRoot }: InPlaceOptions): string {
 }
 
 /** What the merge takes from overlays on the overlay itself. */
-export function findChainTrouble(overlay: Overlay, search: SiblingSearch, { afterwards }: InPlaceOptions): Finding[] {
+export function findChainTrouble(
+  overlay: Overlay,
+  search: SiblingSearch,
+  { afterwards }: Pick<InPlaceOptions, 'afterwards'>,
+): Finding[] {
   const hint = 'leave out --delete: the overlay stays then, and so does what they show'
   if (afterwards === 'delete') return findDependents(overlay, search, hint)
   return afterwards === 'reset' ? findPlainDependents(overlay, search, 'merge without emptying the overlay') : []

@@ -105,8 +105,8 @@ test('a merge of an overlay with several names is found by the others', async ()
   expect(isMerged(backing)).toBe(true)
 })
 
-test('a file with one name costs no look at a directory', async () => {
-  const { cow, backing } = scene()
+test('a backing file with one name costs no look at a directory, an overlay one at its own', async () => {
+  const { cow, backing, directory } = scene()
   const listed: string[] = []
   const files: HostFiles = {
     ...localHostFiles,
@@ -115,10 +115,10 @@ test('a file with one name costs no look at a directory', async () => {
       return localHostFiles.names(directory)
     },
   }
-  await mergeStatus(cow, { files })
-  await refuseUnfinished(files, cow)
   await refuseUnfinished(files, backing)
   expect(listed).toEqual([])
+  await refuseUnfinished(files, cow)
+  expect(listed).toEqual([directory])
 })
 
 /** The same files once more below `to`; below `from` they are only where `both`. */
