@@ -93,10 +93,11 @@ export async function prepareWork(files: HostFiles, ready: Ready, options: InPla
     const markerPath = isFile
       ? await markerPathOf(files, path)
       : Buffer.concat([overlay.path, Buffer.from('.umlcow-merging')])
-    const undo = options.backup === undefined ? null : await createUndo(files, options.backup, backing, options)
     const siblings: PinnedSibling[] = []
     for (const one of kept) siblings.push(await pinSibling(files, one, backing.facts))
-    const pins = { siblings, backup: undo === null ? null : await pinSibling(files, undo, backing.facts) }
+    // Last: nothing that fails after it would remove it.
+    const undo = options.backup === undefined ? null : await createUndo(files, options.backup, backing, options)
+    const pins = { siblings, backup: undo === null ? null : { ...pinOf(undo), leads: true } }
     return {
       files,
       options,
