@@ -27,6 +27,7 @@ import {
   writeHole,
   writeOverlay,
 } from '../cli/scene.js'
+import { isDeep, seedFor } from '../support/amount.js'
 import { commandPath, type Outcome, umlcow } from '../support/command.js'
 import { canBeOtherUser, otherUser } from '../support/other-user.js'
 import { temporaryDirectory } from '../support/paths.js'
@@ -43,6 +44,11 @@ function linkCalledMoo(): string {
   const link = path.join(temporaryDirectory(), 'uml_moo')
   symlinkSync(commandPath, link)
   return link
+}
+
+/** A link of that name is the verb, whatever its arguments: a quick run looks at a few command lines by the link, too. */
+function isLinkedToo(args: readonly string[]): boolean {
+  return isDeep || seedFor(args.join(' ')) % 5 === 0
 }
 
 /** The same without the damaged COW file, which might be a sibling. */
@@ -107,10 +113,12 @@ describe.runIf(havePeers(umlMoo))('the same as uml_moo', () => {
     const [theirs, ours, linked] = [prepared(), prepared(), prepared()]
     keepsUntouched(ours.cow, ours.backing, linked.cow, linked.backing)
     expect(run(umlMoo, args, theirs.directory).status).toBe(status)
-    const link = run(linkCalledMoo(), args, linked.directory)
-    expect({ status: link.status, stdout: link.stdout }).toEqual({ status, stdout: '' })
-    expect(contentOf(linked.directory)).toEqual(contentOf(theirs.directory))
-    // "umlcow moo --help" is ours: it is what "umlcow VERB --help" always does.
+    // "umlcow moo --help" is ours: it is what "umlcow VERB --help" always does. By the link it is no option.
+    if (isLinkedToo(args) || args[0] === '--help') {
+      const link = run(linkCalledMoo(), args, linked.directory)
+      expect({ status: link.status, stdout: link.stdout }).toEqual({ status, stdout: '' })
+      expect(contentOf(linked.directory)).toEqual(contentOf(theirs.directory))
+    }
     if (args[0] === '--help') return
     const moo = umlcow(['moo', ...args], { cwd: ours.directory })
     expect({ status: moo.status, stdout: moo.stdout }).toEqual({ status, stdout: '' })
@@ -140,8 +148,11 @@ describe.runIf(havePeers(umlMoo))('the same as uml_moo', () => {
     expect(run(umlMoo, args, theirs.directory).status).toBe(status)
     const moo = umlcow(['moo', ...args], { cwd: ours.directory })
     expect({ status: moo.status, stdout: moo.stdout }).toEqual({ status, stdout: '' })
-    expect(run(linkCalledMoo(), args, linked.directory)).toMatchObject({ status, stdout: '' })
-    for (const scene of [ours, linked]) expect(contentOf(scene.directory)).toEqual(contentOf(theirs.directory))
+    expect(contentOf(ours.directory)).toEqual(contentOf(theirs.directory))
+    if (isLinkedToo(args)) {
+      expect(run(linkCalledMoo(), args, linked.directory)).toMatchObject({ status, stdout: '' })
+      expect(contentOf(linked.directory)).toEqual(contentOf(theirs.directory))
+    }
     expect(sha256(ours.cow)).toBe(overlay)
     if (status === 0) {
       const into = args.includes('copy') ? 'copy' : 'root_fs'
