@@ -12,6 +12,10 @@ if (process.env['UMLCOW_SEED'] === undefined) {
   process.env['UMLCOW_SEED'] = String(seed)
   console.log(`the seed of this run: UMLCOW_SEED=${seed}`)
 }
+const given = process.env['UMLCOW_SEED']
+if (!/^\d{1,10}$/.test(given) || Number(given) >= 2 ** 32) {
+  throw new Error(`UMLCOW_SEED=${given}: not a whole number from 0 to ${2 ** 32 - 1}`)
+}
 
 // Against tests that hang, and for no other reason: the slowest machine has time enough.
 const testTimeout = process.env['UMLCOW_TEST'] === 'deep' ? 7_200_000 : 600_000
@@ -22,6 +26,7 @@ const replacesModules = ['test/verbs/in-place/**/*.test.ts', 'test/host/copy-hel
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
+    setupFiles: ['test/support/seed.ts'],
     testTimeout,
     hookTimeout: testTimeout,
     // More than processors: many wait for a command, or for the clock to go on.
