@@ -16,16 +16,19 @@ const python = '/usr/bin/python3'
 interface Run {
   /** Which of the three standard descriptors are the terminal. */
   readonly descriptors?: string
-  /** `hup`: the terminal goes, with SIGHUP; `gone`: without; or a signal, and the terminal stays. */
-  readonly how?: 'hup' | 'gone' | 'SIGINT' | 'SIGTERM'
+  /**
+   * `hup`: the terminal goes, with SIGHUP; `gone`: without; `read`: it goes when nobody has it open but who reads it; or
+   * a signal, and the terminal stays.
+   */
+  readonly how?: 'hup' | 'gone' | 'read' | 'SIGINT' | 'SIGTERM'
   /** What is waited for: a file, or a text on the terminal. */
-  readonly until: string
+  readonly until?: string
   readonly command?: readonly string[]
   readonly args: readonly string[]
 }
 
 /** Run with a terminal that goes. @returns the exit status and the signal that ended it, and what went to no terminal */
-function runWithTerminal({ descriptors = '012', how = 'hup', until, command = [commandPath], args }: Run) {
+function runWithTerminal({ descriptors = '012', how = 'hup', until = '', command = [commandPath], args }: Run) {
   const log = path.join(temporaryDirectory(), 'log')
   const script = path.join(root, 'test/support/hang-up.py')
   const given = [script, descriptors, how, until, log, process.execPath, ...command, ...args]
@@ -91,6 +94,18 @@ describe.skipIf(!havePeers(python))('a terminal that is closed', () => {
     const { command, until } = stoppedAt('write', '/')
     const args = verb === '--help' ? [verb] : [verb, makeScene().cow]
     expect(runWithTerminal({ how: 'gone', until, command, args }).ended).toBe('129 -')
+  })
+})
+
+// As `script` and terminal emulators do: they hang up when reading tells the end.
+describe.skipIf(!havePeers(python))('a terminal that goes when its reader sees the end of it', () => {
+  it.each<[string, number, (scene: ReturnType<typeof makeScene>) => string[]]>([
+    ['a report', 0, ({ cow }) => ['info', cow]],
+    ['a merge', 0, ({ cow, target }) => ['merge', cow, target]],
+    ['a refusal', 4, ({ cow }) => ['merge', cow, cow]],
+    ['wrong usage', 64, ({ cow }) => ['merge', '--frobnicate', cow]],
+  ])('has seen the status before, not SIGHUP: %s, %i', (_, status, args) => {
+    expect(runWithTerminal({ how: 'read', args: args(makeScene()) }).ended).toBe(`${status} -`)
   })
 })
 

@@ -4,8 +4,10 @@ hang-up.py DESCRIPTORS HOW UNTIL LOG ARGUMENT...
 
 DESCRIPTORS  which of 0, 1 and 2 are the terminal, as "012"; of the others, 0 is /dev/null, 1 and 2 are the file LOG
 HOW          "hup": it is the terminal of the command's session, whose end sends SIGHUP; "gone": of none, which sends
-             nothing; or the name of a signal, which is sent while the terminal stays
-UNTIL        what is waited for before: a path, for the file to be there; else a text, for the terminal to show it
+             nothing; "read": as "hup", but the command alone has the terminal open, and it is taken away when reading
+             it tells its end; or the name of a signal, which is sent while the terminal stays
+UNTIL        what is waited for before: a path, for the file to be there; else a text, for the terminal to show it; not
+             with "read"
 Prints "STATUS SIGNAL", one of them "-".
 """
 import fcntl
@@ -52,18 +54,32 @@ def has_ended(options):
     return done != 0
 
 
-while not is_time():
+def read_to_end():
+    global shown
+    try:
+        while part := os.read(master, 65536):
+            shown += part
+    except OSError:
+        pass  # EIO: nobody has the other end open.
+
+
+if how == "read":
+    os.close(slave)
+    read_to_end()
+    os.close(master)
+    has_ended(0)
+while status is None and not is_time():
     read(0.01)
     if has_ended(os.WNOHANG):
         sys.exit(f"ended with {status} before its time, having shown {shown}")
 if how in ("hup", "gone"):
     os.close(slave)
     os.close(master)
-else:
+elif how != "read":
     os.kill(child, getattr(signal, how))
-while not has_ended(0 if how in ("hup", "gone") else os.WNOHANG):
+while status is None and not has_ended(0 if how in ("hup", "gone") else os.WNOHANG):
     read(0.01)
-if how not in ("hup", "gone") and termios.tcgetattr(slave) != before:
+if how not in ("hup", "gone", "read") and termios.tcgetattr(slave) != before:
     sys.exit("the terminal has other modes than before")
 if os.WIFEXITED(status):
     print(os.WEXITSTATUS(status), "-")
