@@ -17,7 +17,13 @@ import { root } from './paths.js'
 
 // A process that has the built command loaded and runs one command line after another. See command-server.js.
 
+/** Seconds that a run has at the least, and a process before it is replaced: against a command that never ends. */
+const runLimit = 600
+const ageLimit = 300
+
 interface Server {
+  /** By `performance.now`. */
+  readonly startedAt: number
   readonly child: ChildProcess
   readonly requests: number
   readonly answers: number
@@ -43,15 +49,17 @@ function startServer(): Server {
       number,
       number,
     ]
-    // A command that never ends would keep the test for ever.
-    const line = 'ulimit -t 600; exec "$0" "$1"'
-    const args = ['-c', line, process.execPath, path.join(root, 'test/support/command-server.js')]
-    const child = spawn('/bin/sh', args, { stdio: ['ignore', stdout, stderr, asked, bothWays] })
+    // No timer of this process would come: it waits without an event loop.
+    const limits = ['-s', 'KILL', String(runLimit + ageLimit)]
+    const args = [...limits, process.execPath, path.join(root, 'test/support/command-server.js')]
+    const startedAt = performance.now()
+    const child = spawn('timeout', args, { stdio: ['ignore', stdout, stderr, asked, bothWays] })
+    child.on('error', () => {}) // Told by the end of what it answers.
     child.unref()
     // With the child's alone open, reading tells when it has died.
     closeSync(asked)
     closeSync(bothWays)
-    return { child, requests, answers, stdout, stderr }
+    return { startedAt, child, requests, answers, stdout, stderr }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -81,6 +89,7 @@ function readAnswer(fd: number): { status: number | null; isWorn: boolean } {
 
 /** Run a command line in the process that is kept for it; nothing is on its standard input. */
 export function runWarm(args: readonly string[], cwd = process.cwd()): Outcome {
+  if (server !== undefined && performance.now() - server.startedAt > ageLimit * 1000) stopServer(server)
   server ??= startServer()
   const { requests, answers, stdout, stderr } = server
   for (const fd of [stdout, stderr]) ftruncateSync(fd, 0)
@@ -89,5 +98,6 @@ export function runWarm(args: readonly string[], cwd = process.cwd()): Outcome {
   const { status, isWorn } = readAnswer(answers)
   const outcome = { status, signal: null, stdout: readAll(stdout), stderr: readAll(stderr) }
   if (isWorn) stopServer(server)
+  if (status === null) throw new Error(`umlcow ${args.join(' ')}: died, or took too long: ${outcome.stderr}`)
   return outcome
 }
