@@ -1,7 +1,7 @@
 // The test command: `npm ci && npm test`. Builds, lints, checks types, runs every test, and prints one closing line.
 // In CI, as root, it first installs the Debian packages of the tools that tests compare with. Anywhere else it installs
 // nothing, and what needs an absent tool is skipped and named.  With UMLCOW_TEST=deep, as in `npm run test:deep`, tests
-// that sample otherwise do all of it; see test/support/amount.ts.  Closing lines say how much was done.
+// that take a small sample otherwise do far more; see test/support/amount.ts.  Closing lines say how much was done.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

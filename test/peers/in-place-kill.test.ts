@@ -28,7 +28,7 @@ const variants: Variant[] = [
   { name: 'verify', args: ['--verify'], siblingCount: 0 },
 ]
 
-/** Kills of each variant: a deep run makes all that there are, and draws again up to the number. */
+/** Kills of each variant: a deep run kills at all points that there are, and at some again up to the number. */
 const killCount = amount({ quick: 4, deep: 84 })
 /** A resume is killed, too, once in so many. */
 const resumeKilledOnceIn = amount({ quick: 4, deep: 3 })
@@ -75,7 +75,8 @@ describe.runIf(havePeers('/usr/sbin/mkfs.ext4', '/usr/sbin/e2fsck'))('a merge in
 
     const dice = diceFor(`killed ${variant.name}`)
     const phaseOf = phasesOf(calls)
-    const runs = pointsOf(variant, calls).map((point, i) => ({
+    const points = pointsOf(variant, calls)
+    const runs = points.map((point, i) => ({
       point,
       name: `run${i}`,
       resumePoint: dice.once(resumeKilledOnceIn) ? dice.pick(killPoints(calls)) : null,
@@ -105,7 +106,10 @@ describe.runIf(havePeers('/usr/sbin/mkfs.ext4', '/usr/sbin/e2fsck'))('a merge in
         rmSync(merge.directory, { recursive: true })
       }
     }
-    tally('merges in place killed', runs.length, { 'of their resumes killed': resumeKills })
+    tally('merges in place killed', runs.length, {
+      'distinct kill points': new Set(points.map(pointText)).size,
+      'of their resumes killed': resumeKills,
+    })
   })
 })
 

@@ -1,8 +1,9 @@
 import { appendFileSync } from 'node:fs'
 import { createDice, type Dice } from './generate.js'
 
-// How much a test does. "npm test" samples where the number makes the time; "npm run test:deep" does it all. Both do
-// the same kinds of checks. A sample depends on the seed of the run, which is printed; UMLCOW_SEED gives it again.
+// How much a test does. "npm test" samples where the number makes the time; "npm run test:deep" does far more: all that
+// there is where that is a number, as of calls to fail at, else the full numbers, as of mutated headers. Both do the same
+// kinds of checks. A sample depends on the seed of the run, which is printed; UMLCOW_SEED gives it again.
 
 /** True in "npm run test:deep". */
 export const isDeep = process.env['UMLCOW_TEST'] === 'deep'
