@@ -123,6 +123,26 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   writeVirtfsTree: { call: (o) => library.writeVirtfsTree(noItems, 'x', o), takes: ['noSync'] },
 }
 
+/** The findings that an operation lets its caller override, as its verb of the command line. */
+const knownWords: Readonly<Record<string, readonly string[]>> = {
+  openImage: ['mtime', 'size'],
+  openCow: ['mtime', 'size'],
+  map: ['mtime', 'size'],
+  check: ['in-use'],
+  createOverlay: ['in-use'],
+  createRaw: ['in-use'],
+  merge: ['in-use', 'mtime', 'size'],
+  mergeInPlace: ['in-use', 'mtime', 'size', 'siblings', 'room'],
+  resumeMerge: ['in-use', 'siblings', 'journal'],
+  abandonMerge: ['in-use', 'siblings', 'journal'],
+  rebaseUnsafe: ['in-use', 'mtime', 'size', 'siblings', 'room'],
+  resetOverlay: ['in-use', 'siblings'],
+  humfsify: ['exists', 'links'],
+  restoreHumfs: ['damage'],
+  exportTree: ['in-use'],
+}
+const allWords = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal', 'exists', 'links', 'damage']
+
 const isNoFlag: readonly unknown[] = ['yes', 1, null]
 const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://example.invalid/x')]
 const flags = [
@@ -161,7 +181,7 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
 
 const nameOf: Readonly<Record<string, string>> = { humfsForce: 'force', neededSize: 'size' }
 
-describe.each(Object.entries(operations))('%s', (_name, { call, needs = {}, takes }) => {
+describe.each(Object.entries(operations))('%s', (operation, { call, needs = {}, takes }) => {
   test.each([...takes, 'signal', 'onProgress'])(
     'refuses wrong values of %s before it touches anything',
     async (option) => {
@@ -176,8 +196,30 @@ describe.each(Object.entries(operations))('%s', (_name, { call, needs = {}, take
     },
   )
 
+  const name = takes.includes('humfsForce') ? 'humfsForce' : 'force'
+  test.runIf(takes.includes(name))('refuses a force word that it would pass over', async () => {
+    const known = knownWords[operation]!
+    for (const word of allWords) {
+      const run = async () => call({ ...closed, ...needs, force: [word] } as never)
+      if (known.includes(word)) await expect(run()).rejects.not.toThrow(RangeError)
+      else
+        await expect(run()).rejects.toThrow(
+          new RangeError(`force[0]: expected one of ${known.join(', ')}, got '${word}'`),
+        )
+    }
+  })
+
+  test('does not begin after its signal has fired', async () => {
+    const signal = AbortSignal.abort('enough')
+    await expect(async () => call({ ...closed, ...needs, signal } as never)).rejects.toMatchObject({
+      name: 'AbortError',
+      code: 'INTERRUPTED',
+      cause: 'enough',
+    })
+  })
+
   test('refuses options that are none', async () => {
-    for (const options of [null, 'force', 7])
+    for (const options of [null, 'force', 7, []])
       await expect(async () => call(options as never)).rejects.toThrow(TypeError)
   })
 })
@@ -300,6 +342,19 @@ describe('serializeNewHeader', () => {
     const fields = { mtime: 1, virtualSize: 512, sectorSize: 512, alignment: 4096, backingPath: 'x' as never }
     expect(() => library.serializeNewHeader(fields)).toThrow(TypeError)
   })
+
+  test('names a wrong field with its article', () => {
+    const fields = { mtime: 1, virtualSize: 512, sectorSize: 512, alignment: 0.5, backingPath: Buffer.from('x') }
+    expect(() => library.serializeNewHeader(fields)).toThrow('expected an alignment that is a whole number')
+  })
+})
+
+test.each([
+  ['parseCowHeader', () => library.parseCowHeader('x' as never)],
+  ['infoOfHeader', () => library.infoOfHeader('x' as never, 'x')],
+  ['openMemoryStore', () => library.openMemoryStore('x' as never)],
+])('%s takes bytes, no text', (_name, run) => {
+  expect(run).toThrow(TypeError)
 })
 
 describe('a signal that fires', () => {

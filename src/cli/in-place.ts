@@ -5,7 +5,7 @@ import { dateText } from '../host/backing.js'
 import type { InPlaceOptions, InPlaceResult } from '../verbs/in-place/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
-import { bufferArgument } from './options.js'
+import { bufferArgument, inPlaceForceWords, knownForce } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
 
@@ -52,7 +52,7 @@ export function inPlaceOptions(flags: Omit<AllFlags, keyof CommonFlags>): InPlac
     backup: flags.backup,
     verify: flags.verify,
     bufferSize: flags.buffer,
-    force: flags.force,
+    force: knownForce(flags.force, inPlaceForceWords),
     allowShort: flags.allowShort,
     dryRun: flags.dryRun,
     noSync: !flags.sync,

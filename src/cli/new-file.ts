@@ -1,12 +1,14 @@
 import { printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../errors.js'
+import { forceWords } from '../host/guard.js'
 import { standardOutput } from '../host/standard-output.js'
 import { type MergeResult, merge } from '../verbs/merge.js'
 import type { MergeOptions } from '../verbs/merge-options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { verifiedLines } from './in-place.js'
+import { knownForce } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
 
@@ -42,6 +44,7 @@ export async function runNewFile(
   try {
     const options = {
       ...flags,
+      force: knownForce(flags.force, forceWords),
       bufferSize: flags.buffer,
       noSync: !flags.sync,
       signal: context.signal,

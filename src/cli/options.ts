@@ -35,7 +35,16 @@ function forceArgument<Word extends string>(allowed: readonly Word[]): (text: st
 /** Those that a merge in place knows. */
 export const inPlaceForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'siblings', 'room']
 
+/** Those that what finishes or gives up a merge in place knows. */
+export const unfinishedForceWords: readonly ForceWord[] = ['in-use', 'siblings', 'journal']
+
+/** Those of `merge` in all its forms. */
 export const allForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal']
+
+/** One form of `merge` passes over the words of the others. */
+export function knownForce(force: readonly ForceWord[] | undefined, known: readonly ForceWord[]): ForceWord[] {
+  return (force ?? []).filter((word) => known.includes(word))
+}
 
 const forceMeanings: Record<ForceWord, string> = {
   'in-use': 'in-use (a process has the file open for writing)',

@@ -6,6 +6,7 @@ import type { ResumeOptions } from '../verbs/in-place/take-up.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { runInPlace } from './in-place.js'
+import { knownForce, unfinishedForceWords } from './options.js'
 import { jsonPath } from './report-info.js'
 
 export interface UnfinishedFlags extends Pick<ResumeOptions, 'siblingsIn' | 'force'> {
@@ -29,7 +30,7 @@ export async function runUnfinished(
   flags: CommonFlags & UnfinishedFlags,
   context: CliContext,
 ): Promise<number> {
-  const options = { siblingsIn: flags.siblingsIn, force: flags.force }
+  const options = { siblingsIn: flags.siblingsIn, force: knownForce(flags.force, unfinishedForceWords) }
   if (action === 'resume') return runInPlace(resumeMerge, path, options, flags, context)
   if (action === 'status') {
     const status = await mergeStatus(path)

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { forceWords } from './guard.js'
+import { throwIfAborted } from '../errors.js'
+import type { ForceWord } from './guard.js'
 import type { HostPath } from './host-files.js'
 
 // What callers of the library pass is checked before anything is opened: a wrong type is a TypeError, a value that is none of
@@ -39,7 +40,10 @@ function typed(expected: string, isRight: (value: unknown) => boolean): Rule {
 export const flag = typed('true or false', (value) => typeof value === 'boolean')
 export const text = typed('a string', (value) => typeof value === 'string')
 export const callable = typed('a function', (value) => typeof value === 'function')
-export const object = typed('an object', (value) => typeof value === 'object' && value !== null)
+export const object = typed(
+  'an object',
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+)
 const signal = typed('an AbortSignal', (value) => value instanceof AbortSignal)
 
 export function oneOf(words: readonly string[]): Rule {
@@ -100,9 +104,10 @@ export function hostPath(name: string, value: HostPath | URL): HostPath {
 }
 
 /**
- * The options of an operation, each that has a rule found right by it.
+ * The options of an operation, each that has a rule found right by it. Every operation begins with it, so none begins after its
+ * signal has fired, however short it is.
  *
- * @throws TypeError, RangeError
+ * @throws TypeError, RangeError, UmlcowError INTERRUPTED
  */
 export function checkedOptions<T extends object>(options: T, rules: Rules): T {
   object(options, 'options')
@@ -110,15 +115,20 @@ export function checkedOptions<T extends object>(options: T, rules: Rules): T {
   for (const [name, rule] of Object.entries(rules)) {
     if (checked[name] !== undefined || 'isRequired' in rule) checked[name] = rule(checked[name], name)
   }
+  throwIfAborted(checked.signal as AbortSignal | undefined)
   return checked as T
 }
 
 /** What every operation takes. */
 export const operationRules: Rules = { files: object, signal, onProgress: callable }
 
-const allForceWords: readonly string[] = [...forceWords, 'siblings', 'room', 'journal']
+/** The findings that an operation lets its caller override: a word of another operation would do nothing. */
+export function forceOf(...words: readonly ForceWord[]): Rule {
+  return listOf(oneOf(words))
+}
 
-export const force = listOf(oneOf(allForceWords))
+/** For what finishes or gives up a merge in place. */
+export const force = forceOf('in-use', 'siblings', 'journal')
 
 /** Where a backing file is looked for. */
 export const backingRules: Rules = {
@@ -128,8 +138,14 @@ export const backingRules: Rules = {
   chain: flag,
 }
 
-/** Verbs that write. */
-export const writerRules: Rules = { ...operationRules, force, overwrite: flag, dryRun: flag, noSync: flag }
+/** Verbs that write. Most of them have a rule of their own for `force`. */
+export const writerRules: Rules = {
+  ...operationRules,
+  force: forceOf('in-use', 'mtime', 'size', 'siblings', 'room'),
+  overwrite: flag,
+  dryRun: flag,
+  noSync: flag,
+}
 
 /** How the path of a backing file is stored. */
 export const pathStyle: Rule = (value, name) => {

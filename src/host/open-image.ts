@@ -6,7 +6,7 @@ import type { Image } from '../images/image.js'
 import { imageStore } from '../images/image-store.js'
 import { openRawImage } from '../images/raw-image.js'
 import type { BlockStore } from '../stores/block-store.js'
-import { backingRules, checkedOptions, force, hostPath, operationRules, type Rules } from './arguments.js'
+import { backingRules, checkedOptions, forceOf, hostPath, operationRules, type Rules } from './arguments.js'
 import { type BackingOptions, inspectBacking } from './backing.js'
 import { type ForceWord, refuseUnlessForced } from './guard.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile, localHostFiles } from './host-files.js'
@@ -105,7 +105,7 @@ export interface OpenImageOptions extends OpenBackingOptions {
   readonly files?: HostFiles | undefined
 }
 
-export const openImageRules: Rules = { ...operationRules, ...backingRules, force }
+export const openImageRules: Rules = { ...operationRules, ...backingRules, force: forceOf('mtime', 'size') }
 
 /**
  * Open what a guest sees of a file: an overlay with its backing file, or anything else as a raw image.

@@ -20,7 +20,7 @@ export interface HumfsifyOptions extends HumfsOptions {
 }
 
 export const humfsifyRules: Rules = {
-  ...humfsWriterRules,
+  ...humfsWriterRules('exists', 'links'),
   user: required(nameOrNumber),
   group: required(nameOrNumber),
   size: required(whole(1)),

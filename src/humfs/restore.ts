@@ -52,7 +52,7 @@ export async function restoreHumfs(
   directory: string | URL,
   given: RestoreHumfsOptions = {},
 ): Promise<RestoreHumfsResult> {
-  const options = checkedOptions(given, humfsWriterRules)
+  const options = checkedOptions(given, humfsWriterRules('damage'))
   const work = openWorkspace(textPath('directory', directory), options)
   return await whileLocked(work, async () => {
     const journal = readHumfsJournal(work.treeFiles, work.paths)

@@ -28,10 +28,10 @@ export interface HumfsOptions extends OperationOptions {
 
 export const humfsRules: Rules = { ...operationRules, treeFiles: object, nodes: object, noSync: flag }
 
-const forceWords: readonly HumfsForceWord[] = ['exists', 'links', 'damage']
-
-/** Verbs that change a tree. */
-export const humfsWriterRules: Rules = { ...humfsRules, force: listOf(oneOf(forceWords)), dryRun: flag }
+/** Verbs that change a tree, and the findings that they let their caller override. */
+export function humfsWriterRules(...words: readonly HumfsForceWord[]): Rules {
+  return { ...humfsRules, force: listOf(oneOf(words)), dryRun: flag }
+}
 
 /** A directory that is being worked on, and the means. */
 export interface Workspace {

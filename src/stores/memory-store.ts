@@ -1,3 +1,4 @@
+import { assertBytes } from '../bytes/assert-bytes.js'
 import { type BlockStore, checkRange, type SyncBlockStore } from './block-store.js'
 import { OpenState } from './open-state.js'
 
@@ -6,6 +7,7 @@ export function openMemoryStore(
   initial: Uint8Array = new Uint8Array(0),
   name = 'memory',
 ): SyncBlockStore & { bytes(): Uint8Array } {
+  assertBytes('initial', initial)
   let memory = Uint8Array.from(initial)
   let size = initial.length
   const state = new OpenState(name)

@@ -1,4 +1,4 @@
-import { flag, oneOf, paths, type Rules, required, writerRules } from '../host/arguments.js'
+import { flag, forceOf, oneOf, paths, type Rules, required, writerRules } from '../host/arguments.js'
 import type { ForceWord } from '../host/guard.js'
 import type { FileFacts } from '../host/host-files.js'
 import type { BlockStore } from '../stores/block-store.js'
@@ -55,6 +55,7 @@ export function isPipe(target: unknown): target is Pipe {
 
 export const exportRules: Rules = {
   ...writerRules,
+  force: forceOf('in-use'),
   format: required(oneOf(streamFormats)),
   noSockets: flag,
   excludeFile: paths.plain,

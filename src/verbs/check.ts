@@ -1,6 +1,6 @@
 import { countAllocated } from '../engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../errors.js'
-import { backingRules, checkedOptions, flag, type Rules, textPath, writerRules } from '../host/arguments.js'
+import { backingRules, checkedOptions, flag, forceOf, type Rules, textPath, writerRules } from '../host/arguments.js'
 import { lockFiles } from '../host/file-locks.js'
 import { findWriters, refuseUnlessForced } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
@@ -29,7 +29,14 @@ export interface CheckFinding {
   readonly fixed: boolean
 }
 
-const checkRules: Rules = { ...writerRules, ...backingRules, repair: flag, deep: flag, noBacking: flag }
+const checkRules: Rules = {
+  ...writerRules,
+  ...backingRules,
+  force: forceOf('in-use'),
+  repair: flag,
+  deep: flag,
+  noBacking: flag,
+}
 
 export interface CheckResult {
   readonly path: string

@@ -1,7 +1,17 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
-import { checkedOptions, flag, pathStyle, text, textPath, whole, writerRules } from '../host/arguments.js'
+import {
+  checkedOptions,
+  flag,
+  forceOf,
+  pathStyle,
+  type Rules,
+  text,
+  textPath,
+  whole,
+  writerRules,
+} from '../host/arguments.js'
 import { lockFiles } from '../host/file-locks.js'
 import type { ForceWord } from '../host/guard.js'
 import { type HostFiles, localHostFiles } from '../host/host-files.js'
@@ -43,6 +53,8 @@ export interface CreateResult {
   readonly warnings: readonly string[]
 }
 
+const newFileRules: Rules = { ...writerRules, force: forceOf('in-use') }
+
 /** What the kernel and uml_mkcow write. The alignment is the page size of their hosts. */
 const newOverlay = { sectorSize: 512, alignment: 4096 }
 
@@ -58,7 +70,7 @@ export async function createOverlay(
 ): Promise<CreateResult> {
   const place = textPath('path', path)
   const backing = textPath('backingPath', backingPath)
-  const checked = checkedOptions(options, { ...writerRules, pathStyle, chain: flag })
+  const checked = checkedOptions(options, { ...newFileRules, pathStyle, chain: flag })
   return withUnseenTold(options.files ?? localHostFiles, (files) => makeOverlay(files, place, backing, checked))
 }
 
@@ -167,7 +179,7 @@ export async function createRaw(
 ): Promise<CreateResult> {
   const place = textPath('path', path)
   whole(0)(size, 'size')
-  const checked = checkedOptions(options, { ...writerRules, fs: text })
+  const checked = checkedOptions(options, { ...newFileRules, fs: text })
   return withUnseenTold(options.files ?? localHostFiles, (files) => makeRaw(files, place, size, checked))
 }
 

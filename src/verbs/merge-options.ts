@@ -1,8 +1,8 @@
 import { type Copier, copiers } from '../engine/choose-copier.js'
 import { assertWindowSize } from '../engine/window-size.js'
-import { backingRules, flag, oneOf, type Rule, type Rules, writerRules } from '../host/arguments.js'
+import { backingRules, flag, forceOf, oneOf, type Rule, type Rules, writerRules } from '../host/arguments.js'
 import type { BackingOptions } from '../host/backing.js'
-import type { ForceWord } from '../host/guard.js'
+import { type ForceWord, forceWords } from '../host/guard.js'
 import type { FileFacts } from '../host/host-files.js'
 import type { BlockStore } from '../stores/block-store.js'
 import type { OperationOptions } from './operation.js'
@@ -21,7 +21,7 @@ export interface MergeOptions extends OperationOptions, BackingOptions {
   readonly bufferSize?: number | undefined
   /** Read the new file back and compare it with the overlay and the backing file. */
   readonly verify?: boolean | undefined
-  /** Findings to override. */
+  /** Findings to override: `in-use`, `mtime`, `size`. */
   readonly force?: readonly ForceWord[] | undefined
   /** Allocated sectors beyond the end of the overlay read as zeros, as in the kernel. */
   readonly allowShort?: boolean | undefined
@@ -50,6 +50,7 @@ export const bufferSize: Rule = (value, name) => {
 export const mergeRules: Rules = {
   ...writerRules,
   ...backingRules,
+  force: forceOf(...forceWords),
   sparse: oneOf(['auto', 'always', 'never']),
   copier: oneOf(['auto', ...copiers]),
   bufferSize,

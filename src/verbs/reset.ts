@@ -2,7 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, serializeNewHeader } from '../formats/cow/index.js'
-import { backingRules, checkedOptions, textPath, writerRules } from '../host/arguments.js'
+import { backingRules, checkedOptions, forceOf, textPath, writerRules } from '../host/arguments.js'
 import { type BackingOptions, inspectBacking } from '../host/backing.js'
 import { lockFiles } from '../host/file-locks.js'
 import { type ForceWord, refuseUnlessForced } from '../host/guard.js'
@@ -51,7 +51,7 @@ const newOverlay = { sectorSize: 512, alignment: 4096 }
  */
 export async function resetOverlay(path: string | URL, options: ResetOptions = {}): Promise<ResetResult> {
   const overlay = textPath('path', path)
-  const checked = checkedOptions(options, { ...writerRules, ...backingRules })
+  const checked = checkedOptions(options, { ...writerRules, ...backingRules, force: forceOf('in-use', 'siblings') })
   return withUnseenTold(options.files ?? localHostFiles, (files) => resetFile(files, overlay, checked))
 }
 

@@ -1,4 +1,5 @@
 import { isPowerOfTwo } from '../../bytes/align.js'
+import { assertBytes } from '../../bytes/assert-bytes.js'
 import { viewOf } from '../../bytes/struct.js'
 import { UmlcowError } from '../../errors.js'
 import { computeLayout } from './layout.js'
@@ -68,6 +69,7 @@ export function parseCowHeader(
   bytes: Uint8Array,
   options: { fileSize?: number | undefined; name?: string } = {},
 ): CowHeader {
+  assertBytes('bytes', bytes)
   const name = options.name ?? 'overlay'
   const magicOrder = cowMagicOrder(bytes)
   if (magicOrder === null) {

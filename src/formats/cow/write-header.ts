@@ -1,3 +1,4 @@
+import { assertBytes } from '../../bytes/assert-bytes.js'
 import { type ErrorCode, UmlcowError } from '../../errors.js'
 import { type CowHeader, parseCowHeader } from './header.js'
 import { cowMagic, headerStructs } from './layouts.js'
@@ -20,9 +21,9 @@ export interface NewCowHeader {
 export function serializeNewHeader(header: NewCowHeader): Uint8Array {
   const struct = headerStructs.v3
   // What has too many bits for its field would be cut to another value.
-  checkWhole('BAD_SECTOR_SIZE', 'sector size', header.sectorSize, 2 ** 32 - 1)
-  checkWhole('BAD_ALIGNMENT', 'alignment', header.alignment, 2 ** 32 - 1)
-  checkWhole('BAD_VIRTUAL_SIZE', 'virtual size', header.virtualSize, Number.MAX_SAFE_INTEGER)
+  checkWhole('BAD_SECTOR_SIZE', 'a sector size', header.sectorSize, 2 ** 32 - 1)
+  checkWhole('BAD_ALIGNMENT', 'an alignment', header.alignment, 2 ** 32 - 1)
+  checkWhole('BAD_VIRTUAL_SIZE', 'a virtual size', header.virtualSize, Number.MAX_SAFE_INTEGER)
   const bytes = struct.serialize(
     {
       magic: cowMagic,
@@ -42,7 +43,7 @@ export function serializeNewHeader(header: NewCowHeader): Uint8Array {
 
 function checkWhole(code: ErrorCode, what: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 0 && value <= most) return
-  throw new UmlcowError(code, `new header: expected a ${what} that is a whole number up to ${most}, got ${value}`)
+  throw new UmlcowError(code, `new header: expected ${what} that is a whole number up to ${most}, got ${value}`)
 }
 
 /**
@@ -91,7 +92,7 @@ export function maxPathLength(layout: CowHeader['layout']): number {
 }
 
 function pathField(path: Uint8Array, length: number): Uint8Array {
-  if (!(path instanceof Uint8Array)) throw new TypeError('backingPath: expected a Uint8Array')
+  assertBytes('backingPath', path)
   if (path.length === 0 || path.includes(0)) {
     throw new UmlcowError('BAD_BACKING_PATH', 'the path of a backing file is empty or holds a NUL byte')
   }
