@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, copyFileSync, existsSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { umlcow } from '../support/command.js'
@@ -210,6 +210,18 @@ describe('the stand-ins for uml-utilities keep the statuses of these', () => {
     const outcome = umlcow(['mkcow'])
     expect(outcome).toMatchObject({ status: 2, stdout: '' })
     expect(outcome.stderr).toMatch(/^usage: uml_mkcow /)
+  })
+
+  it('hints name no option that they refuse', () => {
+    const siblings = makeScene()
+    copyFileSync(siblings.cow, `${siblings.cow}1`)
+    expect(umlcow(['moo', '-d', siblings.cow]).stderr).toMatch(/try: umlcow merge -d --keep-siblings \S+\n$/)
+    expect(umlcow(['moo', '-d', '-b', siblings.backing, siblings.cow]).stderr).toContain(
+      `try: umlcow merge -d --keep-siblings -b ${siblings.backing} ${siblings.cow}\n`,
+    )
+    expect(umlcow(['mkcow', siblings.cow, siblings.backing]).stderr).toContain('umlcow: use -f to replace it\n')
+    truncateSync(siblings.cow, statSync(siblings.cow).size - 512)
+    expect(umlcow(['moo', siblings.cow, siblings.target]).stderr).toContain('with umlcow merge: use --allow-short')
   })
 })
 

@@ -1,4 +1,5 @@
 import { UmlcowError } from '../../errors.js'
+import { shellQuote } from '../../host/shell-quote.js'
 import { createOverlay } from '../../verbs/create.js'
 import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
 import { merge } from '../../verbs/merge.js'
@@ -44,7 +45,9 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
     return exitStatus.done
   } catch (error) {
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
-    tell(errorLines(error))
+    const from = backing === undefined ? '' : `-b ${shellQuote(backing)} `
+    const siblings = `umlcow merge -d --keep-siblings ${from}${shellQuote(cow)}`
+    tell(errorLines(withOwnHint(error, inPlace ? 'umlcow merge -d' : 'umlcow merge', { SIBLINGS: siblings })))
     return exitStatus.failed
   }
 }
@@ -60,9 +63,16 @@ export async function mkcow(args: readonly string[], signal: AbortSignal): Promi
     return exitStatus.done
   } catch (error) {
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
-    tell(errorLines(error))
+    tell(errorLines(withOwnHint(error, 'umlcow create', { TARGET_EXISTS: 'use -f to replace it' })))
     return exitStatus.failed
   }
+}
+
+/** These tools refuse the long options that a hint names: it then names the verb that takes them. */
+function withOwnHint(error: UmlcowError, verb: string, own: Readonly<Record<string, string>>): UmlcowError {
+  const { code, message, details, hint } = error
+  if (hint === undefined || hint.startsWith('umlcow ') || !/(^| )--[a-z]/.test(hint)) return error
+  return new UmlcowError(code, message, { details, cause: error, hint: own[code] ?? `with ${verb}: ${hint}` })
 }
 
 function usage(text: string, status: number): number {
