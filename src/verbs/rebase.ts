@@ -1,10 +1,10 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { editHeader, maxPathLength, parseCowHeader } from '../formats/cow/index.js'
-import { checkedOptions, pathStyle, textPath, writerRules } from '../host/arguments.js'
+import { checkedOptions, forceOf, pathStyle, textPath, writerRules } from '../host/arguments.js'
 import { dateText, inspectBacking } from '../host/backing.js'
 import { lockFiles } from '../host/file-locks.js'
-import { type ForceWord, findWriters, refuseUnlessForced } from '../host/guard.js'
+import { type ForceWord, findWriters, forceWords, refuseUnlessForced } from '../host/guard.js'
 import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../host/host-files.js'
 import { type Overlay, openOverlay } from '../host/open-overlay.js'
 import { directoryName, isAbsolutePath, joinPath } from '../host/path-bytes.js'
@@ -56,7 +56,7 @@ export async function rebaseUnsafe(
 ): Promise<RebaseResult> {
   const overlay = textPath('path', path)
   const to = textPath('backing', backing)
-  const checked = checkedOptions(options, { ...writerRules, pathStyle })
+  const checked = checkedOptions(options, { ...writerRules, force: forceOf(...forceWords), pathStyle })
   return withUnseenTold(options.files ?? localHostFiles, (files) => rebaseHeader(files, overlay, to, checked))
 }
 

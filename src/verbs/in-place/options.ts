@@ -2,6 +2,7 @@ import {
   backingRules,
   flag,
   force,
+  forceOf,
   listOf,
   oneOf,
   operationRules,
@@ -41,6 +42,7 @@ export interface InPlaceOptions extends OperationOptions, Omit<BackingOptions, '
 export const inPlaceRules: Rules = {
   ...writerRules,
   ...backingRules,
+  force: forceOf('in-use', 'mtime', 'siblings', 'room'),
   afterwards: oneOf(allAfterwards),
   keepSiblings: flag,
   siblingsIn: listOf(paths.plain),
