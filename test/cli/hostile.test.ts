@@ -23,7 +23,8 @@ function expectDecent(outcome: MeasuredOutcome, what: string): number | null {
   expect([0, 1, 2, 3, 4, 63], `${what}: ${outcome.stderr}`).toContain(outcome.status)
   expect(outcome.stderr, what).not.toContain('    at ')
   expect(outcome.stderr, what).not.toContain('defect')
-  expect(outcome.cpuSeconds, what).toBeLessThan(1)
+  // Most take a tenth of a second; beside other work the same takes several times as much.
+  expect(outcome.cpuSeconds, what).toBeLessThan(5)
   expect(outcome.peakBytes, what).toBeLessThan(100 * 2 ** 20)
   return outcome.status
 }

@@ -59,7 +59,8 @@ describe('a step is left out', () => {
   const expected: Record<string, RegExp | null> = {
     syncRedoLogs: /O is opened and reads wrong/,
     writeJournal: /nothing was begun, and the kernel does not open O,S1,S2/,
-    invalidateBacking: /U is opened/,
+    // Guests then write to O, too, and what a resume finds in the siblings does not fit that.
+    invalidateBacking: /U is opened|S1 is not opened/,
     lookAgain: null,
     copyUpIntoSiblings: /S1 is opened and reads wrong/,
     declareWriting: /abandoned: O is not opened/,
@@ -105,15 +106,31 @@ describe('a sync is left out', () => {
   const nobodyIsTold = /neither old nor new, and nobody is told|a marker without a journal/
   const fileSyncs: Record<string, (RegExp | null)[]> = {
     // The first of the undo overlay and the one with the other siblings stand in for each other.
-    '/u/undo': [null, null, /undo overlay lies/, /undo overlay lies/, /undo overlay does not take the merge back/],
+    '/u/undo': [
+      null,
+      null,
+      /undo overlay (lies|does not)/,
+      /undo overlay (lies|does not)/,
+      /undo overlay does not take the merge back/,
+    ],
     '/o/O': [
       /O is opened and reads wrong/,
       /resumed: (it failed: .* ends before|the backing file is not what)/,
       /O has not its full length/,
       /O is not opened/,
     ],
-    '/o/S2': [/S2 is .* reads wrong/, /S2 is .* reads wrong/, /S2 is .* reads wrong/, /S2 is not opened/],
-    '/s/S1': [/S1 is .* reads wrong/, /S1 is .* reads wrong/, /S1 is .* reads wrong/, /S1 is not opened/],
+    '/o/S2': [
+      /S2 is (.* reads wrong|not opened)/,
+      /S2 is (.* reads wrong|not opened)/,
+      /S2 is (.* reads wrong|not opened)/,
+      /S2 is not opened/,
+    ],
+    '/s/S1': [
+      /S1 is (.* reads wrong|not opened)/,
+      /S1 is (.* reads wrong|not opened)/,
+      /S1 is (.* reads wrong|not opened)/,
+      /S1 is not opened/,
+    ],
     '/o/O.umlcow-journal': [/umlcow-journal cannot be read/, /umlcow-journal cannot be read/],
     '/b/root_fs.umlcow-merging': [/umlcow-merging cannot be read|a wrong marker/],
     '/b/root_fs': [/U is opened/, /final mtime and not its final content/, /O is not opened/],

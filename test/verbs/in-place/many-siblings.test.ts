@@ -121,6 +121,6 @@ describe('an overlay that another has as its backing file', () => {
     const { disk, backing } = await chainScene()
     disk.putFile('/d/copy', disk.readFile(backing), { mtime: disk.mtimeSeconds(backing) })
     const { warnings } = await rebaseUnsafe('/d/O', '/d/copy', { files: disk.files })
-    expect(warnings.join()).toContain('/d/C: shows what it showed')
+    expect(warnings.join()).toContain('/d/C: its backing file /d/O now has another backing file itself')
   })
 })
