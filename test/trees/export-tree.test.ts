@@ -50,7 +50,9 @@ describe('exporting', () => {
     const { top, at } = await humfsScene()
     expect((await exportTree(openHumfsSource(top), at('out'), { ...tar, format: 'mtree' })).warnings).toHaveLength(1)
     const options: ExportOptions = { ...tar, format: 'mtree', overwrite: true, noSockets: true }
-    expect((await exportTree(openHumfsSource(top), at('out'), options)).warnings).toEqual([])
+    const { warnings } = await exportTree(openHumfsSource(top), at('out'), options)
+    // An ordinary user cannot see who else has the old file open.
+    expect(warnings.filter((one) => !one.startsWith('cannot see every process'))).toEqual([])
     expect(fs.readFileSync(at('out'), 'latin1')).not.toContain('socket')
   })
 
