@@ -19,7 +19,7 @@ export async function findNamesTooLong(files: HostFiles, names: readonly Derived
     try {
       await files.lstatOrNull(name.path)
     } catch (error) {
-      // Whatever else there may be wrong is told when the name is used.
+      // The verb reports any other error when it uses the name.
       if (hasCode(error, 'ENAMETOOLONG')) findings.push(nameTooLong(name))
     }
   }

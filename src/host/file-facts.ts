@@ -102,7 +102,7 @@ export interface ChangeTimes {
 }
 
 /**
- * What has happened to a file between two looks at it. Whoever writes to it can set the mtime back, and nobody the ctime.
+ * What has happened to a file between two looks at it. A writer can set the mtime back, but not the ctime.
  * That differs for a new name or other permissions, too: better to stop for nothing than to take what is torn.
  */
 export function changeBetween(before: ChangeTimes, after: ChangeTimes): 'written to' | 'changed' | null {

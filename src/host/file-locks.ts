@@ -41,8 +41,8 @@ const tries = 20
 const pause = 50
 
 /**
- * Lock a file while something is done with it. Whoever has it may only have looked and be about to refuse, so it is tried
- * for a while.
+ * Lock a file while something is done with it. Another umlcow may hold the lock for a moment and then refuse, so this
+ * tries for a while.
  *
  * @throws UmlcowError IN_USE
  */

@@ -40,7 +40,7 @@ export async function findByOtherName(
   return findInDirectories(files, beside, findAt, isPart)
 }
 
-/** The first merge that is told of in the directories of some files, and that `isPart` says yes to. */
+/** The first merge that a journal or marker in these files' directories names and that `isPart` accepts. */
 export async function findInDirectories(
   files: HostFiles,
   beside: readonly HostPath[],
@@ -138,7 +138,7 @@ function endsWith(name: Buffer, suffix: string): boolean {
   return name.length > suffix.length && name.subarray(-suffix.length).equals(Buffer.from(suffix))
 }
 
-/** A journal that cannot be read, or was copied there, is told of by those whose it is. */
+/** Pass over a journal that cannot be read or was copied there: verbs on its own files report it. */
 async function findOrPass(files: HostFiles, path: Buffer, findAt: FindAt): Promise<UnfinishedMerge | null> {
   try {
     return await findAt(files, path)

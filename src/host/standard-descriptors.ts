@@ -11,8 +11,8 @@ const standardDescriptors = [0, 1, 2]
  * Node sets the modes of each terminal that it started with once more when it ends, and aborts where that fails: on a
  * terminal that is gone. It leaves descriptors alone that are another file by then. Nothing here changes those modes.
  *
- * A terminal that is there stays open by another descriptor: whoever reads its other end would take the end of it for
- * that of the process, hang up, and see SIGHUP instead of the status.
+ * A terminal that is still there stays open through another descriptor. Otherwise the reader of its other end hangs up
+ * before the process ends, and sees SIGHUP instead of the status.
  */
 export function releaseTerminalsAtExit(): void {
   process.on('exit', () => {

@@ -4,7 +4,7 @@ import { type FileUsers, unseenLocks, unseenOpenFiles } from './in-use.js'
 
 /**
  * Carry out an operation, and add one warning to its result when it looked for the users of files and could not look at
- * everything. However often it looked, that is told once.
+ * everything. It adds one warning, however often it looked.
  */
 export async function withUnseenTold<T extends { readonly warnings: readonly string[] }>(
   files: HostFiles,

@@ -46,7 +46,7 @@ export class OpenState {
       this.#closing = this.#whenIdle().then(giveBack)
       return await this.#closing
     }
-    // Whoever closed first is the one to learn of a failure.
+    // Only the first close reports a failure.
     await this.#closing.catch(() => {})
   }
 
