@@ -21,7 +21,7 @@ if (!/^\d{1,10}$/.test(given) || Number(given) >= 2 ** 32) {
 const testTimeout = process.env['UMLCOW_TEST'] === 'deep' ? 7_200_000 : 600_000
 
 /** Tests with `vi.mock`. */
-const replacesModules = ['test/verbs/in-place/**/*.test.ts', 'test/host/copy-helpers.test.ts']
+const replacesModules = ['test/verbs/merge/in-place/**/*.test.ts', 'test/machine/programs/copy-helpers.test.ts']
 
 export default defineConfig({
   test: {
@@ -36,7 +36,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/{bytes,formats,stores,images,host,engine,verbs,humfs,trees}/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'test/{bytes,formats,stores,images,engine,machine,overlays,verbs,humfs,trees}/**/*.test.ts',
+            'test/*.test.ts',
+          ],
           exclude: replacesModules,
           isolate: false,
         },

@@ -1,6 +1,6 @@
 import { pathText } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { rawArguments } from '../host/raw-arguments.js'
+import { rawArguments } from '../machine/processes/raw-arguments.js'
 
 /** Stands in a decoded argument for bytes that were no UTF-8; a name with it is another name. */
 const replacementCharacter = '\u{fffd}'

@@ -1,7 +1,7 @@
 import { escapeJson, escapeText } from '../bytes/escape.js'
 import { hasCode, orInterrupted, UmlcowError } from '../errors.js'
+import { openPipeStore } from '../machine/stores/pipe-store.js'
 import { writeExact } from '../stores/block-store.js'
-import { openPipeStore } from '../stores/pipe-store.js'
 import { warn } from './messages.js'
 
 /** What commands need of the process: where to print, and when to stop. */

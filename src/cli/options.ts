@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseSize } from '../bytes/size-text.js'
 import { isWindowSize } from '../engine/window-size.js'
-import { type ForceWord, forceWords } from '../host/guard.js'
-import type { PathStyle } from '../host/stored-path.js'
-import type { HumfsForceWord } from '../humfs/workspace.js'
+import { type ForceWord, forceWords } from '../machine/findings.js'
+import type { PathStyle } from '../overlays/stored-path.js'
+import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
 
 /** A size or offset of an option. */
 export function sizeArgument(text: string): number {

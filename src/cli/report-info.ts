@@ -1,11 +1,12 @@
 import { escapeText, pathText, printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
-import { type BackingInspection, dateText, type Finding } from '../host/backing.js'
-import { userName } from '../host/guard.js'
-import type { HostPath } from '../host/host-files.js'
-import { type FileUser, mainUsers } from '../host/in-use.js'
-import { pathBytes } from '../host/path-bytes.js'
-import { shellQuote } from '../host/shell-quote.js'
+import type { Finding } from '../machine/findings.js'
+import type { HostPath } from '../machine/host-files.js'
+import { pathBytes } from '../machine/path-bytes.js'
+import { userName } from '../machine/processes/find-writers.js'
+import { type FileUser, mainUsers } from '../machine/processes/in-use.js'
+import { shellQuote } from '../machine/shell-quote.js'
+import { type BackingInspection, dateText } from '../overlays/backing.js'
 import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json

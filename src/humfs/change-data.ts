@@ -1,14 +1,14 @@
 import { printablePath } from '../bytes/escape.js'
-import { joinPath } from '../host/path-bytes.js'
-import type { Owner, TreeFacts } from '../host/tree-files.js'
-import { dataMode, isReplaced } from './humfs-entry.js'
-import type { HumfsifyTerms } from './humfs-journal.js'
-import { entryPath, inTree } from './humfs-paths.js'
+import { joinPath } from '../machine/path-bytes.js'
+import type { Owner, TreeFacts } from '../trees/host/tree-files.js'
+import { dataMode, isReplaced } from '../trees/kinds/humfs/entry.js'
+import type { HumfsifyTerms } from '../trees/kinds/humfs/journal.js'
+import { entryPath, inTree } from '../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
+import { createPace } from '../trees/pace.js'
+import { type TreeItem, walkTree } from '../trees/walk-tree.js'
 import { storedItem } from './metadata-directories.js'
-import { createPace } from './pace.js'
 import { replaceName } from './replace-name.js'
-import { type TreeItem, walkTree } from './walk-tree.js'
-import type { Workspace } from './workspace.js'
 
 /**
  * Make data what the kernel wants it to be: every name the user's, devices and sockets empty files. What a name has to

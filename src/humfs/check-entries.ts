@@ -1,14 +1,14 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
+import { inspectTree } from '../trees/kinds/humfs/inspect-tree.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
+import { createPace } from '../trees/pace.js'
 import { checkEntry } from './check-entry.js'
 import { sizeOfProgress } from './count-names.js'
 import { findOrphans, lacksEntry } from './find-orphans.js'
 import { guestRenames } from './guest-renames.js'
-import { inspectTree } from './inspect-tree.js'
 import { noLinkedNames } from './linked-names.js'
-import { createPace } from './pace.js'
 import type { FoundProblem } from './tree-findings.js'
-import type { Workspace } from './workspace.js'
 
 export interface Look {
   readonly entries: number

@@ -1,10 +1,10 @@
 import { longestEntry } from '../formats/humfs/metadata.js'
-import { dataMode } from './humfs-entry.js'
-import { inTree } from './humfs-paths.js'
-import type { Inspected } from './inspect-tree.js'
+import { dataMode } from '../trees/kinds/humfs/entry.js'
+import type { Inspected } from '../trees/kinds/humfs/inspect-tree.js'
+import { inTree } from '../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { checkLinks, type LinkedNames } from './linked-names.js'
 import { dataName, type Found, type FoundProblem } from './tree-findings.js'
-import type { Workspace } from './workspace.js'
 
 /** What is wrong with a name of data and its entry. */
 export function checkEntry(work: Workspace, one: Inspected, linked: LinkedNames): FoundProblem[] {

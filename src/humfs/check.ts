@@ -1,12 +1,8 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { checkedOptions, flag, textPath } from '../host/arguments.js'
-import { checkEntries, type Look } from './check-entries.js'
-import { undoGuestRename } from './follow-guest-rename.js'
-import { readHumfsJournal, unfinished } from './humfs-journal.js'
-import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
-import { removeTree } from './remove-tree.js'
-import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
+import { checkedOptions, flag, textPath } from '../machine/arguments.js'
+import { readHumfsJournal, unfinished } from '../trees/kinds/humfs/journal.js'
+import { readSuperblock, refuseWithoutTrees } from '../trees/kinds/humfs/read-superblock.js'
 import {
   type HumfsOptions,
   humfsRules,
@@ -14,7 +10,11 @@ import {
   openWorkspace,
   type Workspace,
   whileLocked,
-} from './workspace.js'
+} from '../trees/kinds/humfs/workspace.js'
+import { removeTree } from '../trees/remove-tree.js'
+import { checkEntries, type Look } from './check-entries.js'
+import { undoGuestRename } from './follow-guest-rename.js'
+import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
 
 export interface CheckHumfsOptions extends HumfsOptions {
   /** Mend what can be mended without a doubt. */

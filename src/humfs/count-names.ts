@@ -1,8 +1,8 @@
 import { hasCode, UmlcowError } from '../errors.js'
-import type { TreeFiles } from '../host/tree-files.js'
-import { createPace, type Pace } from './pace.js'
-import { walkNames } from './walk-names.js'
-import type { Workspace } from './workspace.js'
+import type { TreeFiles } from '../trees/host/tree-files.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
+import { createPace, type Pace } from '../trees/pace.js'
+import { walkNames } from '../trees/walk-names.js'
 
 export interface NameCounts {
   files: number

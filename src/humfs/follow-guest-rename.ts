@@ -1,10 +1,10 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { directoryName, joinPath } from '../host/path-bytes.js'
-import { type DirectoryRename, journalRename, readHumfsJournal, refuseRename } from './humfs-journal.js'
-import { entryName, inTree } from './humfs-paths.js'
-import { refuseWithoutTrees } from './read-superblock.js'
-import { beginJournal, removeJournal, type Workspace } from './workspace.js'
+import { directoryName, joinPath } from '../machine/path-bytes.js'
+import { type DirectoryRename, journalRename, readHumfsJournal, refuseRename } from '../trees/kinds/humfs/journal.js'
+import { entryName, inTree } from '../trees/kinds/humfs/paths.js'
+import { refuseWithoutTrees } from '../trees/kinds/humfs/read-superblock.js'
+import { beginJournal, removeJournal, type Workspace } from '../trees/kinds/humfs/workspace.js'
 
 interface Step {
   readonly from: Buffer

@@ -1,7 +1,7 @@
+import { inTree } from '../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { followGuestRename } from './follow-guest-rename.js'
-import { inTree } from './humfs-paths.js'
 import { dataName } from './tree-findings.js'
-import type { Workspace } from './workspace.js'
 
 // A guest that renames the directory FROM to TO does this to the trees, for its kernel looks for what TO is before it is
 // there, and takes it for a file:

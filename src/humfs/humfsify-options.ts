@@ -1,8 +1,8 @@
-import { UmlcowError } from '../errors.js'
-import { flag, nameOrNumber, type Rules, required, text, whole } from '../host/arguments.js'
-import { lookUpId } from '../host/user-names.js'
+import { flag, nameOrNumber, type Rules, required, text, whole } from '../machine/arguments.js'
+import { lookUpId } from '../machine/programs/user-names.js'
+import { checkSuffix } from '../trees/kinds/humfs/paths.js'
+import { type HumfsForceWord, type HumfsOptions, humfsWriterRules } from '../trees/kinds/humfs/workspace.js'
 import type { PreflightTerms } from './preflight.js'
-import { type HumfsForceWord, type HumfsOptions, humfsWriterRules } from './workspace.js'
 
 export interface HumfsifyOptions extends HumfsOptions {
   /** Who runs the machine: a name or a number. */
@@ -51,10 +51,4 @@ export async function termsOf(options: HumfsifyOptions): Promise<PreflightTerms>
   const uid = await lookUpId('user', `${options.user}`)
   const gid = await lookUpId('group', `${options.group}`)
   return { owner: { uid, gid }, total: size, perlCompat: options.perlCompat === true, renameMetadata }
-}
-
-/** @throws UmlcowError USAGE */
-export function checkSuffix(suffix: string): void {
-  if (suffix !== '' && !/[/\0]/.test(suffix)) return
-  throw new UmlcowError('USAGE', `${JSON.stringify(suffix)} cannot be the end of a name`)
 }

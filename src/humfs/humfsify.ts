@@ -1,14 +1,14 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
-import { checkedOptions, textPath } from '../host/arguments.js'
-import { buildShadow } from './build-shadow.js'
-import { changeData } from './change-data.js'
-import { type HumfsifyTerms, journalStart, readHumfsJournal, refuseRename, unfinished } from './humfs-journal.js'
-import { asideSuffix } from './humfs-paths.js'
-import { type HumfsifyOptions, type HumfsifyResult, humfsifyRules, termsOf } from './humfsify-options.js'
-import { placeShadow, writeSuperblock } from './place-shadow.js'
-import { existingMetadata, type PreflightTerms, preflight } from './preflight.js'
-import { refuseMounts } from './refuse-mounts.js'
+import { checkedOptions, textPath } from '../machine/arguments.js'
+import {
+  type HumfsifyTerms,
+  journalStart,
+  readHumfsJournal,
+  refuseRename,
+  unfinished,
+} from '../trees/kinds/humfs/journal.js'
+import { asideSuffix } from '../trees/kinds/humfs/paths.js'
 import {
   advanceJournal,
   beginJournal,
@@ -18,7 +18,13 @@ import {
   syncTree,
   type Workspace,
   whileLocked,
-} from './workspace.js'
+} from '../trees/kinds/humfs/workspace.js'
+import { buildShadow } from './build-shadow.js'
+import { changeData } from './change-data.js'
+import { type HumfsifyOptions, type HumfsifyResult, humfsifyRules, termsOf } from './humfsify-options.js'
+import { placeShadow, writeSuperblock } from './place-shadow.js'
+import { existingMetadata, type PreflightTerms, preflight } from './preflight.js'
+import { refuseMounts } from './refuse-mounts.js'
 
 export type { HumfsifyOptions, HumfsifyResult } from './humfsify-options.js'
 

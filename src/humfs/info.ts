@@ -1,13 +1,13 @@
 import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
-import { checkedOptions, textPath } from '../host/arguments.js'
+import { checkedOptions, textPath } from '../machine/arguments.js'
+import { typeOfLetter } from '../trees/kinds/humfs/entry.js'
+import { type Inspected, inspectTree } from '../trees/kinds/humfs/inspect-tree.js'
+import { type HumfsPhase, readHumfsJournal, refuseRename, unfinished } from '../trees/kinds/humfs/journal.js'
+import { readSuperblock, refuseWithoutTrees } from '../trees/kinds/humfs/read-superblock.js'
+import { type HumfsOptions, humfsRules, openWorkspace } from '../trees/kinds/humfs/workspace.js'
+import { createPace } from '../trees/pace.js'
 import { sizeOfProgress } from './count-names.js'
-import { typeOfLetter } from './humfs-entry.js'
-import { type HumfsPhase, readHumfsJournal, refuseRename, unfinished } from './humfs-journal.js'
-import { type Inspected, inspectTree } from './inspect-tree.js'
-import { createPace } from './pace.js'
-import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
-import { type HumfsOptions, humfsRules, openWorkspace } from './workspace.js'
 
 export type EntryCounts = Record<EntryType, number>
 

@@ -1,12 +1,12 @@
 import { longestMetadataFile, type ParsedMetadata } from '../formats/humfs/metadata.js'
-import { fileKey, LinkTable } from '../host/link-table.js'
-import { joinPath } from '../host/path-bytes.js'
-import type { TreeFacts } from '../host/tree-files.js'
-import { entryPath } from './humfs-paths.js'
-import type { Inspected } from './inspect-tree.js'
-import { foreignOwner } from './shadow-entry.js'
+import { joinPath } from '../machine/path-bytes.js'
+import type { TreeFacts } from '../trees/host/tree-files.js'
+import type { Inspected } from '../trees/kinds/humfs/inspect-tree.js'
+import { entryPath } from '../trees/kinds/humfs/paths.js'
+import { foreignOwner } from '../trees/kinds/humfs/shadow-entry.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
+import { fileKey, LinkTable } from '../trees/link-table.js'
 import type { Found } from './tree-findings.js'
-import type { Workspace } from './workspace.js'
 
 /** What came by of files and of entries with several names. */
 export interface LinkedNames {

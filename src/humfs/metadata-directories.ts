@@ -1,6 +1,6 @@
-import { baseName, directoryName, joinPath } from '../host/path-bytes.js'
-import { entryName } from './humfs-paths.js'
-import type { TreeItem } from './walk-tree.js'
+import { baseName, directoryName, joinPath } from '../machine/path-bytes.js'
+import { entryName } from '../trees/kinds/humfs/paths.js'
+import type { TreeItem } from '../trees/walk-tree.js'
 
 const reserved = Buffer.from(entryName)
 

@@ -1,9 +1,9 @@
 import { hasCode, UmlcowError } from '../errors.js'
-import type { TreeFacts, TreeFiles } from '../host/tree-files.js'
+import type { TreeFacts, TreeFiles } from '../trees/host/tree-files.js'
+import type { Inspected } from '../trees/kinds/humfs/inspect-tree.js'
+import { type HumfsPaths, inTree } from '../trees/kinds/humfs/paths.js'
+import type { Pace } from '../trees/pace.js'
 import { countNames, type NameCounts } from './count-names.js'
-import { type HumfsPaths, inTree } from './humfs-paths.js'
-import type { Inspected } from './inspect-tree.js'
-import type { Pace } from './pace.js'
 
 /**
  * Tells without a look at each name that nothing in the metadata is without a name in data: every name that has its

@@ -1,9 +1,9 @@
 import { serializeSuperblock } from '../formats/humfs/superblock.js'
-import { joinPath } from '../host/path-bytes.js'
+import { joinPath } from '../machine/path-bytes.js'
+import type { HumfsifyTerms } from '../trees/kinds/humfs/journal.js'
+import { asideSuffix, superblockName, treeNames } from '../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { shadowsInWork } from './build-shadow.js'
-import type { HumfsifyTerms } from './humfs-journal.js'
-import { asideSuffix, superblockName, treeNames } from './humfs-paths.js'
-import type { Workspace } from './workspace.js'
 
 /** Move what was there aside, and the new trees to their place. */
 export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'aside'>): void {

@@ -1,6 +1,6 @@
-import { mountPointsBelow } from '../host/mount-points.js'
-import { createProblems } from './problems.js'
-import type { Workspace } from './workspace.js'
+import { mountPointsBelow } from '../machine/mount-points.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
+import { createProblems } from '../trees/problems.js'
 
 /**
  * What is mounted in data is no part of it: it would be given to the user, and the directory below it would not get back

@@ -1,7 +1,7 @@
-import { joinPath } from '../host/path-bytes.js'
-import type { HumfsifyTerms } from './humfs-journal.js'
-import { asideSuffix, goneName, superblockName, treeNames } from './humfs-paths.js'
-import { advanceJournal, endJournal, makeWorkDirectory, type Workspace } from './workspace.js'
+import { joinPath } from '../machine/path-bytes.js'
+import type { HumfsifyTerms } from '../trees/kinds/humfs/journal.js'
+import { asideSuffix, goneName, superblockName, treeNames } from '../trees/kinds/humfs/paths.js'
+import { advanceJournal, endJournal, makeWorkDirectory, type Workspace } from '../trees/kinds/humfs/workspace.js'
 
 /** Out of the way, so that no half of the metadata is ever taken for the whole. */
 export function moveMetadata(work: Workspace): void {

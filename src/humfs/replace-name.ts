@@ -1,6 +1,6 @@
-import { directoryName, joinPath } from '../host/path-bytes.js'
-import type { TreeFacts } from '../host/tree-files.js'
-import type { Workspace } from './workspace.js'
+import { directoryName, joinPath } from '../machine/path-bytes.js'
+import type { TreeFacts } from '../trees/host/tree-files.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 
 /** What the new things are: a run and its reverse may be in turn at the same work. */
 export type KeptKind = 'file' | 'node'

@@ -1,11 +1,11 @@
 import { UmlcowError } from '../errors.js'
 import type { MetadataNode } from '../formats/humfs/metadata.js'
-import type { Owner, TreeFacts } from '../host/tree-files.js'
-import { permissionBits, typeOfLetter } from './humfs-entry.js'
-import { inTree } from './humfs-paths.js'
-import type { Inspected } from './inspect-tree.js'
+import type { Owner, TreeFacts } from '../trees/host/tree-files.js'
+import { permissionBits, typeOfLetter } from '../trees/kinds/humfs/entry.js'
+import type { Inspected } from '../trees/kinds/humfs/inspect-tree.js'
+import { inTree } from '../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { isOneWithOthers, replaceName } from './replace-name.js'
-import type { Workspace } from './workspace.js'
 
 /** What `chown` takes for "leave it as it is". */
 const leaveOwner = 2 ** 32 - 1

@@ -1,17 +1,15 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { checkedOptions, textPath } from '../host/arguments.js'
-import { renameDirectories } from './change-data.js'
-import { type HumfsifyTerms, type HumfsJournal, journalStart, readHumfsJournal, refuseRename } from './humfs-journal.js'
-import { inspectTree } from './inspect-tree.js'
-import { createPace } from './pace.js'
-import { placeShadow } from './place-shadow.js'
-import { createProblems, type Problems } from './problems.js'
-import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
-import { moveMetadata, sweep } from './remove-metadata.js'
-import { removeTree } from './remove-tree.js'
-import { restoreItem } from './restore-item.js'
-import { type RestoreView, restorePreflight } from './restore-preflight.js'
+import { checkedOptions, textPath } from '../machine/arguments.js'
+import { inspectTree } from '../trees/kinds/humfs/inspect-tree.js'
+import {
+  type HumfsifyTerms,
+  type HumfsJournal,
+  journalStart,
+  readHumfsJournal,
+  refuseRename,
+} from '../trees/kinds/humfs/journal.js'
+import { readSuperblock, refuseWithoutTrees } from '../trees/kinds/humfs/read-superblock.js'
 import {
   advanceJournal,
   beginJournal,
@@ -24,7 +22,15 @@ import {
   syncTree,
   type Workspace,
   whileLocked,
-} from './workspace.js'
+} from '../trees/kinds/humfs/workspace.js'
+import { createPace } from '../trees/pace.js'
+import { createProblems, type Problems } from '../trees/problems.js'
+import { removeTree } from '../trees/remove-tree.js'
+import { renameDirectories } from './change-data.js'
+import { placeShadow } from './place-shadow.js'
+import { moveMetadata, sweep } from './remove-metadata.js'
+import { restoreItem } from './restore-item.js'
+import { type RestoreView, restorePreflight } from './restore-preflight.js'
 
 export interface RestoreHumfsOptions extends HumfsOptions {
   /** `damage`: do what can be done although not everything can; the metadata stays. */

@@ -1,12 +1,12 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import type { HostPath } from '../host/host-files.js'
-import { baseName, directoryName, joinPath } from '../host/path-bytes.js'
-import type { TreeFiles } from '../host/tree-files.js'
-import { inTree } from '../humfs/humfs-paths.js'
-import { removeTree } from '../humfs/remove-tree.js'
-import { walkTree } from '../humfs/walk-tree.js'
+import type { HostPath } from '../machine/host-files.js'
+import { baseName, directoryName, joinPath } from '../machine/path-bytes.js'
+import type { TreeFiles } from './host/tree-files.js'
+import { inTree } from './kinds/humfs/paths.js'
 import type { NewTree } from './new-tree.js'
+import { removeTree } from './remove-tree.js'
+import { walkTree } from './walk-tree.js'
 
 const ownerBits = 0o700
 

@@ -1,7 +1,7 @@
 import type { ManifestEntry } from '../formats/manifest/index.js'
-import { type ChangeTimes, changeBetween } from '../host/file-facts.js'
-import { LinkTable } from '../host/link-table.js'
-import { createPace, type Pace } from '../humfs/pace.js'
+import { type ChangeTimes, changeBetween } from '../machine/file-facts.js'
+import { LinkTable } from './link-table.js'
+import { createPace, type Pace } from './pace.js'
 import { entryOf, located, readerOf, type SourceItem, type SourceOptions, type TreeReading } from './tree-source.js'
 import { changed, type FoundName, isSame, walkNames } from './walk-open.js'
 

@@ -1,7 +1,7 @@
 import { UmlcowError } from '../errors.js'
-import { LinkTable } from '../host/link-table.js'
-import { createPace } from '../humfs/pace.js'
-import { createProblems, type Problems } from '../humfs/problems.js'
+import { LinkTable } from './link-table.js'
+import { createPace } from './pace.js'
+import { createProblems, type Problems } from './problems.js'
 import {
   entryOf,
   located,

@@ -1,11 +1,11 @@
 import { throwIfAborted } from '../errors.js'
 import { exactContent } from '../formats/manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../formats/manifest/entry.js'
-import type { HostPath } from '../host/host-files.js'
-import type { Owner } from '../host/tree-files.js'
-import type { NewTreeFile } from '../host/tree-maker.js'
-import type { Pace } from '../humfs/pace.js'
+import type { HostPath } from '../machine/host-files.js'
+import type { Owner } from './host/tree-files.js'
+import type { NewTreeFile } from './host/tree-maker.js'
 import type { NewTree } from './new-tree.js'
+import type { Pace } from './pace.js'
 import type { Placement, TreePlan } from './tree-plan.js'
 
 /** Makes the names of one kind of tree. The directories above them are there, and the names are free. */

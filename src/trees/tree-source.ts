@@ -2,9 +2,9 @@ import { printablePath } from '../bytes/escape.js'
 import { type ErrorCode, errorCodes, UmlcowError } from '../errors.js'
 import type { FileIdentity } from '../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../formats/manifest/index.js'
-import { object, operationRules, type Rules } from '../host/arguments.js'
-import { localTreeReader, type TreeReader } from '../host/tree-reader.js'
-import type { OperationOptions } from '../verbs/operation.js'
+import { object, operationRules, type Rules } from '../machine/arguments.js'
+import type { OperationOptions } from '../machine/operation.js'
+import { localTreeReader, type TreeReader } from './host/tree-reader.js'
 import type { FoundName } from './walk-open.js'
 
 /** What a name of a tree is, but for its path, its times and its other names. */

@@ -1,8 +1,8 @@
 import { hasCode, UmlcowError } from '../errors.js'
-import { joinPath } from '../host/path-bytes.js'
-import type { TimedFacts } from '../host/tree-facts.js'
-import type { OpenDirectory, TreeReader } from '../host/tree-reader.js'
-import { inTree } from '../humfs/humfs-paths.js'
+import { joinPath } from '../machine/path-bytes.js'
+import type { TimedFacts } from './host/tree-facts.js'
+import type { OpenDirectory, TreeReader } from './host/tree-reader.js'
+import { inTree } from './kinds/humfs/paths.js'
 
 /** A name of a tree that is being read. */
 export interface FoundName {

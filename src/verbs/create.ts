@@ -11,22 +11,22 @@ import {
   textPath,
   whole,
   writerRules,
-} from '../host/arguments.js'
-import { lockFiles } from '../host/file-locks.js'
-import type { ForceWord } from '../host/guard.js'
-import { type HostFiles, localHostFiles } from '../host/host-files.js'
-import { assertMkfsAvailable, runMkfs } from '../host/mkfs.js'
-import { writeNewFile } from '../host/new-file.js'
-import { openBacking } from '../host/open-image.js'
-import { type InputFile, openInput, readHeaderBytes } from '../host/open-overlay.js'
-import { lookedAtNote } from '../host/other-names.js'
-import { refuseUnfinished } from '../host/pinned-merge.js'
-import type { HostLock } from '../host/process-lock.js'
-import { type PathStyle, storedBackingPath } from '../host/stored-path.js'
-import { guardTarget, refuseSameFile, targetFacts } from '../host/target-guard.js'
-import { withUnseenTold } from '../host/unseen-users.js'
+} from '../machine/arguments.js'
+import type { ForceWord } from '../machine/findings.js'
+import { type HostFiles, localHostFiles } from '../machine/host-files.js'
+import { writeNewFile } from '../machine/new-file.js'
+import type { OperationOptions } from '../machine/operation.js'
+import { lockFiles } from '../machine/processes/file-locks.js'
+import type { HostLock } from '../machine/processes/process-lock.js'
+import { withUnseenTold } from '../machine/processes/unseen-users.js'
+import { assertMkfsAvailable, runMkfs } from '../machine/programs/mkfs.js'
+import { guardTarget, refuseSameFile, targetFacts } from '../overlays/guard-target.js'
+import { openBacking } from '../overlays/open-image.js'
+import { type InputFile, openInput, readHeaderBytes } from '../overlays/open-overlay.js'
+import { type PathStyle, storedBackingPath } from '../overlays/stored-path.js'
+import { lookedAtNote } from '../overlays/unfinished/other-names.js'
+import { refuseUnfinished } from '../overlays/unfinished/pinned-merge.js'
 import { writeExact } from '../stores/block-store.js'
-import type { OperationOptions } from './operation.js'
 
 export interface NewFileVerbOptions extends OperationOptions {
   /** Replace an existing file. */

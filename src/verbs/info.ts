@@ -1,14 +1,15 @@
 import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
-import { backingRules, checkedOptions, flag, hostPath, operationRules, type Rules } from '../host/arguments.js'
-import { type BackingInspection, type BackingOptions, type Finding, inspectBacking } from '../host/backing.js'
-import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../host/host-files.js'
-import type { FileUsers } from '../host/in-use.js'
-import { openInput, readHeaderBytes, toOverlay } from '../host/open-overlay.js'
-import { findUnfinishedRewrite, type RewriteState } from '../host/rewrite-header.js'
-import { findUnfinishedMerge, unfinishedFindings } from '../host/unfinished-merge.js'
-import type { OperationOptions } from './operation.js'
+import { backingRules, checkedOptions, flag, hostPath, operationRules, type Rules } from '../machine/arguments.js'
+import type { Finding } from '../machine/findings.js'
+import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../machine/host-files.js'
+import type { OperationOptions } from '../machine/operation.js'
+import type { FileUsers } from '../machine/processes/in-use.js'
+import { type BackingInspection, type BackingOptions, inspectBacking } from '../overlays/backing.js'
+import { openInput, readHeaderBytes, toOverlay } from '../overlays/open-overlay.js'
+import { findUnfinishedRewrite, type RewriteState } from '../overlays/rewrite-header.js'
+import { findUnfinishedMerge, unfinishedFindings } from '../overlays/unfinished/unfinished-merge.js'
 
 export interface InfoOptions extends OperationOptions, BackingOptions {
   /** Header only: do not count allocated sectors, do not look who has the file open. */

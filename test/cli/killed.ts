@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import type { InPlaceOptions } from '../../src/verbs/in-place/options.js'
+import type { InPlaceOptions } from '../../src/verbs/merge/in-place/options.js'
 import { root } from '../support/paths.js'
 import { waitUntil } from './scene.js'
 

@@ -3,9 +3,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../src/errors.js'
-import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
+import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
 import { isRoot, makeSmallTree, owner, scratchDirectory, snapshot } from '../support/humfs-tree.js'
 
 const options = { ...owner, size: 2 ** 30, noSync: true }

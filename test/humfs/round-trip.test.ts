@@ -2,11 +2,11 @@ import fs from 'node:fs'
 import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
 import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
 import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore.js'
+import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
 import { amount } from '../support/amount.js'
 import {
   addLongPath,

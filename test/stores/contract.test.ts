@@ -4,6 +4,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { imageStore } from '../../src/images/image-store.js'
 import { openRawImage } from '../../src/images/raw-image.js'
+import { directReader } from '../../src/machine/stores/direct-store.js'
+import { openFileStore } from '../../src/machine/stores/file-store.js'
+import { openPipeStore } from '../../src/machine/stores/pipe-store.js'
 import {
   type BlockStore,
   isSyncStore,
@@ -14,11 +17,8 @@ import {
   writeExact,
   writeExactNow,
 } from '../../src/stores/block-store.js'
-import { directReader } from '../../src/stores/direct-store.js'
-import { openFileStore } from '../../src/stores/file-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { OpenState } from '../../src/stores/open-state.js'
-import { openPipeStore } from '../../src/stores/pipe-store.js'
 import { runs } from '../support/amount.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { oneByteStore } from './faulty-stores.js'

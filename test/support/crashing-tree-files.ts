@@ -1,6 +1,6 @@
 import { UmlcowError } from '../../src/errors.js'
-import { localNodeMaker, type NodeMaker } from '../../src/host/make-node.js'
-import { localTreeFiles, type TreeFiles } from '../../src/host/tree-files.js'
+import { localNodeMaker, type NodeMaker } from '../../src/machine/programs/make-node.js'
+import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
 
 const readers = ['lstat', 'lstatOrNull', 'children', 'readStart', 'syncFile']
 

@@ -1,6 +1,6 @@
 import { UmlcowError } from '../../src/errors.js'
-import { type FileFacts, type HostFiles, localHostFiles } from '../../src/host/host-files.js'
-import type { FileAccess, FileStore } from '../../src/stores/file-store.js'
+import { type FileFacts, type HostFiles, localHostFiles } from '../../src/machine/host-files.js'
+import type { FileAccess, FileStore } from '../../src/machine/stores/file-store.js'
 import { hookedFiles } from './hooked-files.js'
 
 /** How the chosen call fails. */

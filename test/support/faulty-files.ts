@@ -1,5 +1,5 @@
 import { UmlcowError } from '../../src/errors.js'
-import type { HostFiles } from '../../src/host/host-files.js'
+import type { HostFiles } from '../../src/machine/host-files.js'
 import { hookedFiles } from './hooked-files.js'
 
 /** A host on which the call number `failAt` fails; calls of files and of open stores count alike, closing does not. */

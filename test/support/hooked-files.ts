@@ -1,6 +1,6 @@
 import { UmlcowError } from '../../src/errors.js'
-import { type HostFiles, localHostFiles } from '../../src/host/host-files.js'
-import type { FileStore } from '../../src/stores/file-store.js'
+import { type HostFiles, localHostFiles } from '../../src/machine/host-files.js'
+import type { FileStore } from '../../src/machine/stores/file-store.js'
 
 /** Called before each effect on the host, with its name and operands; what it throws the effect fails with. */
 export type Hook = (call: string) => void

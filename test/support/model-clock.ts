@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../../src/errors.js'
-import type { Clock } from '../../src/host/clock.js'
+import type { Clock } from '../../src/machine/clock.js'
 
 /** A clock that stands still but for what is asked of it. */
 export interface ModelClock extends Clock {

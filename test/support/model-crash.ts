@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/host/clock.js'
+import type { Clock } from '../../src/machine/clock.js'
 import { createDice, type Dice } from './generate.js'
 import { type ChoiceKind, type SlotGroup, slotGroups } from './model-choices.js'
 import { createModelClock } from './model-clock.js'

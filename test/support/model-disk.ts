@@ -1,8 +1,8 @@
 import { printablePath } from '../../src/bytes/escape.js'
-import type { Clock } from '../../src/host/clock.js'
-import type { FileFacts, HostFiles, HostPath } from '../../src/host/host-files.js'
-import type { FileUsers } from '../../src/host/in-use.js'
-import { directoryName, pathBytes, pathComponents } from '../../src/host/path-bytes.js'
+import type { Clock } from '../../src/machine/clock.js'
+import type { FileFacts, HostFiles, HostPath } from '../../src/machine/host-files.js'
+import { directoryName, pathBytes, pathComponents } from '../../src/machine/path-bytes.js'
+import type { FileUsers } from '../../src/machine/processes/in-use.js'
 import { toNanoseconds } from './model-clock.js'
 import {
   copyContent,

@@ -1,9 +1,14 @@
 import { printablePath } from '../../src/bytes/escape.js'
 import { hasCode } from '../../src/errors.js'
-import type { Clock } from '../../src/host/clock.js'
-import type { FileFacts, HostFiles, HostPath } from '../../src/host/host-files.js'
-import type { FileUsers } from '../../src/host/in-use.js'
-import { type FileAccess, type FileStore, fileError, type OpenFileOptions } from '../../src/stores/file-store.js'
+import type { Clock } from '../../src/machine/clock.js'
+import type { FileFacts, HostFiles, HostPath } from '../../src/machine/host-files.js'
+import type { FileUsers } from '../../src/machine/processes/in-use.js'
+import {
+  type FileAccess,
+  type FileStore,
+  fileError,
+  type OpenFileOptions,
+} from '../../src/machine/stores/file-store.js'
 import { floorSeconds, toNanoseconds } from './model-clock.js'
 import { allocatedBytes, type DiskContent, type InodeState } from './model-content.js'
 import { applyNames, createFile, type NameChange, type UnstampedEffect } from './model-effects.js'

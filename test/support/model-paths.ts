@@ -1,8 +1,8 @@
 import { getSystemErrorMap } from 'node:util'
 import { printablePath } from '../../src/bytes/escape.js'
-import type { HostPath } from '../../src/host/host-files.js'
-import { dotDot, isAbsolutePath, pathBytes, pathComponents } from '../../src/host/path-bytes.js'
-import { fileError } from '../../src/stores/file-store.js'
+import type { HostPath } from '../../src/machine/host-files.js'
+import { dotDot, isAbsolutePath, pathBytes, pathComponents } from '../../src/machine/path-bytes.js'
+import { fileError } from '../../src/machine/stores/file-store.js'
 import { type DirectoryNode, type DiskContent, rootInode } from './model-content.js'
 
 const messages = new Map([...getSystemErrorMap().values()])

@@ -1,5 +1,5 @@
+import { type FileStore, fileError } from '../../src/machine/stores/file-store.js'
 import { checkRange } from '../../src/stores/block-store.js'
-import { type FileStore, fileError } from '../../src/stores/file-store.js'
 import { cutPages, type FileNode, type InodeState, pageSize, readPages, writePages } from './model-content.js'
 import { dataEffect, type InodeEffect, type UnstampedEffect } from './model-effects.js'
 import { systemError } from './model-paths.js'

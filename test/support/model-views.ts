@@ -1,5 +1,5 @@
 import { printablePath } from '../../src/bytes/escape.js'
-import type { FileFacts, HostPath } from '../../src/host/host-files.js'
+import type { FileFacts, HostPath } from '../../src/machine/host-files.js'
 import { floorSeconds } from './model-clock.js'
 import { type DiskContent, type FileNode, fileBytes } from './model-content.js'
 import { factsOf } from './model-files.js'

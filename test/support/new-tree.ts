@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { expect } from 'vitest'
 import { UmlcowError } from '../../src/errors.js'
-import { localTreeMaker, type TreeMaker } from '../../src/host/tree-maker.js'
+import { localTreeMaker, type TreeMaker } from '../../src/trees/host/tree-maker.js'
 import { crashingHost } from './crashing-tree-files.js'
 
 /** The local host, to which nothing is done any more from call number `crashAt` on; files that were begun stay half-made. */

@@ -3,11 +3,11 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkHumfs } from '../../src/humfs/check.js'
 import { humfsify } from '../../src/humfs/humfsify.js'
-import { openDirectorySource, readDirectory } from '../../src/trees/directory-source.js'
-import { exportToTree } from '../../src/trees/export-to-tree.js'
-import { openHumfsSource, readHumfsTree } from '../../src/trees/humfs-source.js'
-import { importHumfs } from '../../src/trees/import-humfs.js'
-import { readVirtfsTree } from '../../src/trees/virtfs-source.js'
+import { readVirtfsTree } from '../../src/trees/kinds/9p/source.js'
+import { openDirectorySource, readDirectory } from '../../src/trees/kinds/directory/source.js'
+import { openHumfsSource, readHumfsTree } from '../../src/trees/kinds/humfs/source.js'
+import { exportToTree } from '../../src/trees/transfer/export-to-tree.js'
+import { importHumfs } from '../../src/trees/transfer/import-humfs.js'
 import {
   isRoot,
   makeNastyTree,

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { mergeInPlace } from '../../verbs/in-place/merge-in-place.js'
-import type { InPlaceOptions } from '../../verbs/in-place/options.js'
+import { mergeInPlace } from '../../verbs/merge/in-place/merge-in-place.js'
+import type { InPlaceOptions } from '../../verbs/merge/in-place/options.js'
 import type { CliContext, CommonFlags } from '../context.js'
 import { addInPlaceOptions, type InPlaceFlags, inPlaceOptions, runInPlace } from '../in-place.js'
 import { addForceOption, addJsonOptions, addProgressOptions, inPlaceForceWords } from '../options.js'

@@ -1,5 +1,5 @@
 import { type RestoreHumfsResult, restoreHumfs } from '../../humfs/restore.js'
-import type { HumfsForceWord } from '../../humfs/workspace.js'
+import type { HumfsForceWord } from '../../trees/kinds/humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { withProgress } from '../progress.js'
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
-import type { ForceWord } from '../../host/guard.js'
+import type { ForceWord } from '../../machine/findings.js'
 import { type RebaseResult, rebaseUnsafe } from '../../verbs/rebase.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'

@@ -1,0 +1,160 @@
+import fs from 'node:fs'
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, isSystemError } from '../errors.js'
+import { type Clock, systemClock } from './clock.js'
+import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
+import { type FileUsers, findUsers } from './processes/in-use.js'
+import type { HostLock } from './processes/process-lock.js'
+import type { CopyByCpOptions } from './programs/copy-helpers.js'
+import type { DataStretches } from './programs/extent-parser.js'
+import { type FileAccess, type FileStore, fileError, type OpenFileOptions, openFileStore } from './stores/file-store.js'
+import { timeArgument } from './time-argument.js'
+
+export {
+  changeBetween,
+  deviceNumbers,
+  type FileFacts,
+  type FileKind,
+  factsOfDescriptor,
+  isSameFile,
+  mtimeNanoseconds,
+} from './file-facts.js'
+
+/** A path of the host: text, or bytes where it comes out of a header or a directory. */
+export type HostPath = string | Buffer
+
+/**
+ * Everything of the host's file system apart from the bytes in open files. Operations take it as an option, so that a
+ * recorder can log every effect and a faulty one can fail any of them.
+ */
+export interface HostFiles {
+  /** Follows links. @throws UmlcowError with the system's code */
+  stat(path: HostPath): Promise<FileFacts>
+  /** The same without following a link, or null when nothing has that name. */
+  lstatOrNull(path: HostPath): Promise<FileFacts | null>
+  statOpen(store: FileStore): FileFacts
+  realPath(path: HostPath): Promise<Buffer>
+  readLink(path: HostPath): Promise<Buffer>
+  /** Names in a directory, as bytes. */
+  names(directory: HostPath): AsyncIterable<Buffer>
+  open(path: HostPath, access: FileAccess, options?: OpenFileOptions): Promise<FileStore>
+  setPermissions(store: FileStore, permissions: number): Promise<void>
+  setOwner(store: FileStore, owner: number, group: number): Promise<void>
+  /**
+   * Set the modification time, to the microsecond. What the host stores may differ: `statOpen` tells.
+   *
+   * @param nanoseconds  default 0
+   */
+  setMtime(store: FileStore, seconds: number, nanoseconds?: number): Promise<void>
+  link(from: HostPath, to: HostPath): Promise<void>
+  rename(from: HostPath, to: HostPath): Promise<void>
+  unlink(path: HostPath): Promise<void>
+  syncDirectory(path: HostPath): Promise<void>
+  /** Have an empty file share another's storage, and get its permissions; false where that does not work. */
+  reflink(from: FileStore, to: FileStore): Promise<boolean>
+  /** Have the host's cp copy a file into an empty one, holes kept; false where that does not work. */
+  copyByCp(from: FileStore, to: FileStore, options: CopyByCpOptions): Promise<boolean>
+  /** Stretches that may store data, as the host's filefrag lists them; null where that does not work. */
+  extents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null>
+  /** Bytes that we may still store on the file system of a path. */
+  freeSpace(path: HostPath): Promise<number>
+  /** Who else has each of these files open. */
+  users(facts: readonly FileFacts[]): Promise<FileUsers[]>
+  /** Take a lock that goes with this process; null when somebody has it. */
+  lock(name: string): Promise<HostLock | null>
+  readonly clock: Clock
+}
+
+async function named<T>(path: HostPath, action: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    throw fileError(printablePath(path), action, error)
+  }
+}
+
+/** The file system of this machine. */
+export const localHostFiles: HostFiles = {
+  stat: (path) => named(path, 'look at it', async () => factsOf(await fs.promises.stat(path, { bigint: true }))),
+
+  async lstatOrNull(path) {
+    try {
+      // At once, as it is asked of thousands of files.
+      return factsWithoutDevice(fs.lstatSync(path, { bigint: true }))
+    } catch (error) {
+      if (isSystemError(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null
+      throw fileError(printablePath(path), 'look at it', error)
+    }
+  },
+
+  statOpen: (store) => factsOfDescriptor(store.fd),
+
+  realPath: (path) => named(path, 'resolve it', () => fs.promises.realpath(path, { encoding: 'buffer' })),
+
+  readLink: (path) => named(path, 'read the link', () => fs.promises.readlink(path, { encoding: 'buffer' })),
+
+  async *names(directory) {
+    // Types of @types/node 20 know no Buffer names here; Node does.
+    const options = { encoding: 'buffer' as BufferEncoding }
+    const handle = await named(directory, 'list it', () => fs.promises.opendir(directory as string, options))
+    for await (const entry of handle) yield entry.name as unknown as Buffer
+  },
+
+  open: openFileStore,
+
+  setPermissions: (store, permissions) =>
+    named(store.name, 'set its permissions', async () => fs.fchmodSync(store.fd, permissions)),
+
+  setOwner: (store, owner, group) =>
+    named(store.name, 'set its owner', async () => fs.fchownSync(store.fd, owner, group)),
+
+  setMtime: (store, seconds, nanoseconds = 0) =>
+    named(store.name, 'set its modification time', async () => {
+      const mtime = timeArgument(seconds + Math.floor(nanoseconds / 1000) / 1e6)
+      // The call sets both times; the atime keeps its whole second.
+      fs.futimesSync(store.fd, Number(fs.fstatSync(store.fd).atimeMs) / 1000, mtime)
+    }),
+
+  link: (from, to) => named(to, 'create it', () => fs.promises.link(from, to)),
+
+  rename: (from, to) => named(to, 'replace it', () => fs.promises.rename(from, to)),
+
+  unlink: (path) => named(path, 'remove it', () => fs.promises.unlink(path)),
+
+  syncDirectory: (path) =>
+    named(path, 'sync the directory', async () => {
+      let handle: fs.promises.FileHandle
+      try {
+        handle = await fs.promises.open(path, 'r')
+      } catch (error) {
+        // Somebody may write to a directory and not read it: then only the system can sync it, in its own time.
+        if (hasCode(error, 'EACCES')) return
+        throw error
+      }
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    }),
+
+  // What starts programs or listens on sockets is loaded when it is wanted: most commands want neither.
+  reflink: async (from, to) => (await import('./programs/copy-helpers.js')).reflinkFile(from, to),
+
+  copyByCp: async (from, to, options) => (await import('./programs/copy-helpers.js')).copyByCp(from, to, options),
+
+  extents: async (file, signal) => (await import('./programs/copy-helpers.js')).listExtents(file, signal),
+
+  freeSpace: (path) =>
+    named(path, 'look at its file system', async () => {
+      const { bavail, bsize } = await fs.promises.statfs(path)
+      return bavail * bsize
+    }),
+
+  users: (facts) => named('/proc', 'look who has files open', () => findUsers(facts)),
+
+  lock: (name) =>
+    named(name, 'take this lock', async () => (await import('./processes/process-lock.js')).takeLock(name)),
+
+  clock: systemClock,
+}

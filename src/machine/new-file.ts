@@ -1,0 +1,191 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, throwIfAborted, UmlcowError } from '../errors.js'
+import { orNameTooLong } from './derived-names.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from './host-files.js'
+import { directoryName, joinPath, pathBytes } from './path-bytes.js'
+import type { FileStore } from './stores/file-store.js'
+import { refuseWriteProtected } from './write-protection.js'
+
+export interface NewFileOptions {
+  /** Permission bits of the new file; an overwritten file keeps its own, and its owner where we may set it. */
+  readonly permissions: number
+  /** Skip every fsync. */
+  readonly noSync?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Where the bytes of a new file will really go: the file behind a link, when it exists. */
+export interface NewFileTarget {
+  readonly path: Buffer
+  /** What is there now. */
+  readonly existing: FileFacts | null
+}
+
+const temporaryPrefix = '.umlcow-'
+const temporarySuffix = '.tmp'
+const hexDigits = new Set('0123456789abcdef')
+const randomLength = 12
+
+/**
+ * Whether a name is one of `writeNewFile` for a file that has no other yet: it is being made, or a process that was
+ * killed left it.
+ */
+export function isTemporaryName(bytes: Uint8Array): boolean {
+  const name = Buffer.from(bytes).toString('latin1')
+  if (!name.startsWith(temporaryPrefix) || !name.endsWith(temporarySuffix)) return false
+  const [pid = '', random = '', ...more] = name.slice(temporaryPrefix.length, -temporarySuffix.length).split('-')
+  const isRandom = random.length === randomLength && [...random].every((digit) => hexDigits.has(digit))
+  return isRandom && more.length === 0 && pid !== '' && Number.isSafeInteger(Number(pid))
+}
+
+/** A free name in a directory, for a file that is removed or gets another name. */
+export function temporaryPathIn(directory: Buffer): Buffer {
+  return joinPath(directory, `${temporaryPrefix}${process.pid}-${randomHex(randomLength)}${temporarySuffix}`)
+}
+
+/** As long as one of `writeNewFile` can be: pids have seven digits. */
+export const longestTemporaryName = `${temporaryPrefix}${'9'.repeat(7)}-${'f'.repeat(randomLength)}${temporarySuffix}`
+
+/**
+ * Look at the place of a new file.
+ *
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, WRITE_PROTECTED
+ */
+export async function inspectTarget(files: HostFiles, path: HostPath, overwrite: boolean): Promise<NewFileTarget> {
+  const shown = printablePath(path)
+  if (pathBytes(path).at(-1) === 0x2f) throw new UmlcowError('TARGET_KIND', `${shown}: is the name of a directory`)
+  const here = await files.lstatOrNull(path)
+  if (here === null) return { path: Buffer.from(path as Buffer), existing: null }
+  if (here.kind === 'directory') {
+    throw new UmlcowError('TARGET_KIND', `${shown}: is a directory, a file name is needed`)
+  }
+  if (!overwrite) {
+    throw new UmlcowError('TARGET_EXISTS', `${shown}: exists already`, { hint: 'use --overwrite to replace it' })
+  }
+  let target: NewFileTarget
+  try {
+    const path2 = await files.realPath(path)
+    target = { path: path2, existing: await files.stat(path2) }
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    throw new UmlcowError('TARGET_KIND', `${shown}: is a link to a file that does not exist`)
+  }
+  if (target.existing?.kind === 'file') {
+    await refuseWriteProtected(files, path)
+    return target
+  }
+  throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
+}
+
+/** No secret: the name has to be free, and creating it tells whether it is. */
+function randomHex(length: number): string {
+  return Math.floor(Math.random() * 16 ** length)
+    .toString(16)
+    .padStart(length, '0')
+}
+
+/**
+ * Make a file that appears under its name whole or not at all: temporary name in the same directory, filled, synced,
+ * then linked or renamed, and the directory synced. Whatever goes wrong on the way, the temporary file is removed.
+ *
+ * Only the file that `target.existing` tells of is replaced: one that appeared meanwhile is never clobbered.
+ *
+ * @param fill  writes the content; the store is empty at first
+ * @throws      UmlcowError TARGET_EXISTS when the name was taken meanwhile, and whatever `fill` throws
+ */
+export async function writeNewFile(
+  files: HostFiles,
+  target: NewFileTarget,
+  options: NewFileOptions,
+  fill: (store: FileStore, temporaryPath: Buffer) => Promise<void>,
+): Promise<void> {
+  const directory = directoryName(target.path)
+  const temporaryPath = temporaryPathIn(directory)
+  const name = printablePath(target.path)
+  const store = await orNameTooLong(
+    { of: target.path, what: 'temporary file', path: temporaryPath },
+    files.open(temporaryPath, 'createNew', { permissions: 0o600, name }),
+  )
+  try {
+    try {
+      await fill(store, temporaryPath)
+      await applyOwnership(files, store, target.existing, options.permissions)
+      if (!options.noSync) await store.sync()
+      throwIfAborted(options.signal)
+    } finally {
+      await store.close()
+    }
+    const moved = await place(files, temporaryPath, target)
+    if (!moved) await files.unlink(temporaryPath)
+  } catch (error) {
+    await removeQuietly(files, temporaryPath)
+    throw error
+  }
+  if (!options.noSync) await files.syncDirectory(directory)
+}
+
+/** On the way out of a failure: a second one must not hide the first. */
+async function removeQuietly(files: HostFiles, path: Buffer): Promise<void> {
+  try {
+    await files.unlink(path)
+  } catch {
+    // Gone already, or the disk fails altogether; the first error tells.
+  }
+}
+
+async function applyOwnership(
+  files: HostFiles,
+  store: FileStore,
+  existing: FileFacts | null,
+  permissions: number,
+): Promise<void> {
+  if (existing !== null) {
+    try {
+      await files.setOwner(store, existing.owner, existing.group)
+    } catch (error) {
+      // Only root may give files away; the content is what matters, and it then belongs to who made it.
+      if (!hasCode(error, 'EPERM')) throw error
+    }
+  }
+  await files.setPermissions(store, existing?.permissions ?? permissions & ~process.umask())
+}
+
+/** Gives the temporary file its final name. Returns true when the temporary name is gone. */
+async function place(files: HostFiles, temporaryPath: Buffer, target: NewFileTarget): Promise<boolean> {
+  if (target.existing !== null) {
+    const now = await files.lstatOrNull(target.path)
+    if (now === null || !isSameFile(now, target.existing)) throw takenMeanwhile(target.path)
+    await files.rename(temporaryPath, target.path)
+    return true
+  }
+  try {
+    await files.link(temporaryPath, target.path)
+    return false
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) throw takenMeanwhile(target.path)
+    if (!hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error
+  }
+  return placeWithoutLinks(files, temporaryPath, target.path)
+}
+
+/** For file systems without hard links: reserve the name, then rename over it. */
+async function placeWithoutLinks(files: HostFiles, temporaryPath: Buffer, path: Buffer): Promise<boolean> {
+  let reserved: FileStore
+  try {
+    reserved = await files.open(path, 'createNew')
+  } catch (error) {
+    throw hasCode(error, 'EEXIST') ? takenMeanwhile(path) : error
+  }
+  try {
+    await reserved.close()
+    await files.rename(temporaryPath, path)
+    return true
+  } catch (error) {
+    await files.unlink(path)
+    throw error
+  }
+}
+
+function takenMeanwhile(path: Buffer): UmlcowError {
+  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: was made or replaced by somebody else meanwhile`)
+}

@@ -1,0 +1,76 @@
+import { printablePath } from '../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import type { FileFacts, HostFiles, HostPath } from '../host-files.js'
+import type { HostLock } from './process-lock.js'
+
+export interface LockedFile {
+  readonly path: HostPath
+  readonly facts: FileFacts
+}
+
+/**
+ * Lock files against every other umlcow of this network namespace: by device and inode, in one order for all, each
+ * file once.
+ *
+ * @throws UmlcowError IN_USE, with nothing locked
+ */
+export async function lockFiles(files: HostFiles, wanted: readonly LockedFile[]): Promise<HostLock> {
+  const byName = new Map(wanted.map((one) => [lockName(one.facts), one.path]))
+  const taken: HostLock[] = []
+  const release = async () => {
+    for (const lock of taken.splice(0)) await lock.release()
+  }
+  try {
+    for (const name of [...byName.keys()].sort()) {
+      const lock = await files.lock(name)
+      if (lock === null) {
+        const shown = printablePath(byName.get(name) ?? '')
+        throw new UmlcowError('IN_USE', `${shown}: another umlcow is working on it`)
+      }
+      taken.push(lock)
+    }
+  } catch (error) {
+    await release()
+    throw error
+  }
+  return { release }
+}
+
+/** Tries to lock a file that another umlcow is about to let go, and the pause between two of them, milliseconds. */
+const tries = 20
+const pause = 50
+
+/**
+ * Lock a file while something is done with it. Another umlcow may hold the lock for a moment and then refuse, so this
+ * tries for a while.
+ *
+ * @throws UmlcowError IN_USE
+ */
+export async function withLock<T>(
+  files: HostFiles,
+  file: LockedFile,
+  signal: AbortSignal | undefined,
+  run: () => Promise<T>,
+): Promise<T> {
+  const lock = await lockSoon(files, file, signal)
+  try {
+    return await run()
+  } finally {
+    await lock.release()
+  }
+}
+
+async function lockSoon(files: HostFiles, file: LockedFile, signal: AbortSignal | undefined): Promise<HostLock> {
+  for (let left = tries; ; left--) {
+    try {
+      return await lockFiles(files, [file])
+    } catch (error) {
+      if (left === 1 || !hasCode(error, 'IN_USE')) throw error
+    }
+    await files.clock.sleep(pause, signal)
+  }
+}
+
+function lockName({ kind, device, inode, deviceId }: FileFacts): string {
+  return kind === 'blockDevice' ? `umlcow device ${deviceId}` : `umlcow file ${device}:${inode}`
+}

@@ -1,0 +1,106 @@
+import fs from 'node:fs'
+import { hasCode, isSystemError } from '../../errors.js'
+import { type FileStore, fileError } from '../stores/file-store.js'
+import { type DataStretches, ExtentParser } from './extent-parser.js'
+import { findProgram } from './find-program.js'
+import { runProgram } from './run-program.js'
+import { Said } from './said.js'
+
+// Ways to copy a file with its holes that Node itself does not have. Files are handed over as descriptors and named by
+// /proc: the helper sees the very files that were looked at, and no name can be taken for an option.
+
+/**
+ * Let `to`, an empty file, share the storage of `from`. The permissions of `to` become those of `from`.
+ *
+ * @returns false where the file system has no such thing, or the files lie on two
+ */
+export async function reflinkFile(from: FileStore, to: FileStore): Promise<boolean> {
+  try {
+    // Never without FICLONE_FORCE: the copy that it would fall back to fills holes.
+    const mode = fs.constants.COPYFILE_FICLONE_FORCE
+    await fs.promises.copyFile(`/proc/self/fd/${from.fd}`, `/proc/self/fd/${to.fd}`, mode)
+    return true
+  } catch (error) {
+    if (isSystemError(error) && noReflink.has(error.code)) return false
+    throw fileError(to.name, `share the storage of ${from.name}`, error)
+  }
+}
+
+/** ENOENT, EACCES, EPERM: there is no /proc, or it does not let us. */
+const noReflink = new Set([
+  'EOPNOTSUPP',
+  'ENOTSUP',
+  'ENOTTY',
+  'EXDEV',
+  'EINVAL',
+  'ENOSYS',
+  'ETXTBSY',
+  'ENOENT',
+  'EACCES',
+  'EPERM',
+])
+
+export interface CopyByCpOptions {
+  readonly signal?: AbortSignal | undefined
+  /** `always`: share storage, or fail; default `auto`. */
+  readonly reflink?: 'auto' | 'always' | undefined
+}
+
+/**
+ * Have the host's `cp` copy `from` to `to`, an empty file, with its holes.
+ *
+ * @returns false when there is no such cp or it failed: `to` may hold anything then
+ * @throws  UmlcowError INTERRUPTED; the system's code with `program` in its details where cp says it, as ENOSPC
+ */
+export async function copyByCp(
+  from: FileStore,
+  to: FileStore,
+  { signal, reflink = 'auto' }: CopyByCpOptions,
+): Promise<boolean> {
+  const program = await findProgram('cp')
+  if (program === null) return false
+  const args = ['--sparse=auto', `--reflink=${reflink}`, '/proc/self/fd/3', '/proc/self/fd/4']
+  const said = new Said()
+  const run = { signal, endsWithUs: true, descriptors: [from.fd, to.fd], onStderr: said.push }
+  const status = await orFalse(runProgram(program, args, run))
+  if (status === 0) return fs.fstatSync(to.fd).size === from.size
+  said.refuseHostFailure(`${to.name}: cp cannot copy ${from.name} to it`, 'cp', status)
+  return false
+}
+
+async function orFalse<T>(pending: Promise<T>): Promise<T | false> {
+  try {
+    return await pending
+  } catch (error) {
+    if (hasCode(error, 'HELPER_FAILED')) return false
+    throw error
+  }
+}
+
+/**
+ * Have the host's `filefrag` list the extents of a file. Whatever it lists counts as data, written or not.
+ *
+ * @returns null when there is no such program, it failed, or said anything that is not understood
+ * @throws  UmlcowError INTERRUPTED; the system's code with `program` in its details where filefrag says it, as EIO
+ */
+export async function listExtents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null> {
+  const program = await findProgram('filefrag')
+  if (program === null) return null
+  const parser = new ExtentParser(file.size)
+  const said = new Said()
+  // -s: what was written a moment ago may have no extent yet. -b1: lengths in bytes.
+  const status = await orFalse(
+    runProgram(program, ['-v', '-s', '-b1', '/proc/self/fd/3'], {
+      signal,
+      endsWithUs: true,
+      descriptors: [file.fd],
+      onStdout: (chunk) => parser.push(chunk.toString('latin1')),
+      onStderr: (chunk) => {
+        parser.refuse()
+        said.push(chunk)
+      },
+    }),
+  )
+  said.refuseHostFailure(`${file.name}: filefrag cannot list its extents`, 'filefrag', status)
+  return status === 0 ? parser.finish() : null
+}

@@ -1,0 +1,35 @@
+import fs from 'node:fs'
+import { alignedBuffer } from '../../bytes/aligned-buffer.js'
+import { zeroBlockSize } from '../../bytes/zeros.js'
+import { hasCode } from '../../errors.js'
+import { type HostFiles, type HostPath, isSameFile } from '../host-files.js'
+import type { FileStore } from './file-store.js'
+
+/**
+ * Open a file again, for reads past the page cache. Null where the file system has none, at opening or at the first
+ * read, and where the file has lost its name: what another holds would tell nothing.
+ *
+ * @param opened  the file, opened by that name before
+ */
+export async function openDirect(files: HostFiles, path: HostPath, opened: FileStore): Promise<FileStore | null> {
+  if (fs.constants.O_DIRECT === undefined) return null
+  let file: FileStore
+  try {
+    file = await files.open(path, 'read', { direct: true, size: opened.size })
+  } catch (error) {
+    if (hasCode(error, 'EINVAL', 'EOPNOTSUPP', 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
+  try {
+    if (!isSameFile(files.statOpen(file), files.statOpen(opened))) {
+      await file.close()
+      return null
+    }
+    file.readNow(0, alignedBuffer(zeroBlockSize))
+    return file
+  } catch (error) {
+    await file.close()
+    if (hasCode(error, 'EINVAL', 'EOPNOTSUPP')) return null
+    throw error
+  }
+}

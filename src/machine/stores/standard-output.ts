@@ -1,0 +1,29 @@
+import fs from 'node:fs'
+import tty from 'node:tty'
+import { UmlcowError } from '../../errors.js'
+import type { BlockStore } from '../../stores/block-store.js'
+import { type FileFacts, factsOfDescriptor } from '../host-files.js'
+import { isClosedAtStart } from '../processes/standard-descriptors.js'
+import { openPipeStore } from './pipe-store.js'
+
+const standardOutputFd = 1
+
+/**
+ * Standard output for an image or an archive, with its facts: it may be redirected to one of the inputs.
+ *
+ * @param what  what a terminal does not get; null when it may have it
+ * @throws      UmlcowError USAGE when it is a terminal, EBADF when it is closed: nothing would be left of what is written
+ */
+export function standardOutput(what: string | null = 'an image'): { pipe: BlockStore; facts: FileFacts | null } {
+  if (what !== null && tty.isatty(standardOutputFd)) {
+    throw new UmlcowError('USAGE', `${what} is nothing for a terminal: redirect standard output`)
+  }
+  if (isClosedAtStart(standardOutputFd)) {
+    throw new UmlcowError('EBADF', 'standard output: is closed', {
+      hint: 'redirect it to a file or a pipe; "> /dev/null" throws the output away',
+    })
+  }
+  const stats = fs.fstatSync(standardOutputFd)
+  const facts = stats.isFile() || stats.isBlockDevice() ? factsOfDescriptor(standardOutputFd) : null
+  return { pipe: openPipeStore(standardOutputFd, 'standard output'), facts }
+}

@@ -1,0 +1,148 @@
+import { printablePath } from '../bytes/escape.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import type { Finding } from '../machine/findings.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
+import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-bytes.js'
+import { type Overlay, openInput, readHeaderBytes } from './open-overlay.js'
+import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
+import { lookedAtNote } from './unfinished/other-names.js'
+import { findMergeInto, unfinishedFindings } from './unfinished/unfinished-merge.js'
+
+export interface BackingOptions extends ResolveOptions {
+  /** Use this file, whatever the header says. */
+  readonly backing?: HostPath | undefined
+  /** The backing file may itself be an overlay: its virtual size then counts, not the length of its file. */
+  readonly chain?: boolean | undefined
+}
+
+/** What is known of a backing file without reading it. */
+export interface BackingInspection {
+  /** The path that was looked for: the given one or the header's. */
+  readonly wanted: HostPath
+  /** Null when no such file exists. */
+  readonly located: LocatedFile | null
+  readonly findings: readonly Finding[]
+  /** A file of the same name, size and mtime beside the overlay, when the backing file is missing. */
+  readonly lookalike: Buffer | null
+  /** What was looked at where the file has several names, for a verb that writes to tell. */
+  readonly notes: readonly string[]
+}
+
+/** The part of an overlay that says which backing file it wants. */
+type Wanting = Pick<Overlay, 'path' | 'facts' | 'header'>
+
+/**
+ * Find the backing file of an overlay and compare it with the header, as uml_moo and the kernel do: size, then mtime in
+ * whole seconds. Only `stat` is used.
+ */
+export async function inspectBacking(
+  files: HostFiles,
+  overlay: Wanting,
+  options: BackingOptions = {},
+): Promise<BackingInspection> {
+  const wanted = options.backing ?? Buffer.from(overlay.header.backingPath)
+  let located: LocatedFile | null
+  try {
+    located = await locate(files, overlay, options)
+  } catch (error) {
+    if (!(error instanceof UmlcowError)) throw error
+    return {
+      wanted,
+      located: null,
+      findings: [{ code: error.code, message: error.message, hint: error.hint }],
+      lookalike: null,
+      notes: [],
+    }
+  }
+  if (located !== null) {
+    const size = await imageSize(files, located, options.chain === true)
+    // First the cause: while a merge is unfinished, the mtime disagrees on purpose.
+    const unfinished = await unfinishedFindings((...of) => findMergeInto(...of, overlay.path), files, located.path)
+    const findings = [...unfinished, ...compareWithHeader(overlay, located, size)]
+    const note = unfinished.length > 0 ? null : await lookedAtNote(files, located.path, located.facts, [overlay.path])
+    return { wanted, located, findings, lookalike: null, notes: note === null ? [] : [note] }
+  }
+
+  const lookalike = options.backing === undefined ? await findLookalike(files, overlay) : null
+  const name = printablePath(wanted)
+  const message =
+    wanted.length === 0
+      ? `${printablePath(overlay.path)}: its header names no backing file`
+      : `${printablePath(overlay.path)}: its backing file "${name}" does not exist`
+  return { wanted, located: null, findings: [{ code: 'BACKING_MISSING', message }], lookalike, notes: [] }
+}
+
+async function locate(files: HostFiles, overlay: Wanting, options: BackingOptions): Promise<LocatedFile | null> {
+  if (options.backing === undefined) return resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
+  try {
+    return { path: pathBytes(options.backing), facts: await files.stat(options.backing) }
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+    throw error
+  }
+}
+
+async function imageSize(files: HostFiles, located: LocatedFile, chain: boolean): Promise<number> {
+  if (!chain || located.facts.kind !== 'file') return located.facts.size
+  const input = await openInput(files, located.path)
+  try {
+    const bytes = await readHeaderBytes(input.store)
+    if (cowMagicOrder(bytes) === null) return located.facts.size
+    return parseCowHeader(bytes, { fileSize: located.facts.size, name: printablePath(located.path) }).virtualSize
+  } finally {
+    await input.store.close()
+  }
+}
+
+function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number): Finding[] {
+  const { facts } = located
+  const name = printablePath(located.path)
+  const { header } = overlay
+  if (isSameFile(facts, overlay.facts)) {
+    return [{ code: 'BACKING_SELF', message: `${printablePath(overlay.path)}: is its own backing file` }]
+  }
+  if (facts.kind !== 'file' && facts.kind !== 'blockDevice') {
+    return [{ code: 'BACKING_KIND', message: `${name}: is neither a regular file nor a block device` }]
+  }
+  const findings: Finding[] = []
+  if (size !== header.virtualSize) {
+    findings.push({
+      code: 'BACKING_SIZE',
+      message: `${name}: its size is not the one in the header of ${printablePath(overlay.path)}: expected ${header.virtualSize}, got ${size}`,
+      force: 'size',
+    })
+  }
+  if (facts.mtime !== header.mtime) {
+    findings.push({
+      code: 'BACKING_MTIME',
+      message:
+        `${name}: its modification time is not the one in the header of ${printablePath(overlay.path)}: ` +
+        `expected ${header.mtime} (${dateText(header.mtime)}), got ${facts.mtime} (${dateText(facts.mtime)})`,
+      force: 'mtime',
+      hint: 'if its content never changed (a copy without "cp -p"), add --force=mtime; if it did, the overlay no longer fits it',
+    })
+  }
+  return findings
+}
+
+export function dateText(seconds: number): string {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime()) ? 'no date' : date.toISOString().replace('.000Z', 'Z')
+}
+
+/** A pair that was copied elsewhere together: the same name, size and mtime beside the overlay. */
+async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer | null> {
+  const name = baseName(Buffer.from(overlay.header.backingPath))
+  if (name.length === 0) return null
+  const path = joinPath(directoryName(overlay.path), name)
+  let facts: FileFacts
+  try {
+    facts = await files.stat(path)
+  } catch (error) {
+    if (error instanceof UmlcowError) return null // Not there, or not for us to see: no advice then.
+    throw error
+  }
+  const fits = facts.size === overlay.header.virtualSize && facts.mtime === overlay.header.mtime
+  return fits && facts.kind === 'file' && !isSameFile(facts, overlay.facts) ? path : null
+}

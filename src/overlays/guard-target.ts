@@ -1,0 +1,74 @@
+import { printablePath } from '../bytes/escape.js'
+import { errorCodes, hasCode, UmlcowError } from '../errors.js'
+import { type ForceWord, refuseUnlessForced } from '../machine/findings.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
+import { inspectTarget, type NewFileTarget } from '../machine/new-file.js'
+import { directoryName } from '../machine/path-bytes.js'
+import { findWriters } from '../machine/processes/find-writers.js'
+import { openOverlay } from './open-overlay.js'
+import { findOverlayOver } from './siblings/overlays-over.js'
+import { refuseUnfinished } from './unfinished/pinned-merge.js'
+
+export interface TargetOptions {
+  readonly overwrite?: boolean | undefined
+  readonly force?: readonly ForceWord[] | undefined
+  /** An overlay may be replaced. */
+  readonly mayBeOverlay?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What is at the place of an output, links followed; null when nothing is, or a link to nothing. */
+export async function targetFacts(files: HostFiles, path: HostPath): Promise<FileFacts | null> {
+  if ((await files.lstatOrNull(path)) === null) return null
+  try {
+    return await files.stat(path)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return null // A dangling link is no input; inspectTarget refuses it.
+    throw error
+  }
+}
+
+/** @throws UmlcowError SAME_FILE when the output is that input, by whatever name */
+export function refuseSameFile(
+  target: FileFacts | null,
+  targetName: string,
+  input: FileFacts,
+  inputPath: HostPath,
+): void {
+  if (target === null || !isSameFile(target, input)) return
+  throw new UmlcowError('SAME_FILE', `${targetName}: is the same file as the input ${printablePath(inputPath)}`)
+}
+
+/**
+ * The place of a new file, once it is sure that nothing of value is lost there: nothing has that name, or with
+ * `overwrite` a regular file that nobody writes to and that is neither an overlay nor the backing file of one beside it.
+ *
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, WRITE_PROTECTED, UNFINISHED_MERGE, IN_USE
+ */
+export async function guardTarget(files: HostFiles, path: HostPath, options: TargetOptions): Promise<NewFileTarget> {
+  const place = await inspectTarget(files, path, options.overwrite === true)
+  const { existing } = place
+  if (existing === null) return place
+  await refuseUnfinished(files, place.path)
+  const shown = printablePath(path)
+  if (!options.mayBeOverlay && (await isOverlay(files, place.path))) {
+    throw new UmlcowError('TARGET_PROTECTED', `${shown}: is an overlay; remove it first if it is not needed`)
+  }
+  const overlay = await findOverlayOver(files, directoryName(place.path), existing, options.signal)
+  if (overlay !== null) {
+    throw new UmlcowError('TARGET_PROTECTED', `${shown}: is the backing file of the overlay ${printablePath(overlay)}`)
+  }
+  refuseUnlessForced(await findWriters(files, [{ path, facts: existing }]), options.force)
+  return place
+}
+
+async function isOverlay(files: HostFiles, path: HostPath): Promise<boolean> {
+  try {
+    await (await openOverlay(files, path)).store.close()
+    return true
+  } catch (error) {
+    if (hasCode(error, 'NOT_COW')) return false
+    if (error instanceof UmlcowError && error.code in errorCodes) return true // A damaged one.
+    throw error
+  }
+}

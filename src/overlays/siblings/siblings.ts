@@ -1,0 +1,197 @@
+import { printablePath } from '../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import { cowMagicOrder, isUndoHeader } from '../../formats/cow/index.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
+import { joinPath } from '../../machine/path-bytes.js'
+import { fits, type HeaderTargets, headerTargets, type Target } from '../header-targets.js'
+import { type Overlay, readHeaderBytes, toOverlay } from '../open-overlay.js'
+import type { LocatedFile } from '../resolve-backing.js'
+import { assertNotTornAt } from '../rewrite-header.js'
+import { directoriesOf, type FoundFile, type WalkLimits, walkFiles } from './sibling-walk.js'
+
+/** An overlay that shares a backing file with another; its store is closed. */
+export interface Sibling extends Omit<Overlay, 'store'> {
+  /** Absolute, links resolved. */
+  readonly path: Buffer
+  /**
+   * `fresh`: the kernel would open it; `stale`: its header disagrees with the backing file already; `undo`: it was made
+   * to take a merge back.
+   */
+  readonly state: 'fresh' | 'stale' | 'undo'
+}
+
+/** An overlay on another file. */
+export interface OtherOverlay extends Omit<Overlay, 'store'> {
+  readonly path: Buffer
+  /** What its header leads to. */
+  readonly targets: readonly LocatedFile[]
+}
+
+export interface SiblingSearch {
+  readonly siblings: readonly Sibling[]
+  /** Files that may be siblings and cannot be told, and why. */
+  readonly unknown: readonly UnknownFile[]
+  readonly others: readonly OtherOverlay[]
+}
+
+export interface UnknownFile {
+  readonly path: Buffer
+  readonly reason: string
+}
+
+export const nothingFound: SiblingSearch = { siblings: [], unknown: [], others: [] }
+
+export interface SiblingSearchOptions {
+  /** Directories to look into, with all below them, beside those of the overlay and the backing file. */
+  readonly siblingsIn?: readonly string[] | undefined
+  /** The paths in headers are read inside this directory, too, as a process in that chroot jail would. */
+  readonly backingRoot?: string | undefined
+  readonly limits?: WalkLimits | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+interface Search {
+  readonly files: HostFiles
+  readonly overlay: FileFacts
+  /** Null: all that is found are overlays on other files. */
+  readonly backing: LocatedFile | null
+  readonly targets: HeaderTargets
+  /** The jail, links resolved. */
+  readonly root: Buffer | null
+  readonly siblings: Sibling[]
+  readonly others: OtherOverlay[]
+  readonly unknown: UnknownFile[]
+}
+
+/** An overlay is no shorter than what its first bytes are known by. */
+const magicLength = 4
+
+/**
+ * Find the other overlays on a backing file: beside the overlay, beside the backing file, and in further directories.
+ * A file counts by its content, not by its name. Only headers are read.
+ */
+export function findSiblings(
+  files: HostFiles,
+  overlay: { readonly path: HostPath; readonly facts: FileFacts },
+  backing: LocatedFile,
+  options: SiblingSearchOptions,
+): Promise<SiblingSearch> {
+  return search(files, { overlay: overlay.facts, backing }, [overlay.path, backing.path], options)
+}
+
+/** Find overlays of all kinds beside these files and in further directories: `overlaysOn` tells those on this one. */
+export function findOthers(
+  files: HostFiles,
+  overlay: { readonly facts: FileFacts },
+  beside: readonly HostPath[],
+  options: SiblingSearchOptions,
+): Promise<SiblingSearch> {
+  return search(files, { overlay: overlay.facts, backing: null }, beside, options)
+}
+
+async function search(
+  files: HostFiles,
+  sought: Pick<Search, 'overlay' | 'backing'>,
+  beside: readonly HostPath[],
+  options: SiblingSearchOptions,
+): Promise<SiblingSearch> {
+  const { backingRoot, signal, limits } = options
+  const search: Search = {
+    files,
+    ...sought,
+    targets: headerTargets(files, backingRoot),
+    root: backingRoot === undefined ? null : await files.realPath(backingRoot),
+    siblings: [],
+    others: [],
+    unknown: [],
+  }
+  const directories: Buffer[] = []
+  for (const path of beside) directories.push(...(await directoriesOf(files, path)))
+  const below = (options.siblingsIn ?? []).map((directory) => Buffer.from(directory))
+  const onUnknown = (path: Buffer, reason: string) => void search.unknown.push({ path, reason })
+  await walkFiles(
+    { files, signal, limits, onUnknown, onFile: (found) => searchFile(search, found) },
+    directories,
+    below,
+  )
+  const byPath = (a: { path: Buffer }, b: { path: Buffer }) => Buffer.compare(a.path, b.path)
+  const { siblings, others, unknown } = search
+  // They were looked at side by side.
+  return { siblings: siblings.sort(byPath), others: others.sort(byPath), unknown: unknown.sort(byPath) }
+}
+
+async function searchFile(search: Search, found: FoundFile): Promise<void> {
+  const { facts, path } = found
+  if (facts.size < magicLength || isSameFile(facts, search.overlay)) return
+  if (search.backing !== null && isSameFile(facts, search.backing.facts)) return
+  try {
+    const overlay = await readOverlay(search, found)
+    if (overlay !== null) await sortOut(search, found, overlay)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return
+    // The process has too many files open: that says nothing of this one.
+    if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED', 'EMFILE', 'ENFILE')) throw error
+    search.unknown.push({ path, reason: error.message })
+  }
+}
+
+/** @returns null when it is no overlay */
+async function readOverlay({ files }: Search, found: FoundFile): Promise<OtherOverlay | null> {
+  const store = await files.open(found.path, 'read')
+  try {
+    const facts = files.statOpen(store)
+    if (!isSameFile(facts, found.facts)) {
+      throw new UmlcowError('INPUT_CHANGED', `${store.name}: was replaced while it was looked at`)
+    }
+    const bytes = await readHeaderBytes(store)
+    if (cowMagicOrder(bytes) === null) return null
+    await assertNotTornAt(files, found.realPath, bytes)
+    const { store: _, ...overlay } = toOverlay({ path: found.path, store, facts }, bytes)
+    return { ...overlay, path: found.realPath, targets: [] }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Tell whose overlay it is. Size and mtime are what the kernel goes by; the path may be meant in a jail. */
+async function sortOut(search: Search, found: FoundFile, overlay: OtherOverlay): Promise<void> {
+  const { backing, siblings, others, unknown } = search
+  const { header } = overlay
+  const targets = await search.targets.find([found.path, found.realPath], header.backingPath)
+  const here = targets.find(({ facts }) => backing !== null && isSameFile(facts, backing.facts))
+  const fitting = targets.find((one) => one !== here && fits(header, one.facts))
+  const { targets: _, ...rest } = overlay
+  if (backing === null || !fits(header, backing.facts)) {
+    // The file that it fits is its own.
+    if (here === undefined || fitting !== undefined) others.push({ ...overlay, targets })
+    else siblings.push({ ...rest, state: isUndoHeader(header) ? 'undo' : 'stale' })
+    return
+  }
+  if (targets.some(({ facts }) => isSameFile(facts, search.overlay))) {
+    others.push({ ...overlay, targets })
+    return
+  }
+  const isCertain =
+    targets.length === 0 || (here !== undefined && (fitting === undefined || isOfJail(search, overlay, here)))
+  if (isCertain) siblings.push({ ...rest, state: isUndoHeader(header) ? 'undo' : 'fresh' })
+  else unknown.push({ path: overlay.path, reason: doubtOf(header.backingPath, targets, here) })
+}
+
+/** In a jail, what the path leads to there is what counts. */
+function isOfJail({ root }: Search, { path }: OtherOverlay, here: Target): boolean {
+  return root !== null && here.inJail && path.indexOf(joinPath(root, '')) === 0
+}
+
+function doubtOf(headerPath: Uint8Array, targets: readonly Target[], here: Target | undefined): string {
+  const other = targets.find((one) => one !== here)!
+  const also = here === undefined ? '' : ' too'
+  return (
+    'its header has the size and modification time of that file, but its path ' +
+    `"${printablePath(headerPath)}" leads to ${printablePath(other.path)}${also}`
+  )
+}
+
+/** The overlays among those that were found whose backing file is this one; itself an overlay, perhaps. */
+export function overlaysOn(search: SiblingSearch, file: FileFacts): readonly OtherOverlay[] {
+  return search.others.filter(({ targets }) => targets.some(({ facts }) => isSameFile(facts, file)))
+}

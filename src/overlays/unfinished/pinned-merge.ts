@@ -1,0 +1,93 @@
+import { errorCodes, hasCode, UmlcowError } from '../../errors.js'
+import { cowMagicOrder, parseCowHeader } from '../../formats/cow/index.js'
+import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js'
+import { targetsOf } from '../header-targets.js'
+import { openInput, readHeaderBytes } from '../open-overlay.js'
+import type { ResolveOptions } from '../resolve-backing.js'
+import { isSameBoot, pinOf } from './merge-journal.js'
+import { findInDirectories } from './other-names.js'
+import {
+  findMergeAt,
+  findMergeInto,
+  findUnfinishedMerge,
+  type UnfinishedMerge,
+  unfinishedFinding,
+} from './unfinished-merge.js'
+
+// A kept sibling, and an undo overlay, have neither journal nor marker beside them. Their header leads to the backing
+// file, the marker there to the journal, and the journal knows them by device and inode.
+
+/** Nothing is there, or nothing that we may look at: the verb itself says so, where it matters. */
+const unreachable = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'EACCES', 'ELOOP'] as const
+
+interface Resolution extends Pick<ResolveOptions, 'backingRoot'> {
+  /** A file in whose directory to look, too, when this one has several names. */
+  readonly beside?: HostPath | undefined
+}
+
+/** The unfinished merge that a file is a part of: as overlay, backing file, kept sibling or undo overlay. */
+export async function findMergeAround(
+  files: HostFiles,
+  path: HostPath,
+  options: Resolution = {},
+): Promise<UnfinishedMerge | null> {
+  return (await findUnfinishedMerge(files, path, options.beside)) ?? findMergeKeeping(files, path, options)
+}
+
+/**
+ * The unfinished merge whose journal pins an overlay, whether its process still runs or not.
+ *
+ * Where the journal is gone and only the marker is left, nobody knows what it pinned: then it counts as pinned.
+ */
+export async function findMergeKeeping(
+  files: HostFiles,
+  path: HostPath,
+  options: Resolution = {},
+): Promise<UnfinishedMerge | null> {
+  const opened = await readBackingPath(files, path)
+  if (opened === null) return null
+  const targets = await targetsOf(files, path, opened.backingPath, options.backingRoot)
+  for (const backing of targets) {
+    const merge = await findMergeInto(files, backing.path, path)
+    if (merge !== null && (merge.journal === null || isPart(merge.journal, opened.facts))) return merge
+  }
+  // It leads into a jail, perhaps, where another file has that path here: the journal may lie beside it all the same.
+  return findInDirectories(files, [path], findMergeAt, (journal) => isPart(journal, opened.facts))
+}
+
+function isPart(journal: NonNullable<UnfinishedMerge['journal']>, facts: FileFacts): boolean {
+  return pinOf(journal, facts, isSameBoot(journal)) !== null
+}
+
+/** The path in the header; null for anything that is no overlay or not for us to read. */
+async function readBackingPath(
+  files: HostFiles,
+  path: HostPath,
+): Promise<{ facts: FileFacts; backingPath: Uint8Array } | null> {
+  try {
+    const { store, facts } = await openInput(files, path)
+    try {
+      const bytes = await readHeaderBytes(store)
+      if (cowMagicOrder(bytes) === null) return null
+      return { facts, backingPath: parseCowHeader(bytes, { fileSize: facts.size }).backingPath }
+    } finally {
+      await store.close()
+    }
+  } catch (error) {
+    if (error instanceof UmlcowError && (error.code in errorCodes || hasCode(error, ...unreachable))) return null
+    throw error
+  }
+}
+
+/**
+ * Refuse to write to a part of an unfinished merge: its overlay, its backing file, a sibling that it keeps, its undo
+ * overlay. The process of the merge may live or have ended.
+ *
+ * @throws UmlcowError UNFINISHED_MERGE, JOURNAL_DAMAGED, JOURNAL_MISMATCH
+ */
+export async function refuseUnfinished(files: HostFiles, path: HostPath, options: Resolution = {}): Promise<void> {
+  const merge = await findMergeAround(files, path, options)
+  if (merge === null) return
+  const { code, message, hint } = unfinishedFinding(merge)
+  throw new UmlcowError(code, message, { hint })
+}

@@ -1,0 +1,177 @@
+import { printablePath } from '../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import type { Finding } from '../../machine/findings.js'
+import { type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
+import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
+import { type Liveness, livenessOf } from '../../machine/processes/process-identity.js'
+import { shellQuote } from '../../machine/shell-quote.js'
+import {
+  isPinned,
+  isSameBoot,
+  journalPathOf,
+  type MergeJournal,
+  markerPathOf,
+  markerSuffix,
+  readJournal,
+  readMarker,
+  unreadableJournal,
+} from './merge-journal.js'
+import { journalGone, movedCopy, movedItself } from './merge-moved.js'
+import { findByOtherName } from './other-names.js'
+
+/** An in-place merge that was begun and is not over, as found beside an overlay or beside a backing file. */
+export interface UnfinishedMerge {
+  readonly overlayPath: Buffer
+  readonly journalPath: Buffer
+  /** Null when the journal is gone and only the marker is left. */
+  readonly journal: MergeJournal | null
+  /** Null when it was not found by its marker. */
+  readonly markerPath: Buffer | null
+  /** The process that merges, or did. */
+  readonly liveness: Liveness
+}
+
+/**
+ * The unfinished merge of an overlay, or of any overlay into a backing file.
+ *
+ * @param beside  a file in whose directory to look, too, when the backing file has several names
+ * @returns       null when there is none
+ * @throws        UmlcowError JOURNAL_DAMAGED; JOURNAL_MISMATCH when files were moved or copied since it was begun
+ */
+export async function findUnfinishedMerge(
+  files: HostFiles,
+  path: HostPath,
+  beside: HostPath = path,
+): Promise<UnfinishedMerge | null> {
+  return (await findMergeOf(files, path)) ?? findMergeInto(files, path, beside)
+}
+
+/** The unfinished merge of this overlay. */
+export async function findMergeOf(files: HostFiles, overlayPath: HostPath): Promise<UnfinishedMerge | null> {
+  const merge = await findMergeAt(files, await journalPathOf(files, overlayPath))
+  if (merge !== null) return merge
+  return findByOtherName(files, overlayPath, [overlayPath], findMergeAt, ({ overlay }) => overlay)
+}
+
+/** The unfinished merge of a journal. Its files may be reached by another path here: through a bind mount, say. */
+export async function findMergeAt(files: HostFiles, journalPath: Buffer): Promise<UnfinishedMerge | null> {
+  const found = await readJournal(files, journalPath)
+  if (found === null) return null
+  if (found.journal === null) throw unreadableJournal(journalPath)
+  const { journal } = found
+  // What a journal says of other files is to be believed only where it was written.
+  const written = await journalPathOf(files, journal.overlay.path)
+  if (!written.equals(journalPath) && !(await isSame(files, written, journalPath))) {
+    const overlayPath = journalPath.subarray(0, journalPath.lastIndexOf('.'))
+    throw await movedOrCopied(files, journalPath, journal, [overlayPath, journal.overlay])
+  }
+  const liveness = livenessOf(journal.process)
+  return { overlayPath: journal.overlay.path, journalPath: written, journal, markerPath: null, liveness }
+}
+
+async function isSame(files: HostFiles, one: Buffer, other: Buffer): Promise<boolean> {
+  const [a, b] = [await files.lstatOrNull(one), await files.lstatOrNull(other)]
+  return a !== null && b !== null && isSameFile(a, b)
+}
+
+/** The unfinished merge into this backing file. @param beside  as for `findUnfinishedMerge` */
+export async function findMergeInto(
+  files: HostFiles,
+  backingPath: HostPath,
+  beside: HostPath = backingPath,
+): Promise<UnfinishedMerge | null> {
+  const markerPath = await markerPathOrNull(files, backingPath)
+  const found = markerPath === null ? null : await readMarker(files, markerPath)
+  if (markerPath === null) return null
+  if (found === null) {
+    return findByOtherName(files, backingPath, [backingPath, beside], findMergeAt, ({ backing }) => backing)
+  }
+  if (found.overlayPath === null) throw unreadableJournal(markerPath)
+  const merge = await findMergeAt(files, await journalPathOf(files, found.overlayPath))
+  if (merge?.journal) {
+    const { backing } = merge.journal
+    const isHere = backing.path.equals(await files.realPath(backingPath)) || (await isThat(files, backingPath, merge))
+    if (!isHere) throw movedCopy(markerPath, merge.journal)
+    return { ...merge, markerPath }
+  }
+  return markerAlone(files, backingPath, markerPath, found.overlayPath)
+}
+
+async function isThat(files: HostFiles, path: HostPath, { journal }: UnfinishedMerge): Promise<boolean> {
+  return journal !== null && isPinned(journal.backing, await files.stat(path), isSameBoot(journal))
+}
+
+/** The journal is not where the marker says: moved with the marker, with the overlay somewhere, or lost. */
+async function markerAlone(
+  files: HostFiles,
+  backingPath: HostPath,
+  markerPath: Buffer,
+  overlayPath: Buffer,
+): Promise<UnfinishedMerge> {
+  const journalPath = await journalPathOf(files, overlayPath)
+  const besideMarker = joinPath(directoryName(markerPath), baseName(journalPath))
+  const journal = (await readJournal(files, besideMarker))?.journal ?? null
+  if (journal !== null) throw await movedOrCopied(files, markerPath, journal, [backingPath, journal.backing])
+  if ((await files.lstatOrNull(overlayPath)) === null) throw journalGone(markerPath, overlayPath)
+  return { overlayPath, journalPath, journal: null, markerPath, liveness: 'unknown' }
+}
+
+async function movedOrCopied(
+  files: HostFiles,
+  path: Buffer,
+  journal: MergeJournal,
+  [file, pin]: readonly [HostPath, MergeJournal['overlay'] | MergeJournal['backing']],
+): Promise<UmlcowError> {
+  const facts = await files.lstatOrNull(file)
+  const isItself = facts !== null && isPinned(pin, facts, isSameBoot(journal))
+  return isItself ? movedItself(path, journal) : movedCopy(path, journal)
+}
+
+export async function markerPathOrNull(files: HostFiles, backingPath: HostPath): Promise<Buffer | null> {
+  try {
+    return await markerPathOf(files, backingPath)
+  } catch (error) {
+    // A path that has no room for the suffix has no marker.
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return null
+    throw error
+  }
+}
+
+/** What to tell of it, and the command that goes on with it. */
+export function unfinishedFinding(merge: UnfinishedMerge): Finding {
+  const overlay = printablePath(merge.overlayPath)
+  if (merge.journal === null) {
+    const message =
+      `a merge of ${overlay} was begun, and its journal ${printablePath(merge.journalPath)} is gone: ` +
+      'the backing file may hold a part of the changes'
+    // Only the marker tells of it now, so the overlay's name would lead nowhere.
+    const marked = merge.markerPath?.subarray(0, -markerSuffix.length) ?? merge.overlayPath
+    return { code: 'UNFINISHED_MERGE', message, hint: `umlcow merge --abandon ${shellQuote(marked)}` }
+  }
+  const into = printablePath(merge.journal.backing.path)
+  if (merge.liveness === 'running') {
+    const message = `process ${merge.journal.process.pid} is merging ${overlay} into ${into}`
+    return { code: 'UNFINISHED_MERGE', message, hint: 'wait for it' }
+  }
+  const verb = merge.journal.phase === 'abandoning' ? '--abandon' : '--resume'
+  return {
+    code: 'UNFINISHED_MERGE',
+    message: `the merge of ${overlay} into ${into}, begun ${merge.journal.started}, was not finished`,
+    hint: `umlcow merge ${verb} ${shellQuote(merge.overlayPath)}`,
+  }
+}
+
+/** The same as `find…`, for whoever reports it with other things: a journal that cannot be read is a finding, too. */
+export async function unfinishedFindings(
+  find: (files: HostFiles, path: HostPath) => Promise<UnfinishedMerge | null>,
+  files: HostFiles,
+  path: HostPath,
+): Promise<Finding[]> {
+  try {
+    const merge = await find(files, path)
+    return merge === null ? [] : [unfinishedFinding(merge)]
+  } catch (error) {
+    if (!(error instanceof UmlcowError)) throw error
+    return [{ code: error.code, message: error.message, hint: error.hint }]
+  }
+}

@@ -1,0 +1,87 @@
+import fs from 'node:fs'
+import type { EntryType } from '../../formats/manifest/entry.js'
+import { deviceNumbers } from '../../machine/file-facts.js'
+import type { HostPath } from '../../machine/host-files.js'
+
+/** What `lstat` tells of a name in a tree. */
+export interface TreeFacts {
+  readonly type: EntryType
+  /** 0 to 07777. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** Of `character` and `block`. */
+  readonly major: number
+  readonly minor: number
+  readonly device: bigint
+  readonly inode: bigint
+  readonly nlink: number
+  readonly size: number
+  /** Bytes that the host stores. */
+  readonly allocatedSize: number
+  /** Seconds since 1970. */
+  readonly atime: number
+  readonly mtime: number
+}
+
+/** The same with the time that an archive takes, and those that show whether a file was changed. */
+export interface TimedFacts extends TreeFacts {
+  /** Nanoseconds since 1970. */
+  readonly mtimeNs: bigint
+  /** Differs after any write, also when the modification time was set back. */
+  readonly ctimeNs: bigint
+}
+
+function typeOf(stats: fs.StatsBase<number> | fs.StatsBase<bigint>): EntryType {
+  if (stats.isFile()) return 'file'
+  if (stats.isDirectory()) return 'directory'
+  if (stats.isSymbolicLink()) return 'symlink'
+  if (stats.isCharacterDevice()) return 'character'
+  if (stats.isBlockDevice()) return 'block'
+  return stats.isFIFO() ? 'fifo' : 'socket'
+}
+
+/**
+ * The facts of a name that was looked at. Numbers take a third of the memory that big integers do, and a walk through a
+ * tree is mostly this: an inode that no double holds is asked for again.
+ */
+export function treeFactsOf(path: HostPath, stats: fs.Stats): TreeFacts {
+  const inode = Number.isSafeInteger(stats.ino) ? BigInt(stats.ino) : fs.lstatSync(path, { bigint: true }).ino
+  const { major, minor } = stats.rdev === 0 ? noDevice : deviceNumbers(BigInt(stats.rdev))
+  return {
+    type: typeOf(stats),
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+    major,
+    minor,
+    device: BigInt(stats.dev),
+    inode,
+    nlink: stats.nlink,
+    size: stats.size,
+    allocatedSize: stats.blocks * 512,
+    atime: stats.atimeMs / 1000,
+    mtime: stats.mtimeMs / 1000,
+  }
+}
+
+const noDevice = { major: 0, minor: 0 }
+
+export function timedFactsOf(stats: fs.BigIntStats): TimedFacts {
+  return {
+    type: typeOf(stats),
+    mode: Number(stats.mode & 0o7777n),
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    ...deviceNumbers(stats.rdev),
+    device: stats.dev,
+    inode: stats.ino,
+    nlink: Number(stats.nlink),
+    size: Number(stats.size),
+    allocatedSize: Number(stats.blocks) * 512,
+    atime: Number(stats.atimeNs) / 1e9,
+    mtime: Number(stats.mtimeNs) / 1e9,
+    mtimeNs: stats.mtimeNs,
+    ctimeNs: stats.ctimeNs,
+  }
+}

@@ -1,0 +1,105 @@
+import fs from 'node:fs'
+import { printablePath } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
+import { changeBetween } from '../../machine/file-facts.js'
+import type { HostPath } from '../../machine/host-files.js'
+import { fileError } from '../../machine/stores/file-store.js'
+import type { TreeFacts } from './tree-facts.js'
+import { named } from './tree-files.js'
+
+const pieceSize = 256 * 1024
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+
+/**
+ * The bytes of an open file in pieces, each good until the next is asked for.
+ *
+ * @throws UmlcowError INPUT_CHANGED when it was changed meanwhile: what was read may be of two states
+ */
+function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
+  const before = fs.fstatSync(fd, { bigint: true })
+  const room = Buffer.allocUnsafe(pieceSize)
+  for (;;) {
+    const length = named(path, 'read it', () => fs.readSync(fd, room, 0, room.length, null))
+    if (length === 0) break
+    yield room.subarray(0, length)
+  }
+  const after = fs.fstatSync(fd, { bigint: true })
+  const change = changeBetween(before, after)
+  if (change === null) return
+  throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was ${change} while it was read`)
+}
+
+/** Where the names of this machine's trees lead, links resolved, with a slash at the end. */
+export function realTop(directory: HostPath): Buffer {
+  return named(directory, 'resolve it', () => {
+    const top = fs.realpathSync(directory, { encoding: 'buffer' })
+    return top.at(-1) === 0x2f ? top : Buffer.concat([top, Buffer.from('/')])
+  })
+}
+
+/** The target of a link. */
+export function readLinkAt(path: HostPath): Buffer {
+  return named(path, 'read the link', () => fs.readlinkSync(path, { encoding: 'buffer' }))
+}
+
+/**
+ * The bytes of a regular file of a tree, which is the one that `facts` tell of and lies in the tree: somebody may put
+ * links in the place of directories meanwhile.
+ *
+ * @param top  of `realTop`
+ * @throws     UmlcowError INPUT_CHANGED, also when it is changed
+ */
+export async function* treeFileContent(path: HostPath, facts: TreeFacts, top: Buffer): AsyncGenerator<Uint8Array> {
+  const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
+  try {
+    const own = fs.fstatSync(fd, { bigint: true })
+    if (own.ino !== facts.inode || own.dev !== facts.device || !isBelow(fd, top)) {
+      throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was replaced while the tree was read`)
+    }
+    yield* piecesOf(fd, path)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+function isBelow(fd: number, top: Buffer): boolean {
+  let place: Buffer
+  try {
+    place = fs.readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' })
+  } catch {
+    return true // Without /proc only the device and inode tell.
+  }
+  return place.subarray(0, top.length).equals(top)
+}
+
+/** An input that is read from its start, as often as it is asked for where it is a regular file. */
+export interface InputFile {
+  readonly isRepeatable: boolean
+  read(): AsyncIterable<Uint8Array>
+}
+
+/** @throws UmlcowError with the system's code, NOT_A_FILE for directories */
+export function inputFile(path: HostPath): InputFile {
+  const stats = named(path, 'look at it', () => fs.statSync(path))
+  if (stats.isDirectory()) throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: is a directory`)
+  if (stats.isFile()) return { isRepeatable: true, read: () => regularFile(path) }
+  return { isRepeatable: false, read: () => streamOf(path) }
+}
+
+async function* regularFile(path: HostPath): AsyncGenerator<Uint8Array> {
+  const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NONBLOCK))
+  try {
+    yield* piecesOf(fd, path)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** Pipes: whoever writes may take his time, and signals come through meanwhile. */
+async function* streamOf(path: HostPath): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const bytes of fs.createReadStream(path, { highWaterMark: pieceSize })) yield bytes
+  } catch (error) {
+    throw fileError(printablePath(path), 'read it', error)
+  }
+}

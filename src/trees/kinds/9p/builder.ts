@@ -1,0 +1,100 @@
+import { hasCode } from '../../../errors.js'
+import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
+import { serializeVirtfs } from '../../../formats/virtfs/index.js'
+import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.js'
+import type { NewTree } from '../../new-tree.js'
+import { copyContent, makeFile, type TreeBuilder } from '../../tree-builder.js'
+import { missingDirectory } from '../../tree-plan.js'
+import { inTree } from '../humfs/paths.js'
+
+// A tree of QEMU's mapped-file: NAME of a directory has its attributes in .virtfs_metadata/NAME there, and the top in
+// .virtfs_metadata_root in itself. Directories are 0700 and all else is regular files of 0600: nodes are empty, links hold
+// their target.  Source: QEMU hw/9pfs/9p-local.c
+const metadataName = '.virtfs_metadata'
+const topMetadataName = '.virtfs_metadata_root'
+const directoryMode = 0o700
+const fileMode = 0o600
+
+/** Whether the last name of a path is one of QEMU's own. */
+export function isReservedName(path: Buffer): boolean {
+  const name = baseName(path).toString('latin1')
+  return name === metadataName || name === topMetadataName
+}
+
+/** What is recorded of a directory that nobody told of. */
+export function missingEntry(path: Buffer): ManifestEntry {
+  const { type, mode, uid, gid } = missingDirectory
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    device: null,
+    linkTarget: null,
+    hardLinkTo: null,
+    size: 0,
+    mtimeNs: 0n,
+    xattrs: null,
+  }
+}
+
+export class VirtfsBuilder implements TreeBuilder {
+  private readonly tree: NewTree
+  /** Where attributes were put last: most names come one after another. */
+  private lastMetadata: Buffer | null = null
+
+  constructor(tree: NewTree) {
+    this.tree = tree
+  }
+
+  makeDirectory(path: Buffer, entry: ManifestEntry | null): void {
+    this.tree.treeFiles.makeDirectory(this.placeOf(path), directoryMode)
+    if (entry !== null) this.record(path, entry)
+  }
+
+  completeDirectory(path: Buffer, entry: ManifestEntry): void {
+    this.record(path, entry)
+  }
+
+  /** The attributes are one file, too, as with links that QEMU makes. */
+  link(path: Buffer, first: Buffer): void {
+    this.tree.treeFiles.link(this.placeOf(first), this.placeOf(path))
+    this.tree.treeFiles.link(this.attributesOf(first), this.attributesOf(path))
+  }
+
+  async makeNode(path: Buffer, item: ManifestItem): Promise<void> {
+    const { entry } = item
+    const terms = { mode: fileMode, owner: null }
+    const place = this.placeOf(path)
+    if (entry.type === 'file') await copyContent(this.tree, place, item, terms)
+    else await makeFile(this.tree, place, entry.linkTarget ?? Buffer.alloc(0), entry.mtimeNs, terms)
+    this.record(path, entry)
+  }
+
+  /** Write the attributes of a name. */
+  record(path: Buffer, entry: ManifestEntry): void {
+    this.tree.treeFiles.writeNew(this.attributesOf(path), serializeVirtfs(entry), fileMode, null)
+  }
+
+  private placeOf(path: Buffer): Buffer {
+    return inTree(this.tree.top, path)
+  }
+
+  private attributesOf(path: Buffer): Buffer {
+    if (path.length === 0) return joinPath(this.tree.top, topMetadataName)
+    const metadata = joinPath(directoryName(this.placeOf(path)), metadataName)
+    if (!this.lastMetadata?.equals(metadata)) this.makeMetadata(metadata)
+    this.lastMetadata = metadata
+    return joinPath(metadata, baseName(path))
+  }
+
+  private makeMetadata(metadata: Buffer): void {
+    try {
+      this.tree.treeFiles.makeDirectory(metadata, directoryMode)
+    } catch (error) {
+      // There already, of a name that came earlier.
+      if (!hasCode(error, 'EEXIST')) throw error
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { UmlcowError } from '../../../errors.js'
+import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
+import { serializeVirtfs } from '../../../formats/virtfs/index.js'
+import { checkedOptions, hostPath } from '../../../machine/arguments.js'
+import type { HostPath } from '../../../machine/host-files.js'
+import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree.js'
+import { createPace } from '../../pace.js'
+import { createProblems, type Problems } from '../../problems.js'
+import { buildTree } from '../../tree-builder.js'
+import { type Placement, TreePlan } from '../../tree-plan.js'
+import { walkTree } from '../../walk-tree.js'
+import { inTree } from '../humfs/paths.js'
+import { isReservedName, missingEntry, VirtfsBuilder } from './builder.js'
+
+export interface WriteVirtfsOptions extends NewTreeOptions {
+  /** Name of the input for messages. */
+  readonly name?: string | undefined
+}
+
+export interface VirtfsTreeResult {
+  readonly directory: string
+  readonly entries: number
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Make a tree for QEMU's 9p server with `security_model=mapped-file` of a manifest: a new directory, or in the place of an
+ * empty one. It takes no root.
+ *
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, ENTRY_UNFIT with all that QEMU would not take, BAD_ARCHIVE when
+ *         entries contradict one another, and what `items` throws
+ */
+export async function writeVirtfsTree(
+  items: AsyncIterable<ManifestItem>,
+  place: HostPath | URL,
+  given: WriteVirtfsOptions = {},
+): Promise<VirtfsTreeResult> {
+  const directory = hostPath('directory', place)
+  const options = checkedOptions(given, newTreeRules)
+  const { name = 'the input', signal, onProgress } = options
+  const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
+    const plan = new TreePlan(name)
+    const builder = new VirtfsBuilder(tree)
+    const problems = createProblems('the tree')
+    const pace = createPace({ signal, onProgress, description: 'laying out' })
+    await buildTree(items, plan, builder, pace, (entry, place) => isFit(entry, place, problems))
+    problems.refuse('ENTRY_UNFIT', 'nothing was made')
+    await complete(tree, builder, plan)
+    for (const warning of plan.warnings()) warn(warning)
+    return { entries: plan.entries + plan.missing }
+  })
+  return { directory: printablePath(directory), ...result, warnings }
+}
+
+function isFit(entry: ManifestEntry, { path, missing }: Placement, problems: Problems): boolean {
+  const before = problems.count
+  for (const one of [...missing, path]) {
+    if (isReservedName(one)) problems.add(one, 'is a name that QEMU keeps for itself')
+  }
+  try {
+    serializeVirtfs(entry)
+  } catch (error) {
+    if (!(error instanceof UmlcowError)) throw error
+    problems.addText(error.message)
+  }
+  return problems.count === before
+}
+
+/** Directories get their times when all is in them, and those that nobody told of their attributes. */
+async function complete(tree: NewTree, builder: VirtfsBuilder, plan: TreePlan): Promise<void> {
+  const pace = createPace({ signal: tree.options.signal, description: 'completing' })
+  for (const item of walkTree(tree.treeFiles, tree.top)) {
+    if (pace.step()) await pace.rest()
+    if (isReservedName(item.path)) item.descend = false
+    else if (item.isLeaving) {
+      const told = plan.directory(item.path)
+      if (told !== null) tree.maker.setMtime(inTree(tree.top, item.path), told.mtimeNs)
+      else builder.record(item.path, missingEntry(item.path))
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { UmlcowError } from '../../../errors.js'
+import { type EntryType, isDevice, maxPathLength } from '../../../formats/manifest/index.js'
+import { parseVirtfs, type VirtfsAttributes } from '../../../formats/virtfs/index.js'
+import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { baseName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
+import type { TreeFacts } from '../../host/tree-files.js'
+import type { OpenDirectory } from '../../host/tree-reader.js'
+import { readItems } from '../../read-items.js'
+import { surveyTree } from '../../survey-tree.js'
+import {
+  type NameFacts,
+  type SourceItem,
+  type SourceOptions,
+  sourceRules,
+  type TreeReading,
+  type TreeSource,
+} from '../../tree-source.js'
+import type { FoundName } from '../../walk-open.js'
+
+// A directory that QEMU's 9p server exports with security_model=mapped-file.
+//   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, be it a directory or not
+//   .virtfs_metadata_root        those of the top
+// What is neither a file nor a directory to the guest is a file to the host; the content of a symbolic link is its target.
+// Source: QEMU hw/9pfs/9p-local.c, behaviour by reading
+
+const metadataName = Buffer.from('.virtfs_metadata')
+const rootMetadataName = Buffer.from('.virtfs_metadata_root')
+const above = Buffer.from('..')
+const longestAttributes = 4096
+
+/**
+ * A tree of QEMU's 9p server, mapped-file, as what a guest sees.
+ *
+ * @throws UmlcowError its survey and its items BAD_ARCHIVE with all that is wrong
+ */
+export function openVirtfsSource(directory: string | URL, given: SourceOptions = {}): TreeSource {
+  const options = checkedOptions(given, sourceRules)
+  const top = pathBytes(textPath('directory', directory))
+  const reading: TreeReading = {
+    top,
+    followTop: true,
+    shown: printablePath(top),
+    damageCode: 'BAD_ARCHIVE',
+    describe,
+    skips: (path, name) => name.equals(metadataName) || (path.length === 0 && name.equals(rootMetadataName)),
+  }
+  return {
+    top: reading.top,
+    parts: [reading.top],
+    warnings: [],
+    survey: (wanted) => surveyTree(reading, options, wanted),
+    items: () => readItems(reading, options),
+  }
+}
+
+/** The manifest of such a tree, all names of which are looked at before the first item comes. */
+export async function* readVirtfsTree(
+  directory: string | URL,
+  options: SourceOptions = {},
+): AsyncGenerator<SourceItem> {
+  const source = openVirtfsSource(directory, options)
+  await source.survey({ content: true })
+  yield* source.items()
+}
+
+function describe(found: FoundName): NameFacts {
+  const { facts, place, name } = found
+  const attributes = attributesOf(found)
+  const type = typeOf(facts, attributes?.type ?? facts.type)
+  const { major, minor } = facts
+  const device = attributes?.type == null ? { major, minor } : attributes.device
+  return {
+    type,
+    mode: attributes?.mode ?? facts.mode,
+    uid: attributes?.uid ?? facts.uid,
+    gid: attributes?.gid ?? facts.gid,
+    device: isDevice(type) ? device : null,
+    linkTarget: type === 'symlink' ? targetOf(facts, place, name) : null,
+    size: type === 'file' ? facts.size : 0,
+  }
+}
+
+function bad(message: string): UmlcowError {
+  return new UmlcowError('BAD_ARCHIVE', message)
+}
+
+/** Null where there is nothing: the server then takes what the host's file has. */
+function attributesOf({ path, facts, place }: FoundName): VirtfsAttributes | null {
+  const isTop = path.length === 0
+  const directory = facts.type === 'directory' && !isTop ? joinPath(above, metadataName) : metadataName
+  const kind = isTop ? 'directory' : (place.lstatOrNull(directory)?.type ?? null)
+  if (kind === null) return null
+  if (kind !== 'directory') throw bad(`its .virtfs_metadata is a ${kind}`)
+  const file = isTop ? rootMetadataName : joinPath(directory, baseName(path))
+  const there = place.lstatOrNull(file)
+  if (there === null) return null
+  if (there.type !== 'file') throw bad(`its attributes are a ${there.type}`)
+  return parseVirtfs(place.readStart(file, longestAttributes + 1), { name: 'its attributes' })
+}
+
+function typeOf(facts: TreeFacts, type: EntryType): EntryType {
+  const isNode = type !== 'file' && type !== 'directory'
+  if (facts.type === type || (facts.type === 'file' && isNode)) return type
+  throw bad(`is a ${facts.type}, and a ${type} by its attributes`)
+}
+
+function targetOf(facts: TreeFacts, place: OpenDirectory, name: Buffer): Buffer {
+  if (facts.type === 'symlink') return place.readLink(name)
+  const target = place.readStart(name, maxPathLength + 1)
+  if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return target
+  throw bad('a symbolic link without a target that is one')
+}

@@ -1,0 +1,107 @@
+import { printablePath } from '../../../bytes/escape.js'
+import type { ManifestItem } from '../../../formats/manifest/entry.js'
+import { checkedOptions, flag, hostPath, paths } from '../../../machine/arguments.js'
+import { type HostPath, localHostFiles } from '../../../machine/host-files.js'
+import { inspectTarget, writeNewFile } from '../../../machine/new-file.js'
+import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree.js'
+import { createPace } from '../../pace.js'
+import { buildTree } from '../../tree-builder.js'
+import { missingDirectory, TreePlan } from '../../tree-plan.js'
+import { walkTree } from '../../walk-tree.js'
+import { FakerootSave } from '../fakeroot/save.js'
+import { inTree } from '../humfs/paths.js'
+import { DirectoryBuilder } from './builder.js'
+
+export interface WriteDirectoryOptions extends NewTreeOptions {
+  /** Name of the input for messages. */
+  readonly name?: string | undefined
+  /** Give everything its own owner and type, which takes root. Root gets it where it is not given. */
+  readonly asRoot?: boolean | undefined
+  /** A new file with what the tree does not hold, for `fakeroot -i`. It fits this tree, and no copy of it. */
+  readonly fakerootSave?: string | undefined
+}
+
+export interface DirectoryTreeResult {
+  readonly directory: string
+  readonly entries: number
+  /** Names that could not be given their own owner, type or setuid bits. */
+  readonly differing: number
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Make a plain directory tree of a manifest: a new directory, or in the place of an empty one. Root gives everything its
+ * owner and makes devices; for others all files are their own, devices are empty files and bits above 0777 are left out,
+ * which is told, and can be recorded for fakeroot.
+ *
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, BAD_ARCHIVE when entries contradict one another, HELPER_MISSING,
+ *         HELPER_FAILED, and what `items` throws
+ */
+export async function writeDirectory(
+  items: AsyncIterable<ManifestItem>,
+  place: HostPath | URL,
+  given: WriteDirectoryOptions = {},
+): Promise<DirectoryTreeResult> {
+  const directory = hostPath('directory', place)
+  const options = checkedOptions(given, { ...newTreeRules, asRoot: flag, fakerootSave: paths.plain })
+  const { fakerootSave, signal, noSync } = options
+  const files = options.files ?? localHostFiles
+  const save = fakerootSave === undefined ? null : await inspectTarget(files, fakerootSave, false)
+  let isSaved = false
+  try {
+    const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
+      if (save === null) return await build(items, tree, options, null, warn)
+      let built = { entries: 0, differing: 0 }
+      // Before the tree has its name: without this file it would have lost what it was.
+      await writeNewFile(files, save, { permissions: 0o644, noSync, signal }, async (store) => {
+        const records = new FakerootSave(store, tree)
+        built = await build(items, tree, options, records, warn)
+        await records.flush()
+      })
+      isSaved = true
+      return built
+    })
+    return { directory: printablePath(directory), ...result, warnings }
+  } catch (error) {
+    if (isSaved && save !== null) await files.unlink(save.path)
+    throw error
+  }
+}
+
+async function build(
+  items: AsyncIterable<ManifestItem>,
+  tree: NewTree,
+  options: WriteDirectoryOptions,
+  records: FakerootSave | null,
+  warn: (message: string) => void,
+): Promise<Pick<DirectoryTreeResult, 'entries' | 'differing'>> {
+  const { asRoot = process.geteuid?.() === 0, name = 'the input', signal, onProgress } = options
+  const plan = new TreePlan(name)
+  const builder = new DirectoryBuilder(tree, asRoot, (path, entry) => records?.add(path, entry))
+  const pace = createPace({ signal, onProgress, description: 'laying out' })
+  await buildTree(items, plan, builder, pace, () => true)
+  await complete(tree, builder, plan, records)
+  for (const warning of plan.warnings()) warn(warning)
+  const { differing } = builder
+  if (differing > 0) warn(`${differing} names do not have the owner, type or bits above 0777 that they should`)
+  return { entries: plan.entries + plan.missing, differing }
+}
+
+/** Directories get their modes and times when all is in them: both may be changed, or keep us out, before. */
+async function complete(
+  tree: NewTree,
+  builder: DirectoryBuilder,
+  plan: TreePlan,
+  records: FakerootSave | null,
+): Promise<void> {
+  const { treeFiles, maker, top, options } = tree
+  const pace = createPace({ signal: options.signal, description: 'completing' })
+  for (const { path, facts, isLeaving } of walkTree(treeFiles, top)) {
+    if (pace.step()) await pace.rest()
+    if (facts.type !== 'directory' || !isLeaving) continue
+    const told = plan.directory(path)
+    if (told === null) await records?.addMissing(path)
+    else maker.setMtime(inTree(top, path), told.mtimeNs)
+    treeFiles.setMode(inTree(top, path), builder.modeOf((told ?? missingDirectory).mode))
+  }
+}

@@ -1,0 +1,55 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { isDevice } from '../../../formats/manifest/index.js'
+import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { pathBytes } from '../../../machine/path-bytes.js'
+import { readItems } from '../../read-items.js'
+import { surveyTree } from '../../survey-tree.js'
+import {
+  type NameFacts,
+  type SourceItem,
+  type SourceOptions,
+  sourceRules,
+  type TreeReading,
+  type TreeSource,
+} from '../../tree-source.js'
+import type { FoundName } from '../../walk-open.js'
+
+/** A directory as it is: owners, modes and devices are those of the host's files. */
+export function openDirectorySource(directory: string | URL, given: SourceOptions = {}): TreeSource {
+  const options = checkedOptions(given, sourceRules)
+  const top = pathBytes(textPath('directory', directory))
+  const reading: TreeReading = {
+    top,
+    followTop: true,
+    shown: printablePath(top),
+    damageCode: null,
+    describe,
+  }
+  return {
+    top: reading.top,
+    parts: [reading.top],
+    warnings: [],
+    survey: (wanted) => surveyTree(reading, options, wanted),
+    items: () => readItems(reading, options),
+  }
+}
+
+/** The manifest of a directory, all names of which are looked at before the first item comes. */
+export async function* readDirectory(directory: string | URL, options: SourceOptions = {}): AsyncGenerator<SourceItem> {
+  const source = openDirectorySource(directory, options)
+  await source.survey({ content: true })
+  yield* source.items()
+}
+
+function describe({ facts, place, name }: FoundName): NameFacts {
+  const { type, mode, uid, gid, major, minor, size } = facts
+  return {
+    type,
+    mode,
+    uid,
+    gid,
+    device: isDevice(type) ? { major, minor } : null,
+    linkTarget: type === 'symlink' ? place.readLink(name) : null,
+    size: type === 'file' ? size : 0,
+  }
+}

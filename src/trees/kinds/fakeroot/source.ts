@@ -1,0 +1,64 @@
+import { ByteTable } from '../../../bytes/byte-table.js'
+import {
+  type FileRecord,
+  packedLength,
+  packRecord,
+  readFakeroot,
+  unpackRecord,
+} from '../../../formats/fakeroot/index.js'
+import { archiveError, type ReadOptions, shownPath } from '../../../formats/manifest/archive-error.js'
+import type { EntryType, ManifestItem } from '../../../formats/manifest/entry.js'
+import type { ContentTree, TreeName } from '../../content-tree.js'
+import { fileKey } from '../../link-table.js'
+
+/** What fakeroot makes nodes of. */
+const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', 'socket'])
+
+/**
+ * A tree as it is seen within fakeroot with its save file: files are found by device and inode.
+ *
+ * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE when the save file is of another tree, TRUNCATED_ARCHIVE
+ */
+export async function* readFakerootTree(
+  source: AsyncIterable<Uint8Array>,
+  tree: ContentTree,
+  options: ReadOptions,
+): AsyncGenerator<ManifestItem> {
+  const name = options.name ?? 'fakeroot save file'
+  const records = new ByteTable()
+  for await (const record of readFakeroot(source, options)) {
+    const key = fileKey({ device: record.dev, inode: record.ino })
+    const value = records.get(key) ?? records.add(key, Buffer.alloc(packedLength))
+    packRecord(record, value)
+  }
+  let found = 0
+  for await (const item of tree.names()) {
+    const record = records.get(fileKey(item.facts))
+    if (record !== null) found++
+    yield record === null ? item : withRecord(item, unpackRecord(record), name)
+  }
+  if (found === 0 && records.size > 0) {
+    throw archiveError(
+      'BAD_ARCHIVE',
+      name,
+      'tells of no file of the tree: it fits the tree that it was made with, and no copy',
+    )
+  }
+}
+
+function withRecord({ entry, content }: TreeName, record: FileRecord, name: string): ManifestItem {
+  const { type, mode, uid, gid, device } = record
+  const isSame = type === entry.type || (typesOfFiles.has(entry.type) && typesOfFiles.has(type))
+  if (!isSame) {
+    throw archiveError(
+      'BAD_ARCHIVE',
+      name,
+      `calls a ${entry.type} a ${type}: ${shownPath(entry.path)}; it is of another tree`,
+    )
+  }
+  const isFile = type === 'file'
+  return {
+    entry: { ...entry, type, mode, uid, gid, device, size: isFile ? entry.size : 0 },
+    content: isFile ? content : null,
+  }
+}

@@ -1,0 +1,75 @@
+import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
+import { joinPath } from '../../../machine/path-bytes.js'
+import type { Owner } from '../../host/tree-files.js'
+import type { NewTree } from '../../new-tree.js'
+import { copyContent, makeFifo, makeFile, type TreeBuilder } from '../../tree-builder.js'
+import { dataMode, isReplaced, type NodeFacts } from './entry.js'
+import { factsOf } from './fit.js'
+import { entryPath, type HumfsPaths, humfsPaths, inTree } from './paths.js'
+import { makeMirrors, writeEntry } from './shadow-entry.js'
+
+const nothing = Buffer.alloc(0)
+
+/** Makes data and metadata of each name, as `humfsify` would have left them. */
+export class HumfsBuilder implements TreeBuilder {
+  readonly paths: HumfsPaths
+  private readonly tree: NewTree
+  private readonly owner: Owner | null
+
+  /** @param owner  null where we are that */
+  constructor(tree: NewTree, owner: Owner | null) {
+    this.tree = tree
+    this.owner = owner
+    this.paths = humfsPaths(tree.top)
+  }
+
+  makeDirectory(path: Buffer, entry: ManifestEntry | null): void {
+    const { treeFiles } = this.tree
+    const data = inTree(this.paths.data, path)
+    treeFiles.makeDirectory(data, entry === null ? 0o755 : dataMode(entry, false))
+    this.give(data)
+    makeMirrors(treeFiles, this.paths, path, this.owner)
+    if (entry !== null) this.record(path, factsOf(entry))
+  }
+
+  completeDirectory(path: Buffer, entry: ManifestEntry): void {
+    this.tree.treeFiles.setMode(inTree(this.paths.data, path), dataMode(entry, false))
+    this.record(path, factsOf(entry))
+  }
+
+  /** The entries are one file, too, so that a guest sees a change under all names. */
+  link(path: Buffer, first: Buffer): void {
+    const { treeFiles } = this.tree
+    treeFiles.link(inTree(this.paths.data, first), inTree(this.paths.data, path))
+    treeFiles.link(entryPath(this.paths, first, false), entryPath(this.paths, path, false))
+  }
+
+  async makeNode(path: Buffer, item: ManifestItem): Promise<void> {
+    const { entry } = item
+    const { tree } = this
+    const data = joinPath(this.paths.data, path)
+    const terms = { mode: dataMode(entry, false), owner: this.owner }
+    if (entry.type === 'file') await copyContent(tree, data, item, terms)
+    else if (entry.type === 'symlink') this.makeLink(data, entry)
+    else if (isReplaced(entry, false)) await makeFile(tree, data, nothing, entry.mtimeNs, terms)
+    else await makeFifo(tree, data, entry.mtimeNs, terms)
+    this.record(path, factsOf(entry))
+  }
+
+  /** Write the entry of a name. */
+  record(path: Buffer, facts: NodeFacts): void {
+    const place = entryPath(this.paths, path, facts.type === 'directory')
+    writeEntry(this.tree.treeFiles, place, facts, false, this.owner)
+  }
+
+  /** Give what was made to whom the tree shall belong. */
+  give(path: Buffer): void {
+    if (this.owner !== null) this.tree.treeFiles.setOwner(path, this.owner)
+  }
+
+  private makeLink(data: Buffer, entry: ManifestEntry): void {
+    this.tree.maker.makeLink(entry.linkTarget!, data)
+    this.give(data)
+    this.tree.maker.setMtime(data, entry.mtimeNs)
+  }
+}

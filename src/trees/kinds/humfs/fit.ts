@@ -1,0 +1,106 @@
+import { UmlcowError } from '../../../errors.js'
+import { serializeMetadata } from '../../../formats/humfs/metadata.js'
+import { shorten } from '../../../formats/manifest/archive-error.js'
+import type { ManifestEntry } from '../../../formats/manifest/entry.js'
+import type { HostPath } from '../../../machine/host-files.js'
+import { joinPath } from '../../../machine/path-bytes.js'
+import type { Problems } from '../../problems.js'
+import type { Placement } from '../../tree-plan.js'
+import { entryOf, type NodeFacts } from './entry.js'
+import { entryName, humfsPaths, longestPath, longestPathOf } from './paths.js'
+
+/** Bytes of a name, and of the target of a link, that the system takes. */
+const longestName = 255
+const longestTarget = 4095
+
+const slash = 0x2f
+const reserved = Buffer.from(entryName)
+
+export function factsOf({ type, mode, uid, gid, device }: ManifestEntry): NodeFacts {
+  return { type, mode, uid, gid, major: device?.major ?? 0, minor: device?.minor ?? 0 }
+}
+
+/** What a path is called when directories called `metadata` get a suffix. */
+export function withRenamedDirectories(path: Buffer, isDirectory: boolean, suffix: string): Buffer {
+  if (!path.includes(reserved)) return path
+  const names = splitPath(path)
+  const renamed = names.map((name, i) => {
+    const isRenamed = name.equals(reserved) && (isDirectory || i < names.length - 1)
+    return isRenamed ? `${entryName}${suffix}` : name
+  })
+  return renamed.reduce<Buffer>((whole, name) => joinPath(whole, name), Buffer.alloc(0))
+}
+
+function splitPath(path: Buffer): Buffer[] {
+  const names: Buffer[] = []
+  let start = 0
+  for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, start)) {
+    names.push(path.subarray(start, end))
+    start = end + 1
+  }
+  return [...names, path.subarray(start)]
+}
+
+/** Bytes of the longest name in a path. */
+export function longestNameOf(path: Buffer): number {
+  let longest = 0
+  for (let start = 0; start <= path.length; ) {
+    const found = path.indexOf(slash, start)
+    const end = found < 0 ? path.length : found
+    longest = Math.max(longest, end - start)
+    start = end + 1
+  }
+  return longest
+}
+
+/** Finds what neither the system nor humfs can hold. The rules are those of humfsify. */
+export class HumfsFit {
+  private readonly problems: Problems
+  private readonly paths: ReturnType<typeof humfsPaths>[]
+
+  /** @param places  where the tree is made, and where it shall be: its paths must not be too long in either */
+  constructor(problems: Problems, ...places: HostPath[]) {
+    this.problems = problems
+    this.paths = places.map(humfsPaths)
+  }
+
+  /** @returns whether all of it fits */
+  check(entry: ManifestEntry, { path, first, missing }: Placement): boolean {
+    const before = this.problems.count
+    for (const one of missing) this.checkName(one, true)
+    this.checkName(path, entry.type === 'directory')
+    const longest = Math.max(...this.paths.map((paths) => longestPathOf(paths, path)))
+    if (longest > longestPath) {
+      this.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
+    } else if (first !== null && first.length > longestPath) {
+      this.add(path, `is a further name of a path of ${first.length} bytes, the system takes ${longestPath}`)
+    } else if (longestNameOf(path) > longestName) {
+      this.add(path, `its name takes ${longestNameOf(path)} bytes, the system takes ${longestName}`)
+    }
+    const target = entry.linkTarget?.length ?? 0
+    if (target > longestTarget) this.add(path, `its target takes ${target} bytes, the system takes ${longestTarget}`)
+    this.checkMetadata(path, entry)
+    return this.problems.count === before
+  }
+
+  private checkMetadata(path: Buffer, entry: ManifestEntry): void {
+    try {
+      serializeMetadata(entryOf(factsOf(entry), false))
+    } catch (error) {
+      if (!(error instanceof UmlcowError)) throw error
+      this.add(path, error.message)
+    }
+  }
+
+  private checkName(path: Buffer, isDirectory: boolean): void {
+    const start = path.length - reserved.length
+    const isReserved = isDirectory && path.subarray(Math.max(0, start)).equals(reserved)
+    if (isReserved && (start === 0 || path[start - 1] === slash)) {
+      this.add(path, 'a directory of this name cannot be stored (--rename-metadata SUFFIX renames it)')
+    }
+  }
+
+  private add(path: Buffer, message: string): void {
+    this.problems.add(Buffer.from(shorten(path)), message)
+  }
+}

@@ -1,0 +1,58 @@
+import { hasCode, UmlcowError } from '../../../errors.js'
+import { longestMetadataFile, type ParsedMetadata, parseMetadata } from '../../../formats/humfs/metadata.js'
+import type { TreeFacts, TreeFiles } from '../../host/tree-files.js'
+import { type OnWalkError, type TreeItem, walkTree } from '../../walk-tree.js'
+import type { KnownEntries } from './known-entries.js'
+import { entryPath, type HumfsPaths } from './paths.js'
+
+/** A name of data with what the metadata has for it. */
+export interface Inspected {
+  readonly item: TreeItem
+  /** Where its entry is, or should be. */
+  readonly entryPath: Buffer
+  /** Of that place; null when nothing is there, or when the entry was known. */
+  readonly entryFacts: TreeFacts | null
+  readonly entry: ParsedMetadata | null
+  /** Why there is something and it cannot be read. */
+  readonly failure: UmlcowError | null
+}
+
+/**
+ * Every name of data with its entry; directories come again when all that is in them has been.
+ *
+ * @param known  what an earlier walk has read and need not be read again
+ */
+export function* inspectTree(
+  files: TreeFiles,
+  paths: HumfsPaths,
+  onError?: OnWalkError,
+  known?: KnownEntries,
+): Generator<Inspected> {
+  let count = 0
+  /** Of the directories that the walk is in. */
+  const open: number[] = []
+  for (const item of walkTree(files, paths.data, onError)) {
+    const isDirectory = item.facts.type === 'directory'
+    const index = item.isLeaving ? open.pop()! : count++
+    const place = entryPath(paths, item.path, isDirectory)
+    const entry = known?.at(index, item.facts) ?? null
+    const read = entry === null ? readEntry(files, place) : { entry, entryFacts: null, failure: null }
+    yield { item, entryPath: place, ...read }
+    if (isDirectory && !item.isLeaving && item.descend) open.push(index)
+  }
+}
+
+/** The entry at a place. */
+export function readEntry(files: TreeFiles, place: Buffer): Pick<Inspected, 'entryFacts' | 'entry' | 'failure'> {
+  let entryFacts: TreeFacts | null = null
+  try {
+    entryFacts = files.lstatOrNull(place)
+    if (entryFacts === null) return { entryFacts, entry: null, failure: null }
+    if (entryFacts.type !== 'file') throw new UmlcowError('HUMFS_ENTRY', `is a ${entryFacts.type}, not a file`)
+    const entry = parseMetadata(files.readStart(place, Math.min(entryFacts.size, longestMetadataFile + 1)))
+    return { entryFacts, entry, failure: null }
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error
+    return { entryFacts, entry: null, failure: error }
+  }
+}

@@ -1,0 +1,36 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { UmlcowError } from '../../../errors.js'
+import { longestSuperblock, type ParsedSuperblock, parseSuperblock } from '../../../formats/humfs/superblock.js'
+import { joinPath } from '../../../machine/path-bytes.js'
+import { superblockName, treeNames } from './paths.js'
+import type { Workspace } from './workspace.js'
+
+/**
+ * The superblock of a tree.
+ *
+ * @throws UmlcowError NOT_HUMFS when nothing of humfs is there, HUMFS_SUPERBLOCK, HUMFS_VERSION
+ */
+export function readSuperblock({ treeFiles, paths }: Workspace): ParsedSuperblock {
+  const facts = treeFiles.lstatOrNull(paths.superblock)
+  if (facts === null) {
+    const names = [superblockName, ...treeNames].map((name) => joinPath(paths.directory, name))
+    if (names.every((name) => treeFiles.lstatOrNull(name) === null)) {
+      throw new UmlcowError('NOT_HUMFS', `${printablePath(paths.directory)}: there is no humfs metadata`)
+    }
+    throw new UmlcowError('HUMFS_SUPERBLOCK', `${printablePath(paths.superblock)}: does not exist`)
+  }
+  if (facts.type !== 'file') {
+    throw new UmlcowError('HUMFS_SUPERBLOCK', `${printablePath(paths.superblock)}: is a ${facts.type}, not a file`)
+  }
+  return parseSuperblock(treeFiles.readStart(paths.superblock, longestSuperblock + 1))
+}
+
+/** @throws UmlcowError HUMFS_DAMAGED */
+export function refuseWithoutTrees({ treeFiles, paths }: Workspace): void {
+  const missing = [paths.fileMetadata, paths.dirMetadata].filter(
+    (tree) => treeFiles.lstatOrNull(tree)?.type !== 'directory',
+  )
+  if (missing.length === 0) return
+  const lines = missing.map((tree) => `${printablePath(tree)}: is not there, or no directory`)
+  throw new UmlcowError('HUMFS_DAMAGED', lines.join('\n'))
+}

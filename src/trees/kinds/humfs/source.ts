@@ -1,0 +1,114 @@
+import { UmlcowError } from '../../../errors.js'
+import type { MetadataNode } from '../../../formats/humfs/metadata.js'
+import { type DeviceNumber, type EntryType, isDevice } from '../../../formats/manifest/index.js'
+import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import type { TreeFacts } from '../../host/tree-files.js'
+import { readItems } from '../../read-items.js'
+import { surveyTree } from '../../survey-tree.js'
+import {
+  type NameFacts,
+  type SourceItem,
+  type SourceOptions,
+  sourceRules,
+  type TreeReading,
+  type TreeSource,
+} from '../../tree-source.js'
+import type { FoundName } from '../../walk-open.js'
+import { typeOfLetter } from './entry.js'
+import { readEntry } from './inspect-tree.js'
+import { readHumfsJournal, refuseRename, unfinished } from './journal.js'
+import { entryPath, inTree } from './paths.js'
+import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
+import { type HumfsOptions, humfsRules, openWorkspace, type Workspace } from './workspace.js'
+
+export interface HumfsSourceOptions extends SourceOptions, HumfsOptions {}
+
+/**
+ * A humfs tree as what a guest sees: owners, modes, types and devices from the metadata; content, targets, times and
+ * which names are one file from data.
+ *
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_UNFINISHED; its survey and its items
+ *         HUMFS_DAMAGED with all that is wrong
+ */
+export function openHumfsSource(directory: string | URL, given: HumfsSourceOptions = {}): TreeSource {
+  const options = checkedOptions(given, { ...sourceRules, ...humfsRules })
+  const work = openWorkspace(textPath('directory', directory), options)
+  const { paths } = work
+  refuseUnfinished(work)
+  const { warnings } = readSuperblock(work)
+  const reading: TreeReading = {
+    top: paths.data,
+    followTop: false,
+    shown: 'data',
+    damageCode: 'HUMFS_DAMAGED',
+    describe: (found) => describe(work, found),
+    refuseUnfit: () => {
+      refuseUnfinished(work)
+      refuseWithoutTrees(work)
+    },
+  }
+  return {
+    top: reading.top,
+    parts: [paths.data, paths.superblock, paths.fileMetadata, paths.dirMetadata],
+    warnings,
+    survey: (wanted) => surveyTree(reading, options, wanted),
+    items: () => readItems(reading, options),
+  }
+}
+
+/** The manifest of a humfs tree, all of which is looked at before the first item comes. */
+export async function* readHumfsTree(
+  directory: string | URL,
+  options: HumfsSourceOptions = {},
+): AsyncGenerator<SourceItem> {
+  const source = openHumfsSource(directory, options)
+  await source.survey({ content: true })
+  yield* source.items()
+}
+
+function refuseUnfinished({ treeFiles, paths }: Workspace): void {
+  const journal = readHumfsJournal(treeFiles, paths)
+  if (journal === null) return
+  refuseRename(paths, journal)
+  throw unfinished(paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
+}
+
+function damaged(message: string, cause?: unknown): UmlcowError {
+  return new UmlcowError('HUMFS_DAMAGED', message, { cause })
+}
+
+function describe(work: Workspace, { path, facts, place, name }: FoundName): NameFacts {
+  const isDirectory = facts.type === 'directory'
+  if (isDirectory) refuseLinked(work, path)
+  const { entry, failure } = readEntry(work.treeFiles, entryPath(work.paths, path, isDirectory))
+  if (failure !== null) throw damaged(`its metadata cannot be read: ${failure.message}`, failure)
+  if (entry === null) throw damaged('has no metadata')
+  const { mode, uid, gid, node } = entry
+  const type = typeOf(facts, node)
+  const linkTarget = type === 'symlink' ? place.readLink(name) : null
+  return { type, mode, uid, gid, device: deviceOf(type, node), linkTarget, size: type === 'file' ? facts.size : 0 }
+}
+
+/** Metadata that is looked for through a link is that of another tree. */
+function refuseLinked({ treeFiles, paths }: Workspace, path: Buffer): void {
+  for (const tree of [paths.fileMetadata, paths.dirMetadata]) {
+    const type = treeFiles.lstatOrNull(inTree(tree, path))?.type ?? 'directory'
+    if (type !== 'directory') throw damaged(`has a ${type} in the place of a directory of metadata`)
+  }
+}
+
+function typeOf(facts: TreeFacts, node: MetadataNode | null): EntryType {
+  if (node === null) {
+    if (isDevice(facts.type)) throw damaged('is a device node, and its metadata has no device')
+    return facts.type
+  }
+  const type = typeOfLetter[node.letter]
+  if (facts.type === type) return type
+  if (facts.type !== 'file') throw damaged(`is a ${facts.type}, and a ${type} by its metadata`)
+  if (facts.size > 0) throw damaged(`is a ${type} by its metadata, and not empty`)
+  return type
+}
+
+function deviceOf(type: EntryType, node: MetadataNode | null): DeviceNumber | null {
+  return node !== null && isDevice(type) ? { major: node.major, minor: node.minor } : null
+}

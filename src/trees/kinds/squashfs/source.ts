@@ -1,0 +1,63 @@
+import { type ReadOptions, shownPath } from '../../../formats/manifest/archive-error.js'
+import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
+import { pathKey } from '../../../formats/manifest/path.js'
+import { readSquashfsPseudo, type SquashfsDefinition } from '../../../formats/squashfs-pseudo/index.js'
+import type { ContentTree } from '../../content-tree.js'
+
+/**
+ * A tree as mksquashfs packs it with a pseudo file: names of the tree get the owners and modes that it says, and what it
+ * defines besides is made. A definition of what the tree has counts only when it is a change (`m`), as there.
+ *
+ * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE
+ */
+export async function* readSquashfsTree(
+  source: AsyncIterable<Uint8Array>,
+  tree: ContentTree,
+  options: ReadOptions,
+): AsyncGenerator<ManifestItem> {
+  const definitions = new Map<string, SquashfsDefinition>()
+  for await (const definition of readSquashfsPseudo(source, options)) {
+    const key = pathKey(definition.path)
+    // Of two for one name the first counts.
+    if (!definitions.has(key)) definitions.set(key, definition)
+  }
+  for await (const { entry, content } of tree.names()) {
+    const key = pathKey(entry.path)
+    const definition = definitions.get(key)
+    definitions.delete(key)
+    if (definition !== undefined && definition.type !== null) warn(options, definition, 'is in the tree: left as it is')
+    yield { entry: definition?.type === null ? changed(entry, definition) : entry, content }
+  }
+  for (const definition of definitions.values()) {
+    if (definition.type === null) warn(options, definition, 'is not in the tree: nothing to change')
+    else yield { entry: made(definition, definition.type), content: null }
+  }
+}
+
+function changed(entry: ManifestEntry, { mode, uid, gid, mtimeNs }: SquashfsDefinition): ManifestEntry {
+  return { ...entry, mode, uid, gid, mtimeNs: mtimeNs ?? entry.mtimeNs }
+}
+
+function made(definition: SquashfsDefinition, type: ManifestEntry['type']): ManifestEntry {
+  const { path, uid, gid, device, linkTarget, mtimeNs } = definition
+  // The permissions of a link are 0777, whatever is said.
+  const mode = type === 'symlink' ? 0o777 : definition.mode
+  const now = BigInt(Date.now()) * 1_000_000n
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    device,
+    linkTarget,
+    hardLinkTo: null,
+    size: 0,
+    mtimeNs: mtimeNs ?? now,
+    xattrs: null,
+  }
+}
+
+function warn({ onWarning }: ReadOptions, { path }: SquashfsDefinition, what: string): void {
+  onWarning?.(`${shownPath(path)}: ${what}`)
+}

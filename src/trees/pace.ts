@@ -1,0 +1,46 @@
+import { setImmediate } from 'node:timers/promises'
+import { throwIfAborted } from '../errors.js'
+import type { OperationOptions } from '../machine/operation.js'
+
+/** Milliseconds of work between two rests: signals and progress come through then. */
+const workTime = 20
+
+/** Keeps a loop of synchronous calls from holding the process. */
+export interface Pace {
+  /** Counts an entry. @returns true when it is time to rest */
+  step(): boolean
+  /** Lets others run. @throws UmlcowError INTERRUPTED */
+  rest(): Promise<void>
+  /** Tells progress that everything is done. */
+  finish(): void
+}
+
+export interface PaceOptions extends OperationOptions {
+  readonly description: string
+  /** Entries that there are in all, where it is known. */
+  readonly size?: number | undefined
+}
+
+export function createPace({ signal, onProgress, description, size }: PaceOptions): Pace {
+  const started = performance.now()
+  let last = started
+  let count = 0
+  const report = (transferred: number) => {
+    if (size === undefined) return
+    onProgress?.({ transferred, size, elapsed: Math.round(performance.now() - started), description })
+  }
+  return {
+    step() {
+      count++
+      return performance.now() - last > workTime
+    },
+    async rest() {
+      throwIfAborted(signal)
+      await setImmediate()
+      throwIfAborted(signal)
+      last = performance.now()
+      report(Math.min(count, size ?? 0))
+    },
+    finish: () => report(size ?? 0),
+  }
+}

@@ -1,0 +1,72 @@
+import { flag, forceOf, oneOf, paths, type Rules, required, writerRules } from '../../machine/arguments.js'
+import type { ForceWord } from '../../machine/findings.js'
+import type { FileFacts } from '../../machine/host-files.js'
+import type { OperationOptions } from '../../machine/operation.js'
+import type { BlockStore } from '../../stores/block-store.js'
+import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
+import type { TreeSource } from '../tree-source.js'
+
+/** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
+export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
+
+export interface ExportOptions extends OperationOptions {
+  readonly format: StreamFormat
+  /** Replace the output when it is a regular file that is not part of what is read. */
+  readonly overwrite?: boolean | undefined
+  /** Findings to override. */
+  readonly force?: readonly ForceWord[] | undefined
+  /** Leave sockets out. */
+  readonly noSockets?: boolean | undefined
+  /** Of squashfs: a new file for the names that `mksquashfs -ef` has to leave out of the tree. */
+  readonly excludeFile?: string | undefined
+  /** Skip every fsync. */
+  readonly noSync?: boolean | undefined
+  /** Check everything, write nothing. */
+  readonly dryRun?: boolean | undefined
+}
+
+export interface ExportTreeOptions extends Pick<ExportOptions, 'noSync' | 'dryRun' | 'signal' | 'onProgress'> {
+  readonly format: WrittenTree
+}
+
+/** The trees that can be written. */
+export type WrittenTree = 'directory' | '9p'
+
+export interface ExportResult {
+  readonly format: StreamFormat | WrittenTree
+  /** Null for a pipe. */
+  readonly target: string | null
+  /** Names that were looked at, the top included. */
+  readonly entries: number
+  /** Bytes of content in the tree. */
+  readonly size: number
+  /** Bytes that were written; null for a dry run, and for a tree. */
+  readonly written: number | null
+  readonly excludeFile: string | null
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}
+
+type Pipe = Exclude<ExportTarget, string>
+
+export function isPipe(target: unknown): target is Pipe {
+  return typeof target === 'object' && target !== null && 'pipe' in target
+}
+
+export const exportRules: Rules = {
+  ...writerRules,
+  force: forceOf('in-use'),
+  format: required(oneOf(streamFormats)),
+  noSockets: flag,
+  excludeFile: paths.plain,
+}
+
+const writtenTrees: readonly WrittenTree[] = ['directory', '9p']
+
+export const exportTreeRules: Rules = { ...writerRules, format: required(oneOf(writtenTrees)) }
+
+/** A source that one of the functions for it has opened. @throws TypeError */
+export function assertSource(source: TreeSource): void {
+  if (typeof source?.survey === 'function' && typeof source.items === 'function') return
+  throw new TypeError('source: expected a tree that is open, as from openHumfsSource or openDirectorySource')
+}

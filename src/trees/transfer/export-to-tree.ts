@@ -1,0 +1,57 @@
+import { throwIfAborted } from '../../errors.js'
+import { checkedOptions, textPath } from '../../machine/arguments.js'
+import { localHostFiles } from '../../machine/host-files.js'
+import { localTreeFiles } from '../host/tree-files.js'
+import { writeVirtfsTree } from '../kinds/9p/sink.js'
+import { writeDirectory } from '../kinds/directory/sink.js'
+import { guardNewTree } from '../new-tree.js'
+import type { TreeSource } from '../tree-source.js'
+import { countItems } from './count-items.js'
+import {
+  assertSource,
+  type ExportResult,
+  type ExportTreeOptions,
+  exportTreeRules,
+  type WrittenTree,
+} from './export-options.js'
+import { refuseInTree, refuseInWork } from './refuse-overlap.js'
+import { createWarnings } from './warnings.js'
+
+/** The trees that a tree can be written as; `importHumfs` makes humfs trees. */
+export const treeWriters = { directory: writeDirectory, '9p': writeVirtfsTree } as const satisfies Record<
+  WrittenTree,
+  unknown
+>
+
+/**
+ * Write a tree as another one: a new directory, or in the place of an empty one. It appears under its name whole or not
+ * at all. The tree is looked at first.
+ *
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED when it would be in the tree, ENTRY_UNFIT, INPUT_CHANGED,
+ *         INTERRUPTED, and as the source
+ */
+export async function exportToTree(
+  source: TreeSource,
+  place: string | URL,
+  given: ExportTreeOptions,
+): Promise<ExportResult> {
+  assertSource(source)
+  const directory = textPath('directory', place)
+  const options = checkedOptions(given, exportTreeRules)
+  const { format, dryRun = false, noSync, signal } = options
+  throwIfAborted(signal)
+  guardNewTree(localTreeFiles, directory)
+  refuseInWork(localTreeFiles, [source.top], directory)
+  await refuseInTree(localHostFiles, source, directory)
+  const survey = await source.survey({ content: true })
+  const warnings = createWarnings(source.warnings)
+  const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }
+  if (!dryRun) {
+    const made = await treeWriters[format](countItems(source.items(), survey, true, options), directory, {
+      noSync,
+      signal,
+    })
+    for (const warning of made.warnings) warnings.add(warning)
+  }
+  return { ...result, warnings: warnings.list() }
+}

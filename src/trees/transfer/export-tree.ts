@@ -1,0 +1,143 @@
+import { gatherBytes } from '../../bytes/gather.js'
+import { orInterrupted, throwIfAborted, UmlcowError } from '../../errors.js'
+import { serializeExclusion } from '../../formats/squashfs-pseudo/index.js'
+import { checkedOptions, textPath } from '../../machine/arguments.js'
+import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
+import { writeNewFile } from '../../machine/new-file.js'
+import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
+import { streamWriters } from '../kinds/stream-writers.js'
+import type { SourceItem, TreeSource } from '../tree-source.js'
+import { countItems } from './count-items.js'
+import {
+  assertSource,
+  type ExportOptions,
+  type ExportResult,
+  type ExportTarget,
+  exportRules,
+  isPipe,
+} from './export-options.js'
+import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './refuse-overlap.js'
+import { createWarnings } from './warnings.js'
+
+/** The archive holds what others may not read. */
+const permissions = 0o600
+
+/**
+ * Write a tree as a stream in one of the formats, into a new file or a pipe. The tree is looked at first, and what is
+ * wrong with it or does not fit the format is told before a byte is written.
+ *
+ * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and as the source. A new file
+ *         is then not there, not even in part.
+ */
+export async function exportTree(
+  source: TreeSource,
+  target: ExportTarget | URL,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  assertSource(source)
+  const place = isPipe(target) ? target : textPath('target', target)
+  const checked = checkedOptions(options, exportRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, place, checked))
+}
+
+async function exportStream(
+  files: HostFiles,
+  source: TreeSource,
+  target: ExportTarget,
+  options: ExportOptions,
+): Promise<ExportResult> {
+  const { format, excludeFile = null, dryRun = false } = options
+  if (excludeFile !== null && format !== 'squashfs') throw new UmlcowError('USAGE', 'only squashfs has an exclude file')
+  throwIfAborted(options.signal)
+  const output = await guardOutput(files, source, target, options)
+  const exclusions = excludeFile === null ? null : await guardOutput(files, source, excludeFile, options)
+  if (exclusions !== null) await refuseSamePlace(files, output, exclusions)
+  const writer = streamWriters[format]
+  const check = entryCheck(exclusions === null ? [output] : [output, exclusions], options)
+  const survey = await source.survey({ check, content: writer.hasContent })
+  const warnings = createWarnings(source.warnings)
+  const result = { format, target: typeof target === 'string' ? target : null, ...survey, excludeFile, dryRun }
+  if (dryRun) return { ...result, written: null, warnings: warnings.list() }
+
+  const items = countItems(source.items(), survey, writer.hasContent, options)
+  const bytes = writer.write(options.noSockets ? withoutSockets(items) : items, { onWarning: warnings.add })
+  const pipe = typeof target === 'string' ? null : target.pipe
+  let written = 0
+  const writeTree = async () => {
+    written = await writeOutput(files, output, pipe, bytes, options)
+  }
+  if (exclusions === null) await writeTree()
+  else await writeBoth(files, output, exclusions, exclusionsOf(source), writeTree, options)
+  return { ...result, written, warnings: warnings.list() }
+}
+
+/** The tree, and the exclusions under a temporary name that becomes theirs when the tree has its own: both or none. */
+async function writeBoth(
+  files: HostFiles,
+  output: GuardedOutput,
+  exclusions: GuardedOutput,
+  lines: AsyncIterable<Buffer>,
+  writeTree: () => Promise<void>,
+  options: ExportOptions,
+): Promise<void> {
+  let isWritten = false
+  const writeNext = async () => {
+    await writeTree()
+    isWritten = true
+  }
+  try {
+    await writeOutput(files, exclusions, null, gatherBytes(lines), options, writeNext)
+  } catch (error) {
+    if (isWritten && output.place?.existing === null) await files.unlink(output.place.path)
+    throw error
+  }
+}
+
+/**
+ * @param next  done when the bytes are written, and before a new file gets its name
+ * @returns     how many bytes there were
+ */
+async function writeOutput(
+  files: HostFiles,
+  { place }: GuardedOutput,
+  pipe: BlockStore | null,
+  bytes: AsyncIterable<Buffer>,
+  { noSync, signal }: ExportOptions,
+  next?: () => Promise<void>,
+): Promise<number> {
+  if (pipe !== null) return await writeAll(bytes, pipe, signal)
+  if (place === null) throw new Error('unreachable: a path has a place')
+  let written = 0
+  await writeNewFile(files, place, { permissions, noSync, signal }, async (store) => {
+    written = await writeAll(bytes, store, signal)
+    await next?.()
+  })
+  return written
+}
+
+/** The source rests between its items and pieces, so that signals come through. */
+async function writeAll(
+  bytes: AsyncIterable<Buffer>,
+  store: BlockStore,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let offset = 0
+  for await (const piece of bytes) {
+    if (isSyncStore(store)) writeExactNow(store, offset, piece)
+    else await orInterrupted(writeExact(store, offset, piece), signal)
+    offset += piece.length
+  }
+  return offset
+}
+
+async function* withoutSockets(items: AsyncIterable<SourceItem>): AsyncGenerator<SourceItem> {
+  for await (const item of items) if (item.entry.type !== 'socket') yield item
+}
+
+/** What mksquashfs would take out of the tree as the file that it is there. */
+async function* exclusionsOf(source: TreeSource): AsyncGenerator<Buffer> {
+  for await (const { entry, hostType } of source.items()) {
+    if (entry.type !== hostType) yield serializeExclusion(entry.path)
+  }
+}

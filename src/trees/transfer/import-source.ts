@@ -1,0 +1,109 @@
+import { printablePath } from '../../bytes/escape.js'
+import { orInterrupted, UmlcowError } from '../../errors.js'
+import type { ManifestItem } from '../../formats/manifest/entry.js'
+import { localHostFiles } from '../../machine/host-files.js'
+import { directoryName } from '../../machine/path-bytes.js'
+import { ContentTree } from '../content-tree.js'
+import { localTreeFiles } from '../host/tree-files.js'
+import { type InputFile, inputFile } from '../host/tree-input.js'
+import type { StreamFormat } from '../kinds/stream-formats.js'
+import { type StreamReader, streamReaders } from '../kinds/stream-readers.js'
+import { isTreeFormat, type TreeFormat, treeSources } from '../kinds/tree-formats.js'
+import type { ImportHumfsOptions, ImportInput } from './import-humfs.js'
+import { refuseInTree, refuseInWork } from './refuse-overlap.js'
+
+/** What is imported, as often as it can be read. */
+export interface ImportSource {
+  readonly name: string
+  readonly isRepeatable: boolean
+  items(onWarning: (message: string) => void): AsyncIterable<ManifestItem>
+}
+
+/**
+ * Open what is imported.
+ *
+ * @param directory  where the new tree is going to be; nothing that is read may hold it. Null where none is made
+ * @throws UmlcowError USAGE, TARGET_KIND, TARGET_PROTECTED, and with the system's code
+ */
+export async function importSource(
+  input: ImportInput,
+  directory: string | null,
+  options: ImportHumfsOptions,
+): Promise<ImportSource> {
+  const { from, tree } = options
+  const read = [input, tree].filter((one) => typeof one === 'string')
+  if (directory !== null) refuseInWork(options.treeFiles ?? localTreeFiles, read, directory)
+  return isTreeFormat(from)
+    ? await treeSource(from, input, directory, options)
+    : streamSource(from, input, directory, options)
+}
+
+async function treeSource(
+  from: TreeFormat,
+  input: ImportInput,
+  directory: string | null,
+  { tree, signal }: ImportHumfsOptions,
+): Promise<ImportSource> {
+  if (typeof input !== 'string') throw new UmlcowError('USAGE', `--from ${from} takes a directory`)
+  if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
+  const source = treeSources[from](input, { signal })
+  if (directory !== null) await refuseInTree(localHostFiles, source, directory)
+  let isSurveyed = false
+  return {
+    name: printablePath(input),
+    isRepeatable: true,
+    async *items(onWarning) {
+      if (!isSurveyed) await source.survey({ content: true })
+      isSurveyed = true
+      yield* source.items()
+      for (const warning of source.warnings) onWarning(warning)
+    },
+  }
+}
+
+function streamSource(
+  from: StreamFormat,
+  input: ImportInput,
+  directory: string | null,
+  options: ImportHumfsOptions,
+): ImportSource {
+  const reader: StreamReader = streamReaders[from]
+  const isFile = typeof input === 'string'
+  const file: InputFile = isFile ? inputFile(input) : { isRepeatable: false, read: () => input.bytes }
+  const name = isFile ? printablePath(input) : input.name
+  const bytes = () => interruptible(file.read(), options.signal)
+  if (!reader.needsTree) {
+    if (options.tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
+    return { name, isRepeatable: file.isRepeatable, items: (onWarning) => reader.read(bytes(), { name, onWarning }) }
+  }
+  if (options.tree === undefined) {
+    throw new UmlcowError('USAGE', `${from} holds no content: --tree DIR says where the files lie`)
+  }
+  const tree = new ContentTree(options.tree)
+  if (directory !== null && tree.holds(directoryName(directory))) {
+    throw new UmlcowError('TARGET_KIND', `${printablePath(directory)}: lies in the tree that is read`)
+  }
+  return {
+    name,
+    isRepeatable: file.isRepeatable,
+    items: (onWarning) => reader.read(bytes(), tree, { name, onWarning }),
+  }
+}
+
+/** A pipe whose writer is silent must not keep a signal from coming through. */
+async function* interruptible(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  const pieces = source[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await orInterrupted(Promise.resolve(pieces.next()), signal)
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    // Not waited for: it may be the piece that never comes.
+    pieces.return?.().catch(() => {})
+  }
+}

@@ -1,0 +1,131 @@
+import { printablePath } from '../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import { unfit } from '../../formats/manifest/archive-error.js'
+import type { ManifestEntry } from '../../formats/manifest/index.js'
+import { serializeExclusion } from '../../formats/squashfs-pseudo/index.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
+import type { NewFileTarget } from '../../machine/new-file.js'
+import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
+import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
+import type { TreeFiles } from '../host/tree-files.js'
+import { realTop } from '../host/tree-input.js'
+import { streamWriters } from '../kinds/stream-writers.js'
+import { newTreeWork } from '../new-tree.js'
+import type { TreeSource } from '../tree-source.js'
+import { type FoundName, isSame } from '../walk-open.js'
+import type { ExportOptions, ExportTarget } from './export-options.js'
+
+/** The place of an output that is free, or may be replaced. */
+export interface GuardedOutput {
+  readonly name: string
+  /** Null for a pipe. */
+  readonly place: NewFileTarget | null
+  /** What is there now. */
+  readonly existing: FileFacts | null
+}
+
+/**
+ * Look at the place of an output before anything is written.
+ *
+ * @throws UmlcowError SAME_FILE, TARGET_PROTECTED when it is in the tree, and as `guardTarget`
+ */
+export async function guardOutput(
+  files: HostFiles,
+  source: TreeSource,
+  target: ExportTarget,
+  { overwrite, force, signal }: ExportOptions,
+): Promise<GuardedOutput> {
+  if (typeof target !== 'string') return { name: target.pipe.name, place: null, existing: target.facts }
+  const name = printablePath(target)
+  const existing = await targetFacts(files, target)
+  const parts = await partsOf(files, source)
+  for (const part of parts) refuseSameFile(existing, name, part.facts, part.path)
+  const place = await guardTarget(files, target, { overwrite, force, signal })
+  await refuseInside(files, parts, directoryName(place.path), name)
+  return { name, place, existing }
+}
+
+/** @throws UmlcowError TARGET_PROTECTED when a new directory would be in the tree that is read */
+export async function refuseInTree(files: HostFiles, source: TreeSource, directory: HostPath): Promise<void> {
+  await refuseInside(files, await partsOf(files, source), directoryName(directory), printablePath(directory))
+}
+
+/**
+ * What a killed run has left of a new tree is removed: it cannot be what is read.
+ *
+ * @throws UmlcowError TARGET_KIND
+ */
+export function refuseInWork(files: TreeFiles, read: readonly HostPath[], directory: HostPath): void {
+  const work = newTreeWork(directory)
+  if (files.lstatOrNull(work) === null) return
+  const place = realTop(work)
+  for (const path of read) {
+    if (!realTop(path).subarray(0, place.length).equals(place)) continue
+    throw new UmlcowError('TARGET_KIND', `${printablePath(path)}: lies in ${printablePath(work)}, which is removed`)
+  }
+}
+
+interface Part {
+  readonly path: Buffer
+  readonly facts: FileFacts
+}
+
+async function partsOf(files: HostFiles, { parts }: TreeSource): Promise<Part[]> {
+  const found: Part[] = []
+  for (const path of parts) {
+    try {
+      found.push({ path, facts: await files.stat(path) })
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error // The survey tells of what has to be there.
+    }
+  }
+  return found
+}
+
+/** Up from a directory, by whatever name it was reached. */
+async function refuseInside(files: HostFiles, parts: readonly Part[], directory: Buffer, name: string): Promise<void> {
+  let here = directory
+  let facts = await files.stat(here)
+  for (;;) {
+    const part = parts.find((one) => isSameFile(one.facts, facts))
+    if (part !== undefined) {
+      throw new UmlcowError('TARGET_PROTECTED', `${name}: is in ${printablePath(part.path)}, which is read`)
+    }
+    here = joinPath(here, '..')
+    const above = await files.stat(here)
+    if (isSameFile(above, facts)) return
+    facts = above
+  }
+}
+
+/** Two outputs with one name, however it is written. @throws UmlcowError SAME_FILE */
+export async function refuseSamePlace(files: HostFiles, first: GuardedOutput, second: GuardedOutput): Promise<void> {
+  if (first.place === null || second.place === null) return
+  const [here, there] = [first.place.path, second.place.path]
+  if (!baseName(here).equals(baseName(there))) return
+  if (!isSameFile(await files.stat(directoryName(here)), await files.stat(directoryName(there)))) return
+  throw new UmlcowError('SAME_FILE', `${second.name}: is the same file as the output ${first.name}`)
+}
+
+/** What a survey asks of every name of the tree. */
+export function entryCheck(
+  outputs: readonly GuardedOutput[],
+  { format, noSockets, excludeFile }: ExportOptions,
+): (entry: ManifestEntry, found: FoundName) => void {
+  const writer = streamWriters[format]
+  return (entry, { facts }) => {
+    for (const { existing, name } of outputs) {
+      if (existing === null || !isSame(existing, facts)) continue
+      throw new UmlcowError('SAME_FILE', `${name}: is the same file as ${printablePath(entry.path)} in the tree`)
+    }
+    if (format === 'squashfs' && entry.type !== facts.type) checkExclusion(entry, excludeFile !== undefined)
+    if (!noSockets || entry.type !== 'socket') writer.check(entry, facts.type)
+  }
+}
+
+/** mksquashfs does not define what the tree has under the same name, unless it is left out of the tree. */
+function checkExclusion({ path, type }: ManifestEntry, hasFile: boolean): void {
+  if (!hasFile)
+    throw unfit(path, `is a ${type} that mksquashfs takes for a file, but for --exclude-file FILE and its -ef`)
+  serializeExclusion(path)
+}

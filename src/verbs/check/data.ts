@@ -1,0 +1,24 @@
+import { countSame, planCompareRuns } from '../../engine/compare-runs.js'
+import { executeSteps } from '../../engine/execute.js'
+import { type OperationOptions, progressReporter } from '../../machine/operation.js'
+import type { Overlay } from '../../overlays/open-overlay.js'
+import type { BlockStore } from '../../stores/block-store.js'
+
+/** How many allocated sectors hold what the backing file holds. */
+export async function countSameSectors(
+  overlay: Overlay,
+  backing: BlockStore,
+  options: OperationOptions,
+): Promise<number> {
+  const { header, layout, store } = overlay
+  let count = 0
+  const inputs = { overlay: store, backing, dataOffset: layout.dataOffset, header, layout }
+  const onPosition = progressReporter(options, header.virtualSize, 'check')
+  const plan = planCompareRuns(inputs, (compared) => {
+    count += countSame(compared, header.sectorSize)
+    return true
+  })
+  await executeSteps(plan, { signal: options.signal, onPosition })
+  onPosition?.(header.virtualSize)
+  return count
+}

@@ -1,0 +1,155 @@
+import { countAllocated } from '../../engine/count-allocated.js'
+import { errorCodes, UmlcowError } from '../../errors.js'
+import {
+  backingRules,
+  checkedOptions,
+  flag,
+  forceOf,
+  type Rules,
+  textPath,
+  writerRules,
+} from '../../machine/arguments.js'
+import { refuseUnlessForced } from '../../machine/findings.js'
+import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
+import { lockFiles } from '../../machine/processes/file-locks.js'
+import { findWriters } from '../../machine/processes/find-writers.js'
+import type { HostLock } from '../../machine/processes/process-lock.js'
+import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { type InputFile, type Overlay, openInput, readHeaderBytes, toOverlay } from '../../overlays/open-overlay.js'
+import type { CheckOptions, Severity } from './options.js'
+import {
+  checkBacking,
+  checkBitmap,
+  checkHeader,
+  checkLength,
+  checkRewrite,
+  checkUnfinished,
+  type Problem,
+} from './rules.js'
+
+export interface CheckFinding {
+  /** An error code, or one of BITS_PAST_END, TRAILING_BYTES, LEFTOVER_JOURNAL, SAME_AS_BACKING, KERNEL_… */
+  readonly code: string
+  readonly severity: Severity
+  readonly message: string
+  /** `--repair` can mend it without a doubt. */
+  readonly repairable: boolean
+  /** It was mended in this run. */
+  readonly fixed: boolean
+}
+
+const checkRules: Rules = {
+  ...writerRules,
+  ...backingRules,
+  force: forceOf('in-use'),
+  repair: flag,
+  deep: flag,
+  noBacking: flag,
+}
+
+export interface CheckResult {
+  readonly path: string
+  readonly fileSize: number
+  /** `raw`: a backing file, of which only an unfinished merge is told. */
+  readonly format: 'cow' | 'raw'
+  /** Null when the header is damaged. */
+  readonly overlay: Pick<Overlay, 'header' | 'layout'> | null
+  readonly allocatedSectors: number | null
+  readonly findings: readonly CheckFinding[]
+  /** What the user should know of a repair although it is right. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Check an overlay: header, bitmap, length, the agreement with its backing file.
+ *
+ * What is repaired relies on the sizes in the header, so nothing is while anything else is wrong with the overlay, while
+ * its backing file was not there to confirm them, or where they are not those that the kernel writes.
+ *
+ * @throws UmlcowError NOT_COW, IN_USE when asked to repair an overlay in use, and what the host throws
+ */
+export async function check(path: string | URL, options: CheckOptions = {}): Promise<CheckResult> {
+  const plain = textPath('path', path)
+  const checked = checkedOptions(options, checkRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => checkFile(files, plain, checked))
+}
+
+async function checkFile(files: HostFiles, path: string, options: CheckOptions): Promise<CheckResult> {
+  const writes = options.repair === true && !options.dryRun
+  const input = await openInput(files, path, writes ? 'readWrite' : 'read')
+  const locks: HostLock[] = []
+  try {
+    if (writes) locks.push(await lockFiles(files, [input]))
+    if (options.repair) refuseUnlessForced(await findWriters(files, [{ path, facts: input.facts }]), options.force)
+    const early = await mend(await checkRewrite(files, input), writes)
+    const unfinished = await mend(await checkUnfinished(files, input.path), writes)
+    const overlay = await parseOrFind(input, unfinished)
+    if (!('header' in overlay)) {
+      return {
+        path,
+        fileSize: input.store.size,
+        format: overlay.format,
+        overlay: null,
+        allocatedSectors: null,
+        findings: [...early, ...overlay.findings],
+        warnings: [],
+      }
+    }
+    const problems = [
+      ...checkHeader(overlay),
+      ...(await checkBitmap(overlay)),
+      ...(await checkLength(overlay, options.signal)),
+      ...(options.noBacking ? [] : await checkBacking(files, overlay, options)),
+    ]
+    const told = new Set(problems.map(({ message }) => message))
+    early.push(...unfinished.filter(({ message }) => !told.has(message)))
+    const allocatedSectors = await countAllocated(overlay.store, overlay.layout, options.signal)
+    const harmless = [...problems, ...unfinished].every(({ severity }) => severity === 'waste' || severity === 'note')
+    const certain = !options.noBacking && harmless && isAsKernelWrites(overlay)
+    const findings = [...early, ...(await mend(certain ? problems : problems.map(withoutMending), writes))]
+    return { path, fileSize: overlay.store.size, format: 'cow', overlay, allocatedSectors, findings, warnings: [] }
+  } finally {
+    for (const lock of locks) await lock.release()
+    await input.store.close()
+  }
+}
+
+/** The backing file confirms the virtual size; nothing confirms another sector size or alignment than the usual ones. */
+function isAsKernelWrites({ header }: Overlay): boolean {
+  return header.sectorSize === 512 && (header.version < 3 || header.alignment === 4096)
+}
+
+/**
+ * The overlay, or what is wrong with its header. A backing file is no overlay; while a merge into it is unfinished that is
+ * told all the same.
+ */
+async function parseOrFind(
+  input: InputFile,
+  unfinished: readonly CheckFinding[],
+): Promise<Overlay | Pick<CheckResult, 'format' | 'findings'>> {
+  try {
+    return toOverlay(input, await readHeaderBytes(input.store))
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || !(error.code in errorCodes)) throw error
+    if (error.code === 'NOT_COW') {
+      if (unfinished.length === 0) throw error
+      return { format: 'raw', findings: unfinished }
+    }
+    const finding = { code: error.code, severity: 'damage' as const, message: error.message }
+    return { format: 'cow', findings: [...unfinished, { ...finding, repairable: false, fixed: false }] }
+  }
+}
+
+function withoutMending({ code, severity, message }: Problem): Problem {
+  return { code, severity, message }
+}
+
+async function mend(problems: readonly Problem[], writes: boolean): Promise<CheckFinding[]> {
+  const findings: CheckFinding[] = []
+  for (const { mend: run, ...problem } of problems) {
+    const fixed = writes && run !== undefined
+    if (fixed) await run()
+    findings.push({ ...problem, repairable: run !== undefined, fixed })
+  }
+  return findings
+}

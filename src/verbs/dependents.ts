@@ -1,0 +1,73 @@
+import { printablePath } from '../bytes/escape.js'
+import type { Finding } from '../machine/findings.js'
+import type { FileFacts } from '../machine/host-files.js'
+import type { Overlay } from '../overlays/open-overlay.js'
+import { type OtherOverlay, overlaysOn, type SiblingSearch } from '../overlays/siblings/siblings.js'
+
+// An overlay may be the backing file of others, which only umlcow reads. What these show is gone when it is removed or
+// loses its changes. When only its header changes they show the same, and want its new modification time.
+
+/** Files told of one by one; of more than these only the number is told. */
+const mostTold = 20
+
+type Base = Pick<Overlay, 'path' | 'facts' | 'header'>
+
+/** A finding for each overlay that needs this one as it is. @param hint  what to do instead */
+export function findDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
+  const name = printablePath(base.path)
+  const certain = overlaysOn(search, base.facts)
+  const needed = certain.map(({ path }): Finding => {
+    const message = `${name}: is the backing file of ${printablePath(path)}, which would no longer show what it shows now`
+    return { code: 'OVERLAY_NEEDED', message, force: 'siblings', hint }
+  })
+  const doubtful = search.others.filter((one) => !certain.includes(one) && mayBeOn(one, base))
+  const unknown = doubtful.map(({ path }): Finding => {
+    const message =
+      `${printablePath(path)}: cannot tell whether its backing file is ${name}: its header has the size and ` +
+      'modification time of that file, and its path leads to no file that fits'
+    return { code: 'SIBLING_UNKNOWN', message, force: 'siblings' }
+  })
+  return [...needed, ...unknown]
+}
+
+/** Those among them that take the overlay's file for plain data, as the kernel would: any change of it is one to them. */
+export function findPlainDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
+  const others = overlaysOn(search, base.facts).filter(({ header }) => header.virtualSize !== base.header.virtualSize)
+  return findDependents(base, { ...search, others }, hint)
+}
+
+/** Its path leads elsewhere from here, to nothing that it fits; in a jail it may lead there. */
+function mayBeOn({ header, targets }: OtherOverlay, { facts, header: { virtualSize } }: Base): boolean {
+  const isFitting = (file: Pick<FileFacts, 'size' | 'mtime'>) =>
+    header.mtime === file.mtime && header.virtualSize === file.size
+  if (targets.some((one) => isFitting(one.facts))) return false
+  return isFitting(facts) || isFitting({ size: virtualSize, mtime: facts.mtime })
+}
+
+/** What to say of overlays on one whose header gets another mtime. */
+export function dependentWarnings(base: Pick<Base, 'path' | 'facts'>, search: SiblingSearch): string[] {
+  return overlaysOn(search, base.facts).map(
+    ({ path }) =>
+      `${printablePath(path)}: shows what it showed, but the modification time of its backing file ` +
+      `${printablePath(base.path)} has changed; use it with --force=mtime`,
+  )
+}
+
+/** What to say of overlays on one that has another backing file now. */
+export function rebasedWarnings(base: Pick<Base, 'path' | 'facts'>, search: SiblingSearch): string[] {
+  return overlaysOn(search, base.facts).map(
+    ({ path }) =>
+      `${printablePath(path)}: its backing file ${printablePath(base.path)} now has another backing file itself; ` +
+      'what it shows may have changed',
+  )
+}
+
+/** What to say of files of which nobody can tell what they need. */
+export function dependentDoubts({ path }: Pick<Base, 'path'>, { unknown }: SiblingSearch): string[] {
+  const name = printablePath(path)
+  const told = unknown.slice(0, mostTold).map((one) => {
+    return `${printablePath(one.path)}: cannot tell whether it is an overlay on ${name}: ${one.reason}`
+  })
+  const left = unknown.length - told.length
+  return left === 0 ? told : [...told, `${name}: cannot tell of ${left} more files whether they are overlays on it`]
+}

@@ -1,0 +1,134 @@
+import { printablePath } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
+import { findTruncation } from '../../images/cow-image.js'
+import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
+import { changeBetween, type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
+import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
+import { findWriters } from '../../machine/processes/find-writers.js'
+import { shellQuote } from '../../machine/shell-quote.js'
+import { inspectBacking } from '../../overlays/backing.js'
+import { refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
+import { type InputFile, type Overlay, openOverlay } from '../../overlays/open-overlay.js'
+import type { LocatedFile } from '../../overlays/resolve-backing.js'
+import type { MergeOptions, MergeTargetSpec } from './options.js'
+
+/** What is at the place of the output, and what to call it. */
+export interface TargetPlace {
+  readonly facts: FileFacts | null
+  readonly name: string
+}
+
+export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promise<TargetPlace> {
+  if (typeof target !== 'string') return { facts: target.facts, name: target.pipe.name }
+  return { facts: await targetFacts(files, target), name: printablePath(target) }
+}
+
+/**
+ * Everything that speaks against reading these inputs and writing that output, found before anything is opened for
+ * writing.
+ *
+ * @returns the backing file
+ * @throws  UmlcowError SAME_FILE, TARGET_PROTECTED, IN_USE, BACKING_…
+ */
+export async function guardInputs(
+  files: HostFiles,
+  overlay: Overlay,
+  target: MergeTargetSpec,
+  options: MergeOptions,
+): Promise<LocatedFile> {
+  const place = await placeOf(files, target)
+  refuseSameFile(place.facts, place.name, overlay.facts, overlay.path)
+  const { findings, located, lookalike } = await inspectBacking(files, overlay, options)
+  if (located !== null && place.facts !== null && isSameFile(place.facts, located.facts)) {
+    refuseSameFile(place.facts, place.name, located.facts, located.path)
+  }
+  if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
+  const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
+  all.push(...(await findWriters(files, located === null ? [overlay] : [overlay, located])))
+  refuseUnlessForced(all, options.force)
+  if (located === null) throw new Error('unreachable: a missing backing file is a finding')
+  return located
+}
+
+/**
+ * With `-b`, the backing file that the header names is no input; the overlay still cannot do without it. A relative path
+ * protects both files it may lead to: the one beside the overlay and the kernel's, in the current directory.
+ */
+async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: TargetPlace): Promise<void> {
+  const named = Buffer.from(overlay.header.backingPath)
+  if (place.facts === null || named.length === 0) return
+  const candidates = isAbsolutePath(named) ? [named] : [named, joinPath(directoryName(overlay.path), named)]
+  for (const candidate of candidates) {
+    const own = await targetFacts(files, candidate)
+    if (own === null || !isSameFile(own, place.facts)) continue
+    throw new UmlcowError(
+      'TARGET_PROTECTED',
+      `${place.name}: is the backing file in the header of ${printablePath(overlay.path)}`,
+    )
+  }
+}
+
+/** The options that shape the result, as they are typed. */
+function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: MergeOptions): string {
+  const words = [
+    overwrite ? '--overwrite' : '',
+    sparse === undefined || sparse === 'auto' ? '' : `--sparse=${sparse}`,
+    verify ? '--verify' : '',
+    allowShort ? '--allow-short' : '',
+    noSync ? '--no-sync' : '',
+    force === undefined || force.length === 0 ? '' : `--force=${force.join(',')}`,
+  ]
+  return words.map((word) => (word === '' ? '' : `${word} `)).join('')
+}
+
+function withLookalike(
+  finding: Finding,
+  lookalike: Buffer | null,
+  overlay: Overlay,
+  target: MergeTargetSpec,
+  options: MergeOptions,
+): Finding {
+  if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
+  const output = typeof target === 'string' ? shellQuote(target) : '-'
+  return {
+    ...finding,
+    message: `${finding.message}; a file of that name, size and modification time lies beside the overlay: ${printablePath(lookalike)}`,
+    hint: `umlcow merge ${optionWords(options)}-b ${shellQuote(lookalike)} ${shellQuote(overlay.path)} ${output}`,
+  }
+}
+
+/** True when TARGET is the backing file of the overlay: then a merge into it is one in place. */
+export async function isMergeInPlace(cow: string, target: string, options: MergeOptions): Promise<boolean> {
+  const files = options.files ?? localHostFiles
+  const facts = await targetFacts(files, target)
+  if (facts === null) return false
+  const overlay = await openOverlay(files, cow)
+  try {
+    const { located } = await inspectBacking(files, overlay, options)
+    return located !== null && !isSameFile(facts, overlay.facts) && isSameFile(facts, located.facts)
+  } finally {
+    await overlay.store.close()
+  }
+}
+
+/** @throws UmlcowError TRUNCATED_OVERLAY */
+export async function refuseTruncated(overlay: Overlay, signal: AbortSignal | undefined): Promise<void> {
+  const truncation = await findTruncation(overlay.store, overlay.header, signal)
+  if (truncation === null) return
+  const what = truncation.inBitmap
+    ? 'the file ends inside its bitmap'
+    : `the file ends before ${truncation.missingLength} bytes of allocated sectors, the first at guest offset ${truncation.firstMissing}`
+  throw new UmlcowError('TRUNCATED_OVERLAY', `${printablePath(overlay.path)}: ${what}`, {
+    details: { missingLength: truncation.missingLength, inBitmap: truncation.inBitmap },
+    hint: 'use --allow-short to read zeros there, as the kernel does',
+  })
+}
+
+/** @throws UmlcowError INPUT_CHANGED when somebody changed an input since it was opened: what was read may be torn */
+export function refuseChanged(files: HostFiles, input: InputFile): void {
+  const change = changeBetween(input.facts, files.statOpen(input.store))
+  if (change === null) return
+  throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was ${change} while it was read`, {
+    hint: 'halt what writes to it and merge again; --force=in-use takes it as it is',
+  })
+}

@@ -1,0 +1,184 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../../errors.js'
+import { checkedOptions, operationRules, textPath } from '../../../machine/arguments.js'
+import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
+import { livenessOf } from '../../../machine/processes/process-identity.js'
+import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import {
+  isPinned,
+  isSameBoot,
+  journalPathOf,
+  type MergeJournal,
+  markerSuffix,
+  readJournal,
+  readMarker,
+  replaceJournal,
+} from '../../../overlays/unfinished/merge-journal.js'
+import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
+import {
+  findUnfinishedMerge,
+  markerPathOrNull,
+  type UnfinishedMerge,
+} from '../../../overlays/unfinished/unfinished-merge.js'
+import { removeFiles, undoPreparation } from './leftovers.js'
+import { resumeRules } from './options.js'
+import { makeWork, removeCommitted } from './resume.js'
+import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
+import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
+
+export interface AbandonResult {
+  readonly overlay: Buffer
+  /** Null when nothing is known of it any more. */
+  readonly backing: Buffer | null
+  /**
+   * What the backing file holds: `old`, its content from before the merge; `merged`, all changes; `mixed`, some of them;
+   * `unknown`, when the journal is gone.
+   */
+  readonly content: 'old' | 'merged' | 'mixed' | 'unknown'
+  /** Overlays through which everything reads right. */
+  readonly usable: readonly Buffer[]
+  /** Every file that is gone now: journal, marker, undo overlay. */
+  readonly removed: readonly Buffer[]
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Give up a merge that was cut short. Its overlay, and siblings that were copied up, stay usable; nothing else is touched.
+ *
+ * @param path  of the overlay or of the backing file
+ * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_MISMATCH, IN_USE
+ */
+export async function abandonMerge(path: string | URL, options: ResumeOptions = {}): Promise<AbandonResult> {
+  const file = textPath('path', path)
+  const checked = checkedOptions(options, resumeRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => abandon(files, file, checked))
+}
+
+async function abandon(files: HostFiles, path: string, options: ResumeOptions): Promise<AbandonResult> {
+  let taken: TakenUp
+  try {
+    const found = await findUnfinishedMerge(files, path)
+    if (found !== null && found.journal === null) return await forget(files, path)
+    taken = await takeUp(files, path, options)
+  } catch (error) {
+    if (!options.force?.includes('journal') || !hasCode(error, 'JOURNAL_MISMATCH', 'JOURNAL_DAMAGED', 'ENOENT'))
+      throw error
+    return await forget(files, path)
+  }
+  try {
+    const { backing } = taken
+    const { journal } = taken.merge
+    const common = { overlay: journal.overlay.path, backing: backing.path, usable: [], warnings: [] }
+    if (journal.phase === 'preparing') return { ...common, ...(await restore(taken)) }
+    if (journal.phase === 'writing' && (taken.isCommitted || taken.overlay === null)) {
+      return { ...common, content: 'merged', removed: await removeCommitted(taken) }
+    }
+    return { ...common, ...(await leaveMixed(taken, options)) }
+  } finally {
+    await taken.close()
+  }
+}
+
+/**
+ * Remove the journal and the marker beside a file, and what these name, as far as it tells of the same merge. Nothing
+ * else is touched: nobody knows what the files hold.
+ */
+async function forget(files: HostFiles, path: string): Promise<AbandonResult> {
+  const place = { journal: await journalPathOf(files, path), marker: await markerPathOrNull(files, path) }
+  const journal = (await readJournal(files, place.journal))?.journal ?? null
+  const marker = place.marker === null ? null : await readMarker(files, place.marker)
+  if (journal !== null && livenessOf(journal.process) === 'running') {
+    throw new UmlcowError('UNFINISHED_MERGE', `process ${journal.process.pid} is at work on it`, {
+      hint: 'wait for it',
+    })
+  }
+  const overlay = journal?.overlay.path ?? marker?.overlayPath ?? Buffer.from(path)
+  const removed: Buffer[] = []
+  if (marker !== null && place.marker !== null) removed.push(place.marker)
+  if (marker?.overlayPath) removed.push(...(await journalInto(files, marker.overlayPath, place.marker)))
+  if (journal !== null) removed.push(...(await markerOf(files, journal, place.journal)), place.journal)
+  if (removed.length === 0) {
+    throw new UmlcowError('NOTHING_UNFINISHED', `${printablePath(path)}: there is no unfinished merge`)
+  }
+  const gone = await removeFiles(files, removed)
+  return { overlay, backing: null, content: 'unknown', usable: [], removed: gone, warnings: [] }
+}
+
+/** The journal that a marker names, when it is about the same backing file. */
+async function journalInto(files: HostFiles, overlayPath: Buffer, marker: Buffer | null): Promise<Buffer[]> {
+  const place = await journalPathOf(files, overlayPath)
+  const journal = (await readJournal(files, place))?.journal ?? null
+  if (journal === null || marker === null || livenessOf(journal.process) === 'running') return []
+  return Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)]).equals(marker) ? [place] : []
+}
+
+/** The marker beside the backing file that a journal names, when it tells of the same overlay. A copy names others' files. */
+async function markerOf(files: HostFiles, journal: MergeJournal, journalPath: Buffer): Promise<Buffer[]> {
+  if (!(await journalPathOf(files, journal.overlay.path)).equals(journalPath)) return []
+  const place = Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)])
+  const marker = await readMarker(files, place)
+  return marker?.overlayPath?.equals(journal.overlay.path) ? [place] : []
+}
+
+async function restore(taken: TakenUp): Promise<Pick<AbandonResult, 'content' | 'removed' | 'warnings'>> {
+  const { files, merge, backing, markerPath } = taken
+  const { journal, journalPath } = merge
+  const { untouched, removed } = await undoPreparation({ files, backing, journal, journalPath, markerPath })
+  // It is an overlay over the old content, with nothing of its own.
+  removed.push(...(await removeUndo(files, journal)))
+  if (untouched) return { content: 'old', removed, warnings: [] }
+  const name = printablePath(backing.path)
+  return {
+    content: 'old',
+    removed,
+    warnings: [`${name}: somebody has written to it since, so it keeps the modification time of that`],
+  }
+}
+
+async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<Buffer[]> {
+  const { backup } = journal
+  const facts = backup === null ? null : await files.lstatOrNull(backup.path)
+  if (backup === null || facts === null || !isPinned(backup, facts, isSameBoot(journal))) return []
+  return removeFiles(files, [backup.path])
+}
+
+/** The backing file holds a part of the changes: through the overlay and its kept siblings it reads right all the same. */
+async function leaveMixed(
+  taken: TakenUp,
+  options: ResumeOptions,
+): Promise<Pick<AbandonResult, 'content' | 'usable' | 'removed' | 'warnings'>> {
+  const { files, overlay } = taken
+  if (overlay === null) {
+    const { markerPath, merge } = taken
+    const removed = await removeJournal({ files, markerPath, journalPath: merge.journalPath })
+    return { content: 'merged', usable: [], removed, warnings: [] }
+  }
+  const { work, warnings } = await makeWork(taken, overlay, options)
+  work.journal = { ...work.journal, phase: 'abandoning' }
+  // Otherwise a resume would take the new mtime in the overlay's header for the end of the merge.
+  await replaceJournal(files, work.journalPath, work.journal)
+  await setFinalMtime(work)
+  await refreshSiblings(work)
+  if (work.journal.leadsToBacking) await writeFinalMtime(work, overlay)
+  const removed = await removeJournal(work)
+  const usable = [...(work.journal.leadsToBacking ? [overlay.path] : []), ...work.kept.map(({ path }) => path)]
+  return { content: 'mixed', usable, removed, warnings }
+}
+
+export interface MergeStatus {
+  /** Null when there is none. */
+  readonly merge: UnfinishedMerge | null
+}
+
+/** The unfinished merge that an overlay, a backing file or a kept sibling is a part of. @throws UmlcowError JOURNAL_DAMAGED */
+export async function mergeStatus(
+  path: string | URL,
+  options: { readonly files?: HostFiles } = {},
+): Promise<MergeStatus> {
+  const { files = localHostFiles } = checkedOptions(options, operationRules)
+  const file = textPath('path', path)
+  const merge = await findMergeAround(files, file)
+  // A name that was mistyped must not pass for one that all is well with.
+  if (merge === null) await files.stat(file)
+  return { merge }
+}

@@ -1,0 +1,68 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { formatSize } from '../../../bytes/size-text.js'
+import { countOverlay } from '../../../engine/count-allocated.js'
+import { hasCode, UmlcowError } from '../../../errors.js'
+import { shellQuote } from '../../../machine/shell-quote.js'
+import { undoPreparation } from './leftovers.js'
+import type { InPlaceWork } from './work.js'
+
+/** Clear up what can be; the error to throw says what is left. */
+export async function afterFailure(work: InPlaceWork, error: unknown): Promise<unknown> {
+  if (work.journal.phase !== 'preparing') return withResumeHint(work, error)
+  try {
+    await undoPreparation(work)
+    const { backup } = work.journal
+    if (backup !== null) await work.files.unlink(backup.path)
+    return isFull(error) ? withRoomHint(error) : error
+  } catch {
+    return withResumeHint(work, error) // The first failure tells more than the second.
+  }
+}
+
+function isFull(error: unknown): error is Error {
+  return hasCode(error, 'ENOSPC', 'EDQUOT')
+}
+
+function withRoomHint(error: Error): UmlcowError {
+  const { code, details } = error as UmlcowError
+  return new UmlcowError(code, `${error.message}\nthe backing file is as it was`, {
+    details,
+    hint: 'free room on that file system, then merge again; --dry-run tells how much is needed',
+    cause: error,
+  })
+}
+
+/** The same error with the command that finishes the merge, when there is something to finish. */
+export async function withResumeHint(work: InPlaceWork, error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !(await mayBeUnfinished(work))) return error
+  const command = `umlcow merge --resume ${shellQuote(work.overlay.path)}`
+  const name = printablePath(work.backing.path)
+  const room = isFull(error) ? `free up to ${formatSize(await roomWanted(work))} on its file system, then ` : ''
+  const state = `${name}: the merge is not finished; no overlay can be opened on it until it is`
+  return new UmlcowError(error instanceof UmlcowError ? error.code : 'INTERNAL', `${error.message}\n${state}`, {
+    details: { ...(error instanceof UmlcowError ? error.details : {}), unfinished: true },
+    hint: room === '' ? command : `${room}${command}`,
+    cause: error,
+  })
+}
+
+/** Before the journal is made and after it is removed, there is nothing to resume. */
+async function mayBeUnfinished({ files, journalPath }: InPlaceWork): Promise<boolean> {
+  try {
+    return (await files.lstatOrNull(journalPath)) !== null
+  } catch {
+    return true // The first failure tells more than this one.
+  }
+}
+
+/** What the backing file may still have to store: no more than the overlay has, and no more than its own holes. */
+async function roomWanted({ files, overlay, backing }: InPlaceWork): Promise<number> {
+  const { store, header, layout } = overlay
+  const { size, allocatedSize } = files.statOpen(backing.store)
+  const holes = Math.max(0, size - allocatedSize)
+  try {
+    return Math.min(holes, (await countOverlay({ overlay: store, header, layout })).touchedLength)
+  } catch {
+    return holes // The overlay cannot be read, either.
+  }
+}

@@ -1,0 +1,54 @@
+import { printablePath } from '../../../bytes/escape.js'
+import type { Finding } from '../../../machine/findings.js'
+import { type ForceWord, refuseUnlessForced } from '../../../machine/findings.js'
+import type { FileFacts, HostFiles, HostPath } from '../../../machine/host-files.js'
+import { userName } from '../../../machine/processes/find-writers.js'
+import { type FileUsers, mainUsers } from '../../../machine/processes/in-use.js'
+import { findBlindness } from '../../../machine/processes/unseen-users.js'
+
+/** Looks at files that seem to be in use, and the pause between two of them, milliseconds. */
+const looks = 4
+const pause = 100
+
+/**
+ * A finding for each file that somebody has open, be it only to read: what is read changes under him. Whoever just looks
+ * at it, another umlcow that is about to be refused, say, is gone in a moment, and no reason to refuse. One more finding
+ * where nobody could be seen at all.
+ */
+export async function findUsersOf(
+  files: HostFiles,
+  wanted: readonly { readonly path: HostPath; readonly facts: FileFacts }[],
+  signal?: AbortSignal,
+): Promise<Finding[]> {
+  for (let look = 1; ; look++) {
+    const found = await files.users(wanted.map((one) => one.facts))
+    const findings = findingsFor(wanted, found)
+    if (findings.length === 0 || look === looks) return [...findings, ...findBlindness(found)]
+    await files.clock.sleep(pause, signal)
+  }
+}
+
+function findingsFor(wanted: readonly { readonly path: HostPath }[], found: readonly FileUsers[]): Finding[] {
+  return wanted.flatMap(({ path }, index): Finding[] => {
+    const users = mainUsers(found[index]?.users ?? [])
+    if (users.length === 0) return []
+    return [
+      {
+        code: 'IN_USE',
+        message: `${printablePath(path)}: is in use by ${users.map(userName).join(', ')}`,
+        force: 'in-use',
+        hint: 'halt the guest first',
+      },
+    ]
+  })
+}
+
+/** @throws UmlcowError IN_USE */
+export async function refuseUsers(
+  files: HostFiles,
+  wanted: readonly { readonly path: HostPath; readonly facts: FileFacts }[],
+  force: readonly ForceWord[],
+  signal?: AbortSignal,
+): Promise<void> {
+  refuseUnlessForced(await findUsersOf(files, wanted, signal), force)
+}

@@ -1,0 +1,49 @@
+import { hasCode } from '../../../errors.js'
+import { type HostFiles, mtimeNanoseconds } from '../../../machine/host-files.js'
+import { directoryName } from '../../../machine/path-bytes.js'
+import { isOurMtime, readJournal, readMarker } from '../../../overlays/unfinished/merge-journal.js'
+import { setBackingMtime } from './backing-mtime.js'
+import type { InPlaceWork } from './work.js'
+
+/** Remove files that may be gone already, one after the other for good. @returns those that were there */
+export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): Promise<Buffer[]> {
+  const removed: Buffer[] = []
+  for (const path of paths) {
+    try {
+      await files.unlink(path)
+      removed.push(path)
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error
+    }
+    await files.syncDirectory(directoryName(path))
+  }
+  return removed
+}
+
+/**
+ * Take back what the steps did before the first byte of the backing file's content was changed.
+ *
+ * @returns what it removed; `untouched` is false when the backing file carries a mtime that the merge did not give it:
+ *          somebody has written to it since, so it keeps that one
+ */
+export async function undoPreparation(work: UndoableWork): Promise<{ untouched: boolean; removed: Buffer[] }> {
+  const { files, backing, journal } = work
+  const now = files.statOpen(backing.store)
+  const { mtime } = now
+  const isOurs = isOurMtime(journal, mtime) && mtimeNanoseconds(now) === 0
+  if (isOurs) await setBackingMtime(work, journal.backing.mtime, journal.backing.mtimeNanoseconds)
+  // Where another machine's merge was in the way, journal and marker are not ours to remove.
+  const removed: Buffer[] = []
+  const written = await readJournal(files, work.journalPath)
+  if (written?.journal?.started === journal.started && written.journal.process.pid === journal.process.pid) {
+    const marker = await readMarker(files, work.markerPath)
+    const paths = marker?.overlayPath?.equals(journal.overlay.path)
+      ? [work.markerPath, work.journalPath]
+      : [work.journalPath]
+    removed.push(...(await removeFiles(files, paths)))
+  }
+  const untouched = isOurs || mtime === journal.backing.mtime || backing.facts.kind === 'blockDevice'
+  return { untouched, removed }
+}
+
+type UndoableWork = Pick<InPlaceWork, 'files' | 'backing' | 'journal' | 'journalPath' | 'markerPath'>

@@ -1,0 +1,167 @@
+import { isSame, planCompareRuns } from '../../../engine/compare-runs.js'
+import { executeSteps } from '../../../engine/execute.js'
+import { editHeader } from '../../../formats/cow/index.js'
+import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
+import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import { openInput } from '../../../overlays/open-overlay.js'
+import { rewriteHeader } from '../../../overlays/rewrite-header.js'
+import type { Sibling } from '../../../overlays/siblings/siblings.js'
+import { finalMtime } from './backing-mtime.js'
+import { emptyOverlay, removeOverlay } from './empty-overlay.js'
+import { afterFailure } from './failure.js'
+import { refuseUsers } from './find-users.js'
+import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './options.js'
+import { makeReady, prepareWork, type Ready } from './prepare.js'
+import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
+import { warningsFor } from './warnings.js'
+import { type InPlaceWork, inputsOf } from './work.js'
+
+/**
+ * Merge an overlay into its backing file.
+ *
+ * A crash at any instant leaves a state that `resumeMerge` finishes, and in which the kernel opens no overlay that would
+ * show anything wrong.
+ *
+ * @throws UmlcowError with nothing changed: IN_USE, SIBLINGS, SIBLING_…, BACKING_…, NOT_OWNER, NO_ROOM, TRUNCATED_OVERLAY,
+ *         UNFINISHED_MERGE, and what opening throws. INTERRUPTED, VERIFY_FAILED and the system's codes may leave an
+ *         unfinished merge; the hint tells.
+ * @see    src/verbs/merge/in-place/protocol.ts
+ */
+export function mergeInPlace(path: string | URL, options: InPlaceOptions = {}): Promise<InPlaceResult> {
+  return mergeBySteps(path, options, protocol)
+}
+
+/** The same by other steps: a test leaves some out. */
+export async function mergeBySteps(
+  path: string | URL,
+  options: InPlaceOptions,
+  steps: readonly ProtocolStep[],
+): Promise<InPlaceResult> {
+  const overlay = textPath('path', path)
+  const checked = checkedOptions(options, inPlaceRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeReady(files, overlay, checked, steps))
+}
+
+async function mergeReady(
+  files: HostFiles,
+  path: string,
+  options: InPlaceOptions,
+  steps: readonly ProtocolStep[],
+): Promise<InPlaceResult> {
+  const ready = await makeReady(files, path, options)
+  try {
+    const isDifferent = await hasChanges(files, ready, options)
+    const result = describe(ready, isDifferent, options)
+    if (options.dryRun) return result
+    if (!isDifferent) return { ...result, ...(await finishUnchanged(files, ready, options)) }
+    return { ...result, ...(await mergeChanges(files, ready, options, steps)) }
+  } finally {
+    await ready.overlay.store.close()
+    for (const lock of ready.locks) await lock.release()
+  }
+}
+
+/** Whether the merge would change a byte. One that would not changes nothing, not even the mtime. */
+async function hasChanges(files: HostFiles, ready: Ready, options: InPlaceOptions): Promise<boolean> {
+  const backing = await openInput(files, ready.backing.path)
+  try {
+    let differs = false
+    const plan = planCompareRuns(
+      inputsOf({ overlay: ready.overlay, backing: { ...backing, path: ready.backing.path } }),
+      (part) => {
+        differs = !isSame(part.overlay, part.backing, part.from, part.to)
+        return !differs
+      },
+    )
+    await executeSteps(plan, { signal: options.signal })
+    return differs
+  } finally {
+    await backing.store.close()
+  }
+}
+
+function describe(ready: Ready, changed: boolean, options: InPlaceOptions): InPlaceResult {
+  const { overlay, backing, kept, search } = ready
+  const left = search.siblings.filter((one) => !kept.includes(one))
+  return {
+    overlay: overlay.path,
+    backing: backing.path,
+    virtualSize: overlay.header.virtualSize,
+    sectorSize: overlay.header.sectorSize,
+    allocatedSectors: ready.counts.allocatedSectors,
+    afterwards: options.afterwards ?? 'keep',
+    changed,
+    resumed: false,
+    siblings: kept.map(({ path }) => ({ path, copiedLength: 0 })),
+    leftSiblings: left.map(({ path }) => path),
+    backup: options.backup === undefined || !changed ? null : Buffer.from(options.backup),
+    mtime: null,
+    verified: null,
+    dryRun: options.dryRun === true,
+    warnings: warningsFor(ready, changed, options),
+  }
+}
+
+/** The backing file holds all of it already: only the overlay is left to deal with. */
+async function finishUnchanged(
+  files: HostFiles,
+  ready: Ready,
+  options: InPlaceOptions,
+): Promise<Partial<InPlaceResult>> {
+  const { overlay, leadsToBacking } = ready
+  const noSync = options.noSync === true
+  const afterwards = options.afterwards ?? 'keep'
+  if (afterwards === 'leave' || (afterwards !== 'delete' && !leadsToBacking)) return {}
+  const warnings = warningsFor(ready, false, options)
+  const backing = { ...(await openInput(files, ready.backing.path)), path: ready.backing.path }
+  try {
+    // Comparing takes its time, and nothing has kept guests out meanwhile.
+    await refuseUsers(files, [overlay, backing], options.force ?? [], options.signal)
+    // Whoever wrote it there may not have synced it, and soon it is nowhere else.
+    if (!noSync) await backing.store.sync()
+    if (afterwards === 'delete') {
+      await removeOverlay(files, overlay, noSync)
+      return { warnings }
+    }
+    if (afterwards === 'reset') await emptyOverlay({ overlay, backing, options, warnings, journal: { noSync } })
+    // Differs only where the user has overridden that.
+    const after = editHeader(overlay.header, { mtime: backing.facts.mtime })
+    await rewriteHeader(files, overlay.path, overlay.store, overlay.header.bytes, after, noSync)
+  } finally {
+    await backing.store.close()
+  }
+  return { warnings }
+}
+
+async function mergeChanges(
+  files: HostFiles,
+  ready: Ready,
+  options: InPlaceOptions,
+  steps: readonly ProtocolStep[],
+): Promise<Partial<InPlaceResult>> {
+  const work = await prepareWork(files, ready, options)
+  try {
+    await runProtocol(work, steps)
+    const warnings = [...warningsFor(ready, true, options), ...work.warnings]
+    return { ...outcomeOf(work), warnings }
+  } catch (error) {
+    throw await afterFailure(work, error)
+  } finally {
+    await work.backing.store.close()
+  }
+}
+
+/** What a merge that went through the protocol has to tell. */
+export function outcomeOf(work: InPlaceWork): Pick<InPlaceResult, 'siblings' | 'mtime' | 'verified'> {
+  return { siblings: keptSiblings(work), mtime: finalMtime(work), verified: work.verified }
+}
+
+/** The kept siblings but for the undo overlay, with what each took. */
+function keptSiblings(work: InPlaceWork): { path: Buffer; copiedLength: number }[] {
+  return work.kept.filter(isNoUndo).map((one) => ({ path: one.path, copiedLength: work.copied.get(one) ?? 0 }))
+}
+
+function isNoUndo(sibling: Sibling): boolean {
+  return sibling.state !== 'undo'
+}

@@ -1,0 +1,172 @@
+import { countAllocated } from '../../../engine/count-allocated.js'
+import { UmlcowError } from '../../../errors.js'
+import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { refuseUnlessForced } from '../../../machine/findings.js'
+import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
+import { thisProcess } from '../../../machine/processes/process-identity.js'
+import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import type { Overlay } from '../../../overlays/open-overlay.js'
+import { findSiblings, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
+import { isOurMtime, type MergeJournal } from '../../../overlays/unfinished/merge-journal.js'
+import { unfinishedFinding } from '../../../overlays/unfinished/unfinished-merge.js'
+import { refuseTruncated } from '../check-inputs.js'
+import { chooseBackingMtimes } from './backing-mtime.js'
+import { withResumeHint } from './failure.js'
+import { findNotCopiedUp, findPinned, notCopiedUpWarning } from './find-pinned.js'
+import { refuseUsers } from './find-users.js'
+import { outcomeOf } from './merge-in-place.js'
+import { shownMtimes } from './mtimes.js'
+import { type InPlaceResult, resumeRules } from './options.js'
+import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
+import { findChainTrouble } from './sibling-trouble.js'
+import { removeJournal } from './steps.js'
+import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
+import { type InPlaceWork, syncUnlessForbidden } from './work.js'
+
+/**
+ * Finish a merge in place that was cut short.
+ *
+ * @param path  of the overlay or of the backing file
+ * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_…, SIBLING_CHANGED, IN_USE,
+ *              and as `mergeInPlace`
+ */
+export function resumeMerge(path: string | URL, options: ResumeOptions = {}): Promise<InPlaceResult> {
+  return resumeBySteps(path, options, protocol)
+}
+
+/** The same by other steps: a test leaves some out. */
+export async function resumeBySteps(
+  path: string | URL,
+  options: ResumeOptions,
+  steps: readonly ProtocolStep[],
+): Promise<InPlaceResult> {
+  const file = textPath('path', path)
+  const checked = checkedOptions(options, resumeRules)
+  return withUnseenTold(options.files ?? localHostFiles, (files) => resumeTaken(files, file, checked, steps))
+}
+
+async function resumeTaken(
+  files: HostFiles,
+  path: string,
+  options: ResumeOptions,
+  steps: readonly ProtocolStep[],
+): Promise<InPlaceResult> {
+  const taken = await takeUp(files, path, options)
+  try {
+    const { journal } = taken.merge
+    if (journal.phase === 'abandoning') {
+      const { code, message, hint } = unfinishedFinding(taken.merge)
+      throw new UmlcowError(code, `${message}, and was being abandoned`, { hint })
+    }
+    if (taken.isCommitted || taken.overlay === null) {
+      await removeCommitted(taken)
+      return await describe(taken, options)
+    }
+    // Before the protocol, which may empty the overlay: the result tells what was in it.
+    const result = await describe(taken, options)
+    const { work, search, warnings } = await makeWork(taken, taken.overlay, options)
+    refuseUnlessForced(findChainTrouble(taken.overlay, search, journal), options.force)
+    try {
+      await runProtocol(work, steps)
+    } catch (error) {
+      throw await withResumeHint(work, error)
+    }
+    return { ...result, ...outcomeOf(work), warnings: [...warnings, ...work.warnings] }
+  } finally {
+    await taken.close()
+  }
+}
+
+/** Only the journal is left to remove: tells what was. Whoever was killed before that may not have synced the overlay. */
+export async function removeCommitted({ files, merge, markerPath, overlay }: TakenUp): Promise<Buffer[]> {
+  if (overlay !== null) await syncUnlessForbidden(merge, overlay.store)
+  return removeJournal({ files, markerPath, journalPath: merge.journalPath })
+}
+
+/** The work as the journal and the files as they are now say. */
+export async function makeWork(
+  taken: TakenUp,
+  overlay: Overlay & { readonly path: Buffer },
+  options: ResumeOptions,
+): Promise<{ work: InPlaceWork; search: SiblingSearch; warnings: string[] }> {
+  const { files, merge, markerPath, backing } = taken
+  const search = await findSiblings(files, overlay, backing, options)
+  const { kept: pinned, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
+  refuseUnlessForced(findings, options.force)
+  const wasWritten = merge.journal.phase !== 'preparing'
+  const lost = wasWritten ? await findNotCopiedUp({ files, overlay, backing, kept: pinned, options }) : []
+  const kept = pinned.filter((one) => !lost.includes(one))
+  await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
+  refuseWrittenSince(merge.journal, backing)
+  if (!merge.journal.allowShort) await refuseTruncated(overlay, options.signal)
+  const shown = [...shownMtimes(backing.facts), ...shownBefore(merge.journal)]
+  const headers = [overlay, ...search.siblings, ...search.others, ...kept].map(({ header }) => header.mtime)
+  const mtimes = await chooseBackingMtimes(files, backing, { headers, shown, wasWritten }, options.signal)
+  const journal: MergeJournal = {
+    ...merge.journal,
+    process: thisProcess(),
+    mtimes: { shown: backing.facts.mtime, invalid: mtimes.invalid, final: mtimes.final },
+  }
+  const work: InPlaceWork = {
+    files,
+    options,
+    force: options.force ?? [],
+    overlay,
+    backing,
+    kept,
+    knownMtimes: [...headers, ...shown],
+    journalPath: merge.journalPath,
+    markerPath,
+    resumed: true,
+    journal,
+    mtimes,
+    copied: new Map(),
+    verified: null,
+    warnings: [],
+  }
+  const told = [...findings.map(({ message }) => message), ...warnings, ...lost.map(notCopiedUpWarning)]
+  return { work, search, warnings: told }
+}
+
+/**
+ * Mtimes that the backing file has had by the merge's doing: an overlay that was made meanwhile carries one. A crash may
+ * have taken them back, so where it was being written it may be any up to now.
+ */
+function shownBefore({ phase, mtimes, backing }: MergeJournal): number[] {
+  const { shown, invalid, final } = mtimes
+  return phase === 'preparing' ? [backing.mtime, shown, invalid] : [backing.mtime, shown, invalid, final]
+}
+
+/** Before a byte of it was changed by the merge, the backing file has an mtime of the journal; any other is somebody's write. */
+function refuseWrittenSince(journal: MergeJournal, backing: TakenUp['backing']): void {
+  const { mtime } = backing.facts
+  if (journal.phase !== 'preparing' || backing.facts.kind !== 'file') return
+  if (mtime === journal.backing.mtime || isOurMtime(journal, mtime)) return
+  throw new UmlcowError(
+    'BACKING_MTIME',
+    `${backing.store.name}: somebody has written to it since the merge was begun, so the overlay no longer fits it`,
+    { hint: 'abandon the merge' },
+  )
+}
+
+async function describe(taken: TakenUp, options: ResumeOptions): Promise<InPlaceResult> {
+  const { merge, overlay, backing } = taken
+  const { journal } = merge
+  return {
+    overlay: journal.overlay.path,
+    backing: backing.path,
+    virtualSize: backing.facts.size,
+    sectorSize: overlay?.header.sectorSize ?? 512,
+    allocatedSectors: overlay === null ? 0 : await countAllocated(overlay.store, overlay.layout, options.signal),
+    afterwards: journal.afterwards,
+    changed: true,
+    resumed: true,
+    siblings: [],
+    leftSiblings: [],
+    backup: journal.backup?.path ?? null,
+    mtime: backing.facts.mtime,
+    verified: null,
+    dryRun: false,
+    warnings: [],
+  }
+}

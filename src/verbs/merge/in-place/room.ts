@@ -1,0 +1,51 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { formatSize } from '../../../bytes/size-text.js'
+import type { OverlayCounts } from '../../../engine/count-allocated.js'
+import { executeSteps } from '../../../engine/execute.js'
+import { planCopyUpSize } from '../../../engine/plan-copy-up.js'
+import type { Finding } from '../../../machine/findings.js'
+import type { HostFiles, HostPath } from '../../../machine/host-files.js'
+import { directoryName } from '../../../machine/path-bytes.js'
+import type { InPlaceOptions } from './options.js'
+import type { Survey } from './survey.js'
+import { forEachSibling } from './work.js'
+
+/** What the merge may have to store, for each file system it writes to. An upper bound: holes may be there already. */
+export async function findRoom(
+  files: HostFiles,
+  { overlay, backing, kept }: Pick<Survey, 'overlay' | 'backing' | 'kept'>,
+  { touchedLength: touched }: OverlayCounts,
+  options: InPlaceOptions,
+): Promise<Finding[]> {
+  if (backing === null) return []
+  const needs = new Map<string, { path: HostPath; bytes: number }>()
+  const need = (path: HostPath, device: bigint, bytes: number) => {
+    const known = needs.get(String(device))
+    needs.set(String(device), { path: known?.path ?? path, bytes: (known?.bytes ?? 0) + bytes })
+  }
+  const { header } = overlay
+  const holes = Math.max(0, backing.facts.size - backing.facts.allocatedSize)
+  if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(touched, holes))
+  await forEachSibling({ files, kept, options }, 'read', async (opened, sibling) => {
+    const result = { bytes: 0 }
+    const inputs = { overlay, sibling: opened, backing: overlay.store, virtualSize: header.virtualSize }
+    await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
+    need(sibling.path, sibling.facts.device, result.bytes)
+  })
+  if (options.backup !== undefined) {
+    const directory = directoryName(options.backup)
+    need(directory, (await files.stat(directory)).device, touched)
+  }
+  const findings: Finding[] = []
+  for (const { path, bytes } of needs.values()) {
+    const free = await files.freeSpace(path)
+    if (bytes <= free) continue
+    findings.push({
+      code: 'NO_ROOM',
+      message: `the file system of ${printablePath(path)} has ${formatSize(free)} free, and the merge may need ${formatSize(bytes)}`,
+      force: 'room',
+      hint: `free ${formatSize(bytes - free)} there`,
+    })
+  }
+  return findings
+}

@@ -1,0 +1,171 @@
+import { executeSteps } from '../../../engine/execute.js'
+import { type CopyUpInputs, planCopyUpBits, planCopyUpData } from '../../../engine/plan-copy-up.js'
+import { planWriteBack } from '../../../engine/plan-write-back.js'
+import { UmlcowError } from '../../../errors.js'
+import { editHeader } from '../../../formats/cow/index.js'
+import { isSameFile } from '../../../machine/host-files.js'
+import { progressReporter } from '../../../machine/operation.js'
+import { directoryName } from '../../../machine/path-bytes.js'
+import { type Overlay, readHeaderBytes } from '../../../overlays/open-overlay.js'
+import { rewriteHeader } from '../../../overlays/rewrite-header.js'
+import { createJournal, createMarker, readMarker, replaceJournal } from '../../../overlays/unfinished/merge-journal.js'
+import { finalMtime, setBackingMtime } from './backing-mtime.js'
+import { emptyOverlay, removeOverlay } from './empty-overlay.js'
+import { refuseUsers } from './find-users.js'
+import { removeFiles } from './leftovers.js'
+import { pauseForClock } from './mtimes.js'
+import { compareWritten } from './verify.js'
+import {
+  changedMeanwhile,
+  executeOptions,
+  forEachSibling,
+  type InPlaceWork,
+  inputsOf,
+  syncUnlessForbidden,
+} from './work.js'
+
+// What the steps of protocol.ts do. Why they come in that order stands there.
+
+export async function syncRedoLogs(work: InPlaceWork): Promise<void> {
+  await syncUnlessForbidden(work, work.overlay.store)
+  await forEachSibling(work, 'read', ({ store }) => syncUnlessForbidden(work, store))
+}
+
+export async function writeJournal(work: InPlaceWork): Promise<void> {
+  const { files, journal, journalPath, markerPath } = work
+  if (!work.resumed) {
+    await asUnfinished(createJournal(files, journalPath, journal))
+    await asUnfinished(createMarker(files, markerPath, journal.overlay.path, journal.noSync))
+    return
+  }
+  // The marker first: of one that was removed before, the final mtime in the old journal tells.
+  const marker = await readMarker(files, markerPath)
+  if (!marker?.overlayPath?.equals(journal.overlay.path)) {
+    // Whoever made the old journal may have been killed before he synced it; no marker without one.
+    if (!journal.noSync) await files.syncDirectory(directoryName(journalPath))
+    await asUnfinished(createMarker(files, markerPath, journal.overlay.path, journal.noSync))
+  } else if (!journal.noSync) {
+    // Whoever made it may have been killed before he synced it.
+    await files.syncDirectory(directoryName(markerPath))
+  }
+  await replaceJournal(files, journalPath, journal)
+}
+
+/** Another machine may be faster: the guard saw no journal, and the name is taken all the same. */
+async function asUnfinished(pending: Promise<void>): Promise<void> {
+  try {
+    await pending
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || error.code !== 'TARGET_EXISTS') throw error
+    throw new UmlcowError('UNFINISHED_MERGE', `${error.message}: another merge is under way`, { cause: error })
+  }
+}
+
+export async function invalidateBacking(work: InPlaceWork): Promise<void> {
+  await setBackingMtime(work, work.mtimes.invalid)
+}
+
+export async function lookAgain(work: InPlaceWork): Promise<void> {
+  const { files, overlay, backing, kept } = work
+  await refuseUsers(files, [overlay, backing, ...kept], work.force, work.options.signal)
+  await refuseNewHeader(overlay, overlay.header.bytes)
+  if (files.statOpen(overlay.store).size !== overlay.store.size) throw changedMeanwhile(overlay.store.name)
+  for (const one of [overlay, backing]) {
+    if (!isSameFile(await files.stat(one.path), one.facts)) throw changedMeanwhile(one.store.name)
+  }
+  if (files.statOpen(backing.store).size !== backing.facts.size && backing.facts.kind === 'file') {
+    throw changedMeanwhile(backing.store.name)
+  }
+  // Whoever was at work on a sibling before the journal was made has to be done with it, and to have left its header.
+  await forEachSibling(work, 'read', async () => {})
+}
+
+async function refuseNewHeader(overlay: Overlay, expected: Uint8Array): Promise<void> {
+  const bytes = await readHeaderBytes(overlay.store)
+  if (Buffer.compare(bytes.subarray(0, expected.length), expected) !== 0) throw changedMeanwhile(overlay.store.name)
+}
+
+export async function copyUpIntoSiblings(work: InPlaceWork): Promise<void> {
+  await forEachSibling(work, 'readWrite', async (opened, sibling) => {
+    const result = { bytes: 0 }
+    const inputs = copyUpInputs(work, opened)
+    const { dataOffset } = opened.layout
+    const end = dataOffset + opened.header.virtualSize
+    // Bytes that are zeros are not written, and a file that ends before them would have lost them.
+    if (opened.facts.kind === 'file' && opened.store.size < end) await opened.store.truncate(end)
+    await executeSteps(planCopyUpData(inputs, result), executeOptions(work))
+    work.copied.set(sibling, result.bytes)
+    // What a run before this one wrote was synced when this one began.
+    if (result.bytes === 0) return
+    await syncUnlessForbidden(work, opened.store)
+    await executeSteps(planCopyUpBits(inputs), executeOptions(work))
+    await syncUnlessForbidden(work, opened.store)
+  })
+}
+
+function copyUpInputs(work: InPlaceWork, sibling: Overlay): CopyUpInputs {
+  const { overlay, backing } = work
+  return { overlay, sibling, backing: backing.store, virtualSize: overlay.header.virtualSize }
+}
+
+export async function declareWriting(work: InPlaceWork): Promise<void> {
+  if (work.journal.phase === 'writing') return
+  const journal = { ...work.journal, phase: 'writing' as const }
+  await replaceJournal(work.files, work.journalPath, journal)
+  work.journal = journal
+}
+
+export async function writeSectors(work: InPlaceWork): Promise<void> {
+  const { files, overlay, backing, options } = work
+  const { mtimes } = work
+  const onPosition = progressReporter(options, overlay.header.virtualSize, 'merge')
+  // A write gives the file the second of the clock, which must not be that of a header.
+  const toAvoid = work.knownMtimes.filter((one) => one > mtimes.invalid)
+  const betweenSlices = () => pauseForClock(files.clock, toAvoid, options.signal)
+  const plan = planWriteBack(inputsOf(work), work.options.bufferSize)
+  await executeSteps(plan, {
+    signal: options.signal,
+    onPosition,
+    betweenSlices: toAvoid.length > 0 ? betweenSlices : undefined,
+  })
+  await syncUnlessForbidden(work, backing.store)
+  onPosition?.(overlay.header.virtualSize)
+}
+
+export async function verifyWritten(work: InPlaceWork): Promise<void> {
+  if (work.journal.verify) work.verified = await compareWritten(work)
+}
+
+export async function setFinalMtime(work: InPlaceWork): Promise<void> {
+  const { mtimes, backing } = work
+  await setBackingMtime(work, backing.facts.kind === 'blockDevice' ? mtimes.final : finalMtime(work))
+}
+
+export async function refreshSiblings(work: InPlaceWork): Promise<void> {
+  await forEachSibling(work, 'readWrite', (opened) => writeFinalMtime(work, opened))
+}
+
+export async function writeFinalMtime(work: InPlaceWork, { path, store, header }: Overlay): Promise<void> {
+  const after = editHeader(header, { mtime: finalMtime(work) })
+  await rewriteHeader(work.files, path, store, header.bytes, after, work.journal.noSync)
+}
+
+export async function resetOverlay(work: InPlaceWork): Promise<void> {
+  if (work.journal.afterwards !== 'reset') return
+  await emptyOverlay(work)
+}
+
+export async function commitOverlay(work: InPlaceWork): Promise<void> {
+  const { files, overlay, journal } = work
+  if (journal.afterwards === 'delete') {
+    await removeOverlay(files, overlay, journal.noSync)
+  } else if (journal.afterwards !== 'leave' && journal.leadsToBacking) {
+    await writeFinalMtime(work, overlay)
+  }
+}
+
+export async function removeJournal(
+  work: Pick<InPlaceWork, 'files' | 'markerPath' | 'journalPath'>,
+): Promise<Buffer[]> {
+  return removeFiles(work.files, [work.markerPath, work.journalPath])
+}

@@ -1,0 +1,134 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { countOverlay, type OverlayCounts } from '../../../engine/count-allocated.js'
+import { hasCode } from '../../../errors.js'
+import { cowMagicOrder } from '../../../formats/cow/index.js'
+import type { Finding } from '../../../machine/findings.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../../machine/host-files.js'
+import { findWriteProtected } from '../../../machine/write-protection.js'
+import { inspectBacking } from '../../../overlays/backing.js'
+import { type Overlay, openInput, readHeaderBytes } from '../../../overlays/open-overlay.js'
+import { type LocatedFile, resolveBackingPath } from '../../../overlays/resolve-backing.js'
+import { findSiblings, nothingFound, type Sibling, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
+import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
+import { unfinishedFindings } from '../../../overlays/unfinished/unfinished-merge.js'
+import { findUsersOf } from './find-users.js'
+import { findLongNames } from './names.js'
+import type { InPlaceOptions } from './options.js'
+import { findRoom } from './room.js'
+import { findChainTrouble, findSiblingTrouble, findUnfit } from './sibling-trouble.js'
+
+/** Everything that matters to a merge in place, looked at and not touched. */
+export interface Survey {
+  readonly overlay: Overlay
+  /** Null when there is no such file: then there is a finding. */
+  readonly backing: LocatedFile | null
+  readonly leadsToBacking: boolean
+  readonly search: SiblingSearch
+  /** The siblings that the merge keeps whole. */
+  readonly kept: readonly Sibling[]
+  /** Not counted where it is refused anyway. */
+  readonly counts: OverlayCounts
+  readonly findings: readonly Finding[]
+  /** What could not be looked at. */
+  readonly notes: readonly string[]
+}
+
+/** Look at everything that may speak against a merge in place. */
+export async function survey(files: HostFiles, overlay: Overlay, options: InPlaceOptions): Promise<Survey> {
+  const inspection = await inspectBacking(files, overlay, options)
+  const findings = inspection.findings.map(withoutSizeForce)
+  const backing = inspection.located
+  findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings, options)))
+  if (backing === null) {
+    findings.push(...(await findUsersOf(files, [overlay], options.signal)))
+    const rest = { leadsToBacking: false, search: nothingFound, kept: [], counts: notCounted, notes: [] }
+    return { overlay, backing, findings, ...rest }
+  }
+  const search = await findSiblings(files, overlay, backing, options)
+  const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
+  const leadsToBacking = await leadsTo(files, overlay, backing.facts, options)
+  findings.push(...(await findUsersOf(files, [overlay, backing, ...kept], options.signal)))
+  findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
+  findings.push(...(await findLongNames(files, overlay, backing, options)))
+  findings.push(...findChainTrouble(overlay, search, options))
+  findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
+  const written = [backing, ...kept].filter(({ facts }) => facts.kind === 'file').map(({ path }) => path)
+  findings.push(...(await findWriteProtected(files, written)))
+  if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
+  const { notes } = inspection
+  const rest: Survey = { overlay, backing, leadsToBacking, search, kept, counts: notCounted, findings, notes }
+  // What does not fit together need not be measured.
+  const isRefused = findings.some(({ force }) => force === undefined || !options.force?.includes(force))
+  if (isRefused) return rest
+  const { store, header, layout } = overlay
+  const counts = await countOverlay({ overlay: store, header, layout }, options.signal)
+  return { ...rest, counts, findings: [...findings, ...(await findRoom(files, rest, counts, options))] }
+}
+
+const notCounted: OverlayCounts = { allocatedSectors: 0, touchedLength: 0 }
+
+/** Another size cannot be overridden: sectors would come to lie beyond the end. */
+function withoutSizeForce(finding: Finding): Finding {
+  if (finding.force !== 'size') return finding
+  const { force: _, ...rest } = finding
+  return rest
+}
+
+function findOverlayKind(overlay: Overlay): Finding[] {
+  if (overlay.facts.kind === 'file') return []
+  const message = `${printablePath(overlay.path)}: is a block device; merge it into a new file instead`
+  return [{ code: 'NOT_A_FILE', message }]
+}
+
+/** A merge of the overlay, or one that keeps it, unless the marker beside the backing file has led there already. */
+async function findOwnMerge(
+  files: HostFiles,
+  path: HostPath,
+  known: readonly Finding[],
+  options: InPlaceOptions,
+): Promise<Finding[]> {
+  const found = await unfinishedFindings((...of) => findMergeAround(...of, options), files, path)
+  return found.filter(({ message }) => known.every((one) => one.message !== message))
+}
+
+async function leadsTo(
+  files: HostFiles,
+  overlay: Overlay,
+  facts: FileFacts,
+  options: InPlaceOptions,
+): Promise<boolean> {
+  try {
+    const located = await resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
+    return located !== null && isSameFile(located.facts, facts)
+  } catch (error) {
+    // It leads to two files, or nowhere that we may look. A disk that fails is another matter: the header would stay old.
+    if (hasCode(error, 'BACKING_AMBIGUOUS', 'BACKING_OUTSIDE_ROOT', 'EACCES', 'ELOOP', 'DEVICE_SIZE')) return false
+    throw error
+  }
+}
+
+function findOwnership({ path, facts }: LocatedFile): Finding[] {
+  const user = process.geteuid?.() ?? 0
+  if (facts.kind === 'blockDevice' || user === 0 || user === facts.owner) return []
+  const message = `${printablePath(path)}: belongs to user ${facts.owner}; only its owner or root may set its modification time`
+  return [{ code: 'NOT_OWNER', message }]
+}
+
+async function findCow(files: HostFiles, backing: LocatedFile): Promise<Finding[]> {
+  if (backing.facts.kind !== 'file' && backing.facts.kind !== 'blockDevice') return []
+  const input = await openInput(files, backing.path)
+  try {
+    if (cowMagicOrder(await readHeaderBytes(input.store)) === null) return []
+  } finally {
+    await input.store.close()
+  }
+  const message = `${printablePath(backing.path)}: is itself a COW file; such chains cannot be merged in place`
+  return [{ code: 'BACKING_IS_COW', message, hint: 'merge into a new file with --chain' }]
+}
+
+function otherBacking(overlay: Overlay, backing: LocatedFile): Finding {
+  return {
+    code: 'BACKING_OTHER',
+    message: `${printablePath(overlay.path)}: its header does not lead to ${printablePath(backing.path)}, so it cannot be emptied: over its own backing file it would lose its changes`,
+  }
+}

@@ -1,0 +1,176 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { UmlcowError } from '../../../errors.js'
+import type { ForceWord } from '../../../machine/findings.js'
+import type { HostFiles } from '../../../machine/host-files.js'
+import type { OperationOptions } from '../../../machine/operation.js'
+import { lockFiles } from '../../../machine/processes/file-locks.js'
+import type { HostLock } from '../../../machine/processes/process-lock.js'
+import { shellQuote } from '../../../machine/shell-quote.js'
+import { headerDigest } from '../../../overlays/header-digest.js'
+import { type InputFile, type Overlay, openInput, openOverlay } from '../../../overlays/open-overlay.js'
+import {
+  isPinned,
+  isSameBoot,
+  type MergeJournal,
+  markerPathOf,
+  type PinnedFile,
+  readMarker,
+} from '../../../overlays/unfinished/merge-journal.js'
+import {
+  findUnfinishedMerge,
+  type UnfinishedMerge,
+  unfinishedFinding,
+} from '../../../overlays/unfinished/unfinished-merge.js'
+
+export interface ResumeOptions extends OperationOptions {
+  /** Directories to look for siblings in, for those that have moved. */
+  readonly siblingsIn?: readonly string[] | undefined
+  /**
+   * `in-use`; `siblings`: go on without those that are not what they were; `journal`: the process that began the merge has ended, although that cannot be told from here; and to abandon,
+   * although the files are not those of the journal.
+   */
+  readonly force?: readonly ForceWord[] | undefined
+}
+
+/** An unfinished merge whose files are locked, and opened where they are there. */
+export interface TakenUp {
+  readonly files: HostFiles
+  readonly merge: UnfinishedMerge & { readonly journal: MergeJournal }
+  readonly markerPath: Buffer
+  /** The overlay carries the new mtime, or is gone as was wanted: only the journal is left to remove. */
+  readonly isCommitted: boolean
+  /** Null when it is gone. */
+  readonly overlay: (Overlay & { readonly path: Buffer }) | null
+  readonly backing: InputFile & { readonly path: Buffer }
+  close(): Promise<void>
+}
+
+/** Find, lock and open. @throws UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE, JOURNAL_…, IN_USE */
+export async function takeUp(files: HostFiles, path: string, options: ResumeOptions): Promise<TakenUp> {
+  const early = await findStopped(files, path, options)
+  const opened: { store: { close(): Promise<void> } }[] = []
+  const locks: HostLock[] = []
+  const close = async () => {
+    for (const one of opened) await one.store.close()
+    for (const lock of locks) await lock.release()
+  }
+  try {
+    const { journal } = early
+    const backingFacts = await files.stat(journal.backing.path)
+    locks.push(await lockFiles(files, [{ path: journal.backing.path, facts: backingFacts }]))
+    const overlayFacts = await files.lstatOrNull(journal.overlay.path)
+    if (overlayFacts !== null) {
+      locks.push(await lockFiles(files, [{ path: journal.overlay.path, facts: overlayFacts }]))
+    }
+    // Another umlcow may have been at it until the locks were ours.
+    const merge = await findStopped(files, path, options)
+    if (
+      !merge.journal.overlay.path.equals(journal.overlay.path) ||
+      !merge.journal.backing.path.equals(journal.backing.path)
+    ) {
+      throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: another merge was begun meanwhile; try again`)
+    }
+    const backing = { ...(await openInput(files, journal.backing.path, 'readWrite')), path: journal.backing.path }
+    opened.push(backing)
+    refuseOther(backing, merge.journal, merge.journal.backing, backing.facts.size === merge.journal.backing.size)
+    const overlay = overlayFacts === null ? null : await openPinned(files, merge.journal)
+    if (overlay !== null) opened.push(overlay)
+    const isFile = backing.facts.kind === 'file'
+    const markerPath = isFile
+      ? await markerPathOf(files, backing.path)
+      : Buffer.concat([merge.journal.overlay.path, Buffer.from('.umlcow-merging')])
+    const isMarked = (await readMarker(files, markerPath))?.overlayPath?.equals(merge.journal.overlay.path) === true
+    const isCommitted = isFinished(merge.journal, backing, overlay)
+    if (!isCommitted)
+      refuseDoubtful(merge.journal, markerPath, overlay, isMarked || isFinalMtime(merge.journal, backing.facts.mtime))
+    return { files, merge, markerPath, isCommitted, overlay, backing, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/**
+ * Whether the merge got to its end but for the journal. The backing file gets the final mtime before the overlay is
+ * touched.
+ */
+function isFinished(journal: MergeJournal, backing: InputFile, overlay: Overlay | null): boolean {
+  if (journal.phase !== 'writing') return false
+  const isDevice = backing.facts.kind === 'blockDevice'
+  if (overlay === null) {
+    return journal.afterwards === 'delete' && !isDevice && isFinalMtime(journal, backing.facts.mtime)
+  }
+  if (overlay.header.mtime === journal.overlay.mtime) return false
+  return isDevice || isFinalMtime(journal, overlay.header.mtime)
+}
+
+/** No write gives the final mtime to the backing file. */
+function isFinalMtime({ mtimes }: MergeJournal, mtime: number): boolean {
+  return mtime === mtimes.final
+}
+
+/** Refuse what the merge itself never leaves: then somebody else has been at the files. */
+function refuseDoubtful(journal: MergeJournal, markerPath: Buffer, overlay: Overlay | null, isExpected: boolean): void {
+  if (overlay === null) throw overlayGone(journal)
+  const { phase } = journal
+  if (phase === 'abandoning') return
+  if (overlay.header.mtime !== journal.overlay.mtime) {
+    throw mismatch(
+      `${overlay.store.name}: somebody has changed the mtime in its header since the merge was begun`,
+      journal,
+    )
+  }
+  if (phase === 'writing' && !isExpected) {
+    throw mismatch(`${printablePath(markerPath)}: does not tell of this merge, as it would have to`, journal)
+  }
+}
+
+/** The merge, which has to be there and whose process has to have ended. */
+async function findStopped(files: HostFiles, path: string, options: ResumeOptions): Promise<TakenUp['merge']> {
+  const merge = await findUnfinishedMerge(files, path)
+  if (merge === null) {
+    throw new UmlcowError('NOTHING_UNFINISHED', `${printablePath(path)}: there is no unfinished merge`)
+  }
+  const { journal } = merge
+  const { code, message, hint } = unfinishedFinding(merge)
+  if (journal === null) throw new UmlcowError('JOURNAL_DAMAGED', message, { hint })
+  if (merge.liveness === 'running') throw new UmlcowError(code, message, { hint })
+  if (merge.liveness === 'unknown' && !options.force?.includes('journal')) {
+    throw new UmlcowError(
+      'UNFINISHED_MERGE',
+      `${message}; process ${journal.process.pid} on ${printablePath(journal.process.hostName)} began it, and whether that has ended cannot be told from here`,
+      { hint: 'finish it there; when that process has surely ended, add --force=journal' },
+    )
+  }
+  return { ...merge, journal }
+}
+
+async function openPinned(files: HostFiles, journal: MergeJournal): Promise<Overlay & { path: Buffer }> {
+  const { overlay: pin } = journal
+  const overlay = { ...(await openOverlay(files, pin.path, 'readWrite')), path: pin.path }
+  try {
+    refuseOther(overlay, journal, pin, headerDigest(overlay.header) === pin.headerDigest)
+    return overlay
+  } catch (error) {
+    await overlay.store.close()
+    throw error
+  }
+}
+
+function refuseOther(input: InputFile, journal: MergeJournal, pin: PinnedFile, fits: boolean): void {
+  if (fits && isPinned(pin, input.facts, isSameBoot(journal))) return
+  throw mismatch(`${input.store.name}: is not the file that the journal tells of`, journal)
+}
+
+/** Once the merge may have written, its journal is all that tells of the damage: then nobody is to forget it. */
+function mismatch(message: string, { overlay, phase }: MergeJournal): UmlcowError {
+  const forget = `; or forget the merge, which has changed no byte so far: umlcow merge --abandon --force=journal ${shellQuote(overlay.path)}`
+  return new UmlcowError('JOURNAL_MISMATCH', message, {
+    hint: `put back what was there when the merge was begun${phase === 'preparing' ? forget : ''}`,
+  })
+}
+
+function overlayGone(journal: MergeJournal): UmlcowError {
+  const gone = printablePath(journal.overlay.path)
+  return mismatch(`${gone}: the overlay is gone, and the backing file may hold a part of its changes only`, journal)
+}

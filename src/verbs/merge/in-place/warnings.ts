@@ -1,0 +1,48 @@
+import { printablePath } from '../../../bytes/escape.js'
+import { dependentWarnings } from '../../dependents.js'
+import type { InPlaceOptions } from './options.js'
+import type { Ready } from './prepare.js'
+
+/** Files told of one by one; of more than these only the number is told. */
+const mostTold = 20
+
+/** What the user should know of a merge in place although it is right. @param changed  whether it changes a byte */
+export function warningsFor(ready: Ready, changed: boolean, options: InPlaceOptions): string[] {
+  const { overlay, kept, search, leadsToBacking } = ready
+  const warnings: string[] = [...ready.notes]
+  const name = printablePath(overlay.path)
+  if (overlay.header.sectorSize !== 512) {
+    warnings.push(
+      `${name}: its sector size is ${overlay.header.sectorSize}; the kernel takes it for 512 and misreads such an overlay, so what a guest saw may not be what is in it`,
+    )
+  }
+  for (const { path, state } of search.siblings.filter((one) => !kept.includes(one))) {
+    if (state === 'stale') warnings.push(`${printablePath(path)}: did not fit the backing file before; left as it is`)
+    else if (changed && state === 'undo')
+      warnings.push(`${printablePath(path)}: takes back an earlier merge only; it no longer fits`)
+    else if (changed)
+      warnings.push(`${printablePath(path)}: does not fit the backing file any more; the kernel refuses it from now on`)
+  }
+  for (const { path } of search.unknown.slice(0, mostTold)) {
+    warnings.push(`${printablePath(path)}: may be another overlay on the backing file; left as it is`)
+  }
+  if (search.unknown.length > mostTold) {
+    warnings.push(
+      `${search.unknown.length - mostTold} more files may be overlays on the backing file; left as they are`,
+    )
+  }
+  warnings.push(...chainWarnings(ready, changed, options))
+  if (!leadsToBacking && options.afterwards !== 'leave' && options.afterwards !== 'delete') {
+    warnings.push(`${name}: its header leads to another file, so it was left as it is`)
+  }
+  if (options.noSync && changed) warnings.push('nothing was synced: a power failure now may damage the backing file')
+  if (options.backup !== undefined && !changed) warnings.push('no byte changed, so no undo overlay was made')
+  return warnings
+}
+
+/** Overlays on the overlay itself, and on siblings that are kept: the headers of these get another mtime. */
+function chainWarnings({ overlay, kept, search, leadsToBacking }: Ready, changed: boolean, options: InPlaceOptions) {
+  const { afterwards = 'keep' } = options
+  const isTouched = leadsToBacking && (afterwards === 'reset' || (afterwards === 'keep' && changed))
+  return [...(isTouched ? [overlay] : []), ...(changed ? kept : [])].flatMap((one) => dependentWarnings(one, search))
+}

@@ -1,0 +1,92 @@
+import { forEachBounded } from '../../../bytes/bounded.js'
+import type { ExecuteOptions } from '../../../engine/execute.js'
+import type { MergeInputs } from '../../../engine/plan-merge.js'
+import { throwIfAborted, UmlcowError } from '../../../errors.js'
+import type { ForceWord } from '../../../machine/findings.js'
+import { type HostFiles, isSameFile } from '../../../machine/host-files.js'
+import type { OperationOptions } from '../../../machine/operation.js'
+import { withLock } from '../../../machine/processes/file-locks.js'
+import type { FileAccess } from '../../../machine/stores/file-store.js'
+import { type InputFile, type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
+import type { Sibling } from '../../../overlays/siblings/siblings.js'
+import type { MergeJournal } from '../../../overlays/unfinished/merge-journal.js'
+import type { MergeMtimes } from './mtimes.js'
+
+/** A merge in place on its way through the protocol. */
+export interface InPlaceWork {
+  readonly files: HostFiles
+  readonly options: OperationOptions & { readonly bufferSize?: number | undefined }
+  readonly force: readonly ForceWord[]
+  readonly overlay: Overlay & { readonly path: Buffer }
+  readonly backing: InputFile & { readonly path: Buffer }
+  /** Siblings to keep, the undo overlay among them. */
+  readonly kept: readonly Sibling[]
+  /** All mtimes in headers that are known, and the backing file's own. */
+  readonly knownMtimes: readonly number[]
+  readonly journalPath: Buffer
+  readonly markerPath: Buffer
+  /** The journal was there already. */
+  readonly resumed: boolean
+  journal: MergeJournal
+  readonly mtimes: MergeMtimes
+  readonly copied: Map<Sibling, number>
+  verified: 'disk' | 'cache' | null
+  readonly warnings: string[]
+}
+
+export function inputsOf({ overlay, backing }: Pick<InPlaceWork, 'overlay' | 'backing'>): MergeInputs {
+  const { header, layout, store } = overlay
+  return { overlay: store, backing: backing.store, dataOffset: layout.dataOffset, header, layout }
+}
+
+export function executeOptions(work: InPlaceWork): ExecuteOptions {
+  return { signal: work.options.signal }
+}
+
+export async function syncUnlessForbidden(
+  work: Pick<InPlaceWork, 'journal'>,
+  store: { sync(): Promise<void> },
+): Promise<void> {
+  if (!work.journal.noSync) await store.sync()
+}
+
+/** Siblings at work at a time: each takes two file descriptors, one for its lock. */
+const siblingsAtOnce = 8
+
+/**
+ * Lock each sibling, open it, do something with it. No lock is kept, for there may be thousands: every verb locks what it
+ * writes, then looks for an unfinished merge, then writes. So once the journal is there, a sibling whose lock was to be
+ * had is touched by nobody else.
+ *
+ * @throws UmlcowError IN_USE, or INPUT_CHANGED when it is another file by now or has another header
+ */
+export function forEachSibling(
+  { files, kept, options }: Pick<InPlaceWork, 'files' | 'kept' | 'options'>,
+  access: FileAccess,
+  run: (overlay: Overlay, sibling: Sibling) => Promise<void>,
+): Promise<void> {
+  return forEachBounded(kept, siblingsAtOnce, (sibling) => {
+    throwIfAborted(options.signal)
+    return withLock(files, sibling, options.signal, () => withSibling(files, sibling, access, run))
+  })
+}
+
+async function withSibling(
+  files: HostFiles,
+  sibling: Sibling,
+  access: FileAccess,
+  run: (overlay: Overlay, sibling: Sibling) => Promise<void>,
+): Promise<void> {
+  const overlay = await openOverlay(files, sibling.path, access)
+  try {
+    if (!isSameFile(overlay.facts, sibling.facts)) throw changedMeanwhile(overlay.store.name)
+    if (Buffer.compare(overlay.header.bytes, sibling.header.bytes) !== 0) throw changedMeanwhile(overlay.store.name)
+    await run(overlay, sibling)
+  } finally {
+    await overlay.store.close()
+  }
+}
+
+export function changedMeanwhile(name: string): UmlcowError {
+  return new UmlcowError('INPUT_CHANGED', `${name}: was changed while the merge was prepared`)
+}

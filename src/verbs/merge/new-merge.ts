@@ -1,0 +1,22 @@
+import type { MergeInputs } from '../../engine/plan-merge.js'
+import type { HostFiles } from '../../machine/host-files.js'
+import type { PartReporter } from '../../machine/operation.js'
+import type { OpenBacking } from '../../overlays/open-image.js'
+import type { Overlay } from '../../overlays/open-overlay.js'
+import type { MergeOptions } from './options.js'
+
+/** A merge into something new, its inputs open and found fit. */
+export interface NewMerge {
+  readonly files: HostFiles
+  readonly overlay: Overlay
+  readonly backing: OpenBacking
+  /** Bytes that the overlay supplies. */
+  readonly overlaySize: number
+  readonly options: MergeOptions
+  readonly progress: PartReporter
+}
+
+export function mergeInputsOf({ overlay, backing }: NewMerge): MergeInputs {
+  const { store, header, layout } = overlay
+  return { overlay: store, backing: backing.store, dataOffset: layout.dataOffset, header, layout }
+}

@@ -1,0 +1,59 @@
+import { type Copier, copiers } from '../../engine/choose-copier.js'
+import { assertWindowSize } from '../../engine/window-size.js'
+import { backingRules, flag, forceOf, oneOf, type Rule, type Rules, writerRules } from '../../machine/arguments.js'
+import { type ForceWord, forceWords } from '../../machine/findings.js'
+import type { FileFacts } from '../../machine/host-files.js'
+import type { OperationOptions } from '../../machine/operation.js'
+import type { BackingOptions } from '../../overlays/backing.js'
+import type { BlockStore } from '../../stores/block-store.js'
+
+export interface MergeOptions extends OperationOptions, BackingOptions {
+  /** Replace TARGET when it is a regular file that is nobody's input, overlay or backing file. */
+  readonly overwrite?: boolean | undefined
+  /**
+   * `auto` (the default): holes stay holes, and blocks of zeros become holes where one pass merges both files; `always`:
+   * every block of zeros becomes a hole; `never`: every byte is stored.
+   */
+  readonly sparse?: 'auto' | 'always' | 'never' | undefined
+  /** The only way to take; `auto` (the default): the fastest that works. */
+  readonly copier?: 'auto' | Copier | undefined
+  /** Bytes moved at a time, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
+  readonly bufferSize?: number | undefined
+  /** Read the new file back and compare it with the overlay and the backing file. */
+  readonly verify?: boolean | undefined
+  /** Findings to override: `in-use`, `mtime`, `size`. */
+  readonly force?: readonly ForceWord[] | undefined
+  /** Allocated sectors beyond the end of the overlay read as zeros, as in the kernel. */
+  readonly allowShort?: boolean | undefined
+  /** Check everything, change nothing. */
+  readonly dryRun?: boolean | undefined
+  /** Skip every fsync: for throwaway images. */
+  readonly noSync?: boolean | undefined
+}
+
+/** Where a merge goes: a path for a new file, or a store that is written once from its start to its end. */
+export type MergeTargetSpec = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
+
+type Pipe = Exclude<MergeTargetSpec, string>
+
+export function isPipe(target: unknown): target is Pipe {
+  return typeof target === 'object' && target !== null && 'pipe' in target
+}
+
+/** Bytes moved at a time. */
+export const bufferSize: Rule = (value, name) => {
+  if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${String(value)}`)
+  assertWindowSize(value)
+  return value
+}
+
+export const mergeRules: Rules = {
+  ...writerRules,
+  ...backingRules,
+  force: forceOf(...forceWords),
+  sparse: oneOf(['auto', 'always', 'never']),
+  copier: oneOf(['auto', ...copiers]),
+  bufferSize,
+  verify: flag,
+  allowShort: flag,
+}

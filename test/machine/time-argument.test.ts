@@ -1,0 +1,33 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import { expect, it } from 'vitest'
+import { localTreeFiles } from '../../src/trees/host/tree-files.js'
+import { localTreeMaker } from '../../src/trees/host/tree-maker.js'
+import { scratchDirectory } from '../support/humfs-tree.js'
+
+const times: [bigint, bigint][] = [
+  [-1n, -1_000n],
+  [-1_000n, -1_000n],
+  [-1_999_999n, -2_000_000n],
+  [-304_815_477_654_321_000n, -304_815_477_654_321_000n],
+  [-2_147_483_648_000_000_000n, -2_147_483_648_000_000_000n],
+  [0n, 0n],
+  [999n, 0n],
+  [1_577_836_800_000_001_999n, 1_577_836_800_000_001_000n],
+]
+
+const mtimeOf = (file: string) => fs.lstatSync(file, { bigint: true }).mtimeNs
+
+it.each(times)('the time %d ns, before 1970 too, is set to the microsecond', (mtimeNs, expected) => {
+  const top = scratchDirectory()
+  const [file, link, copy] = ['file', 'link', 'copy'].map((name) => path.join(top, name)) as [string, string, string]
+  const made = localTreeMaker.createFile(file)
+  made.complete({ mode: 0o644, owner: null, mtimeNs })
+  made.close()
+  localTreeMaker.makeLink(Buffer.from('nowhere'), link)
+  localTreeMaker.setMtime(link, mtimeNs)
+  expect([mtimeOf(file), mtimeOf(link)]).toEqual([expected, expected])
+  fs.writeFileSync(copy, '')
+  localTreeFiles.setTimes(copy, localTreeFiles.lstat(file))
+  expect(mtimeOf(copy)).toBe(expected)
+})

@@ -1,0 +1,298 @@
+import fs from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { fakerootRecord, writeFakeroot } from '../../../src/formats/fakeroot/index.js'
+import { type ManifestItem, writeMtree } from '../../../src/formats/manifest/index.js'
+import { ContentTree } from '../../../src/trees/content-tree.js'
+import { localTreeMaker, type TreeMaker } from '../../../src/trees/host/tree-maker.js'
+import type { StreamFormat } from '../../../src/trees/kinds/stream-formats.js'
+import { streamReaders } from '../../../src/trees/kinds/stream-readers.js'
+import { importHumfs } from '../../../src/trees/transfer/import-humfs.js'
+import { expectHardened } from '../../support/archive-trials.js'
+import { scratchDirectory, snapshot } from '../../support/humfs-tree.js'
+import { asyncOf, bytesOf, collect, cut, entry, itemsOf, readAll } from '../../support/manifest-entries.js'
+import { placeFor } from '../../support/new-tree.js'
+
+type Tried = (source: AsyncIterable<Uint8Array>, tree: ContentTree, options: object) => AsyncIterable<ManifestItem>
+
+const read = (format: 'mtree' | 'fakeroot' | 'squashfs', text: string | Buffer, tree: string) => {
+  const reader: { read: Tried } = streamReaders[format]
+  const bytes = typeof text === 'string' ? bytesOf(text) : text
+  const warnings: string[] = []
+  const onWarning = (message: string) => warnings.push(message)
+  const items = readAll(reader.read(cut(bytes, 7), new ContentTree(tree), { name: 'x', onWarning }))
+  return items.then((all) => ({
+    warnings,
+    all: Object.fromEntries(
+      all.map((one) => [one.entry.path.toString('latin1'), { ...one.entry, content: one.content?.toString() }]),
+    ),
+  }))
+}
+
+/** A tree with links that lead out of it, beside something that nobody may read. */
+function makeTree(): { top: string; tree: string } {
+  const top = scratchDirectory()
+  const tree = path.join(top, 'tree')
+  fs.mkdirSync(path.join(tree, 'dir'), { recursive: true })
+  fs.mkdirSync(path.join(top, 'outside'))
+  fs.writeFileSync(path.join(top, 'outside/secret'), 'secret')
+  fs.writeFileSync(path.join(tree, 'dir/f'), 'content')
+  fs.writeFileSync(path.join(tree, 'empty'), '')
+  fs.symlinkSync('../outside', path.join(tree, 'out'))
+  fs.symlinkSync('../outside/secret', path.join(tree, 'secret'))
+  return { top, tree }
+}
+
+describe('mtree text and its tree', () => {
+  const line = (name: string, more: string) => `#mtree\n./${name} mode=644 uid=5 gid=6 ${more}\n`
+
+  it('give entries with the content of the tree', async () => {
+    const { tree } = makeTree()
+    const { all } = await read('mtree', `${line('dir/f', 'type=file')}./d type=dir mode=755 uid=0 gid=0\n`, tree)
+    expect(all).toMatchObject({ 'dir/f': { uid: 5, size: 7, content: 'content' }, d: { type: 'directory' } })
+  })
+
+  it.each([
+    ['a file behind a link', 'out/secret', 'UNSAFE_PATH'],
+    ['a link', 'secret', 'ENTRY_UNFIT'],
+    ['a directory', 'dir', 'ENTRY_UNFIT'],
+    ['nothing', 'missing', 'ENTRY_UNFIT'],
+    ['what is above', '../outside/secret', 'UNSAFE_PATH'],
+  ])('are refused where the tree has %s', async (_, name, code) => {
+    const { tree } = makeTree()
+    await expect(read('mtree', line(name, 'type=file'), tree)).rejects.toMatchObject({ code })
+  })
+
+  it.each([8, 0])('are refused when the size is another: %i', async (size) => {
+    const { top, tree } = makeTree()
+    const text = path.join(top, 'text')
+    fs.writeFileSync(text, line('dir/f', `type=file size=${size}`))
+    const run = importHumfs(text, path.join(top, 'made'), { from: 'mtree', tree, noSync: true })
+    await expect(run).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+    expect(fs.readdirSync(top).sort()).toEqual(['outside', 'text', 'tree'])
+  })
+
+  it('are refused when a file is written to while it is read', async () => {
+    const { tree } = makeTree()
+    const file = path.join(tree, 'dir/f')
+    fs.utimesSync(file, 1, 1)
+    const content = new ContentTree(tree).file(bytesOf('dir/f')).content
+    const reading = async () => {
+      for await (const _ of content) fs.writeFileSync(file, 'CONTENT')
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+  })
+
+  it('are refused when a file is written to while it is read, and its time set back', async () => {
+    const { tree } = makeTree()
+    const file = path.join(tree, 'dir/f')
+    fs.utimesSync(file, 1, 1)
+    const { size } = fs.statSync(file)
+    const reading = async () => {
+      for await (const _ of new ContentTree(tree).file(bytesOf('dir/f')).content) {
+        fs.writeFileSync(file, 'C'.repeat(size))
+        fs.utimesSync(file, 1, 1)
+      }
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+  })
+
+  it('do not lead out when a directory becomes a link meanwhile', async () => {
+    const { top, tree } = makeTree()
+    fs.writeFileSync(path.join(top, 'outside/f'), 'secret')
+    const content = new ContentTree(tree).file(bytesOf('dir/f')).content
+    fs.renameSync(path.join(tree, 'dir'), path.join(top, 'moved'))
+    fs.symlinkSync('../moved', path.join(tree, 'dir'))
+    await expect(collect(content)).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+  })
+})
+
+describe('a save file of fakeroot and its tree', () => {
+  const identity = (file: string) => {
+    const { dev, ino, nlink } = fs.lstatSync(file, { bigint: true })
+    return { dev, ino, nlink: Number(nlink) }
+  }
+
+  it('give entries as they are within fakeroot', async () => {
+    const { tree } = makeTree()
+    fs.linkSync(path.join(tree, 'dir/f'), path.join(tree, 'g'))
+    const records = [
+      fakerootRecord(entry('f', { mode: 0o4755, uid: 3_000_000_000 }), identity(path.join(tree, 'dir/f'))),
+      fakerootRecord(
+        entry('empty', { type: 'block', device: { major: 300, minor: 3000 } }),
+        identity(path.join(tree, 'empty')),
+      ),
+    ]
+    const { all } = await read('fakeroot', await collect(writeFakeroot(asyncOf(records))), tree)
+    expect(all['empty']).toMatchObject({
+      type: 'block',
+      device: { major: 300, minor: 3000 },
+      size: 0,
+      content: undefined,
+    })
+    const [first, further] = [all['dir/f']!, all['g']!].sort((a) => (a.hardLinkTo === null ? -1 : 1))
+    expect(first).toMatchObject({ uid: 3_000_000_000, mode: 0o4755, content: 'content' })
+    expect(further).toMatchObject({ uid: 3_000_000_000, hardLinkTo: first!.path })
+  })
+
+  it('are refused when they do not belong together', async () => {
+    const { tree } = makeTree()
+    const of = async (...records: Parameters<typeof fakerootRecord>[]) =>
+      read('fakeroot', await collect(writeFakeroot(asyncOf(records.map((one) => fakerootRecord(...one))))), tree)
+    const elsewhere = { dev: 1n, ino: 1n, nlink: 1 }
+    await expect(of([entry('f'), elsewhere])).rejects.toMatchObject({ code: 'BAD_ARCHIVE' })
+    const directory = entry('f', { type: 'directory' })
+    await expect(of([directory, identity(path.join(tree, 'empty'))])).rejects.toMatchObject({ code: 'BAD_ARCHIVE' })
+  })
+})
+
+describe('a pseudo file of mksquashfs and its tree', () => {
+  it('give what mksquashfs packs', async () => {
+    const { tree } = makeTree()
+    const text = 'dir/f m 4711 5 6\nnode c 600 0 0 1 3\nempty d 700 1 1\nnowhere m 644 0 0\nl s 644 0 0 a b\n'
+    const { all, warnings } = await read('squashfs', text, tree)
+    expect(all['dir/f']).toMatchObject({ mode: 0o4711, uid: 5, content: 'content' })
+    expect(all['node']).toMatchObject({ type: 'character', device: { major: 1, minor: 3 } })
+    expect(all['empty']).toMatchObject({ type: 'file' })
+    expect(all['l']).toMatchObject({ type: 'symlink', mode: 0o777 })
+    expect(warnings).toEqual(['empty: is in the tree: left as it is', 'nowhere: is not in the tree: nothing to change'])
+  })
+})
+
+describe('hostile input', () => {
+  const sources: Record<string, (tree: string) => Promise<Buffer>> = {
+    mtree: () => collect(writeMtree(asyncOf([entry('', { type: 'directory' }), entry('dir/f', { size: 7 })]))),
+    fakeroot: async (tree) => {
+      const { dev, ino } = fs.lstatSync(path.join(tree, 'dir/f'), { bigint: true })
+      return collect(writeFakeroot(asyncOf([fakerootRecord(entry('f'), { dev, ino, nlink: 1 })])))
+    },
+    squashfs: async () => bytesOf('dir/f m 4711 5 6\nnode c 600 0 0 1 3\nl s 644 0 0 a b\n'),
+  }
+
+  it.each(Object.keys(sources))('of %s gives a coded error or is read, within the tree', async (format) => {
+    const { tree } = makeTree()
+    const archive = await sources[format]!(tree)
+    const reader: { read: Tried } = streamReaders[format as 'mtree']
+    const trial = (source: AsyncIterable<Uint8Array>) => readAll(reader.read(source, new ContentTree(tree), {}))
+    const counts = await expectHardened(trial, archive, 200)
+    expect(counts.size).toBeGreaterThan(1)
+  })
+})
+
+describe('an import', () => {
+  const tar = () => collect(streamTar())
+  async function* streamTar() {
+    const { writeTar } = await import('../../../src/formats/tar/index.js')
+    yield* writeTar(itemsOf([entry('', { type: 'directory' }), entry('d/f', { size: 3000 }), entry('g', { size: 10 })]))
+  }
+  const run = (input: Parameters<typeof importHumfs>[0], directory: string, more: object = {}) =>
+    importHumfs(input, directory, { from: 'tar' as StreamFormat, noSync: true, ...more })
+
+  it('of a stream that is cut short anywhere makes nothing', async () => {
+    const whole = await tar()
+    const place = placeFor(scratchDirectory())
+    for (let length = 0; length < whole.length - 1024; length += 211) {
+      const input = { name: 'pipe', bytes: cut(whole.subarray(0, length), 100) }
+      await expect(run(input, place.directory), `${length}`).rejects.toMatchObject({
+        code: expect.stringMatching(/^(TRUNCATED_ARCHIVE|NOT_ARCHIVE)$/),
+      })
+      place.expectNothing()
+    }
+  })
+
+  it('of what an earlier run has left is refused, for it is removed', async () => {
+    const top = scratchDirectory()
+    const work = path.join(top, '.umlcow-new-made')
+    fs.mkdirSync(path.join(work, 'tree'), { recursive: true, mode: 0o700 })
+    const draft = path.join(work, 'draft')
+    fs.writeFileSync(draft, await tar())
+    const made = path.join(top, 'made')
+    await expect(run(draft, made)).rejects.toMatchObject({ code: 'TARGET_KIND' })
+    const text = path.join(top, 'text')
+    fs.writeFileSync(text, '#mtree\n. type=dir mode=755 uid=0 gid=0\n')
+    const options = { from: 'mtree', tree: path.join(work, 'tree') }
+    await expect(run(text, made, options)).rejects.toMatchObject({ code: 'TARGET_KIND' })
+    expect(fs.readdirSync(work).sort()).toEqual(['draft', 'tree'])
+  })
+
+  it('of a file that is written to while it is read makes nothing', async () => {
+    const top = scratchDirectory()
+    const file = path.join(top, 'x.tar')
+    fs.writeFileSync(file, Buffer.concat([await tar(), Buffer.alloc(2 ** 20)]))
+    const place = placeFor(path.join(top, 'out'))
+    fs.utimesSync(file, 1, 1)
+    const createFile: TreeMaker['createFile'] = (made) => {
+      fs.utimesSync(file, 2, 2)
+      return localTreeMaker.createFile(made)
+    }
+    const maker = { ...localTreeMaker, createFile }
+    await expect(run(file, place.directory, { maker })).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+    place.expectNothing()
+  })
+
+  it('of a file and of a stream are the same, and a dry run makes nothing', async () => {
+    const top = scratchDirectory()
+    const file = path.join(top, 'x.tar')
+    fs.writeFileSync(file, await tar())
+    const made = path.join(top, 'made')
+    expect(await run(file, made, { dryRun: true })).toMatchObject({ entries: 4, used: null, dryRun: true })
+    expect(fs.readdirSync(top)).toEqual(['x.tar'])
+    const first = await run(file, made)
+    const second = await run({ name: file, bytes: cut(await tar(), 999) }, `${made}2`)
+    expect({ ...second, directory: made }).toEqual({ ...first, directory: made })
+    fs.mkdirSync(path.join(top, 'a'))
+    fs.mkdirSync(path.join(top, 'b'))
+    fs.renameSync(made, path.join(top, 'a/x'))
+    fs.renameSync(`${made}2`, path.join(top, 'b/x'))
+    expect(snapshot(path.join(top, 'a'))).toEqual(snapshot(path.join(top, 'b')))
+  })
+
+  it('of changed archives gives a coded error or a tree, and nothing beside it', async () => {
+    const top = scratchDirectory()
+    let made = 0
+    await expectHardened(
+      async (source) => {
+        const directory = path.join(top, 'made')
+        try {
+          await run({ name: 'x', bytes: source }, directory)
+          fs.renameSync(directory, path.join(top, `good${made++}`))
+        } finally {
+          expect(fs.readdirSync(top).every((name) => name.startsWith('good'))).toBe(true)
+        }
+      },
+      await tar(),
+      150,
+    )
+    expect(made).toBeGreaterThan(0)
+  })
+
+  it('stops although nothing comes', async () => {
+    const place = placeFor(scratchDirectory())
+    const stop = new AbortController()
+    const silent: AsyncIterable<Uint8Array> = {
+      async *[Symbol.asyncIterator]() {
+        yield (await tar()).subarray(0, 600)
+        setTimeout(() => stop.abort(), 20)
+        await new Promise(() => {})
+      },
+    }
+    const outcome = run({ name: 'pipe', bytes: silent }, place.directory, { signal: stop.signal })
+    await expect(outcome).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    place.expectNothing()
+  })
+
+  it('is refused where it would be read, too, and what is no input', async () => {
+    const { top, tree } = makeTree()
+    const text = path.join(top, 'text')
+    fs.writeFileSync(text, '#mtree\n. type=dir mode=755 uid=0 gid=0\n')
+    const options = { from: 'mtree' as StreamFormat }
+    await expect(run(text, path.join(tree, 'new'), { ...options, tree })).rejects.toMatchObject({ code: 'TARGET_KIND' })
+    await expect(run(text, path.join(top, 'new'), { ...options, tree: text })).rejects.toMatchObject({
+      code: 'ENOTDIR',
+    })
+    await expect(run(text, path.join(top, 'new'), options)).rejects.toMatchObject({ code: 'USAGE' })
+    await expect(run(tree, path.join(top, 'new'))).rejects.toMatchObject({ code: 'NOT_A_FILE' })
+    await expect(run(path.join(top, 'no'), path.join(top, 'new'))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(fs.readdirSync(tree).sort()).toEqual(['dir', 'empty', 'out', 'secret'])
+  })
+})
