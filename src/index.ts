@@ -18,11 +18,11 @@ export type {
   ManifestEntry,
   ManifestItem,
 } from './formats/manifest/index.js'
-export { type CheckHumfsOptions, type CheckHumfsResult, checkHumfs } from './humfs/check.js'
-export { type HumfsifyOptions, type HumfsifyResult, humfsify } from './humfs/humfsify.js'
+export { type CheckHumfsOptions, type CheckHumfsResult, checkHumfs } from './humfs/check/index.js'
+export type { HumfsFinding, HumfsFindingCode, HumfsSeverity } from './humfs/check/tree-findings.js'
+export { type HumfsifyOptions, type HumfsifyResult, humfsify } from './humfs/humfsify/index.js'
 export { type HumfsInfo, humfsInfo } from './humfs/info.js'
-export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore.js'
-export type { HumfsFinding, HumfsFindingCode, HumfsSeverity } from './humfs/tree-findings.js'
+export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore/index.js'
 export type { Image } from './images/image.js'
 export type { Finding, ForceWord } from './machine/findings.js'
 export type { FileFacts, HostFiles, HostPath } from './machine/host-files.js'
@@ -41,6 +41,7 @@ export { type HumfsSourceOptions, openHumfsSource, readHumfsTree } from './trees
 export type { HumfsForceWord, HumfsOptions } from './trees/kinds/humfs/workspace.js'
 export type { StreamFormat } from './trees/kinds/stream-formats.js'
 export type { TreeFormat } from './trees/kinds/tree-formats.js'
+export type { SourceItem, SourceOptions, SurveyOptions, TreeSource, TreeSurvey } from './trees/source/tree-source.js'
 export type {
   ExportOptions,
   ExportResult,
@@ -56,7 +57,6 @@ export {
   type ImportInput,
   importHumfs,
 } from './trees/transfer/import-humfs.js'
-export type { SourceItem, SourceOptions, SurveyOptions, TreeSource, TreeSurvey } from './trees/tree-source.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
 export type { CheckOptions, Severity } from './verbs/check/options.js'
 export {

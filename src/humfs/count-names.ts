@@ -2,7 +2,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import type { TreeFiles } from '../trees/host/tree-files.js'
 import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { createPace, type Pace } from '../trees/pace.js'
-import { walkNames } from '../trees/walk-names.js'
+import { walkNames } from '../trees/walk/walk-names.js'
 
 export interface NameCounts {
   files: number

@@ -1,5 +1,5 @@
 import type { TreeFiles } from './host/tree-files.js'
-import { walkNames } from './walk-names.js'
+import { walkNames } from './walk/walk-names.js'
 
 /** Remove a tree of ours, or what else is there. */
 export function removeTree(files: TreeFiles, top: Buffer): void {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { localTreeReader, type OpenDirectory, type TreeReader } from '../../src/trees/host/tree-reader.js'
 import { openDirectorySource, readDirectory } from '../../src/trees/kinds/directory/source.js'
 import { openHumfsSource } from '../../src/trees/kinds/humfs/source.js'
-import type { SourceItem } from '../../src/trees/tree-source.js'
+import type { SourceItem } from '../../src/trees/source/tree-source.js'
 import { scratchDirectory } from '../support/humfs-tree.js'
 import { humfsScene } from './scenes.js'
 

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { ManifestItem } from '../../src/formats/manifest/index.js'
-import { humfsify } from '../../src/humfs/humfsify.js'
+import { humfsify } from '../../src/humfs/humfsify/index.js'
 import { makeSmallTree, owner, scratchDirectory } from '../support/humfs-tree.js'
 
 export const humfsOptions = { ...owner, size: 2 ** 30, noSync: true, force: ['links'] as const }

@@ -1,4 +1,4 @@
-import { type RestoreHumfsResult, restoreHumfs } from '../../humfs/restore.js'
+import { type RestoreHumfsResult, restoreHumfs } from '../../humfs/restore/index.js'
 import type { HumfsForceWord } from '../../trees/kinds/humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { withProgress } from '../progress.js'

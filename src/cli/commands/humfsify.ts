@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
-import { type HumfsifyResult, humfsify } from '../../humfs/humfsify.js'
+import { type HumfsifyResult, humfsify } from '../../humfs/humfsify/index.js'
 import type { HumfsForceWord } from '../../trees/kinds/humfs/workspace.js'
 import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'

@@ -1,7 +1,7 @@
 import { readCpio } from '../../formats/cpio/index.js'
 import { type ManifestItem, type ReadOptions, readMtree } from '../../formats/manifest/index.js'
 import { readTar } from '../../formats/tar/index.js'
-import type { ContentTree } from '../content-tree.js'
+import type { ContentTree } from '../source/content-tree.js'
 import { readFakerootTree } from './fakeroot/source.js'
 import { readSquashfsTree } from './squashfs/source.js'
 import type { StreamFormat } from './stream-formats.js'

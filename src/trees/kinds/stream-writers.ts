@@ -11,7 +11,7 @@ import {
 } from '../../formats/manifest/index.js'
 import { checkSquashfsEntry, writeSquashfsPseudo } from '../../formats/squashfs-pseudo/index.js'
 import { checkTarEntry, writeTar } from '../../formats/tar/index.js'
-import type { SourceItem } from '../tree-source.js'
+import type { SourceItem } from '../source/tree-source.js'
 import type { StreamFormat } from './stream-formats.js'
 
 /** Writes trees as a stream of bytes. */

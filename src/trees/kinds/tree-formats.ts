@@ -1,4 +1,4 @@
-import type { SourceOptions, TreeSource } from '../tree-source.js'
+import type { SourceOptions, TreeSource } from '../source/tree-source.js'
 import { openVirtfsSource } from './9p/source.js'
 import { openDirectorySource } from './directory/source.js'
 import { openHumfsSource } from './humfs/source.js'

@@ -1,5 +1,5 @@
 import { type OperationOptions, progressReporter } from '../../machine/operation.js'
-import type { SourceItem, TreeSurvey } from '../tree-source.js'
+import type { SourceItem, TreeSurvey } from '../source/tree-source.js'
 
 /** Milliseconds between two reports. */
 const reportTime = 25

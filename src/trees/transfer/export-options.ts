@@ -4,7 +4,7 @@ import type { FileFacts } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
-import type { TreeSource } from '../tree-source.js'
+import type { TreeSource } from '../source/tree-source.js'
 
 /** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
 export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }

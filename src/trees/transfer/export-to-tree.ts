@@ -4,8 +4,8 @@ import { localHostFiles } from '../../machine/host-files.js'
 import { localTreeFiles } from '../host/tree-files.js'
 import { writeVirtfsTree } from '../kinds/9p/sink.js'
 import { writeDirectory } from '../kinds/directory/sink.js'
-import { guardNewTree } from '../new-tree.js'
-import type { TreeSource } from '../tree-source.js'
+import { guardNewTree } from '../new-tree/make-new-tree.js'
+import type { TreeSource } from '../source/tree-source.js'
 import { countItems } from './count-items.js'
 import {
   assertSource,

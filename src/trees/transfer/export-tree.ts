@@ -7,7 +7,7 @@ import { writeNewFile } from '../../machine/new-file.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
 import { streamWriters } from '../kinds/stream-writers.js'
-import type { SourceItem, TreeSource } from '../tree-source.js'
+import type { SourceItem, TreeSource } from '../source/tree-source.js'
 import { countItems } from './count-items.js'
 import {
   assertSource,

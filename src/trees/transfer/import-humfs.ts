@@ -17,7 +17,7 @@ import { checkSuffix } from '../kinds/humfs/paths.js'
 import { checkHumfsItems, humfsPlan, type WriteHumfsOptions, writeHumfsTree } from '../kinds/humfs/sink.js'
 import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
 import { type TreeFormat, treeFormats } from '../kinds/tree-formats.js'
-import { guardNewTree, type NewTreeOptions, newTreeRules } from '../new-tree.js'
+import { guardNewTree, type NewTreeOptions, newTreeRules } from '../new-tree/make-new-tree.js'
 import { importSource } from './import-source.js'
 
 /** Where a manifest comes from: a file, the directory that a tree is in, or bytes that come once. */

@@ -10,9 +10,9 @@ import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-t
 import type { TreeFiles } from '../host/tree-files.js'
 import { realTop } from '../host/tree-input.js'
 import { streamWriters } from '../kinds/stream-writers.js'
-import { newTreeWork } from '../new-tree.js'
-import type { TreeSource } from '../tree-source.js'
-import { type FoundName, isSame } from '../walk-open.js'
+import { newTreeWork } from '../new-tree/make-new-tree.js'
+import type { TreeSource } from '../source/tree-source.js'
+import { type FoundName, isSame } from '../walk/walk-open.js'
 import type { ExportOptions, ExportTarget } from './export-options.js'
 
 /** The place of an output that is free, or may be replaced. */

@@ -2,9 +2,9 @@ import { hasCode } from '../../../errors.js'
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { serializeVirtfs } from '../../../formats/virtfs/index.js'
 import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.js'
-import type { NewTree } from '../../new-tree.js'
-import { copyContent, makeFile, type TreeBuilder } from '../../tree-builder.js'
-import { missingDirectory } from '../../tree-plan.js'
+import type { NewTree } from '../../new-tree/make-new-tree.js'
+import { copyContent, makeFile, type TreeBuilder } from '../../new-tree/tree-builder.js'
+import { missingDirectory } from '../../new-tree/tree-plan.js'
 import { inTree } from '../humfs/paths.js'
 
 // A tree of QEMU's mapped-file: NAME of a directory has its attributes in .virtfs_metadata/NAME there, and the top in

@@ -6,8 +6,8 @@ import { checkedOptions, textPath } from '../../../machine/arguments.js'
 import { baseName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
 import type { TreeFacts } from '../../host/tree-files.js'
 import type { OpenDirectory } from '../../host/tree-reader.js'
-import { readItems } from '../../read-items.js'
-import { surveyTree } from '../../survey-tree.js'
+import { readItems } from '../../source/read-items.js'
+import { surveyTree } from '../../source/survey-tree.js'
 import {
   type NameFacts,
   type SourceItem,
@@ -15,8 +15,8 @@ import {
   sourceRules,
   type TreeReading,
   type TreeSource,
-} from '../../tree-source.js'
-import type { FoundName } from '../../walk-open.js'
+} from '../../source/tree-source.js'
+import type { FoundName } from '../../walk/walk-open.js'
 
 // A directory that QEMU's 9p server exports with security_model=mapped-file.
 //   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, be it a directory or not

@@ -1,9 +1,16 @@
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { isDevice } from '../../../formats/manifest/mode.js'
 import type { Owner } from '../../host/tree-files.js'
-import type { NewTree } from '../../new-tree.js'
-import { copyContent, type FileTerms, makeFifo, makeFile, placeDraft, type TreeBuilder } from '../../tree-builder.js'
-import { missingDirectory } from '../../tree-plan.js'
+import type { NewTree } from '../../new-tree/make-new-tree.js'
+import {
+  copyContent,
+  type FileTerms,
+  makeFifo,
+  makeFile,
+  placeDraft,
+  type TreeBuilder,
+} from '../../new-tree/tree-builder.js'
+import { missingDirectory } from '../../new-tree/tree-plan.js'
 import { inTree } from '../humfs/paths.js'
 
 const permissionBits = 0o777

@@ -2,8 +2,8 @@ import { printablePath } from '../../../bytes/escape.js'
 import { isDevice } from '../../../formats/manifest/index.js'
 import { checkedOptions, textPath } from '../../../machine/arguments.js'
 import { pathBytes } from '../../../machine/path-bytes.js'
-import { readItems } from '../../read-items.js'
-import { surveyTree } from '../../survey-tree.js'
+import { readItems } from '../../source/read-items.js'
+import { surveyTree } from '../../source/survey-tree.js'
 import {
   type NameFacts,
   type SourceItem,
@@ -11,8 +11,8 @@ import {
   sourceRules,
   type TreeReading,
   type TreeSource,
-} from '../../tree-source.js'
-import type { FoundName } from '../../walk-open.js'
+} from '../../source/tree-source.js'
+import type { FoundName } from '../../walk/walk-open.js'
 
 /** A directory as it is: owners, modes and devices are those of the host's files. */
 export function openDirectorySource(directory: string | URL, given: SourceOptions = {}): TreeSource {

@@ -1,8 +1,8 @@
 import { type FakerootRecord, fakerootRecord, serializeFakerootLine } from '../../../formats/fakeroot/index.js'
 import type { ManifestEntry } from '../../../formats/manifest/entry.js'
 import { type BlockStore, writeExact } from '../../../stores/block-store.js'
-import type { NewTree } from '../../new-tree.js'
-import { missingDirectory } from '../../tree-plan.js'
+import type { NewTree } from '../../new-tree/make-new-tree.js'
+import { missingDirectory } from '../../new-tree/tree-plan.js'
 import { inTree } from '../humfs/paths.js'
 
 const pieceSize = 64 * 1024

@@ -8,8 +8,8 @@ import {
 } from '../../../formats/fakeroot/index.js'
 import { archiveError, type ReadOptions, shownPath } from '../../../formats/manifest/archive-error.js'
 import type { EntryType, ManifestItem } from '../../../formats/manifest/entry.js'
-import type { ContentTree, TreeName } from '../../content-tree.js'
 import { fileKey } from '../../link-table.js'
+import type { ContentTree, TreeName } from '../../source/content-tree.js'
 
 /** What fakeroot makes nodes of. */
 const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', 'socket'])

@@ -3,8 +3,8 @@ import type { MetadataNode } from '../../../formats/humfs/metadata.js'
 import { type DeviceNumber, type EntryType, isDevice } from '../../../formats/manifest/index.js'
 import { checkedOptions, textPath } from '../../../machine/arguments.js'
 import type { TreeFacts } from '../../host/tree-files.js'
-import { readItems } from '../../read-items.js'
-import { surveyTree } from '../../survey-tree.js'
+import { readItems } from '../../source/read-items.js'
+import { surveyTree } from '../../source/survey-tree.js'
 import {
   type NameFacts,
   type SourceItem,
@@ -12,8 +12,8 @@ import {
   sourceRules,
   type TreeReading,
   type TreeSource,
-} from '../../tree-source.js'
-import type { FoundName } from '../../walk-open.js'
+} from '../../source/tree-source.js'
+import type { FoundName } from '../../walk/walk-open.js'
 import { typeOfLetter } from './entry.js'
 import { readEntry } from './inspect-tree.js'
 import { readHumfsJournal, refuseRename, unfinished } from './journal.js'

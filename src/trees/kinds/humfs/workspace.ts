@@ -8,7 +8,7 @@ import { localNodeMaker, type NodeMaker } from '../../../machine/programs/make-n
 import { syncFileSystem } from '../../../machine/programs/sync-tree.js'
 import { localTreeFiles, type TreeFacts, type TreeFiles } from '../../host/tree-files.js'
 import { removeTree } from '../../remove-tree.js'
-import { walkTree } from '../../walk-tree.js'
+import { walkTree } from '../../walk/walk-tree.js'
 import { type HumfsPhase, journalPhase } from './journal.js'
 import { type HumfsPaths, humfsPaths, inTree } from './paths.js'
 

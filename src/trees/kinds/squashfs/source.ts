@@ -2,7 +2,7 @@ import { type ReadOptions, shownPath } from '../../../formats/manifest/archive-e
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { pathKey } from '../../../formats/manifest/path.js'
 import { readSquashfsPseudo, type SquashfsDefinition } from '../../../formats/squashfs-pseudo/index.js'
-import type { ContentTree } from '../../content-tree.js'
+import type { ContentTree } from '../../source/content-tree.js'
 
 /**
  * A tree as mksquashfs packs it with a pseudo file: names of the tree get the owners and modes that it says, and what it

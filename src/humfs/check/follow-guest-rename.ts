@@ -1,0 +1,110 @@
+import { printablePath } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
+import { directoryName, joinPath } from '../../machine/path-bytes.js'
+import { type DirectoryRename, journalRename, readHumfsJournal, refuseRename } from '../../trees/kinds/humfs/journal.js'
+import { entryName, inTree } from '../../trees/kinds/humfs/paths.js'
+import { refuseWithoutTrees } from '../../trees/kinds/humfs/read-superblock.js'
+import { beginJournal, removeJournal, type Workspace } from '../../trees/kinds/humfs/workspace.js'
+
+interface Step {
+  readonly from: Buffer
+  readonly to: Buffer
+}
+
+/**
+ * Move the metadata of a directory to where a guest has renamed it to: three renames, which are done whole or not at all.
+ * What was cut short is taken back by `undoGuestRename`.
+ *
+ * @throws UmlcowError HUMFS_DAMAGED, HUMFS_UNFINISHED, and what the host throws
+ */
+export function followGuestRename(work: Workspace, rename: DirectoryRename): void {
+  refuseRename(work.paths, readHumfsJournal(work.treeFiles, work.paths))
+  const steps = stepsOf(work, rename)
+  if (countDone(work, steps) !== 0) throw damaged('its metadata is not where such a rename leaves it')
+  beginJournal(work, journalRename(rename))
+  try {
+    for (const { from, to } of steps) work.treeFiles.rename(from, to)
+  } catch (error) {
+    try {
+      undoGuestRename(work, rename)
+    } catch {
+      // The journal stays, and tells the next run of it.
+    }
+    throw error
+  }
+  end(work, steps)
+}
+
+/**
+ * Take back what was done of a rename that was cut short, so that the tree is as the guest has left it and can be looked
+ * at as a whole. One that was done to its end stays.
+ *
+ * @throws UmlcowError HUMFS_DAMAGED when the metadata is not as such a run leaves it
+ */
+export function undoGuestRename(work: Workspace, rename: DirectoryRename): void {
+  refuseWithoutTrees(work)
+  const steps = stepsOf(work, rename)
+  const done = countDone(work, steps)
+  if (done === null) {
+    const journal = printablePath(work.paths.journal)
+    throw damaged(`its metadata is not as ${journal} says; see what is where, then remove that file`)
+  }
+  if (done < steps.length) {
+    for (const { from, to } of steps.slice(0, done).reverse()) work.treeFiles.rename(to, from)
+  }
+  end(work, steps)
+}
+
+function stepsOf(work: Workspace, { from, to }: DirectoryRename): Step[] {
+  const { fileMetadata, dirMetadata } = work.paths
+  for (const tree of [fileMetadata, dirMetadata]) for (const path of [from, to]) refuseLinks(work, tree, path)
+  const [directory, newDirectory] = [inTree(dirMetadata, from), inTree(dirMetadata, to)]
+  const [files, newFiles] = [inTree(fileMetadata, from), inTree(fileMetadata, to)]
+  return [
+    { from: directory, to: newDirectory },
+    { from: newFiles, to: joinPath(newDirectory, entryName) },
+    { from: files, to: newFiles },
+  ]
+}
+
+/** Nothing is moved through links, out of the tree. */
+function refuseLinks({ treeFiles }: Workspace, tree: Buffer, path: Buffer): void {
+  for (let end = path.indexOf(0x2f); end >= 0; end = path.indexOf(0x2f, end + 1)) {
+    if (treeFiles.lstatOrNull(inTree(tree, path.subarray(0, end)))?.type === 'directory') continue
+    throw damaged('there is no directory above its metadata')
+  }
+}
+
+/** How many of the steps have been done; null when the trees look like none of these states. */
+function countDone({ treeFiles }: Workspace, [first, second, third]: readonly Step[]): number | null {
+  const typeOf = (path: Buffer) => treeFiles.lstatOrNull(path)?.type ?? null
+  // What is looked at through a link in the place of the directory is not of this tree.
+  const place = typeOf(first!.to)
+  const entry = place === 'directory' ? typeOf(second!.to) : null
+  const state = [typeOf(first!.from), place, entry, typeOf(second!.from), typeOf(third!.from)].join()
+  const found = states.findIndex((those) => those.includes(state))
+  return found < 0 ? null : found
+}
+
+/** Types of: the old directory of `dir_metadata`, the new one, the entry in it, the new and the old name in `file_metadata`. */
+const states = [
+  // Without the file the guest has taken its rename back.
+  ['directory,,,file,directory', 'directory,,,,directory'],
+  [',directory,,file,directory'],
+  [',directory,file,,directory'],
+  [',directory,file,directory,'],
+]
+
+function end(work: Workspace, steps: readonly Step[]): void {
+  const { treeFiles, options } = work
+  if (!options.noSync) {
+    const places = steps.flatMap(({ from, to }) => [directoryName(from), directoryName(to)])
+    const named = new Map(places.map((place) => [place.toString('latin1'), place]))
+    for (const place of named.values()) if (treeFiles.lstatOrNull(place) !== null) treeFiles.syncFile(place)
+  }
+  removeJournal(work)
+}
+
+function damaged(message: string): UmlcowError {
+  return new UmlcowError('HUMFS_DAMAGED', message)
+}

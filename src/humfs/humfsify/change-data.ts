@@ -1,0 +1,73 @@
+import { printablePath } from '../../bytes/escape.js'
+import { joinPath } from '../../machine/path-bytes.js'
+import type { Owner, TreeFacts } from '../../trees/host/tree-files.js'
+import { dataMode, isReplaced } from '../../trees/kinds/humfs/entry.js'
+import type { HumfsifyTerms } from '../../trees/kinds/humfs/journal.js'
+import { entryPath, inTree } from '../../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { createPace } from '../../trees/pace.js'
+import { type TreeItem, walkTree } from '../../trees/walk/walk-tree.js'
+import { replaceName } from '../replace-name.js'
+import { storedItem } from './metadata-directories.js'
+
+/**
+ * Make data what the kernel wants it to be: every name the user's, devices and sockets empty files. What a name has to
+ * become follows from what it is and from its being recorded, so doing it again from the start finishes what was cut
+ * short.
+ *
+ * @returns what was left alone, because it has appeared since it was recorded
+ */
+export async function changeData(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<string[]> {
+  const pace = createPace({ ...work.options, description: 'changing', size: entries })
+  const warnings: string[] = []
+  for (const item of walkTree(work.treeFiles, work.paths.data)) {
+    if (item.isLeaving) continue
+    followRename(work, item, terms)
+    const recorded = entryPath(work.paths, item.stored, item.facts.type === 'directory')
+    const entry = work.treeFiles.lstatOrNull(recorded)
+    if (entry === null) {
+      item.descend = false
+      warnings.push(`data/${printablePath(item.path)}: appeared meanwhile, is not recorded and was left as it is`)
+    } else {
+      await changeItem(work, terms, item, entry)
+    }
+    if (pace.step()) await pace.rest()
+  }
+  return warnings
+}
+
+/** Give directories their new names, where they have not got them yet. */
+export function renameDirectories(work: Workspace, terms: HumfsifyTerms): void {
+  if (terms.renameMetadata === null) return
+  for (const item of walkTree(work.treeFiles, work.paths.data)) {
+    if (!item.isLeaving) followRename(work, item, terms)
+  }
+}
+
+function followRename({ treeFiles, paths }: Workspace, item: TreeItem, terms: HumfsifyTerms): void {
+  const renamed = storedItem(item, terms.renameMetadata)
+  if (renamed === null || terms.renameMetadata === null) return
+  treeFiles.rename(joinPath(paths.data, item.path), joinPath(paths.data, renamed.path))
+  item.path = renamed.path
+  item.stored = renamed.path
+}
+
+async function changeItem(work: Workspace, terms: HumfsifyTerms, item: TreeItem, entry: TreeFacts): Promise<void> {
+  const { facts } = item
+  const path = inTree(work.paths.data, item.path)
+  const mode = dataMode(facts, terms.perlCompat)
+  if (isReplaced(facts, terms.perlCompat)) {
+    const make = async (draft: Buffer) => {
+      work.treeFiles.writeNew(draft, Buffer.alloc(0), mode, terms.owner)
+    }
+    await replaceName(work, { path, facts, entry, kind: 'file', make })
+    return
+  }
+  // Bits of setuid go before the file changes hands.
+  if (facts.type !== 'symlink' && facts.mode !== mode) work.treeFiles.setMode(path, mode)
+  if (!isOwner(facts, terms.owner)) work.treeFiles.setOwner(path, terms.owner)
+}
+
+function isOwner(facts: TreeFacts, { uid, gid }: Owner): boolean {
+  return facts.uid === uid && facts.gid === gid
+}

@@ -1,0 +1,37 @@
+import { serializeSuperblock } from '../../formats/humfs/superblock.js'
+import { joinPath } from '../../machine/path-bytes.js'
+import type { HumfsifyTerms } from '../../trees/kinds/humfs/journal.js'
+import { asideSuffix, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { shadowsInWork } from './build-shadow.js'
+
+/** Move what was there aside, and the new trees to their place. */
+export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'aside'>): void {
+  const { treeFiles, paths, options } = work
+  for (const name of aside) {
+    // A new tree that is no longer in work is what has the name now.
+    const isNew = name !== superblockName && treeFiles.lstatOrNull(joinPath(paths.work, name)) === null
+    if (!isNew) moveOnce(work, joinPath(paths.directory, name), `${name}${asideSuffix}`)
+  }
+  const shadows = shadowsInWork(work)
+  for (const [i, from] of [shadows.fileMetadata, shadows.dirMetadata].entries()) {
+    if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(paths.directory, treeNames[i]!))
+  }
+  if (!options.noSync) treeFiles.syncFile(paths.directory)
+}
+
+/** What is there under the new name was moved by the run that was cut short; it may have been removed since. */
+function moveOnce({ treeFiles, paths }: Workspace, from: Buffer, name: string): void {
+  const to = joinPath(paths.directory, name)
+  if (treeFiles.lstatOrNull(to) === null && treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, to)
+}
+
+/** The last of the tree to appear. */
+export function writeSuperblock({ treeFiles, paths, options }: Workspace, terms: HumfsifyTerms): void {
+  const draft = joinPath(paths.work, superblockName)
+  if (treeFiles.lstatOrNull(draft) !== null) treeFiles.unlink(draft)
+  treeFiles.writeNew(draft, serializeSuperblock(terms), 0o644, terms.owner)
+  if (!options.noSync) treeFiles.syncFile(draft)
+  treeFiles.rename(draft, paths.superblock)
+  if (!options.noSync) treeFiles.syncFile(paths.directory)
+}

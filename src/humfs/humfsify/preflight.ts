@@ -1,0 +1,128 @@
+import { printablePath } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
+import { metadataLine } from '../../formats/humfs/metadata.js'
+import { usedOf } from '../../formats/humfs/superblock.js'
+import { joinPath } from '../../machine/path-bytes.js'
+import type { Owner } from '../../trees/host/tree-files.js'
+import { entryOf, isReplaced, losesMode } from '../../trees/kinds/humfs/entry.js'
+import { journalMode, longestModes } from '../../trees/kinds/humfs/journal.js'
+import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { LinkTable } from '../../trees/link-table.js'
+import { effectiveUser, ownGroups } from '../../trees/own-ids.js'
+import { createPace } from '../../trees/pace.js'
+import { createProblems, type Problems } from '../../trees/problems.js'
+import { type TreeItem, walkTree } from '../../trees/walk/walk-tree.js'
+import { refuseMounts } from '../refuse-mounts.js'
+import { storedItem } from './metadata-directories.js'
+
+export interface PreflightTerms {
+  readonly owner: Owner
+  readonly total: number
+  readonly perlCompat: boolean
+  readonly renameMetadata: string | null
+}
+
+export interface TreeCount {
+  readonly entries: number
+  /** Bytes that the superblock gives as used. */
+  readonly used: number
+}
+
+/** What an existing metadata would be lost of. @returns the names that are there */
+export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean): string[] {
+  const isThere = (name: string) => treeFiles.lstatOrNull(joinPath(paths.directory, name)) !== null
+  const found = [superblockName, ...treeNames].filter(isThere)
+  if (found.length === 0) return []
+  const shown = found.map((name) => printablePath(joinPath(paths.directory, name)))
+  if (!force) {
+    const reason = 'exists already; what is in data/ now would be recorded over what it was like'
+    throw new UmlcowError('HUMFS_EXISTS', shown.map((name) => `${name}: ${reason}`).join('\n'), {
+      hint: 'umlcow humfsify -r puts the recorded owners and modes back; --force=exists moves the old metadata aside',
+    })
+  }
+  const taken = found.map((name) => `${name}${asideSuffix}`).filter(isThere)
+  if (taken.length === 0) return found
+  throw new UmlcowError('HUMFS_EXISTS', taken.map((name) => `${name}: exists already`).join('\n'), {
+    hint: 'it is metadata that was moved aside before; move it away',
+  })
+}
+
+/**
+ * Look at everything before anything is changed.
+ *
+ * @param takesLinks  files may have names outside of data
+ * @throws UmlcowError HUMFS_UNFIT with all that speaks against it
+ */
+export async function preflight(work: Workspace, terms: PreflightTerms, takesLinks: boolean): Promise<TreeCount> {
+  refuseMounts(work)
+  const problems = createProblems('data')
+  const euid = effectiveUser()
+  checkOwner(terms, euid, problems)
+  const pace = createPace({ ...work.options, description: 'looking at data' })
+  const links = new LinkTable()
+  let entries = 0
+  let allocated = 0
+  let modeBytes = 0
+  const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
+  for (const item of walkTree(work.treeFiles, work.paths.data, onError)) {
+    if (pace.step()) await pace.rest()
+    if (item.isLeaving) continue
+    entries++
+    checkItem(work, terms, item, euid, problems)
+    if (links.further(item.facts, () => item.path) === null) allocated += item.facts.allocatedSize
+    if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
+  }
+  if (modeBytes > longestModes) {
+    problems.addText(
+      `the modes that --perl-compat drops take ${modeBytes} bytes of journal, which has room for ${longestModes}`,
+    )
+  }
+  if (!takesLinks) {
+    for (const { note: path, missing } of links.incomplete()) {
+      problems.add(path, `is one file with ${missing} names outside of data, which would change, too (--force=links)`)
+    }
+  }
+  const used = usedOf(allocated)
+  if (used > terms.total) problems.addText(`data takes ${used} bytes, and the size is only ${terms.total}`)
+  problems.refuse('HUMFS_UNFIT', 'nothing was changed')
+  return { entries, used }
+}
+
+function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, euid: number, problems: Problems): void {
+  const { path, facts } = item
+  checkName(work, terms, item, problems)
+  const longest = longestPathOf(work.paths, item.stored)
+  if (longest > longestPath) {
+    problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
+  }
+  try {
+    metadataLine(entryOf(facts, terms.perlCompat))
+  } catch (error) {
+    problems.addError(path, error)
+  }
+  if (isReplaced(facts, terms.perlCompat) && facts.device !== work.facts.device) {
+    problems.add(path, 'is a device node or socket on another file system than the directory above data')
+  }
+  if (euid !== 0 && facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
+}
+
+function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
+  const renamed = storedItem(item, terms.renameMetadata)
+  if (renamed === null) return
+  if (terms.renameMetadata === null) {
+    problems.add(item.path, 'a directory of this name cannot be stored (--rename-metadata SUFFIX renames it)')
+    return
+  }
+  item.stored = renamed.stored
+  if (work.treeFiles.lstatOrNull(joinPath(work.paths.data, renamed.path)) !== null) {
+    problems.add(item.path, `cannot be renamed: data/${printablePath(renamed.path)} exists already`)
+  }
+}
+
+/** Only root may give files away. The metadata is the owner's, too, and so is what takes the place of devices. */
+function checkOwner({ owner }: PreflightTerms, euid: number, problems: Problems): void {
+  if (euid === 0) return
+  if (owner.uid !== euid) problems.addText(`only root may give data to user ${owner.uid}`)
+  if (!ownGroups().includes(owner.gid)) problems.addText(`only root and members may give data to group ${owner.gid}`)
+}

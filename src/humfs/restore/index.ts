@@ -1,0 +1,174 @@
+import { printablePath } from '../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import { checkedOptions, textPath } from '../../machine/arguments.js'
+import { inspectTree } from '../../trees/kinds/humfs/inspect-tree.js'
+import {
+  type HumfsifyTerms,
+  type HumfsJournal,
+  journalStart,
+  readHumfsJournal,
+  refuseRename,
+} from '../../trees/kinds/humfs/journal.js'
+import { readSuperblock, refuseWithoutTrees } from '../../trees/kinds/humfs/read-superblock.js'
+import {
+  advanceJournal,
+  beginJournal,
+  endJournal,
+  type HumfsForceWord,
+  type HumfsOptions,
+  humfsWriterRules,
+  makeWorkDirectory,
+  openWorkspace,
+  syncTree,
+  type Workspace,
+  whileLocked,
+} from '../../trees/kinds/humfs/workspace.js'
+import { createPace } from '../../trees/pace.js'
+import { createProblems, type Problems } from '../../trees/problems.js'
+import { removeTree } from '../../trees/remove-tree.js'
+import { renameDirectories } from '../humfsify/change-data.js'
+import { placeShadow } from '../humfsify/place-shadow.js'
+import { type RestoreView, restorePreflight } from './preflight.js'
+import { moveMetadata, sweep } from './remove-metadata.js'
+import { restoreItem } from './restore-item.js'
+
+export interface RestoreHumfsOptions extends HumfsOptions {
+  /** `damage`: do what can be done although not everything can; the metadata stays. */
+  readonly force?: readonly HumfsForceWord[] | undefined
+  readonly dryRun?: boolean | undefined
+}
+
+export interface RestoreHumfsResult {
+  readonly directory: string
+  readonly entries: number
+  /** An unfinished humfsify was undone. */
+  readonly undone: boolean
+  readonly dryRun: boolean
+  readonly warnings: readonly string[]
+}
+
+/**
+ * The reverse of humfsify: every name of data gets the owner, mode and type that its metadata has, and then the metadata
+ * goes. Nothing of it goes unless every name could be given what is its own. What was cut short is done by the next run.
+ *
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED with all that stands against it,
+ *         HUMFS_INCOMPLETE, IN_USE
+ */
+export async function restoreHumfs(
+  directory: string | URL,
+  given: RestoreHumfsOptions = {},
+): Promise<RestoreHumfsResult> {
+  const options = checkedOptions(given, humfsWriterRules('damage'))
+  const work = openWorkspace(textPath('directory', directory), options)
+  return await whileLocked(work, async () => {
+    const journal = readHumfsJournal(work.treeFiles, work.paths)
+    refuseRename(work.paths, journal)
+    const terms = journal?.terms ?? null
+    const result = {
+      directory: printablePath(work.paths.directory),
+      entries: 0,
+      undone: terms !== null,
+      dryRun: options.dryRun === true,
+      warnings: warningsOf(terms),
+    }
+    const { phase = null } = journal ?? {}
+    if (phase === 'building' || phase === 'removing' || phase === 'sweeping') {
+      if (!options.dryRun) end(work, phase, terms)
+      return result
+    }
+    if (terms !== null) {
+      if (options.dryRun) return result
+      placeShadow(work, terms)
+      renameDirectories(work, terms)
+    } else if (phase === null && !options.dryRun) {
+      // Of a run that was killed before it had done anything.
+      removeTree(work.treeFiles, work.paths.work)
+    }
+    const warnings = terms === null ? readSuperblock(work).warnings : []
+    refuseWithoutTrees(work)
+    let view: RestoreView
+    try {
+      view = await restorePreflight(work, options.force?.includes('damage') === true)
+    } catch (error) {
+      throw phase !== null && hasCode(error, 'INTERRUPTED') ? cutShort(error) : error
+    }
+    if (!options.dryRun) {
+      if (phase === null) beginJournal(work, journalStart({ verb: 'restore' }))
+      await restoreAll(work, journal, view)
+    }
+    return { ...result, entries: view.entries, warnings: [...result.warnings, ...warnings] }
+  })
+}
+
+/** What is left to do where data is as it was. */
+function end(work: Workspace, phase: 'building' | 'removing' | 'sweeping', terms: HumfsifyTerms | null): void {
+  if (phase === 'building') {
+    endJournal(work)
+    return
+  }
+  if (phase === 'removing') moveMetadata(work)
+  sweep(work, terms)
+}
+
+function warningsOf(terms: HumfsifyTerms | null): string[] {
+  const warnings: string[] = []
+  if (terms !== null && terms.renameMetadata !== null) {
+    warnings.push(`directories that were renamed to "metadata${terms.renameMetadata}" keep that name`)
+  }
+  return warnings
+}
+
+async function restoreAll(work: Workspace, journal: HumfsJournal | null, view: RestoreView): Promise<void> {
+  const terms = journal?.terms ?? null
+  const problems = createProblems('data')
+  makeWorkDirectory(work)
+  try {
+    await restoreEntries(work, journal?.modes ?? new Map(), view, problems)
+  } catch (error) {
+    throw cutShort(error)
+  }
+  if (problems.count + view.problems.count > 0) {
+    // Nothing is half-done: the metadata is whole, and the next run begins anew.
+    if (terms === null) endJournal(work)
+    for (const those of [problems, view.problems]) those.refuse('HUMFS_INCOMPLETE', 'the metadata is kept')
+  }
+  try {
+    await syncTree(work, work.paths.data)
+    advanceJournal(work, 'removing')
+    moveMetadata(work)
+    sweep(work, terms)
+  } catch (error) {
+    throw cutShort(error)
+  }
+}
+
+/** Directories when all that is in them is done: their modes may keep us out. */
+async function restoreEntries(
+  work: Workspace,
+  modes: HumfsJournal['modes'],
+  { entries, known }: RestoreView,
+  problems: Problems,
+): Promise<void> {
+  const pace = createPace({ ...work.options, description: 'restoring', size: entries })
+  const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
+  for (const one of inspectTree(work.treeFiles, work.paths, onError, known)) {
+    const { path, facts, isLeaving } = one.item
+    if (facts.type === 'directory' && !isLeaving) continue
+    try {
+      const mode = modes.size === 0 ? undefined : modes.get(path.toString('latin1'))
+      const entry = one.entry === null || mode === undefined ? one.entry : { ...one.entry, mode }
+      await restoreItem(work, { ...one, entry })
+    } catch (error) {
+      problems.addError(path, error)
+    }
+    if (pace.step()) await pace.rest()
+  }
+}
+
+function cutShort(error: unknown): unknown {
+  if (!(error instanceof UmlcowError)) return error
+  const isStop = hasCode(error, 'INTERRUPTED')
+  const message = isStop ? 'stopped in the middle; the metadata is whole and nothing is lost' : error.message
+  const details = { ...error.details, unfinished: true }
+  return new UmlcowError(error.code, message, { details, hint: 'finish it: umlcow humfsify -r', cause: error })
+}

@@ -1,0 +1,68 @@
+import { hasCode, UmlcowError } from '../../errors.js'
+import type { TreeFacts, TreeFiles } from '../../trees/host/tree-files.js'
+import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
+import { type HumfsPaths, inTree } from '../../trees/kinds/humfs/paths.js'
+import type { Pace } from '../../trees/pace.js'
+import { countNames, type NameCounts } from '../count-names.js'
+
+/**
+ * Tells without a look at each name that nothing in the metadata is without a name in data: every name that has its
+ * entry belongs to another one of the metadata's names, so when these are no more, all have their name.
+ */
+export interface OrphanCount {
+  /** Once for each name of data. */
+  add(one: Inspected): void
+  /** False when there are orphans or may be. */
+  isSurelyNone(pace: Pace): Promise<boolean>
+}
+
+export function createOrphanCount(files: TreeFiles, paths: HumfsPaths): OrphanCount {
+  const fileTree: NameCounts = { files: 0, directories: 0 }
+  const directoryTree: NameCounts = { files: 0, directories: 0 }
+  let isCounted = true
+  const isDirectory = (facts: TreeFacts | null) => facts?.type === 'directory'
+  const count = ({ item, entryFacts }: Inspected) => {
+    const { path, facts } = item
+    const hasEntry = entryFacts !== null && !isDirectory(entryFacts)
+    if (!isDirectory(facts)) {
+      if (hasEntry) fileTree.files++
+      return
+    }
+    // A link in the place of a directory would lead to names that are not of the tree.
+    const isIn = (tree: Buffer) => isDirectory(files.lstatOrNull(inTree(tree, path)))
+    if (isIn(paths.fileMetadata)) fileTree.directories++
+    if (!isIn(paths.dirMetadata)) return
+    directoryTree.directories++
+    if (hasEntry) directoryTree.files++
+  }
+  // What may not be looked at is for the full search to tell.
+  const giveUp = (error: unknown): false => {
+    if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error
+    isCounted = false
+    return false
+  }
+  return {
+    add(one) {
+      try {
+        if (isCounted) count(one)
+      } catch (error) {
+        giveUp(error)
+      }
+    },
+    async isSurelyNone(pace) {
+      if (!isCounted) return false
+      try {
+        return (
+          isSame(await countNames(files, paths.fileMetadata, pace), fileTree) &&
+          isSame(await countNames(files, paths.dirMetadata, pace), directoryTree)
+        )
+      } catch (error) {
+        return giveUp(error)
+      }
+    },
+  }
+}
+
+function isSame(a: NameCounts, b: NameCounts): boolean {
+  return a.files === b.files && a.directories === b.directories
+}

@@ -1,0 +1,101 @@
+import { printablePath } from '../../bytes/escape.js'
+import type { ParsedMetadata } from '../../formats/humfs/metadata.js'
+import type { TreeFacts } from '../../trees/host/tree-files.js'
+import { type Inspected, inspectTree } from '../../trees/kinds/humfs/inspect-tree.js'
+import { createKnownEntries, type KnownEntries } from '../../trees/kinds/humfs/known-entries.js'
+import { longestPath, longestPathOf } from '../../trees/kinds/humfs/paths.js'
+import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { LinkTable } from '../../trees/link-table.js'
+import { effectiveUser, ownGroups } from '../../trees/own-ids.js'
+import { createPace } from '../../trees/pace.js'
+import { createProblems, type Problems } from '../../trees/problems.js'
+import { findOrphans } from '../find-orphans.js'
+import { refuseMounts } from '../refuse-mounts.js'
+import { createOrphanCount } from './orphan-count.js'
+import { hasNoOwner, noOwner } from './restore-item.js'
+
+const setgid = 0o2000
+
+export interface RestoreView {
+  readonly entries: number
+  readonly known: KnownEntries
+  /** What stands against it: something only when it is forced. */
+  readonly problems: Problems
+}
+
+/**
+ * See whether every name has its entry and every entry its name, before anything is changed.
+ *
+ * @param force  go on whatever is wrong
+ * @throws       UmlcowError HUMFS_DAMAGED with all that stands against it, HUMFS_UNFIT
+ */
+export async function restorePreflight(work: Workspace, force: boolean): Promise<RestoreView> {
+  refuseMounts(work)
+  const problems = createProblems('data')
+  const pace = createPace({ ...work.options, description: 'looking at data and metadata' })
+  const links = new LinkTable()
+  const known = createKnownEntries()
+  const orphans = createOrphanCount(work.treeFiles, work.paths)
+  let entries = 0
+  const euid = effectiveUser()
+  const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
+  for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
+    if (pace.step()) await pace.rest()
+    if (one.item.isLeaving) continue
+    entries++
+    known.add(one.item.facts, one.entry)
+    orphans.add(one)
+    checkOne(work, one, euid, problems)
+    checkNames(one, links, problems)
+  }
+  if (!(await orphans.isSurelyNone(pace))) {
+    for (const { tree, path } of findOrphans(work, onError)) {
+      problems.addText(`${tree}/${printablePath(path)}: belongs to nothing in data`)
+    }
+  }
+  if (!force) {
+    problems.refuse(
+      'HUMFS_DAMAGED',
+      'nothing was changed; umlcow humfs check tells more; --force=damage does what can be done',
+    )
+  }
+  return { entries, known, problems }
+}
+
+function checkOne(work: Workspace, { item, entry, failure }: Inspected, euid: number, problems: Problems): void {
+  const { path, facts } = item
+  const longest = longestPathOf(work.paths, path)
+  if (longest > longestPath) {
+    problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
+  }
+  if (failure !== null) problems.addError(path, failure)
+  else if (entry === null) problems.add(path, 'has no metadata')
+  else {
+    const isFile = facts.type === 'file'
+    if (entry.node !== null && isFile && facts.size > 0) problems.add(path, 'is a node by its metadata, and not empty')
+    if (entry.node !== null && (facts.type === 'directory' || facts.type === 'symlink')) {
+      problems.add(path, `is a ${facts.type}, and a node by its metadata`)
+    }
+    if (hasNoOwner(entry)) problems.add(path, noOwner)
+    if (euid !== 0) checkRights(facts, entry, path, euid, problems)
+  }
+}
+
+/** Only root may make devices and give files away; others' groups and setgid bits take membership. */
+function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, euid: number, problems: Problems): void {
+  const setsGroup = facts.gid !== entry.gid || ((entry.mode & setgid) !== 0 && facts.type !== 'symlink')
+  if (facts.uid !== euid || entry.uid !== euid) problems.add(path, `only root may give it to user ${entry.uid}`)
+  else if (entry.node?.letter === 'c' || entry.node?.letter === 'b') problems.add(path, 'only root may make a device')
+  else if (setsGroup && !ownGroups().includes(entry.gid)) {
+    problems.add(path, `only root and members may give it to group ${entry.gid}, or set its setgid bit`)
+  }
+}
+
+/** The names of one file can have but one owner and mode. */
+function checkNames({ item, entry }: Inspected, links: LinkTable, problems: Problems): void {
+  const textOf = () => Buffer.from(JSON.stringify(entry))
+  const first = links.further(item.facts, textOf)
+  if (first !== null && !first.equals(textOf())) {
+    problems.add(item.path, 'has other metadata than another name of the same file')
+  }
+}

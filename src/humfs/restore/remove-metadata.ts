@@ -1,0 +1,28 @@
+import { joinPath } from '../../machine/path-bytes.js'
+import type { HumfsifyTerms } from '../../trees/kinds/humfs/journal.js'
+import { asideSuffix, goneName, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
+import { advanceJournal, endJournal, makeWorkDirectory, type Workspace } from '../../trees/kinds/humfs/workspace.js'
+
+/** Out of the way, so that no half of the metadata is ever taken for the whole. */
+export function moveMetadata(work: Workspace): void {
+  const { treeFiles, paths, options } = work
+  const gone = joinPath(paths.work, goneName)
+  makeWorkDirectory(work)
+  if (treeFiles.lstatOrNull(gone) === null) treeFiles.makeDirectory(gone, 0o700)
+  for (const name of [superblockName, ...treeNames]) {
+    const from = joinPath(paths.directory, name)
+    if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(gone, name))
+  }
+  if (!options.noSync) treeFiles.syncFile(paths.directory)
+  advanceJournal(work, 'sweeping')
+}
+
+/** What an undone humfsify had moved aside comes back. */
+export function sweep(work: Workspace, terms: HumfsifyTerms | null): void {
+  const { treeFiles, paths } = work
+  for (const name of terms?.aside ?? []) {
+    const from = joinPath(paths.directory, `${name}${asideSuffix}`)
+    if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(paths.directory, name))
+  }
+  endJournal(work)
+}

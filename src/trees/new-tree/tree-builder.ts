@@ -1,0 +1,111 @@
+import { throwIfAborted } from '../../errors.js'
+import { exactContent } from '../../formats/manifest/content.js'
+import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
+import type { HostPath } from '../../machine/host-files.js'
+import type { Owner } from '../host/tree-files.js'
+import type { NewTreeFile } from '../host/tree-maker.js'
+import type { Pace } from '../pace.js'
+import type { NewTree } from './make-new-tree.js'
+import type { Placement, TreePlan } from './tree-plan.js'
+
+/** Makes the names of one kind of tree. The directories above them are there, and the names are free. */
+export interface TreeBuilder {
+  /** Without an entry: one that the manifest has not told of, and may yet. */
+  makeDirectory(path: Buffer, entry: ManifestEntry | null): Promise<void> | void
+  /** The entry of a directory that was made without. */
+  completeDirectory(path: Buffer, entry: ManifestEntry): Promise<void> | void
+  link(path: Buffer, first: Buffer, entry: ManifestEntry): void
+  /** Everything else. */
+  makeNode(path: Buffer, item: ManifestItem): Promise<void>
+}
+
+/**
+ * Make all of a manifest.
+ *
+ * @param isFit  looks at each entry; nothing more is made after the first that is not, but all are looked at
+ */
+export async function buildTree(
+  items: AsyncIterable<ManifestItem>,
+  plan: TreePlan,
+  builder: TreeBuilder,
+  pace: Pace,
+  isFit: (entry: ManifestEntry, place: Placement) => boolean,
+): Promise<void> {
+  await builder.makeDirectory(Buffer.alloc(0), null)
+  let isGood = true
+  for await (const item of items) {
+    if (pace.step()) await pace.rest()
+    const place = plan.place(item.entry)
+    isGood = isFit(item.entry, place) && isGood
+    if (isGood) await buildOne(builder, item, place)
+  }
+}
+
+async function buildOne(builder: TreeBuilder, item: ManifestItem, place: Placement): Promise<void> {
+  const { entry } = item
+  for (const directory of place.missing) await builder.makeDirectory(directory, null)
+  if (place.isMade) await builder.completeDirectory(place.path, entry)
+  else if (entry.type === 'directory') await builder.makeDirectory(place.path, entry)
+  else if (place.first !== null) builder.link(place.path, place.first, entry)
+  else await builder.makeNode(place.path, item)
+}
+
+/** What a file of the new tree gets. */
+export interface FileTerms {
+  readonly mode: number
+  readonly owner: Owner | null
+}
+
+/** Make a file with the content of an item. @throws UmlcowError INPUT_CHANGED when it is not as long as announced */
+export async function copyContent({ maker, options }: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms) {
+  await withNewFile(maker.createFile(path), async (file) => {
+    for await (const bytes of exactContent(item)) {
+      throwIfAborted(options.signal)
+      file.append(bytes)
+    }
+    file.complete({ ...terms, mtimeNs: item.entry.mtimeNs })
+  })
+}
+
+/** Make a file of a few bytes. */
+export async function makeFile(
+  { maker }: NewTree,
+  path: HostPath,
+  bytes: Uint8Array,
+  mtimeNs: bigint,
+  terms: FileTerms,
+) {
+  await withNewFile(maker.createFile(path), async (file) => {
+    file.append(bytes)
+    file.complete({ ...terms, mtimeNs })
+  })
+}
+
+async function withNewFile(file: NewTreeFile, use: (file: NewTreeFile) => Promise<void>): Promise<void> {
+  try {
+    await use(file)
+  } finally {
+    file.close()
+  }
+}
+
+/** Make a FIFO under a name of ours, and give it its own. */
+export async function makeFifo(tree: NewTree, path: Buffer, mtimeNs: bigint, { mode, owner }: FileTerms) {
+  const { draft, nodes } = tree
+  await nodes.makeFifo(draft.toString())
+  placeDraft(tree, path, mtimeNs, { mode, owner })
+}
+
+/** Give what was made its owner, mode, time and name. A name that is taken is not replaced. */
+export function placeDraft(
+  { draft, treeFiles, maker }: NewTree,
+  path: Buffer,
+  mtimeNs: bigint,
+  terms: FileTerms,
+): void {
+  if (terms.owner !== null) treeFiles.setOwner(draft, terms.owner)
+  treeFiles.setMode(draft, terms.mode)
+  maker.setMtime(draft, mtimeNs)
+  treeFiles.link(draft, path)
+  treeFiles.unlink(draft)
+}

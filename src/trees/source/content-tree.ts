@@ -1,0 +1,89 @@
+import { UmlcowError } from '../../errors.js'
+import { shownPath } from '../../formats/manifest/archive-error.js'
+import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
+import { isDevice } from '../../formats/manifest/mode.js'
+import type { HostPath } from '../../machine/host-files.js'
+import { pathBytes } from '../../machine/path-bytes.js'
+import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
+import { readLinkAt, realTop, treeFileContent } from '../host/tree-input.js'
+import { inTree } from '../kinds/humfs/paths.js'
+import { LinkTable } from '../link-table.js'
+import { walkTree } from '../walk/walk-tree.js'
+
+const slash = 0x2f
+
+/** A name of a tree with what the host says of it. */
+export interface TreeName extends ManifestItem {
+  readonly facts: TreeFacts
+}
+
+/** The tree that holds the content which a manifest only tells of. Nothing outside of it is read, whatever its links say. */
+export class ContentTree {
+  private readonly directory: Buffer
+  private readonly top: Buffer
+  private readonly files: TreeFiles
+
+  /** @throws UmlcowError with the system's code, ENOTDIR when it is no directory */
+  constructor(directory: HostPath, files: TreeFiles = localTreeFiles) {
+    this.files = files
+    this.top = realTop(directory)
+    this.directory = pathBytes(this.top)
+    // The slash at its end takes a directory.
+    files.lstat(this.directory)
+  }
+
+  /** The content of a name that is a file, with no link on the way to it. @throws UmlcowError UNSAFE_PATH, ENTRY_UNFIT */
+  file(path: Buffer): { readonly facts: TreeFacts; readonly content: AsyncIterable<Uint8Array> } {
+    for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, end + 1)) {
+      const type = this.files.lstatOrNull(inTree(this.directory, path.subarray(0, end)))?.type
+      if (type === 'symlink') throw fault('UNSAFE_PATH', path, 'lies behind a link of the tree')
+    }
+    const facts = this.files.lstatOrNull(inTree(this.directory, path))
+    if (facts?.type !== 'file')
+      throw fault('ENTRY_UNFIT', path, `is ${facts === null ? 'not there' : 'no file'} in the tree`)
+    return { facts, content: this.contentOf(path, facts) }
+  }
+
+  /** Whether a directory is in the tree, or is its top: nothing new may be made there while it is read. */
+  holds(directory: HostPath): boolean {
+    const place = realTop(directory)
+    return place.subarray(0, this.top.length).equals(this.top)
+  }
+
+  /** All names, a directory before what it holds; further names of a file as such. */
+  async *names(): AsyncGenerator<TreeName> {
+    const links = new LinkTable()
+    for (const { path, facts, isLeaving } of walkTree(this.files, this.directory)) {
+      if (isLeaving) continue
+      const hardLinkTo = links.further(facts, () => path)
+      const linkTarget = facts.type === 'symlink' ? readLinkAt(inTree(this.directory, path)) : null
+      const entry: ManifestEntry = { ...entryOf(path, facts), hardLinkTo, linkTarget }
+      const hasContent = facts.type === 'file' && hardLinkTo === null
+      yield { facts, entry, content: hasContent ? this.contentOf(path, facts) : null }
+    }
+  }
+
+  private contentOf(path: Buffer, facts: TreeFacts): AsyncIterable<Uint8Array> {
+    return treeFileContent(inTree(this.directory, path), facts, this.top)
+  }
+}
+
+function entryOf(path: Buffer, facts: TreeFacts): Omit<ManifestEntry, 'hardLinkTo' | 'linkTarget'> {
+  const { type, mode, uid, gid, major, minor, size, nlink } = facts
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    device: isDevice(type) ? { major, minor } : null,
+    size: type === 'file' ? size : 0,
+    mtimeNs: BigInt(Math.round(facts.mtime * 1e6)) * 1000n,
+    xattrs: null,
+    linkCount: nlink,
+  }
+}
+
+function fault(code: 'UNSAFE_PATH' | 'ENTRY_UNFIT', path: Buffer, what: string): UmlcowError {
+  return new UmlcowError(code, `${shownPath(path)}: ${what}`, { details: { path: shownPath(path) } })
+}

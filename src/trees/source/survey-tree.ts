@@ -1,0 +1,94 @@
+import { UmlcowError } from '../../errors.js'
+import { LinkTable } from '../link-table.js'
+import { createPace } from '../pace.js'
+import { createProblems, type Problems } from '../problems.js'
+import { type FoundName, walkNames } from '../walk/walk-open.js'
+import {
+  entryOf,
+  located,
+  type NameFacts,
+  nameIn,
+  readerOf,
+  type SourceOptions,
+  type SurveyOptions,
+  type TreeReading,
+  type TreeSurvey,
+} from './tree-source.js'
+
+/**
+ * Look at every name of a tree before anything of it is read.
+ *
+ * @throws UmlcowError with all that keeps it from being read, or the target from holding it
+ */
+export async function surveyTree(
+  reading: TreeReading,
+  options: SourceOptions,
+  wanted: SurveyOptions = {},
+): Promise<TreeSurvey> {
+  reading.refuseUnfit?.()
+  const problems = createProblems(reading.shown)
+  const pace = createPace({ ...options, description: 'looking at the tree' })
+  const links = new LinkTable()
+  let [entries, size, isDamaged] = [0, 0, false]
+  const onError = (path: Buffer, error: unknown) => {
+    const own = located(reading, path, error)
+    if (reading.damageCode === null || !(own instanceof UmlcowError)) throw own
+    isDamaged = true
+    problems.addText(own.message)
+  }
+  for (const found of walkNames(reading.top, { ...reading, reader: readerOf(options), onError })) {
+    if (pace.step()) await pace.rest()
+    entries++
+    const facts = attempt(
+      () => reading.describe(found),
+      (error) => onError(found.path, error),
+    )
+    if (facts === null) continue
+    const isFirst =
+      attempt(
+        () => isFirstName(found, facts, links),
+        (error) => onError(found.path, error),
+      ) ?? true
+    refuseUnfit(wanted, found, facts, problems)
+    if (!isFirst) continue
+    size += facts.size
+    const isRead = wanted.content && facts.size > 0
+    if (isRead && !found.place.mayRead(found.name)) onError(found.path, unreadable(reading, found))
+  }
+  if (isDamaged) problems.refuse(reading.damageCode!)
+  problems.refuse('ENTRY_UNFIT')
+  return { entries, size }
+}
+
+function attempt<T>(run: () => T, onError: (error: unknown) => void): T | null {
+  try {
+    return run()
+  } catch (error) {
+    onError(error)
+    return null
+  }
+}
+
+/** The names of one file can have but one owner, mode and type. */
+function isFirstName({ facts: hostFacts }: FoundName, facts: NameFacts, links: LinkTable): boolean {
+  const { type, mode, uid, gid, device } = facts
+  const ownText = () => Buffer.from(JSON.stringify([type, mode, uid, gid, device]))
+  const first = links.further(hostFacts, ownText)
+  if (first !== null && !first.equals(ownText())) {
+    throw new UmlcowError('HUMFS_DAMAGED', 'has other metadata than another name of the same file')
+  }
+  return first === null
+}
+
+function refuseUnfit({ check }: SurveyOptions, found: FoundName, facts: NameFacts, problems: Problems): void {
+  try {
+    check?.(entryOf(found, facts, null), found)
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || error.code !== 'ENTRY_UNFIT') throw error
+    problems.addText(error.message)
+  }
+}
+
+function unreadable(reading: TreeReading, { path }: FoundName): UmlcowError {
+  return new UmlcowError('EACCES', `${nameIn(reading, path)}: we may not read it`)
+}
