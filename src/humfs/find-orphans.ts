@@ -1,6 +1,7 @@
 import { baseName, joinPath } from '../machine/path-bytes.js'
-import { entryName, inTree } from '../trees/kinds/humfs/paths.js'
+import { entryName } from '../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../trees/kinds/humfs/workspace.js'
+import { inTree } from '../trees/tree-path.js'
 import { type OnWalkError, walkTree } from '../trees/walk/walk-tree.js'
 
 export interface Orphan {

@@ -2,7 +2,7 @@ import { ByteTable } from '../bytes/byte-table.js'
 import type { TreeFacts } from './host/tree-facts.js'
 
 /** What tells files apart, and how many names they have. */
-export type FileFacts = Pick<TreeFacts, 'type' | 'device' | 'inode' | 'nlink'>
+export type LinkFacts = Pick<TreeFacts, 'type' | 'device' | 'inode' | 'nlink'>
 
 export interface LinkedFile {
   /** What was noted with the first name. */
@@ -26,9 +26,9 @@ export class LinkTable {
    * @param note  of the first name; made for that one only
    * @returns     what was noted with the first name of the file; null for the first, and for what has no other that is known
    */
-  further(facts: FileFacts, note: () => Buffer): Buffer | null {
+  further(facts: LinkFacts, note: () => Buffer): Buffer | null {
     if (facts.nlink < 2 || facts.type === 'directory') return null
-    const key = fileKey(facts)
+    const key = inodeKey(facts)
     const known = this.table.get(key)
     if (known === null) {
       const count = Buffer.alloc(countLength)
@@ -53,7 +53,7 @@ export class LinkTable {
 }
 
 /** What tells a file from all others of the host. */
-export function fileKey({ device, inode }: Pick<TreeFacts, 'device' | 'inode'>): Buffer {
+export function inodeKey({ device, inode }: Pick<TreeFacts, 'device' | 'inode'>): Buffer {
   const key = Buffer.alloc(16)
   key.writeBigUInt64LE(BigInt.asUintN(64, device))
   key.writeBigUInt64LE(BigInt.asUintN(64, inode), 8)

@@ -5,7 +5,7 @@ import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { createPace } from '../../trees/pace.js'
 import { sizeOfProgress } from '../count-names.js'
 import { findOrphans, lacksEntry } from '../find-orphans.js'
-import { checkEntry } from './entry-problems.js'
+import { entryProblems } from './entry-problems.js'
 import { guestRenames } from './guest-renames.js'
 import { noLinkedNames } from './linked-names.js'
 import type { FoundProblem } from './tree-findings.js'
@@ -29,7 +29,7 @@ export async function checkEntries(work: Workspace): Promise<Look> {
   for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
     if (one.item.isLeaving) continue
     entries++
-    const own = checkEntry(work, one, linked)
+    const own = entryProblems(work, one, linked)
     if (own.some(({ code }) => code === 'guest-renamed-directory')) {
       // What is in it has its entries under the old name, too.
       one.item.descend = false

@@ -1,13 +1,13 @@
 import { longestEntry } from '../../formats/humfs/metadata.js'
 import { dataMode } from '../../trees/kinds/humfs/entry.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
-import { inTree } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { inTree } from '../../trees/tree-path.js'
 import { checkLinks, type LinkedNames } from './linked-names.js'
 import { dataName, type Found, type FoundProblem } from './tree-findings.js'
 
 /** What is wrong with a name of data and its entry. */
-export function checkEntry(work: Workspace, one: Inspected, linked: LinkedNames): FoundProblem[] {
+export function entryProblems(work: Workspace, one: Inspected, linked: LinkedNames): FoundProblem[] {
   const { item, entry, failure } = one
   const problems: FoundProblem[] = []
   const found: Found = (code, message, repair = null) => {

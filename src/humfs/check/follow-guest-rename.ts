@@ -2,9 +2,10 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { directoryName, joinPath } from '../../machine/path-bytes.js'
 import { type DirectoryRename, journalRename, readHumfsJournal, refuseRename } from '../../trees/kinds/humfs/journal.js'
-import { entryName, inTree } from '../../trees/kinds/humfs/paths.js'
+import { entryName } from '../../trees/kinds/humfs/paths.js'
 import { refuseWithoutTrees } from '../../trees/kinds/humfs/read-superblock.js'
-import { beginJournal, removeJournal, type Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { beginJournal, removeHumfsJournal, type Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { inTree } from '../../trees/tree-path.js'
 
 interface Step {
   readonly from: Buffer
@@ -102,7 +103,7 @@ function end(work: Workspace, steps: readonly Step[]): void {
     const named = new Map(places.map((place) => [place.toString('latin1'), place]))
     for (const place of named.values()) if (treeFiles.lstatOrNull(place) !== null) treeFiles.syncFile(place)
   }
-  removeJournal(work)
+  removeHumfsJournal(work)
 }
 
 function damaged(message: string): UmlcowError {

@@ -1,5 +1,5 @@
-import { inTree } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { inTree } from '../../trees/tree-path.js'
 import { followGuestRename } from './follow-guest-rename.js'
 import { dataName } from './tree-findings.js'
 

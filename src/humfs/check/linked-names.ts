@@ -5,7 +5,7 @@ import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
 import { entryPath } from '../../trees/kinds/humfs/paths.js'
 import { foreignOwner } from '../../trees/kinds/humfs/shadow-entry.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
-import { fileKey, LinkTable } from '../../trees/link-table.js'
+import { inodeKey, LinkTable } from '../../trees/link-table.js'
 import type { Found } from './tree-findings.js'
 
 /** What came by of files and of entries with several names. */
@@ -28,7 +28,7 @@ export function checkLinks(work: Workspace, one: Inspected, linked: LinkedNames,
   const noteOf = (): Note => ({ inode: `${entryFacts.inode}`, text: textOf(entry), path: item.path })
   const first = linked.files.further(item.facts, () => serializeNote(noteOf()))
   if (first !== null) checkFile(work, noteOf(), parseNote(first), found)
-  const ownFile = () => fileKey(item.facts)
+  const ownFile = () => inodeKey(item.facts)
   const owner = linked.entries.further(entryFacts, ownFile)
   if (owner === null || owner.equals(ownFile())) return
   const repair = () => unshare(work, one.entryPath, entryFacts)

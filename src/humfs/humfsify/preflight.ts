@@ -4,14 +4,15 @@ import { metadataLine } from '../../formats/humfs/metadata.js'
 import { usedOf } from '../../formats/humfs/superblock.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import type { Owner } from '../../trees/host/tree-files.js'
-import { entryOf, isReplaced, losesMode } from '../../trees/kinds/humfs/entry.js'
+import { isReplaced, losesMode, metadataOf } from '../../trees/kinds/humfs/entry.js'
 import { journalMode, longestModes } from '../../trees/kinds/humfs/journal.js'
-import { asideSuffix, longestPath, longestPathOf, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
+import { asideSuffix, longestPathOf, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { LinkTable } from '../../trees/link-table.js'
 import { effectiveUser, ownGroups } from '../../trees/own-ids.js'
 import { createPace } from '../../trees/pace.js'
 import { createProblems, type Problems } from '../../trees/problems.js'
+import { longestPath } from '../../trees/tree-path.js'
 import { type TreeItem, walkTree } from '../../trees/walk/walk-tree.js'
 import { refuseMounts } from '../refuse-mounts.js'
 import { storedItem } from './metadata-directories.js'
@@ -97,7 +98,7 @@ function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, euid:
     problems.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
   }
   try {
-    metadataLine(entryOf(facts, terms.perlCompat))
+    metadataLine(metadataOf(facts, terms.perlCompat))
   } catch (error) {
     problems.addError(path, error)
   }

@@ -1,8 +1,9 @@
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { TreeFacts, TreeFiles } from '../../trees/host/tree-files.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
-import { type HumfsPaths, inTree } from '../../trees/kinds/humfs/paths.js'
+import type { HumfsPaths } from '../../trees/kinds/humfs/paths.js'
 import type { Pace } from '../../trees/pace.js'
+import { inTree } from '../../trees/tree-path.js'
 import { countNames, type NameCounts } from '../count-names.js'
 
 /**

@@ -3,8 +3,8 @@ import type { MetadataNode } from '../../formats/humfs/metadata.js'
 import type { Owner, TreeFacts } from '../../trees/host/tree-files.js'
 import { permissionBits, typeOfLetter } from '../../trees/kinds/humfs/entry.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
-import { inTree } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
+import { inTree } from '../../trees/tree-path.js'
 import { isOneWithOthers, replaceName } from '../replace-name.js'
 
 /** What `chown` takes for "leave it as it is". */

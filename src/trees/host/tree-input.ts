@@ -73,13 +73,13 @@ function isBelow(fd: number, top: Buffer): boolean {
 }
 
 /** An input that is read from its start, as often as it is asked for where it is a regular file. */
-export interface InputFile {
+export interface StreamInput {
   readonly isRepeatable: boolean
   read(): AsyncIterable<Uint8Array>
 }
 
 /** @throws UmlcowError with the system's code, NOT_A_FILE for directories */
-export function inputFile(path: HostPath): InputFile {
+export function inputFile(path: HostPath): StreamInput {
   const stats = named(path, 'look at it', () => fs.statSync(path))
   if (stats.isDirectory()) throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: is a directory`)
   if (stats.isFile()) return { isRepeatable: true, read: () => regularFile(path) }

@@ -7,8 +7,8 @@ import { localNodeMaker, type NodeMaker } from '../../machine/programs/make-node
 import { syncFileSystem } from '../../machine/programs/sync-tree.js'
 import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
 import { type HeldDirectory, localTreeMaker, type TreeMaker } from '../host/tree-maker.js'
-import { inTree } from '../kinds/humfs/paths.js'
 import { type HumfsOptions, humfsRules } from '../kinds/humfs/workspace.js'
+import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
 import { placeNewTree, removeNewTree } from './place-new-tree.js'
 

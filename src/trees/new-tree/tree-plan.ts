@@ -4,7 +4,7 @@ import { shownPath } from '../../formats/manifest/archive-error.js'
 import type { ManifestEntry } from '../../formats/manifest/entry.js'
 import { microsecondsOf } from '../../formats/manifest/time.js'
 import { checkEntry } from '../../formats/manifest/validate.js'
-import { longestPath } from '../kinds/humfs/paths.js'
+import { longestPath } from '../tree-path.js'
 
 const fileTag = 1
 /** A directory that stands nowhere in the manifest so far, and something in it does. */

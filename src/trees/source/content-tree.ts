@@ -6,8 +6,8 @@ import type { HostPath } from '../../machine/host-files.js'
 import { pathBytes } from '../../machine/path-bytes.js'
 import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
 import { readLinkAt, realTop, treeFileContent } from '../host/tree-input.js'
-import { inTree } from '../kinds/humfs/paths.js'
 import { LinkTable } from '../link-table.js'
+import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
 
 const slash = 0x2f

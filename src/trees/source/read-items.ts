@@ -2,7 +2,7 @@ import type { ManifestEntry } from '../../formats/manifest/index.js'
 import { type ChangeTimes, changeBetween } from '../../machine/file-facts.js'
 import { LinkTable } from '../link-table.js'
 import { createPace, type Pace } from '../pace.js'
-import { changed, type FoundName, isSame, walkNames } from '../walk/walk-open.js'
+import { changed, type FoundName, isSameInode, walkOpen } from '../walk/walk-open.js'
 import { entryOf, located, readerOf, type SourceItem, type SourceOptions, type TreeReading } from './tree-source.js'
 
 const pieceSize = 256 * 1024
@@ -21,7 +21,7 @@ export async function* readItems(reading: TreeReading, options: SourceOptions): 
   const onError = (path: Buffer, error: unknown) => {
     throw located(reading, path, error)
   }
-  for (const found of walkNames(reading.top, { ...reading, reader: readerOf(options), onError })) {
+  for (const found of walkOpen(reading.top, { ...reading, reader: readerOf(options), onError })) {
     if (pace.step()) await pace.rest()
     yield itemOf(reading, found, links, () => contentOf(reading, found, room, pace))
   }
@@ -62,7 +62,7 @@ async function* contentOf(
     try {
       const now = file.facts()
       // The number of a file that is gone may be another's.
-      if (!isSame(now, facts) || now.type !== 'file') changed('it is another file')
+      if (!isSameInode(now, facts) || now.type !== 'file') changed('it is another file')
       refuseChange(facts, now)
       for (let offset = 0; offset < facts.size; ) {
         if (pace.step()) await pace.rest()

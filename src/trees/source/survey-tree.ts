@@ -2,7 +2,7 @@ import { UmlcowError } from '../../errors.js'
 import { LinkTable } from '../link-table.js'
 import { createPace } from '../pace.js'
 import { createProblems, type Problems } from '../problems.js'
-import { type FoundName, walkNames } from '../walk/walk-open.js'
+import { type FoundName, walkOpen } from '../walk/walk-open.js'
 import {
   entryOf,
   located,
@@ -36,7 +36,7 @@ export async function surveyTree(
     isDamaged = true
     problems.addText(own.message)
   }
-  for (const found of walkNames(reading.top, { ...reading, reader: readerOf(options), onError })) {
+  for (const found of walkOpen(reading.top, { ...reading, reader: readerOf(options), onError })) {
     if (pace.step()) await pace.rest()
     entries++
     const facts = attempt(

@@ -49,7 +49,7 @@ export interface ExportResult {
 
 type Pipe = Exclude<ExportTarget, string>
 
-export function isPipe(target: unknown): target is Pipe {
+export function isPipeTarget(target: unknown): target is Pipe {
   return typeof target === 'object' && target !== null && 'pipe' in target
 }
 

@@ -15,7 +15,7 @@ import {
   type ExportResult,
   type ExportTarget,
   exportRules,
-  isPipe,
+  isPipeTarget,
 } from './export-options.js'
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './refuse-overlap.js'
 import { createWarnings } from './warnings.js'
@@ -36,7 +36,7 @@ export async function exportTree(
   options: ExportOptions,
 ): Promise<ExportResult> {
   assertSource(source)
-  const place = isPipe(target) ? target : textPath('target', target)
+  const place = isPipeTarget(target) ? target : textPath('target', target)
   const checked = checkedOptions(options, exportRules)
   return withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, place, checked))
 }

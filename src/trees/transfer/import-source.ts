@@ -4,7 +4,7 @@ import type { ManifestItem } from '../../formats/manifest/entry.js'
 import { localHostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import { localTreeFiles } from '../host/tree-files.js'
-import { type InputFile, inputFile } from '../host/tree-input.js'
+import { inputFile, type StreamInput } from '../host/tree-input.js'
 import type { StreamFormat } from '../kinds/stream-formats.js'
 import { type StreamReader, streamReaders } from '../kinds/stream-readers.js'
 import { isTreeFormat, type TreeFormat, treeSources } from '../kinds/tree-formats.js'
@@ -69,7 +69,7 @@ function streamSource(
 ): ImportSource {
   const reader: StreamReader = streamReaders[from]
   const isFile = typeof input === 'string'
-  const file: InputFile = isFile ? inputFile(input) : { isRepeatable: false, read: () => input.bytes }
+  const file: StreamInput = isFile ? inputFile(input) : { isRepeatable: false, read: () => input.bytes }
   const name = isFile ? printablePath(input) : input.name
   const bytes = () => interruptible(file.read(), options.signal)
   if (!reader.needsTree) {

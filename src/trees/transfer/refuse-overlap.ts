@@ -12,7 +12,7 @@ import { realTop } from '../host/tree-input.js'
 import { streamWriters } from '../kinds/stream-writers.js'
 import { newTreeWork } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
-import { type FoundName, isSame } from '../walk/walk-open.js'
+import { type FoundName, isSameInode } from '../walk/walk-open.js'
 import type { ExportOptions, ExportTarget } from './export-options.js'
 
 /** The place of an output that is free, or may be replaced. */
@@ -115,7 +115,7 @@ export function entryCheck(
   const writer = streamWriters[format]
   return (entry, { facts }) => {
     for (const { existing, name } of outputs) {
-      if (existing === null || !isSame(existing, facts)) continue
+      if (existing === null || !isSameInode(existing, facts)) continue
       throw new UmlcowError('SAME_FILE', `${name}: is the same file as ${printablePath(entry.path)} in the tree`)
     }
     if (format === 'squashfs' && entry.type !== facts.type) checkExclusion(entry, excludeFile !== undefined)

@@ -2,7 +2,7 @@ import { hasCode, UmlcowError } from '../../errors.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import type { TimedFacts } from '../host/tree-facts.js'
 import type { OpenDirectory, TreeReader } from '../host/tree-reader.js'
-import { inTree } from '../kinds/humfs/paths.js'
+import { inTree } from '../tree-path.js'
 
 /** A name of a tree that is being read. */
 export interface FoundName {
@@ -46,7 +46,7 @@ export function changed(what: string): never {
  *
  * @throws UmlcowError INPUT_CHANGED
  */
-export function* walkNames(top: Buffer, { reader, followTop, skips, onError }: WalkOptions): Generator<FoundName> {
+export function* walkOpen(top: Buffer, { reader, followTop, skips, onError }: WalkOptions): Generator<FoundName> {
   const levels: Level[] = []
   const first = followTop ? joinPath(top, self) : top
   yield* enter(null, nothing)
@@ -107,7 +107,7 @@ function openBelow(reader: TreeReader, parent: Level | null, path: Buffer): Open
   const place = openUnchanged(reader, parent, path)
   try {
     const above = parent === null ? null : place.factsAbove()
-    if (above !== null && !isSame(above, parent!.facts)) changed('it was moved')
+    if (above !== null && !isSameInode(above, parent!.facts)) changed('it was moved')
   } catch (error) {
     place.close()
     throw error
@@ -129,6 +129,6 @@ function refuseChanged(place: OpenDirectory, { facts }: Level): void {
 }
 
 /** The same file. */
-export function isSame(a: Pick<TimedFacts, 'device' | 'inode'>, b: Pick<TimedFacts, 'device' | 'inode'>): boolean {
+export function isSameInode(a: Pick<TimedFacts, 'device' | 'inode'>, b: Pick<TimedFacts, 'device' | 'inode'>): boolean {
   return a.device === b.device && a.inode === b.inode
 }

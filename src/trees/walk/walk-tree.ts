@@ -1,6 +1,6 @@
 import { joinPath } from '../../machine/path-bytes.js'
 import type { TreeFacts, TreeFiles } from '../host/tree-files.js'
-import { inTree } from '../kinds/humfs/paths.js'
+import { inTree } from '../tree-path.js'
 
 /** A name of a tree on a walk. */
 export interface TreeItem {

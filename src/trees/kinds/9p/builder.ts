@@ -5,7 +5,7 @@ import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.j
 import type { NewTree } from '../../new-tree/make-new-tree.js'
 import { copyContent, makeFile, type TreeBuilder } from '../../new-tree/tree-builder.js'
 import { missingDirectory } from '../../new-tree/tree-plan.js'
-import { inTree } from '../humfs/paths.js'
+import { inTree } from '../../tree-path.js'
 
 // A tree of QEMU's mapped-file: NAME of a directory has its attributes in .virtfs_metadata/NAME there, and the top in
 // .virtfs_metadata_root in itself. Directories are 0700 and all else is regular files of 0600: nodes are empty, links hold

@@ -9,8 +9,8 @@ import { buildTree } from '../../new-tree/tree-builder.js'
 import { type Placement, TreePlan } from '../../new-tree/tree-plan.js'
 import { createPace } from '../../pace.js'
 import { createProblems, type Problems } from '../../problems.js'
+import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
-import { inTree } from '../humfs/paths.js'
 import { isReservedName, missingEntry, VirtfsBuilder } from './builder.js'
 
 export interface WriteVirtfsOptions extends NewTreeOptions {

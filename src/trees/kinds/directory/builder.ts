@@ -11,7 +11,7 @@ import {
   type TreeBuilder,
 } from '../../new-tree/tree-builder.js'
 import { missingDirectory } from '../../new-tree/tree-plan.js'
-import { inTree } from '../humfs/paths.js'
+import { inTree } from '../../tree-path.js'
 
 const permissionBits = 0o777
 const nothing = Buffer.alloc(0)

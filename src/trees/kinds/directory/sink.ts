@@ -7,9 +7,9 @@ import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from '..
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
 import { createPace } from '../../pace.js'
+import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
 import { FakerootSave } from '../fakeroot/save.js'
-import { inTree } from '../humfs/paths.js'
 import { DirectoryBuilder } from './builder.js'
 
 export interface WriteDirectoryOptions extends NewTreeOptions {

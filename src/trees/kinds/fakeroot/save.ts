@@ -3,7 +3,7 @@ import type { ManifestEntry } from '../../../formats/manifest/entry.js'
 import { type BlockStore, writeExact } from '../../../stores/block-store.js'
 import type { NewTree } from '../../new-tree/make-new-tree.js'
 import { missingDirectory } from '../../new-tree/tree-plan.js'
-import { inTree } from '../humfs/paths.js'
+import { inTree } from '../../tree-path.js'
 
 const pieceSize = 64 * 1024
 

@@ -8,7 +8,7 @@ import {
 } from '../../../formats/fakeroot/index.js'
 import { archiveError, type ReadOptions, shownPath } from '../../../formats/manifest/archive-error.js'
 import type { EntryType, ManifestItem } from '../../../formats/manifest/entry.js'
-import { fileKey } from '../../link-table.js'
+import { inodeKey } from '../../link-table.js'
 import type { ContentTree, TreeName } from '../../source/content-tree.js'
 
 /** What fakeroot makes nodes of. */
@@ -27,13 +27,13 @@ export async function* readFakerootTree(
   const name = options.name ?? 'fakeroot save file'
   const records = new ByteTable()
   for await (const record of readFakeroot(source, options)) {
-    const key = fileKey({ device: record.dev, inode: record.ino })
+    const key = inodeKey({ device: record.dev, inode: record.ino })
     const value = records.get(key) ?? records.add(key, Buffer.alloc(packedLength))
     packRecord(record, value)
   }
   let found = 0
   for await (const item of tree.names()) {
-    const record = records.get(fileKey(item.facts))
+    const record = records.get(inodeKey(item.facts))
     if (record !== null) found++
     yield record === null ? item : withRecord(item, unpackRecord(record), name)
   }

@@ -3,9 +3,10 @@ import { joinPath } from '../../../machine/path-bytes.js'
 import type { Owner } from '../../host/tree-files.js'
 import type { NewTree } from '../../new-tree/make-new-tree.js'
 import { copyContent, makeFifo, makeFile, type TreeBuilder } from '../../new-tree/tree-builder.js'
+import { inTree } from '../../tree-path.js'
 import { dataMode, isReplaced, type NodeFacts } from './entry.js'
-import { factsOf } from './fit.js'
-import { entryPath, type HumfsPaths, humfsPaths, inTree } from './paths.js'
+import { nodeFactsOf } from './fit.js'
+import { entryPath, type HumfsPaths, humfsPaths } from './paths.js'
 import { makeMirrors, writeEntry } from './shadow-entry.js'
 
 const nothing = Buffer.alloc(0)
@@ -29,12 +30,12 @@ export class HumfsBuilder implements TreeBuilder {
     treeFiles.makeDirectory(data, entry === null ? 0o755 : dataMode(entry, false))
     this.give(data)
     makeMirrors(treeFiles, this.paths, path, this.owner)
-    if (entry !== null) this.record(path, factsOf(entry))
+    if (entry !== null) this.record(path, nodeFactsOf(entry))
   }
 
   completeDirectory(path: Buffer, entry: ManifestEntry): void {
     this.tree.treeFiles.setMode(inTree(this.paths.data, path), dataMode(entry, false))
-    this.record(path, factsOf(entry))
+    this.record(path, nodeFactsOf(entry))
   }
 
   /** The entries are one file, too, so that a guest sees a change under all names. */
@@ -53,7 +54,7 @@ export class HumfsBuilder implements TreeBuilder {
     else if (entry.type === 'symlink') this.makeLink(data, entry)
     else if (isReplaced(entry, false)) await makeFile(tree, data, nothing, entry.mtimeNs, terms)
     else await makeFifo(tree, data, entry.mtimeNs, terms)
-    this.record(path, factsOf(entry))
+    this.record(path, nodeFactsOf(entry))
   }
 
   /** Write the entry of a name. */

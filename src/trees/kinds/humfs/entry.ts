@@ -16,7 +16,7 @@ export const permissionBits = 0o777
  * What the metadata says of a name. A FIFO stays a real one, which a guest can use, and has no node: the kernel takes an
  * empty file with `p` for a plain file.
  */
-export function entryOf(facts: NodeFacts, perlCompat: boolean): MetadataEntry {
+export function metadataOf(facts: NodeFacts, perlCompat: boolean): MetadataEntry {
   const { uid, gid } = facts
   const mode = perlCompat ? facts.mode & permissionBits : facts.mode
   const letter = perlCompat && facts.type === 'socket' ? undefined : letterOf[facts.type]

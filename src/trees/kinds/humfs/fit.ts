@@ -6,8 +6,9 @@ import type { HostPath } from '../../../machine/host-files.js'
 import { joinPath } from '../../../machine/path-bytes.js'
 import type { Placement } from '../../new-tree/tree-plan.js'
 import type { Problems } from '../../problems.js'
-import { entryOf, type NodeFacts } from './entry.js'
-import { entryName, humfsPaths, longestPath, longestPathOf } from './paths.js'
+import { longestPath } from '../../tree-path.js'
+import { metadataOf, type NodeFacts } from './entry.js'
+import { entryName, humfsPaths, longestPathOf } from './paths.js'
 
 /** Bytes of a name, and of the target of a link, that the system takes. */
 const longestName = 255
@@ -16,7 +17,7 @@ const longestTarget = 4095
 const slash = 0x2f
 const reserved = Buffer.from(entryName)
 
-export function factsOf({ type, mode, uid, gid, device }: ManifestEntry): NodeFacts {
+export function nodeFactsOf({ type, mode, uid, gid, device }: ManifestEntry): NodeFacts {
   return { type, mode, uid, gid, major: device?.major ?? 0, minor: device?.minor ?? 0 }
 }
 
@@ -85,7 +86,7 @@ export class HumfsFit {
 
   private checkMetadata(path: Buffer, entry: ManifestEntry): void {
     try {
-      serializeMetadata(entryOf(factsOf(entry), false))
+      serializeMetadata(metadataOf(nodeFactsOf(entry), false))
     } catch (error) {
       if (!(error instanceof UmlcowError)) throw error
       this.add(path, error.message)

@@ -1,6 +1,7 @@
 import { UmlcowError } from '../../../errors.js'
 import type { HostPath } from '../../../machine/host-files.js'
 import { joinPath, pathBytes } from '../../../machine/path-bytes.js'
+import { inTree } from '../../tree-path.js'
 
 /** Where everything of a humfs tree lies. */
 export interface HumfsPaths {
@@ -26,9 +27,6 @@ export const entryName = 'metadata'
 /** Where `--force=exists` puts what was there. */
 export const asideSuffix = '.umlcow-old'
 
-/** Bytes of a path that the system takes. */
-export const longestPath = 4095
-
 /** Bytes of the longest path that something of data ever has: that of its metadata on its way out. */
 export function longestPathOf({ work }: Pick<HumfsPaths, 'work'>, stored: Buffer): number {
   return joinPath(work, goneName).length + treeNames[0].length + stored.length + entryName.length + 3
@@ -46,11 +44,6 @@ export function humfsPaths(directory: HostPath): HumfsPaths {
     journal: at(journalName),
     work: at(workName),
   }
-}
-
-/** The path of something in a tree; empty is the tree itself. */
-export function inTree(tree: Buffer, path: Buffer): Buffer {
-  return path.length === 0 ? tree : joinPath(tree, path)
 }
 
 export interface ShadowTrees {

@@ -1,7 +1,8 @@
 import { metadataLine } from '../../../formats/humfs/metadata.js'
 import type { Owner, TreeFiles } from '../../host/tree-files.js'
-import { entryOf, type NodeFacts } from './entry.js'
-import { inTree, type ShadowTrees } from './paths.js'
+import { inTree } from '../../tree-path.js'
+import { metadataOf, type NodeFacts } from './entry.js'
+import type { ShadowTrees } from './paths.js'
 
 /** Make the two mirrors of a directory of data. @param owner  null where we are that */
 export function makeMirrors(files: TreeFiles, trees: ShadowTrees, path: Buffer, owner: Owner | null): void {
@@ -20,7 +21,7 @@ export function writeEntry(
   perlCompat: boolean,
   owner: Owner | null,
 ): void {
-  files.writeNew(place, metadataLine(entryOf(facts, perlCompat)), 0o644, owner)
+  files.writeNew(place, metadataLine(metadataOf(facts, perlCompat)), 0o644, owner)
 }
 
 /** What we make belongs to us already. */

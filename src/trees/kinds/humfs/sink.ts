@@ -11,10 +11,10 @@ import { buildTree } from '../../new-tree/tree-builder.js'
 import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
 import { createPace } from '../../pace.js'
 import { createProblems, type Problems } from '../../problems.js'
+import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
 import { HumfsBuilder } from './builder.js'
 import { HumfsFit, withRenamedDirectories } from './fit.js'
-import { inTree } from './paths.js'
 import { foreignOwner } from './shadow-entry.js'
 
 export interface WriteHumfsOptions extends NewTreeOptions {

@@ -13,11 +13,12 @@ import {
   type TreeReading,
   type TreeSource,
 } from '../../source/tree-source.js'
+import { inTree } from '../../tree-path.js'
 import type { FoundName } from '../../walk/walk-open.js'
 import { typeOfLetter } from './entry.js'
 import { readEntry } from './inspect-tree.js'
 import { readHumfsJournal, refuseRename, unfinished } from './journal.js'
-import { entryPath, inTree } from './paths.js'
+import { entryPath } from './paths.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { type HumfsOptions, humfsRules, openWorkspace, type Workspace } from './workspace.js'
 

@@ -8,9 +8,10 @@ import { localNodeMaker, type NodeMaker } from '../../../machine/programs/make-n
 import { syncFileSystem } from '../../../machine/programs/sync-tree.js'
 import { localTreeFiles, type TreeFacts, type TreeFiles } from '../../host/tree-files.js'
 import { removeTree } from '../../remove-tree.js'
+import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
 import { type HumfsPhase, journalPhase } from './journal.js'
-import { type HumfsPaths, humfsPaths, inTree } from './paths.js'
+import { type HumfsPaths, humfsPaths } from './paths.js'
 
 /**
  * What `--force` may name: metadata that is there already, files with names outside of data, and names that cannot be
@@ -109,10 +110,10 @@ export function advanceJournal({ treeFiles, paths, options }: Workspace, phase: 
 /** The end of a run: what is left of the work goes, and the journal last. */
 export function endJournal(work: Workspace): void {
   removeTree(work.treeFiles, work.paths.work)
-  removeJournal(work)
+  removeHumfsJournal(work)
 }
 
-export function removeJournal({ treeFiles, paths, options }: Workspace): void {
+export function removeHumfsJournal({ treeFiles, paths, options }: Workspace): void {
   if (treeFiles.lstatOrNull(paths.journal) !== null) treeFiles.unlink(paths.journal)
   if (!options.noSync) treeFiles.syncFile(paths.directory)
 }
