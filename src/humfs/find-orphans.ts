@@ -2,7 +2,8 @@ import { baseName, joinPath } from '../machine/path-bytes.js'
 import { entryName } from '../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { inTree } from '../trees/tree-path.js'
-import { type OnWalkError, walkTree } from '../trees/walk/walk-tree.js'
+import type { OnWalkError } from '../trees/walk/walk-levels.js'
+import { walkTree } from '../trees/walk/walk-tree.js'
 
 export interface Orphan {
   /** The tree that it is in. */

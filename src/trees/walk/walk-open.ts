@@ -3,6 +3,7 @@ import { joinPath } from '../../machine/path-bytes.js'
 import type { TimedFacts } from '../host/tree-facts.js'
 import type { OpenDirectory, TreeReader } from '../host/tree-reader.js'
 import { inTree } from '../tree-path.js'
+import { look, type OnWalkError, walkLevels } from './walk-levels.js'
 
 /** A name of a tree that is being read. */
 export interface FoundName {
@@ -22,14 +23,7 @@ export interface WalkOptions {
   /** Names that do not belong to the tree. */
   readonly skips?: ((directory: Buffer, name: Buffer) => boolean) | undefined
   /** Gets what cannot be looked at, and the walk goes on; without it the walk ends. */
-  readonly onError?: ((path: Buffer, error: unknown) => void) | undefined
-}
-
-interface Level {
-  readonly path: Buffer
-  readonly facts: TimedFacts
-  /** Directories in it that have not been entered, as latin1. */
-  readonly pending: string[]
+  readonly onError?: OnWalkError | undefined
 }
 
 const self = Buffer.from('.')
@@ -40,60 +34,48 @@ export function changed(what: string): never {
   throw new UmlcowError('INPUT_CHANGED', `changed while it was read: ${what}`)
 }
 
+/** A directory that the walk has been in. */
+interface Entered {
+  readonly path: Buffer
+  readonly facts: TimedFacts
+}
+
 /**
- * Everything in a tree, a directory before what it holds. Links are not followed, not even those that somebody puts in the
- * place of a directory meanwhile. One directory is open at a time, and what the tree holds is never in memory.
+ * Everything in a tree, a directory before what it holds. The walk follows no links, not even one that takes the place
+ * of a directory meanwhile.
  *
  * @throws UmlcowError INPUT_CHANGED
  */
-export function* walkOpen(top: Buffer, { reader, followTop, skips, onError }: WalkOptions): Generator<FoundName> {
-  const levels: Level[] = []
+export function walkOpen(top: Buffer, { reader, followTop, skips, onError }: WalkOptions): Generator<FoundName> {
   const first = followTop ? joinPath(top, self) : top
-  yield* enter(null, nothing)
-  for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
-    const next = level.pending.pop()
-    if (next === undefined) levels.pop()
-    else yield* enter(level, joinPath(level.path, Buffer.from(next, 'latin1')))
-  }
-
-  function guarded<T>(path: Buffer, run: () => T): T | null {
-    try {
-      return run()
-    } catch (error) {
-      if (onError === undefined) throw error
-      onError(path, error)
-      return null
-    }
-  }
-
-  function* enter(parent: Level | null, path: Buffer): Generator<FoundName> {
-    const place = guarded(path, () => openBelow(reader, parent, parent === null ? first : inTree(top, path)))
-    if (place === null) return
-    try {
-      const level: Level = { path, facts: place.facts(), pending: [] }
-      yield { path, facts: level.facts, place, name: self }
-      levels.push(level)
-      yield* list(place, level)
-      guarded(path, () => refuseChanged(place, level))
-    } finally {
-      place.close()
-    }
-  }
+  return walkLevels<Entered, FoundName>({
+    *enter(above, name, pending) {
+      const path = above === null ? nothing : joinPath(above.path, name)
+      const place = look(path, onError, () => openBelow(reader, above, above === null ? first : inTree(top, path)))
+      if (place === null) return null
+      try {
+        const directory: Entered = { path, facts: place.facts() }
+        yield { path, facts: directory.facts, place, name: self }
+        yield* list(place, directory, pending)
+        look(path, onError, () => refuseChanged(place, directory))
+        return directory
+      } finally {
+        place.close()
+      }
+    },
+  })
 
   /** All but the directories, which wait until this one is closed. */
-  function* list(place: OpenDirectory, level: Level): Generator<FoundName> {
+  function* list(place: OpenDirectory, directory: Entered, pending: string[]): Generator<FoundName> {
     const names = place.names()[Symbol.iterator]()
+    const next = () => look(directory.path, onError, () => names.next())
     try {
-      for (
-        let next = guarded(level.path, () => names.next());
-        next && !next.done;
-        next = guarded(level.path, () => names.next())
-      ) {
-        const name = next.value
-        if (skips?.(level.path, name)) continue
-        const path = joinPath(level.path, name)
-        const facts = guarded(path, () => place.lstatOrNull(name) ?? changed('it is gone'))
-        if (facts?.type === 'directory') level.pending.push(name.toString('latin1'))
+      for (let found = next(); found && !found.done; found = next()) {
+        const name = found.value
+        if (skips?.(directory.path, name)) continue
+        const path = joinPath(directory.path, name)
+        const facts = look(path, onError, () => place.lstatOrNull(name) ?? changed('it is gone'))
+        if (facts?.type === 'directory') pending.push(name.toString('latin1'))
         else if (facts !== null) yield { path, facts, place, name }
       }
     } finally {
@@ -103,11 +85,10 @@ export function* walkOpen(top: Buffer, { reader, followTop, skips, onError }: Wa
 }
 
 /** The path leads to it by names: that it is what the directory above has is seen by what is above it. */
-function openBelow(reader: TreeReader, parent: Level | null, path: Buffer): OpenDirectory {
-  const place = openUnchanged(reader, parent, path)
+function openBelow(reader: TreeReader, above: Entered | null, path: Buffer): OpenDirectory {
+  const place = openUnchanged(reader, above, path)
   try {
-    const above = parent === null ? null : place.factsAbove()
-    if (above !== null && !isSameInode(above, parent!.facts)) changed('it was moved')
+    if (above !== null && !isSameInode(place.factsAbove(), above.facts)) changed('it was moved')
   } catch (error) {
     place.close()
     throw error
@@ -115,20 +96,20 @@ function openBelow(reader: TreeReader, parent: Level | null, path: Buffer): Open
   return place
 }
 
-function openUnchanged(reader: TreeReader, parent: Level | null, path: Buffer): OpenDirectory {
+function openUnchanged(reader: TreeReader, above: Entered | null, path: Buffer): OpenDirectory {
   try {
     return reader.openDirectory(path)
   } catch (error) {
-    if (parent !== null && hasCode(error, 'ELOOP', 'ENOTDIR', 'ENOENT')) changed('it is no directory any more')
+    if (above !== null && hasCode(error, 'ELOOP', 'ENOTDIR', 'ENOENT')) changed('it is no directory any more')
     throw error
   }
 }
 
-function refuseChanged(place: OpenDirectory, { facts }: Level): void {
+function refuseChanged(place: OpenDirectory, { facts }: Entered): void {
   if (place.facts().mtimeNs !== facts.mtimeNs) changed('names in it')
 }
 
-/** The same file. */
+/** The same file of the host. */
 export function isSameInode(a: Pick<TimedFacts, 'device' | 'inode'>, b: Pick<TimedFacts, 'device' | 'inode'>): boolean {
   return a.device === b.device && a.inode === b.inode
 }

@@ -1,7 +1,8 @@
 import { hasCode, UmlcowError } from '../../../errors.js'
 import { longestMetadataFile, type ParsedMetadata, parseMetadata } from '../../../formats/humfs/metadata.js'
 import type { TreeFacts, TreeFiles } from '../../host/tree-files.js'
-import { type OnWalkError, type TreeItem, walkTree } from '../../walk/walk-tree.js'
+import type { OnWalkError } from '../../walk/walk-levels.js'
+import { type TreeItem, walkTree } from '../../walk/walk-tree.js'
 import type { KnownEntries } from './known-entries.js'
 import { entryPath, type HumfsPaths } from './paths.js'
 
