@@ -1,9 +1,11 @@
+import { bytesOver } from './fast.js'
+
 /**
- * Memory that starts on a page boundary, as direct reads ask for: that of resizable ArrayBuffers does, that of other
- * Buffers never. @see native-free-notes/aligned-buffers.md
+ * Memory that starts on a page boundary, as direct reads ask for: that of resizable ArrayBuffers does, other
+ * memory never. @see native-free-notes/aligned-buffers.md
  */
-export function alignedBuffer(length: number): Buffer {
-  return Buffer.from(new ArrayBuffer(length, { maxByteLength: length }))
+export function alignedBuffer(length: number): Uint8Array {
+  return bytesOver(new ArrayBuffer(length, { maxByteLength: length }), 0, length)
 }
 
 /** Where memory starts that glibc takes from the kernel as a piece of its own: so far behind a page boundary. */
@@ -16,6 +18,6 @@ const pageSize = 4096
  *
  * Not `alignedBuffer`: what is made of parts of resizable memory outlives V8's young collections, garbage or not.
  */
-export function transferBuffer(length: number): Buffer {
-  return Buffer.from(new ArrayBuffer(length + pageSize), pageSize - malloced, length)
+export function transferBuffer(length: number): Uint8Array {
+  return bytesOver(new ArrayBuffer(length + pageSize), pageSize - malloced, length)
 }

@@ -1,31 +1,33 @@
 import { ceilTo, floorDivide, floorTo } from './align.js'
-import { asBuffer } from './zeros.js'
+import { allocate, compareBytes } from './fast.js'
+import { viewOf } from './struct.js'
 
 // Bit i of the byte stream, least significant bit first in each byte.  Source: Linux arch/um/drivers/ubd_kern.c, which
 // indexes the bitmap by bytes.  Words below are read little-endian, so that bit i of a word is bit i of the stream.
 
 const skipBytes = 4096
 const wordsInSkip = skipBytes / 4
-const allClear = Buffer.alloc(skipBytes)
-const allSet = Buffer.alloc(skipBytes, 0xff)
+const allClear = allocate(skipBytes)
+const allSet = allocate(skipBytes).fill(0xff)
 
 const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 /** The words of 32 bits of a bitmap, bits past its end clear: its own memory where that is possible, else a copy. */
-function wordsOf(bytes: Buffer): Int32Array {
+function wordsOf(bytes: Uint8Array): Int32Array {
   const isWhole = bytes.length % 4 === 0 && bytes.byteOffset % 4 === 0
   if (isWhole && hostIsLittleEndian) return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-  const padded = Buffer.alloc(ceilTo(bytes.length, 4))
-  bytes.copy(padded)
+  const padded = new Uint8Array(ceilTo(bytes.length, 4))
+  padded.set(bytes)
+  const view = viewOf(padded)
   const words = new Int32Array(padded.length / 4)
-  for (let i = 0; i < words.length; i++) words[i] = padded.readInt32LE(i * 4)
+  for (let i = 0; i < words.length; i++) words[i] = view.getInt32(i * 4, true)
   return words
 }
 
 /** True when `bytes` holds a whole stretch at `offset` that equals `pattern`. */
-function isStretch(bytes: Buffer, offset: number, pattern: Buffer): boolean {
+function isStretch(bytes: Uint8Array, offset: number, pattern: Uint8Array): boolean {
   const end = offset + skipBytes
-  return end <= bytes.length && bytes.compare(pattern, 0, skipBytes, offset, end) === 0
+  return end <= bytes.length && compareBytes(bytes, offset, end, pattern, 0, skipBytes) === 0
 }
 
 /** Number of the lowest bit that is set in `word`; `word` is not 0. */
@@ -38,7 +40,7 @@ function lowestSet(word: number): number {
  *
  * Stretches of 4 KiB without a change are skipped by one comparison, the rest is walked by words of 32 bits.
  */
-function nextBit(bytes: Buffer, words: Int32Array, from: number, end: number, set: boolean): number {
+function nextBit(bytes: Uint8Array, words: Int32Array, from: number, end: number, set: boolean): number {
   if (from >= end) return end
   const boringWord = set ? 0 : -1
   const boring = set ? allClear : allSet
@@ -71,13 +73,12 @@ export function forEachSetRun(
   end: number,
   visit: (start: number, end: number) => boolean | undefined,
 ): number {
-  const buffer = asBuffer(bytes)
-  const words = wordsOf(buffer)
+  const words = wordsOf(bytes)
   let at = from
   while (at < end) {
-    const start = nextBit(buffer, words, at, end, true)
+    const start = nextBit(bytes, words, at, end, true)
     if (start >= end) return end
-    at = nextBit(buffer, words, start, end, false)
+    at = nextBit(bytes, words, start, end, false)
     if (visit(start, at) === false) return at
   }
   return end
@@ -104,8 +105,7 @@ function foldGroups(word: number, length: GroupLength): number {
 
 /** How many groups of `groupLength` bits of `bytes` have one that is set among the first `end` bits. */
 export function countSetBits(bytes: Uint8Array, end: number, groupLength: GroupLength = 1): number {
-  const buffer = asBuffer(bytes)
-  const words = wordsOf(buffer)
+  const words = wordsOf(bytes)
   const wholeWords = (end - (end % 32)) / 32
   let count = 0
   for (let wordIndex = 0; wordIndex < wholeWords; wordIndex++) {
@@ -113,7 +113,7 @@ export function countSetBits(bytes: Uint8Array, end: number, groupLength: GroupL
     const word = words[wordIndex]!
     if (offset % skipBytes === 0 && wordIndex + wordsInSkip <= wholeWords && (word === 0 || word === -1)) {
       const boring = word === 0 ? allClear : allSet
-      if (isStretch(buffer, offset, boring)) {
+      if (isStretch(bytes, offset, boring)) {
         if (word !== 0) count += (skipBytes * 8) / groupLength
         wordIndex += wordsInSkip - 1
         continue

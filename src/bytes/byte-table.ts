@@ -1,5 +1,7 @@
+import { allocate, concatBytes, equalBytes } from './fast.js'
 import { NameTable } from './name-table.js'
 import { RecordStore } from './record-store.js'
+import { viewOf } from './struct.js'
 
 const tag = 1
 // A record: place of the next one, 0 at the end (8 bytes), lengths of key and value (4 each), key, value.
@@ -7,10 +9,10 @@ const nextAt = 0
 const keyLengthAt = 8
 const valueLengthAt = 12
 const fixedLength = 16
-const again = Buffer.alloc(1)
+const again = new Uint8Array(1)
 
 /**
- * Bytes for each of many keys, in some 40 bytes and the length of both: a Map of Buffers takes ten times as much, and
+ * Bytes for each of many keys, in some 40 bytes and the length of both: a Map of arrays takes ten times as much, and
  * more where these are parts of larger ones. Digests only say where to look, so no key is taken for another. Nothing is
  * ever taken out.
  */
@@ -28,53 +30,55 @@ export class ByteTable {
   }
 
   /** The value itself, which may be written to; null for a key that is not there. */
-  get(key: Uint8Array): Buffer | null {
+  get(key: Uint8Array): Uint8Array | null {
     const found = this.find(key)
     return typeof found === 'number' ? valueIn(this.records.at(found)) : null
   }
 
   /** Keeps copies of both. The key must not be there. @returns the copy of the value, which may be written to */
-  add(key: Uint8Array, value: Uint8Array): Buffer {
+  add(key: Uint8Array, value: Uint8Array): Uint8Array {
     const free = this.find(key)
     if (typeof free === 'number') throw new Error('unreachable: a key that is there')
-    const record = Buffer.alloc(fixedLength + key.length + value.length)
-    record.writeUInt32LE(key.length, keyLengthAt)
-    record.writeUInt32LE(value.length, valueLengthAt)
+    const record = allocate(fixedLength + key.length + value.length)
+    const view = viewOf(record)
+    view.setUint32(keyLengthAt, key.length)
+    view.setUint32(valueLengthAt, value.length)
     record.set(key, fixedLength)
     record.set(value, fixedLength + key.length)
     const place = this.records.add(record)
     this.places.set(free, tag, place)
     this.size++
     this.first ??= place
-    if (this.last !== null) this.records.at(this.last).writeDoubleLE(place, nextAt)
+    if (this.last !== null) viewOf(this.records.at(this.last)).setFloat64(nextAt, place)
     this.last = place
     return valueIn(this.records.at(place))
   }
 
   /** In the order in which they came. */
-  *values(): Generator<Buffer> {
+  *values(): Generator<Uint8Array> {
     for (let place = this.first; place !== null; ) {
       const record = this.records.at(place)
       yield valueIn(record)
-      place = record.readDoubleLE(nextAt) || null
+      place = viewOf(record).getFloat64(nextAt) || null
     }
   }
 
   /** @returns where the record is, or the name under which there is none */
   private find(key: Uint8Array): number | Uint8Array {
-    for (let name = key; ; name = Buffer.concat([name, again])) {
+    for (let name = key; ; name = concatBytes([name, again])) {
       const found = this.places.get(name)
       if (found === null) return name
-      if (keyIn(this.records.at(found.value)).equals(key)) return found.value
+      if (equalBytes(keyIn(this.records.at(found.value)), key)) return found.value
     }
   }
 }
 
-function keyIn(record: Buffer): Buffer {
-  return record.subarray(fixedLength, fixedLength + record.readUInt32LE(keyLengthAt))
+function keyIn(record: Uint8Array): Uint8Array {
+  return record.subarray(fixedLength, fixedLength + viewOf(record).getUint32(keyLengthAt))
 }
 
-function valueIn(record: Buffer): Buffer {
-  const start = fixedLength + record.readUInt32LE(keyLengthAt)
-  return record.subarray(start, start + record.readUInt32LE(valueLengthAt))
+function valueIn(record: Uint8Array): Uint8Array {
+  const view = viewOf(record)
+  const start = fixedLength + view.getUint32(keyLengthAt)
+  return record.subarray(start, start + view.getUint32(valueLengthAt))
 }

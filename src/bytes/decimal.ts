@@ -1,3 +1,5 @@
+import { latin1Text } from './fast.js'
+
 const zero = 0x30
 
 /**
@@ -27,6 +29,6 @@ export function parseInteger(bytes: Uint8Array): bigint | null {
   const digits = isNegative ? bytes.subarray(1) : bytes
   if (digits.length === 0 || digits.length > 32) return null
   for (const byte of digits) if (digitOf(byte) > 9) return null
-  const value = BigInt(Buffer.from(digits).toString('latin1'))
+  const value = BigInt(latin1Text(digits))
   return isNegative ? -value : value
 }

@@ -63,7 +63,7 @@ export function defineStruct<const F extends readonly Field[]>(fields: F): Struc
       for (const [name, { offset, kind }] of places) {
         if (kind === 'u32') values[name] = view.getUint32(offset, littleEndian)
         else if (kind === 'u64') values[name] = readU64(view, offset, littleEndian)
-        // Not slice: a Buffer's shares the memory.
+        // Not slice, which shares the memory where the bytes are Node's.
         else values[name] = Uint8Array.from(bytes.subarray(offset, offset + kind))
       }
       return values as Values<F>

@@ -1,24 +1,25 @@
+import { allocate, compareBytes } from './fast.js'
+
 /** Bytes compared at a time; also the unit in which zeros become holes: the page and block size of common hosts. */
 export const zeroBlockSize = 4096
 
 /** Compared at a time where much is expected to be zeros: 68 GB/s, against 42 with blocks of 4 KiB. */
 const stretchSize = 64 * 1024
 
-const zeros = Buffer.alloc(stretchSize)
+const zeros = allocate(stretchSize)
 
 /** @param end  at most `stretchSize` after `start` */
-function isZeroBetween(bytes: Buffer, start: number, end: number): boolean {
-  return bytes.compare(zeros, 0, end - start, start, end) === 0
+function isZeroBetween(bytes: Uint8Array, start: number, end: number): boolean {
+  return compareBytes(bytes, start, end, zeros, 0, end - start) === 0
 }
 
 /** Length of the blocks of zeros that `bytes` begins with: all of it, or a multiple of `zeroBlockSize`. */
 export function leadingZeros(bytes: Uint8Array): number {
-  const buffer = asBuffer(bytes)
   let at = 0
   for (const size of [stretchSize, zeroBlockSize]) {
-    while (at < buffer.length) {
-      const end = Math.min(at + size, buffer.length)
-      if (!isZeroBetween(buffer, at, end)) break
+    while (at < bytes.length) {
+      const end = Math.min(at + size, bytes.length)
+      if (!isZeroBetween(bytes, at, end)) break
       at = end
     }
   }
@@ -27,9 +28,8 @@ export function leadingZeros(bytes: Uint8Array): number {
 
 /** True when `bytes` holds nothing but zeros. */
 export function isZero(bytes: Uint8Array): boolean {
-  const buffer = asBuffer(bytes)
-  for (let at = 0; at < buffer.length; at += stretchSize) {
-    if (!isZeroBetween(buffer, at, Math.min(at + stretchSize, buffer.length))) return false
+  for (let at = 0; at < bytes.length; at += stretchSize) {
+    if (!isZeroBetween(bytes, at, Math.min(at + stretchSize, bytes.length))) return false
   }
   return true
 }
@@ -44,10 +44,9 @@ export function forEachDataStretch(
   length: number,
   visit: (start: number, end: number) => void,
 ): void {
-  const buffer = asBuffer(bytes)
   let dataStart = -1
   for (let at = 0; at < length; at += zeroBlockSize) {
-    const zero = isZeroBetween(buffer, at, Math.min(at + zeroBlockSize, length))
+    const zero = isZeroBetween(bytes, at, Math.min(at + zeroBlockSize, length))
     if (zero && dataStart >= 0) {
       visit(dataStart, at)
       dataStart = -1

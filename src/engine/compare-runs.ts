@@ -1,4 +1,4 @@
-import { asBuffer } from '../bytes/zeros.js'
+import { compareBytes } from '../bytes/fast.js'
 import { type ComparedBytes, InPlaceWindow } from './in-place-window.js'
 import { placeRuns } from './place-runs.js'
 import { type MergeInputs, planRuns } from './plan-merge.js'
@@ -34,7 +34,7 @@ export function* planCompareRuns(
 
 /** True when both sides are equal from byte `from` to `to`. */
 export function isSame(a: Uint8Array, b: Uint8Array, from: number, to: number): boolean {
-  return asBuffer(a).compare(b, from, to, from, to) === 0
+  return compareBytes(a, from, to, b, from, to) === 0
 }
 
 /** Sectors that are equal on both sides: runs that are equal as a whole take one comparison. */

@@ -32,7 +32,7 @@ export function copyRunsNow(runs: CopyRuns, first: number, deadline: number): nu
 }
 
 /** @param offsetInBlock  where in a block of the target the bytes begin */
-function hasZeroBlock(bytes: Buffer, offsetInBlock: number): boolean {
+function hasZeroBlock(bytes: Uint8Array, offsetInBlock: number): boolean {
   let end = Math.min(bytes.length, zeroBlockSize - offsetInBlock)
   for (let at = 0; at < bytes.length; ) {
     // To compare a block costs more than to look at three of its bytes, and data seldom has zeros at all of them.
@@ -68,7 +68,7 @@ export function* copyRun(runs: CopyRuns, index: number): Transfers {
 }
 
 /** @param present  as long as the zeros; gets what is there */
-function* writeZeros(step: Transfer, to: Transfer['store'], present: Buffer, at: number): Transfers {
+function* writeZeros(step: Transfer, to: Transfer['store'], present: Uint8Array, at: number): Transfers {
   step.kind = 'read'
   step.store = to
   step.offset = at
@@ -86,7 +86,7 @@ function* writeZeros(step: Transfer, to: Transfer['store'], present: Buffer, at:
   }
 }
 
-function write(step: Transfer, to: Transfer['store'], offset: number, bytes: Buffer): Transfer {
+function write(step: Transfer, to: Transfer['store'], offset: number, bytes: Uint8Array): Transfer {
   step.kind = 'write'
   step.store = to
   step.offset = offset

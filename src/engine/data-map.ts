@@ -52,7 +52,7 @@ const maxTrust = 64 * 1024 * 1024
  * @param memory  `probeLength` bytes, aligned as direct reads ask for
  * @param end     where to stop, bytes
  */
-export function probedStretches(direct: BlockStore, memory: Buffer, end = direct.size): DataMap {
+export function probedStretches(direct: BlockStore, memory: Uint8Array, end = direct.size): DataMap {
   const step: Transfer = { kind: 'read', store: direct, offset: 0, bytes: memory, position: 0 }
   // The last block may be short, which direct reads do not like: data.
   const probedEnd = end - (end % zeroBlockSize)

@@ -1,12 +1,13 @@
 import { ceilTo, floorTo } from '../bytes/align.js'
+import { compareBytes } from '../bytes/fast.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
 import { RunWindow, type WindowSources } from './run-window.js'
 import type { Transfers } from './step.js'
 
 /** Guest bytes of an allocated run, or a part of one, from the overlay and from the backing file. */
 export interface ComparedBytes {
-  readonly overlay: Buffer
-  readonly backing: Buffer
+  readonly overlay: Uint8Array
+  readonly backing: Uint8Array
   /** Where in both buffers they are, half-open. */
   readonly from: number
   readonly to: number
@@ -64,7 +65,7 @@ export class InPlaceWindow extends RunWindow {
     let changedStart = -1
     for (let at = start; at < end; at += zeroBlockSize) {
       const blockEnd = Math.min(end, at + zeroBlockSize)
-      const changed = scratch.compare(bytes, at, blockEnd, at, blockEnd) !== 0
+      const changed = compareBytes(scratch, at, blockEnd, bytes, at, blockEnd) !== 0
       if (changed && changedStart < 0) changedStart = at
       if (changed || changedStart < 0) continue
       yield this.transfer('write', backing, this.start, scratch, changedStart, at)

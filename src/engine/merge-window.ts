@@ -1,3 +1,4 @@
+import { compareBytes } from '../bytes/fast.js'
 import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { RunWindow, type WindowSources } from './run-window.js'
@@ -54,6 +55,6 @@ export class MergeWindow extends RunWindow {
   /** Read what `target` has here and compare. `differs` gets guest bytes: where the window starts, and its length. */
   *compares(target: BlockStore, differs: (start: number, length: number) => void): Transfers {
     yield this.transfer('read', target, this.start, this.scratch, 0, this.length)
-    if (this.scratch.compare(this.bytes, 0, this.length, 0, this.length) !== 0) differs(this.start, this.length)
+    if (compareBytes(this.scratch, 0, this.length, this.bytes, 0, this.length) !== 0) differs(this.start, this.length)
   }
 }

@@ -51,7 +51,7 @@ export function* planClear(inputs: MergeInputs, result: ClearedSectors): Transfe
 }
 
 interface Piece {
-  readonly piece: Buffer
+  readonly piece: Uint8Array
   /** Guest offset of the piece's first bit. */
   readonly start: number
   readonly sectorSize: number
@@ -79,7 +79,7 @@ function transfer(
   kind: Transfer['kind'],
   store: Transfer['store'],
   offset: number,
-  bytes: Buffer,
+  bytes: Uint8Array,
 ): Transfer {
   step.kind = kind
   step.store = store

@@ -31,8 +31,8 @@ export interface CopyUpInputs {
 
 /** A piece of the bitmaps: which sectors have to be copied, and the sibling's bits before. */
 interface Needs {
-  readonly needed: Buffer
-  readonly siblingBits: Buffer
+  readonly needed: Uint8Array
+  readonly siblingBits: Uint8Array
   /** Byte of the bitmaps that the piece starts with. */
   readonly offset: number
 }
@@ -77,7 +77,7 @@ export function* planCopyUpData(inputs: CopyUpInputs, result: { bytes: number })
 /** Plan to allocate, in the sibling's bitmap, what `planCopyUpData` has written. */
 export function* planCopyUpBits(inputs: CopyUpInputs): Steps {
   const { sibling } = inputs
-  const step: Transfer = { kind: 'write', store: sibling.store, offset: 0, bytes: Buffer.alloc(0), position: 0 }
+  const step: Transfer = { kind: 'write', store: sibling.store, offset: 0, bytes: new Uint8Array(0), position: 0 }
   for (const item of planNeeds(inputs)) {
     if ('kind' in item) {
       yield item
@@ -135,7 +135,13 @@ function neededRanges({ needed, offset }: Needs, virtualSize: number): [number, 
   return ranges
 }
 
-function transfer(step: Transfer, kind: Transfer['kind'], store: BlockStore, offset: number, bytes: Buffer): Transfer {
+function transfer(
+  step: Transfer,
+  kind: Transfer['kind'],
+  store: BlockStore,
+  offset: number,
+  bytes: Uint8Array,
+): Transfer {
   step.kind = kind
   step.store = store
   step.offset = offset

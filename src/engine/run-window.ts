@@ -27,14 +27,14 @@ export class RunWindow {
   /** Bytes in use. */
   length = 0
   /** Both sides, one after the other: `copyWithin` makes no object for each run, as `Buffer.copy` does. */
-  private readonly memory: Buffer
-  protected readonly bytes: Buffer
-  protected readonly scratch: Buffer
+  private readonly memory: Uint8Array
+  protected readonly bytes: Uint8Array
+  protected readonly scratch: Uint8Array
   protected readonly runStarts: Int32Array
   protected readonly runEnds: Int32Array
   runCount = 0
   private readonly step: Transfer
-  private readonly lastPart: { buffer: Buffer; from: number; to: number; bytes: Buffer }
+  private readonly lastPart: { buffer: Uint8Array; from: number; to: number; bytes: Uint8Array }
 
   constructor(size: number, placeholder: BlockStore) {
     this.size = size
@@ -125,7 +125,7 @@ export class RunWindow {
   }
 
   /** The same part is often wanted again: scattered writes are mostly of one length. */
-  private part(buffer: Buffer, from: number, to: number): Buffer {
+  private part(buffer: Uint8Array, from: number, to: number): Uint8Array {
     if (from === 0 && to === buffer.length) return buffer
     const { lastPart } = this
     if (lastPart.buffer !== buffer || lastPart.from !== from || lastPart.to !== to) {
@@ -141,7 +141,7 @@ export class RunWindow {
     kind: Transfer['kind'],
     store: BlockStore,
     base: number,
-    buffer: Buffer,
+    buffer: Uint8Array,
     from: number,
     to: number,
   ): Transfer {

@@ -29,8 +29,8 @@ export interface CopyRuns {
   readonly ends: Float64Array
   count: number
   /** Working memory of one length. */
-  readonly buffer: Buffer
-  readonly present: Buffer
+  readonly buffer: Uint8Array
+  readonly present: Uint8Array
   position: number
 }
 

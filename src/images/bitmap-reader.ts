@@ -42,7 +42,7 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
   const bitCount = Math.min(layout.bitCount, storedLength * 8)
   let loadedIndex = -1
 
-  async function piece(index: number): Promise<Buffer> {
+  async function piece(index: number): Promise<Uint8Array> {
     throwIfAborted(signal)
     if (index !== loadedIndex) {
       const start = index * bitmapPieceSize

@@ -8,6 +8,11 @@ export function pathBytes(path: HostPath | Uint8Array): Buffer {
   return Buffer.from(path as Uint8Array)
 }
 
+/** The same memory as a Buffer, for its methods. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
 export function isAbsolutePath(path: Uint8Array): boolean {
   return path[0] === slash
 }

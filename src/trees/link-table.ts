@@ -1,4 +1,5 @@
 import { ByteTable } from '../bytes/byte-table.js'
+import { asBuffer } from '../machine/path-bytes.js'
 import type { TreeFacts } from './host/tree-facts.js'
 
 /** What tells files apart, and how many names they have. */
@@ -29,13 +30,14 @@ export class LinkTable {
   further(facts: LinkFacts, note: () => Buffer): Buffer | null {
     if (facts.nlink < 2 || facts.type === 'directory') return null
     const key = inodeKey(facts)
-    const known = this.table.get(key)
-    if (known === null) {
+    const found = this.table.get(key)
+    if (found === null) {
       const count = Buffer.alloc(countLength)
       count.writeUInt32LE(facts.nlink - 1)
       this.table.add(key, Buffer.concat([count, note()]))
       return null
     }
+    const known = asBuffer(found)
     const missing = known.readUInt32LE()
     // All have come: it has got a new one, or its inode is another file's by now.
     if (missing === 0) return null
@@ -46,7 +48,7 @@ export class LinkTable {
   /** Files with names that have not come, in the order of their first ones. */
   *incomplete(): Generator<LinkedFile> {
     for (const value of this.table.values()) {
-      const missing = value.readUInt32LE()
+      const missing = asBuffer(value).readUInt32LE()
       if (missing > 0) yield { note: Buffer.from(value.subarray(countLength)), missing }
     }
   }

@@ -1,4 +1,5 @@
 import { ByteTable } from '../../bytes/byte-table.js'
+import { viewOf } from '../../bytes/struct.js'
 import { unfit } from './archive-error.js'
 import type { ManifestEntry } from './entry.js'
 
@@ -31,19 +32,21 @@ export class LinkNumbers {
     const inode = this.next++
     const linkCount = entry.type === 'directory' ? 1 : (entry.linkCount ?? null)
     if (linkCount === null || linkCount > 1) {
-      const value = this.files.get(entry.path) ?? this.files.add(entry.path, Buffer.alloc(16))
-      value.writeDoubleLE(inode)
-      value.writeUInt32LE(linkCount ?? unknownCount, 8)
-      value.writeUInt32LE(linkCount === null ? endless : linkCount - 1, 12)
+      const value = this.files.get(entry.path) ?? this.files.add(entry.path, new Uint8Array(16))
+      const view = viewOf(value)
+      view.setFloat64(0, inode)
+      view.setUint32(8, linkCount ?? unknownCount)
+      view.setUint32(12, linkCount === null ? endless : linkCount - 1)
     }
     return { inode, linkCount }
   }
 
-  private further(entry: ManifestEntry, firstName: Buffer): LinkNumber {
+  private further(entry: ManifestEntry, firstName: Uint8Array): LinkNumber {
     const value = this.files.get(firstName)
-    const left = value?.readUInt32LE(12) ?? 0
-    if (value === null || left === 0) throw unfit(entry.path, 'a further name of a file that did not come before it')
-    value.writeUInt32LE(left - 1, 12)
-    return { inode: value.readDoubleLE(), linkCount: value.readUInt32LE(8) || null }
+    const view = value === null ? null : viewOf(value)
+    const left = view?.getUint32(12) ?? 0
+    if (view === null || left === 0) throw unfit(entry.path, 'a further name of a file that did not come before it')
+    view.setUint32(12, left - 1)
+    return { inode: view.getFloat64(0), linkCount: view.getUint32(8) || null }
   }
 }

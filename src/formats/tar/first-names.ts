@@ -1,5 +1,6 @@
 import { NameTable } from '../../bytes/name-table.js'
 import { RecordStore } from '../../bytes/record-store.js'
+import { asBuffer } from '../../bytes/zeros.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 
 /** What a hard link has from the first name of its file. */
@@ -52,7 +53,7 @@ export class FirstNames {
   }
 
   private read(name: Buffer, place: number): FirstName {
-    const bytes = this.records.at(place)
+    const bytes = asBuffer(this.records.at(place))
     const type = types[bytes.readUInt8(0)]!
     const [major, minor, pathLength, targetLength] = [9, 13, 17, 21].map((at) => bytes.readUInt32LE(at))
     const targetStart = fixedLength + pathLength!

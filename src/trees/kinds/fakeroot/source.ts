@@ -8,6 +8,7 @@ import {
 } from '../../../formats/fakeroot/index.js'
 import { archiveError, type ReadOptions, shownPath } from '../../../formats/manifest/archive-error.js'
 import type { EntryType, ManifestItem } from '../../../formats/manifest/entry.js'
+import { asBuffer } from '../../../machine/path-bytes.js'
 import { inodeKey } from '../../link-table.js'
 import type { ContentTree, TreeName } from '../../source/content-tree.js'
 
@@ -29,13 +30,13 @@ export async function* readFakerootTree(
   for await (const record of readFakeroot(source, options)) {
     const key = inodeKey({ device: record.dev, inode: record.ino })
     const value = records.get(key) ?? records.add(key, Buffer.alloc(packedLength))
-    packRecord(record, value)
+    packRecord(record, asBuffer(value))
   }
   let found = 0
   for await (const item of tree.names()) {
     const record = records.get(inodeKey(item.facts))
     if (record !== null) found++
-    yield record === null ? item : withRecord(item, unpackRecord(record), name)
+    yield record === null ? item : withRecord(item, unpackRecord(asBuffer(record)), name)
   }
   if (found === 0 && records.size > 0) {
     throw archiveError(
