@@ -1,24 +1,22 @@
 import { compareBytes } from '../bytes/fast.js'
 import { type ComparedBytes, InPlaceWindow } from './in-place-window.js'
+import type { Layers } from './layers.js'
 import { placeRuns } from './place-runs.js'
-import { type MergeInputs, planRuns } from './plan-merge.js'
+import { walkRuns } from './run-batch.js'
 import type { Transfers } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
 /** Plan to look at every allocated run from both sides, a window at a time; `visit` may return false to stop. */
-export function* planCompareRuns(
-  inputs: MergeInputs,
-  visit: (compared: ComparedBytes) => boolean | undefined,
-): Transfers {
-  const { sectorSize, virtualSize } = inputs.header
+export function* planCompareRuns(layers: Layers, visit: (compared: ComparedBytes) => boolean | undefined): Transfers {
+  const { sectorSize, virtualSize } = layers.overlay.header
   // No sector lies in two windows: sectors are counted.
-  const window = new InPlaceWindow(Math.max(defaultWindowSize, sectorSize), inputs.overlay)
+  const window = new InPlaceWindow(Math.max(defaultWindowSize, sectorSize), layers.overlay.store)
   let goesOn = true
   function* look(): Transfers {
-    yield* window.readsBoth(inputs)
+    yield* window.readsBoth(layers)
     goesOn = window.forEachRun(visit)
   }
-  for (const item of planRuns(inputs)) {
+  for (const item of walkRuns(layers.overlay)) {
     if ('kind' in item) {
       yield item
       continue

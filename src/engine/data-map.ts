@@ -1,6 +1,6 @@
 import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
-import type { Transfer, Transfers } from './step.js'
+import { createTransfer, type Transfer, type Transfers } from './step.js'
 
 /** Knows, more or less well, which stretches of a backing file are all zeros and need no reading. */
 export interface DataMap {
@@ -53,7 +53,7 @@ const maxTrust = 64 * 1024 * 1024
  * @param end     where to stop, bytes
  */
 export function probedStretches(direct: BlockStore, memory: Uint8Array, end = direct.size): DataMap {
-  const step: Transfer = { kind: 'read', store: direct, offset: 0, bytes: memory, position: 0 }
+  const step = createTransfer(direct)
   // The last block may be short, which direct reads do not like: data.
   const probedEnd = end - (end % zeroBlockSize)
   let trust = 0

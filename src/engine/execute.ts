@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { nextTurn } from '../bytes/next-turn.js'
 import { orInterrupted, throwIfAborted } from '../errors.js'
-import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
-import { copyRun, copyRunsNow } from './copy-runs.js'
-import type { Steps, Transfer } from './step.js'
+import { readPadded, writeExact } from '../stores/block-store.js'
+import { copyRun } from './copy-runs.js'
+import type { CopyRuns, Steps, Transfer } from './step.js'
 
 /** Time between two looks at signals and progress, milliseconds. */
 const sliceDuration = 25
@@ -15,25 +15,37 @@ export interface ExecuteOptions {
   readonly betweenSlices?: (() => Promise<void>) | undefined
 }
 
-function runNow(step: Transfer): Promise<void> | undefined {
-  const { store } = step
-  if (isSyncStore(store)) {
-    if (step.kind === 'read') readPaddedNow(store, step.offset, step.bytes)
-    else writeExactNow(store, step.offset, step.bytes)
-    return undefined
-  }
-  return step.kind === 'read' ? readPadded(store, step.offset, step.bytes) : writeExact(store, step.offset, step.bytes)
+/** Moves the bytes that a step asks for. */
+export interface Mover {
+  /** Carry out a transfer. Undefined: it is done already. */
+  transfer(step: Transfer): Promise<void> | undefined
+  /**
+   * Copy runs from `first` on, as far as that takes no promises.
+   *
+   * @param deadline  as `performance.now()` tells
+   * @returns         the run to go on with: the deadline has passed, or this run is left to transfers
+   */
+  copyRuns(runs: CopyRuns, first: number, deadline: number): number
+}
+
+/** Moves bytes between stores of every kind, and awaits each transfer. */
+const awaitingMover: Mover = {
+  transfer: ({ kind, store, offset, bytes }) =>
+    kind === 'read' ? readPadded(store, offset, bytes) : writeExact(store, offset, bytes),
+  copyRuns: (_runs, first) => first,
 }
 
 /**
- * Carry out a plan.
- *
- * Local files are transferred synchronously, in slices with a yield between them, so that progress, SIGINT and an
- * AbortSignal stay alive; any other store is awaited.
+ * Carry out a plan on stores of every kind, in slices with a turn of the event loop between them, so that progress and an
+ * AbortSignal stay alive. `machine/execute.ts` does the same faster where the stores are local files.
  *
  * @throws UmlcowError INTERRUPTED, and whatever the stores throw
  */
-export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): Promise<void> {
+export async function executeSteps(
+  steps: Steps,
+  options: ExecuteOptions = {},
+  mover: Mover = awaitingMover,
+): Promise<void> {
   const { signal } = options
   /** Only grows: who looks for data may be ahead of who reads the bitmap. */
   let position = 0
@@ -50,20 +62,20 @@ export async function executeSteps(steps: Steps, options: ExecuteOptions = {}): 
   const transfer = async (transfers: Iterable<Transfer>) => {
     for (const step of transfers) {
       position = Math.max(position, step.position)
-      const pending = runNow(step)
+      const pending = mover.transfer(step)
       if (pending !== undefined) await orInterrupted(pending, signal)
     }
   }
   for (const step of steps) {
     if (step.kind === 'copy') {
-      for (let i = copyRunsNow(step, 0, sliceEnd); i < step.count; i = copyRunsNow(step, i, sliceEnd)) {
+      for (let i = mover.copyRuns(step, 0, sliceEnd); i < step.count; i = mover.copyRuns(step, i, sliceEnd)) {
         await transfer(copyRun(step, i++))
         if (performance.now() >= sliceEnd) await pause()
       }
       position = Math.max(position, step.position)
     } else {
       position = Math.max(position, step.position)
-      const pending = runNow(step)
+      const pending = mover.transfer(step)
       if (pending !== undefined) await orInterrupted(pending, signal)
     }
     if (performance.now() >= sliceEnd) await pause()

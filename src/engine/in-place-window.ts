@@ -1,7 +1,8 @@
 import { ceilTo, floorTo } from '../bytes/align.js'
 import { compareBytes } from '../bytes/fast.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
-import { RunWindow, type WindowSources } from './run-window.js'
+import type { Layers } from './layers.js'
+import { RunWindow } from './run-window.js'
 import type { Transfers } from './step.js'
 
 /** Guest bytes of an allocated run, or a part of one, from the overlay and from the backing file. */
@@ -21,17 +22,18 @@ export interface ComparedBytes {
  */
 export class InPlaceWindow extends RunWindow {
   /** Read the runs from both sides; `forEachRun` then shows them. */
-  *readsBoth({ overlay, dataOffset, backing }: WindowSources): Transfers {
+  *readsBoth({ overlay, backing }: Layers): Transfers {
+    const { store, layout } = overlay
     const { runStarts, runEnds, runCount, bytes, scratch } = this
     if (runCount === 0) return
     if (this.isDense) {
       const [start, end] = [runStarts[0]!, runEnds[runCount - 1]!]
-      yield this.transfer('read', overlay, dataOffset + this.start, scratch, start, end)
+      yield this.transfer('read', store, layout.dataOffset + this.start, scratch, start, end)
       yield this.transfer('read', backing, this.start, bytes, start, end)
       return
     }
     for (let i = 0; i < runCount; i++) {
-      yield this.transfer('read', overlay, dataOffset + this.start, scratch, runStarts[i]!, runEnds[i]!)
+      yield this.transfer('read', store, layout.dataOffset + this.start, scratch, runStarts[i]!, runEnds[i]!)
       yield this.transfer('read', backing, this.start, bytes, runStarts[i]!, runEnds[i]!)
     }
   }
@@ -47,14 +49,15 @@ export class InPlaceWindow extends RunWindow {
   }
 
   /** Bring the runs of a dense window into the backing file: one read of either side, then writes of the blocks that differ. */
-  *rewriteSpan({ overlay, dataOffset, backing }: WindowSources): Transfers {
+  *rewriteSpan({ overlay, backing }: Layers): Transfers {
+    const { store, layout } = overlay
     const { runStarts, runEnds, runCount, bytes, scratch } = this
     const spanStart = runStarts[0]!
     const spanEnd = runEnds[runCount - 1]!
     const start = floorTo(spanStart, zeroBlockSize)
     const end = Math.min(this.length, ceilTo(spanEnd, zeroBlockSize))
     yield this.transfer('read', backing, this.start, bytes, start, end)
-    yield this.transfer('read', overlay, dataOffset + this.start, scratch, spanStart, spanEnd)
+    yield this.transfer('read', store, layout.dataOffset + this.start, scratch, spanStart, spanEnd)
     // The overlay's bytes are all there; what lies between its runs comes from the backing file.
     let gapStart = start
     for (let i = 0; i < runCount; i++) {

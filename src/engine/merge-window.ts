@@ -1,7 +1,8 @@
 import { compareBytes } from '../bytes/fast.js'
 import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
-import { RunWindow, type WindowSources } from './run-window.js'
+import type { Layers } from './layers.js'
+import { RunWindow } from './run-window.js'
 import type { Transfers } from './step.js'
 
 /** One window of a merged image. Take the steps of `reads`, then those of `writes` or `compares`. */
@@ -14,8 +15,8 @@ export class MergeWindow extends RunWindow {
   }
 
   /** @param hasData  false: the backing file has nothing but zeros here */
-  *reads(sources: WindowSources, hasData = true): Transfers {
-    const { overlay, dataOffset, backing } = sources
+  *reads({ overlay, backing }: Layers, hasData = true): Transfers {
+    const { store, layout } = overlay
     const { runCount, runStarts, runEnds } = this
     // First everything between the outermost bytes of the backing file, then the overlay's runs over it.
     const backingStart = runCount > 0 && runStarts[0] === 0 ? runEnds[0]! : 0
@@ -25,13 +26,13 @@ export class MergeWindow extends RunWindow {
       yield this.transfer('read', backing, this.start, this.bytes, backingStart, backingEnd)
     if (!this.isDense) {
       for (let i = 0; i < runCount; i++) {
-        yield this.transfer('read', overlay, dataOffset + this.start, this.bytes, runStarts[i]!, runEnds[i]!)
+        yield this.transfer('read', store, layout.dataOffset + this.start, this.bytes, runStarts[i]!, runEnds[i]!)
       }
       return
     }
     const spanStart = runStarts[0]!
     const spanEnd = runEnds[runCount - 1]!
-    yield this.transfer('read', overlay, dataOffset + this.start, this.scratch, spanStart, spanEnd)
+    yield this.transfer('read', store, layout.dataOffset + this.start, this.scratch, spanStart, spanEnd)
     for (let i = 0; i < runCount; i++) this.copyFromScratch(runStarts[i]!, runEnds[i]!)
   }
 

@@ -1,9 +1,9 @@
 import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
+import { allocateUnsafe } from '../bytes/fast.js'
 import { isZero } from '../bytes/zeros.js'
-import type { CowLayout } from '../formats/cow/index.js'
-import type { BlockStore } from '../stores/block-store.js'
-import { bitmapPieces } from './bitmap-pieces.js'
-import type { Step, Steps, Transfer } from './step.js'
+import type { Layers, StoredOverlay } from './layers.js'
+import { createTransfer, type Step, type Steps, setTransfer } from './step.js'
+import { walkBitmap } from './walk-bitmap.js'
 import { defaultWindowSize } from './window-size.js'
 
 // Before a merge changes the backing file, each sibling gets the old bytes of every sector that the merge will change
@@ -11,22 +11,13 @@ import { defaultWindowSize } from './window-size.js'
 // overlay. With sectors of 512 bytes, the only size that siblings may have, a byte of the bitmap is one such group.
 
 const sectorSize = 512
-const groupSize = 8 * sectorSize
 
 /** Bytes of bitmap in memory at a time. */
 const pieceSize = 64 * 1024
 
-export interface BitmapOwner {
-  readonly store: BlockStore
-  readonly layout: CowLayout
-}
-
-export interface CopyUpInputs {
-  /** The overlay that is merged: what it has allocated is going to change. */
-  readonly overlay: BitmapOwner
-  readonly sibling: BitmapOwner
-  readonly backing: BlockStore
-  readonly virtualSize: number
+/** The overlay is the one that is merged: what it has allocated is going to change in the backing file. */
+export interface CopyUpLayers extends Layers {
+  readonly sibling: StoredOverlay
 }
 
 /** A piece of the bitmaps: which sectors have to be copied, and the sibling's bits before. */
@@ -38,47 +29,47 @@ interface Needs {
 }
 
 /** Plan to count the bytes that the sibling has to take. */
-export function* planCopyUpSize(inputs: CopyUpInputs, result: { bytes: number }): Steps {
-  for (const item of planNeeds(inputs)) {
+export function* planCopyUpSize(layers: Omit<CopyUpLayers, 'backing'>, result: { bytes: number }): Steps {
+  for (const item of walkNeeds(layers)) {
     if ('kind' in item) yield item
     else result.bytes += countSetBits(item.needed, item.needed.length * 8) * sectorSize
   }
 }
 
 /** Plan to write the old bytes into the sibling's data; nothing reads them before `planCopyUpBits` is carried out. */
-export function* planCopyUpData(inputs: CopyUpInputs, result: { bytes: number }): Steps {
-  const { sibling, backing, virtualSize } = inputs
-  const bytes = Buffer.allocUnsafeSlow(defaultWindowSize)
-  const present = Buffer.allocUnsafeSlow(defaultWindowSize)
-  const step: Transfer = { kind: 'read', store: backing, offset: 0, bytes, position: 0 }
-  for (const item of planNeeds(inputs)) {
+export function* planCopyUpData(layers: CopyUpLayers, result: { bytes: number }): Steps {
+  const { overlay, sibling, backing } = layers
+  const bytes = allocateUnsafe(defaultWindowSize)
+  const present = allocateUnsafe(defaultWindowSize)
+  const step = createTransfer(backing)
+  for (const item of walkNeeds(layers)) {
     if ('kind' in item) {
       yield item
       continue
     }
-    for (const [start, end] of neededRanges(item, virtualSize)) {
+    for (const [start, end] of neededRanges(item, overlay.header.virtualSize)) {
       for (let at = start; at < end; at += bytes.length) {
         const part = bytes.subarray(0, Math.min(bytes.length, end - at))
         step.position = at
-        yield transfer(step, 'read', backing, at, part)
+        yield setTransfer(step, 'read', backing, at, part)
         result.bytes += part.length
         // A hole that reads as zeros already needs no zeros; what is left there of former sectors has to go.
         if (isZero(part)) {
           const old = present.subarray(0, part.length)
-          yield transfer(step, 'read', sibling.store, sibling.layout.dataOffset + at, old)
+          yield setTransfer(step, 'read', sibling.store, sibling.layout.dataOffset + at, old)
           if (isZero(old)) continue
         }
-        yield transfer(step, 'write', sibling.store, sibling.layout.dataOffset + at, part)
+        yield setTransfer(step, 'write', sibling.store, sibling.layout.dataOffset + at, part)
       }
     }
   }
 }
 
 /** Plan to allocate, in the sibling's bitmap, what `planCopyUpData` has written. */
-export function* planCopyUpBits(inputs: CopyUpInputs): Steps {
-  const { sibling } = inputs
-  const step: Transfer = { kind: 'write', store: sibling.store, offset: 0, bytes: new Uint8Array(0), position: 0 }
-  for (const item of planNeeds(inputs)) {
+export function* planCopyUpBits(layers: Omit<CopyUpLayers, 'backing'>): Steps {
+  const { sibling } = layers
+  const step = createTransfer(sibling.store)
+  for (const item of walkNeeds(layers)) {
     if ('kind' in item) {
       yield item
       continue
@@ -94,33 +85,36 @@ export function* planCopyUpBits(inputs: CopyUpInputs): Steps {
     }
     if (first < 0) continue
     const changed = siblingBits.subarray(first, last + 1)
-    yield transfer(step, 'write', sibling.store, sibling.layout.bitmapOffset + offset + first, changed)
+    yield setTransfer(step, 'write', sibling.store, sibling.layout.bitmapOffset + offset + first, changed)
   }
 }
 
-/** Both bitmaps from start to end; pieces in which nothing is needed are left out. */
-function* planNeeds(inputs: CopyUpInputs): Generator<Step | Needs, void, void> {
-  const { overlay, sibling } = inputs
-  const overlayBits = Buffer.allocUnsafeSlow(pieceSize)
-  const siblingBits = Buffer.allocUnsafeSlow(pieceSize)
-  const needed = Buffer.allocUnsafeSlow(pieceSize)
-  const step: Transfer = { kind: 'read', store: overlay.store, offset: 0, bytes: overlayBits, position: 0 }
-  const pieces = bitmapPieces(overlay.store, overlay.layout, pieceSize)
-  const length = Math.min(pieces.length, sibling.layout.bitmapLength)
-  const lastByte = Math.floor(sibling.layout.sectorCount / 8)
-  const lastMask = 2 ** (sibling.layout.sectorCount % 8) - 1
-  for (let offset = yield* pieces.next(0); offset < length; offset = yield* pieces.next(offset + pieceSize)) {
-    const count = Math.min(pieceSize, length - offset)
-    step.position = offset * groupSize
-    yield transfer(step, 'read', overlay.store, overlay.layout.bitmapOffset + offset, overlayBits.subarray(0, count))
-    if (isZero(step.bytes)) continue
-    yield transfer(step, 'read', sibling.store, sibling.layout.bitmapOffset + offset, siblingBits.subarray(0, count))
+/** Walk both bitmaps from start to end; pieces in which nothing is needed are left out. */
+function* walkNeeds({ overlay, sibling }: Omit<CopyUpLayers, 'backing'>): Generator<Step | Needs, void, void> {
+  const { bitmapOffset, bitmapLength, sectorCount } = sibling.layout
+  const siblingMemory = allocateUnsafe(pieceSize)
+  const neededMemory = allocateUnsafe(pieceSize)
+  const step = createTransfer(sibling.store)
+  const lastByte = Math.floor(sectorCount / 8)
+  const lastMask = 2 ** (sectorCount % 8) - 1
+  for (const item of walkBitmap(overlay, pieceSize)) {
+    if ('kind' in item) {
+      yield item
+      continue
+    }
+    const { bits, offset } = item
+    const count = Math.min(bits.length, bitmapLength - offset)
+    if (count <= 0) return
+    if (isZero(bits)) continue
+    const siblingBits = siblingMemory.subarray(0, count)
+    const needed = neededMemory.subarray(0, count)
+    step.position = item.start
+    yield setTransfer(step, 'read', sibling.store, bitmapOffset + offset, siblingBits)
     for (let i = 0; i < count; i++) {
       const mask = offset + i === lastByte ? lastMask : 0xff
-      needed[i] = (overlayBits[i]! & mask) === 0 ? 0 : ~siblingBits[i]! & mask
+      needed[i] = (bits[i]! & mask) === 0 ? 0 : ~siblingBits[i]! & mask
     }
-    const piece = { needed: needed.subarray(0, count), siblingBits: siblingBits.subarray(0, count), offset }
-    if (!isZero(piece.needed)) yield piece
+    if (!isZero(needed)) yield { needed, siblingBits, offset }
   }
 }
 
@@ -133,18 +127,4 @@ function neededRanges({ needed, offset }: Needs, virtualSize: number): [number, 
     return true
   })
   return ranges
-}
-
-function transfer(
-  step: Transfer,
-  kind: Transfer['kind'],
-  store: BlockStore,
-  offset: number,
-  bytes: Uint8Array,
-): Transfer {
-  step.kind = kind
-  step.store = store
-  step.offset = offset
-  step.bytes = bytes
-  return step
 }

@@ -1,21 +1,11 @@
 import { floorTo } from '../bytes/align.js'
-import type { CowHeader, CowLayout } from '../formats/cow/index.js'
 import type { BlockStore } from '../stores/block-store.js'
-import { bitmapPieces } from './bitmap-pieces.js'
 import { type DataMap, everythingIsData } from './data-map.js'
+import type { Layers } from './layers.js'
 import { MergeWindow } from './merge-window.js'
-import { type BitmapPiece, createRunBatch, fillRunBatch, type RunBatch } from './run-batch.js'
-import type { WindowSources } from './run-window.js'
-import type { Steps, Transfer } from './step.js'
+import { createRunBatch, type RunBatch, walkRuns } from './run-batch.js'
+import type { Steps } from './step.js'
 import { defaultWindowSize } from './window-size.js'
-
-/** Bytes of bitmap in memory at a time: the bits of 256 MiB of 512-byte sectors. */
-const pieceSize = 64 * 1024
-
-export interface MergeInputs extends WindowSources {
-  readonly header: Pick<CowHeader, 'sectorSize' | 'virtualSize'>
-  readonly layout: CowLayout
-}
 
 export interface MergeTarget {
   readonly store: BlockStore
@@ -30,75 +20,87 @@ export interface MergePlanOptions {
   readonly windowSize?: number | undefined
 }
 
+// A merge moves one window over the image, from its start to its end. The window is in one of these states:
+//
+//   state      the plan knows                       it does                               the next state
+//   --------   ----------------------------------   -----------------------------------   --------------------
+//   filling    some of the window's runs            adds the runs of the next batch       filling, or known
+//   known      all runs: the batch reaches its end  asks the data map what lies below     one of the next three
+//   bare       no run, and a hole below             nothing                               filling, further on
+//   overHole   few runs, and a hole below           keeps the runs for one copying step   filling, further on
+//   mixed      anything else                        reads both layers, then writes        filling, further on
+//   past       the window starts at the image's end copies the runs it still keeps        the plan has ended
+//
+// Only a target that reads as zeros has windows in `bare` and `overHole`: any other needs its zeros written. From `bare` the
+// window skips to the next run or the next data of the backing file; from the other two it moves on by its own length.
+
 /**
  * Plan the merge of an overlay and its backing file into a target that is neither: window after window, in order.
  *
  * The target must have its final size already, unless it is a pipe.
  */
-export function* planMerge(inputs: MergeInputs, target: MergeTarget, options: MergePlanOptions = {}): Steps {
+export function* planMerge(layers: Layers, target: MergeTarget, options: MergePlanOptions = {}): Steps {
   const { store, keepHoles } = target
-  const window = windowFor(inputs, options)
-  // Runs over holes, for a target that reads as zeros already: to fill a whole window and look through it takes ten times
+  const window = windowFor(layers, options)
+  // Runs over holes of the backing file are copied run by run: to fill a whole window and look through it takes ten times
   // as long as a run of 4 KiB. They go after windows of later bytes, which are other blocks.
-  const lone = window.copyRuns(inputs, store)
-  function* copyLone(position: number): Steps {
-    lone.position = position
-    if (lone.count > 0) yield lone
-    lone.count = 0
+  const runsOverHoles = window.copyRuns(layers.overlay, store)
+  function* copyRunsOverHoles(position: number): Steps {
+    runsOverHoles.position = position
+    if (runsOverHoles.count > 0) yield runsOverHoles
+    runsOverHoles.count = 0
   }
-  function* moveLone(): Steps {
-    yield* copyLone(window.start)
-    window.appendRuns(lone)
+  function* makeRoomAndKeep(): Steps {
+    yield* copyRunsOverHoles(window.start)
+    window.appendRuns(runsOverHoles)
   }
   function* move(hasData: boolean): Steps {
-    yield* window.reads(inputs, hasData)
+    yield* window.reads(layers, hasData)
     yield* window.writes(store, keepHoles)
   }
-  yield* planWindows(window, inputs, options, keepHoles, (hasData) => {
+  yield* planWindows(window, layers, options, keepHoles, (hasData) => {
     if (!keepHoles || hasData || window.isDense) return move(hasData)
-    if (!window.fits(lone)) return moveLone()
-    window.appendRuns(lone)
+    if (!window.fits(runsOverHoles)) return makeRoomAndKeep()
+    window.appendRuns(runsOverHoles)
     return null
   })
-  yield* copyLone(inputs.header.virtualSize)
+  yield* copyRunsOverHoles(layers.overlay.header.virtualSize)
 }
 
 /** Plan to compare a merged image with what it was merged from. `differs` gets guest bytes: where, and how many. */
 export function planCompareMerged(
-  inputs: MergeInputs,
+  layers: Layers,
   merged: BlockStore,
   differs: (start: number, length: number) => void,
 ): Steps {
-  const window = windowFor(inputs, {})
-  return planWindows(window, inputs, {}, false, function* (hasData) {
-    yield* window.reads(inputs, hasData)
+  const window = windowFor(layers, {})
+  return planWindows(window, layers, {}, false, function* (hasData) {
+    yield* window.reads(layers, hasData)
     yield* window.compares(merged, differs)
   })
 }
 
-function windowFor({ overlay }: MergeInputs, { windowSize = defaultWindowSize }: MergePlanOptions): MergeWindow {
-  return new MergeWindow(windowSize, overlay)
+function windowFor({ overlay }: Layers, { windowSize = defaultWindowSize }: MergePlanOptions): MergeWindow {
+  return new MergeWindow(windowSize, overlay.store)
 }
 
 /** @param skipHoles  nothing is to be done where both files have nothing but zeros */
 function* planWindows(
   window: MergeWindow,
-  inputs: MergeInputs,
+  { overlay }: Layers,
   { data = everythingIsData() }: MergePlanOptions,
   skipHoles: boolean,
   move: MoveWindow,
 ): Steps {
-  const { virtualSize } = inputs.header
+  const { virtualSize } = overlay.header
+  const work = { virtualSize, data, skipHoles, move }
   window.moveTo(0, virtualSize)
-  for (const item of planRuns(inputs)) {
-    if ('kind' in item) {
-      yield item
-      continue
-    }
-    yield* fillWindows(window, item, { inputs, data, skipHoles, move })
+  for (const item of walkRuns(overlay)) {
+    if ('kind' in item) yield item
+    else yield* fillWindows(window, item, work)
   }
   if (window.length > 0 && window.start < virtualSize) {
-    yield* fillWindows(window, { ...createRunBatch(), end: virtualSize }, { inputs, data, skipHoles, move })
+    yield* fillWindows(window, { ...createRunBatch(), end: virtualSize }, work)
   }
 }
 
@@ -111,41 +113,15 @@ function* planWindows(
 type MoveWindow = (hasData: boolean) => Steps | null
 
 interface WindowWork {
-  readonly inputs: MergeInputs
+  readonly virtualSize: number
   readonly data: DataMap
   readonly skipHoles: boolean
   readonly move: MoveWindow
 }
 
-/** The bitmap from its start to its end: a step for each piece to read, then the batches of runs it holds. */
-export function* planRuns(
-  inputs: Pick<MergeInputs, 'overlay' | 'header' | 'layout'>,
-): Generator<Transfer | RunBatch, void, void> {
-  const { overlay, header, layout } = inputs
-  const { sectorSize, virtualSize } = header
-  const bits = Buffer.allocUnsafeSlow(pieceSize)
-  const batch = createRunBatch()
-  const step: Transfer = { kind: 'read', store: overlay, offset: 0, bytes: bits, position: 0 }
-  // A header may claim a bitmap of terabytes; only what the file holds is looked at.
-  const pieces = bitmapPieces(overlay, layout, pieceSize)
-  const { length } = pieces
-  for (let offset = yield* pieces.next(0); offset < length; offset = yield* pieces.next(offset + pieceSize)) {
-    step.offset = layout.bitmapOffset + offset
-    step.bytes = bits.subarray(0, Math.min(pieceSize, length - offset))
-    step.position = Math.min(virtualSize, offset * 8 * sectorSize)
-    yield step
-    const bitCount = Math.min(step.bytes.length * 8, layout.bitCount - offset * 8)
-    const piece: BitmapPiece = { bits: step.bytes, start: offset * 8 * sectorSize, bitCount, sectorSize, virtualSize }
-    for (let bit = 0; bit < bitCount; ) {
-      bit = fillRunBatch(batch, piece, bit)
-      yield batch
-    }
-  }
-}
-
 /** Put the runs of a batch into windows; each that the batch tells everything about is moved, and the next begun. */
-function* fillWindows(window: MergeWindow, batch: RunBatch, { inputs, data, skipHoles, move }: WindowWork): Steps {
-  const { virtualSize } = inputs.header
+function* fillWindows(window: MergeWindow, batch: RunBatch, work: WindowWork): Steps {
+  const { virtualSize, data, skipHoles, move } = work
   let index = 0
   while (window.length > 0) {
     while (index < batch.count && batch.starts[index]! < window.end) {

@@ -1,6 +1,7 @@
 import { InPlaceWindow } from './in-place-window.js'
+import type { Layers } from './layers.js'
 import { placeRuns } from './place-runs.js'
-import { type MergeInputs, planRuns } from './plan-merge.js'
+import { walkRuns } from './run-batch.js'
 import type { CopyRuns, Steps } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
@@ -10,32 +11,32 @@ import { defaultWindowSize } from './window-size.js'
  * Blocks that are zeros in both stay as they are, so that holes of the backing file stay holes. Done again after a part
  * of it was done, it ends with the same bytes.
  */
-export function* planWriteBack(inputs: MergeInputs, windowSize = defaultWindowSize): Steps {
-  const { virtualSize } = inputs.header
-  const window = new InPlaceWindow(windowSize, inputs.backing)
-  const sparse = window.copyRuns(inputs, inputs.backing)
+export function* planWriteBack(layers: Layers, windowSize = defaultWindowSize): Steps {
+  const { overlay, backing } = layers
+  const window = new InPlaceWindow(windowSize, backing)
+  const sparse = window.copyRuns(overlay, backing)
   const full = () => {
-    if (window.isDense || !window.fits(sparse)) return writeWindow(window, inputs, sparse)
+    if (window.isDense || !window.fits(sparse)) return writeWindow(window, layers, sparse)
     // Of most windows: nothing to do yet, and no generator to make.
     window.appendRuns(sparse)
     return null
   }
-  for (const item of planRuns(inputs)) {
+  for (const item of walkRuns(overlay)) {
     if ('kind' in item) {
       yield item
       continue
     }
-    yield* placeRuns(window, item, virtualSize, full)
+    yield* placeRuns(window, item, overlay.header.virtualSize, full)
   }
-  yield* writeWindow(window, inputs, sparse)
+  yield* writeWindow(window, layers, sparse)
   if (sparse.count > 0) yield sparse
 }
 
-function* writeWindow(window: InPlaceWindow, inputs: MergeInputs, sparse: CopyRuns): Steps {
+function* writeWindow(window: InPlaceWindow, layers: Layers, sparse: CopyRuns): Steps {
   if (!window.fits(sparse) || (window.isDense && sparse.count > 0)) {
     yield sparse
     sparse.count = 0
   }
-  if (window.isDense) yield* window.rewriteSpan(inputs)
+  if (window.isDense) yield* window.rewriteSpan(layers)
   else window.appendRuns(sparse)
 }

@@ -1,4 +1,7 @@
 import { forEachSetRun } from '../bytes/bitmap.js'
+import type { StoredOverlay } from './layers.js'
+import type { Transfer } from './step.js'
+import { type BitmapPiece, walkBitmap } from './walk-bitmap.js'
 
 /** Runs of a batch: enough to make the call per batch cheap, little enough to stay in the cache. */
 export const runBatchCapacity = 2048
@@ -19,17 +22,6 @@ export function createRunBatch(): RunBatch {
   return { starts: new Float64Array(runBatchCapacity), ends: new Float64Array(runBatchCapacity), count: 0, end: 0 }
 }
 
-/** A piece of an overlay's bitmap and what its bits stand for. */
-export interface BitmapPiece {
-  readonly bits: Uint8Array
-  /** Guest bytes of the first sector of the piece. */
-  readonly start: number
-  /** Sectors the piece tells about; those without a bit (versions 1 and 2) are left out. */
-  readonly bitCount: number
-  readonly sectorSize: number
-  readonly virtualSize: number
-}
-
 /**
  * Fill `batch` with the runs of `piece` from bit `fromBit` on.
  *
@@ -47,4 +39,19 @@ export function fillRunBatch(batch: RunBatch, piece: BitmapPiece, fromBit: numbe
   })
   batch.end = guestOffset(nextBit)
   return nextBit
+}
+
+/** Walk the bitmap of an overlay run by run: the steps that read it, and batches of the runs it holds. */
+export function* walkRuns(overlay: StoredOverlay): Generator<Transfer | RunBatch, void, void> {
+  const batch = createRunBatch()
+  for (const item of walkBitmap(overlay)) {
+    if ('kind' in item) {
+      yield item
+      continue
+    }
+    for (let bit = 0; bit < item.bitCount; ) {
+      bit = fillRunBatch(batch, item, bit)
+      yield batch
+    }
+  }
 }

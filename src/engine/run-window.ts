@@ -1,16 +1,9 @@
 import { transferBuffer } from '../bytes/aligned-buffer.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { isDense, mostSparseRuns } from './density.js'
-import type { CopyRuns, Transfer } from './step.js'
+import type { StoredOverlay } from './layers.js'
+import { type CopyRuns, createTransfer, setTransfer, type Transfer } from './step.js'
 import { largestWindowSize } from './window-size.js'
-
-/** The layers a window is put together from. */
-export interface WindowSources {
-  readonly overlay: BlockStore
-  /** Offset in the overlay of guest byte 0. */
-  readonly dataOffset: number
-  readonly backing: BlockStore
-}
 
 /** Runs that are copied by one step: all of a window that is not dense have to have room. */
 const copyCapacity = mostSparseRuns(largestWindowSize)
@@ -26,7 +19,7 @@ export class RunWindow {
   start = 0
   /** Bytes in use. */
   length = 0
-  /** Both sides, one after the other: `copyWithin` makes no object for each run, as `Buffer.copy` does. */
+  /** Both sides, one after the other: `copyWithin` makes no object for each run, as `set` of a part does. */
   private readonly memory: Uint8Array
   protected readonly bytes: Uint8Array
   protected readonly scratch: Uint8Array
@@ -45,7 +38,7 @@ export class RunWindow {
     this.runStarts = new Int32Array(size / 512)
     this.runEnds = new Int32Array(size / 512)
     this.lastPart = { buffer: this.bytes, from: 0, to: size, bytes: this.bytes }
-    this.step = { kind: 'read', store: placeholder, offset: 0, bytes: this.bytes, position: 0 }
+    this.step = createTransfer(placeholder)
   }
 
   moveTo(start: number, virtualSize: number): void {
@@ -85,11 +78,11 @@ export class RunWindow {
   }
 
   /** A step that copies runs of windows like this one from the overlay to where they belong, still without any. */
-  copyRuns({ overlay, dataOffset }: WindowSources, to: BlockStore): CopyRuns {
+  copyRuns({ store, layout }: StoredOverlay, to: BlockStore): CopyRuns {
     return {
       kind: 'copy',
-      from: overlay,
-      fromOffset: dataOffset,
+      from: store,
+      fromOffset: layout.dataOffset,
       to,
       starts: new Float64Array(copyCapacity),
       ends: new Float64Array(copyCapacity),
@@ -145,12 +138,7 @@ export class RunWindow {
     from: number,
     to: number,
   ): Transfer {
-    const { step } = this
-    step.kind = kind
-    step.store = store
-    step.offset = base + from
-    step.bytes = this.part(buffer, from, to)
-    step.position = kind === 'write' ? this.end : this.start
-    return step
+    this.step.position = kind === 'write' ? this.end : this.start
+    return setTransfer(this.step, kind, store, base + from, this.part(buffer, from, to))
   }
 }

@@ -36,8 +36,33 @@ export interface CopyRuns {
 
 export type Step = Transfer | CopyRuns
 
-/** A plan: pure, it does no I/O and sees bytes only as an executor fills them in. */
+/**
+ * A plan: a generator that says what to read and to write, and never does it. It keeps its state between steps. It sees
+ * bytes only once an executor has filled them in, and what it asks for next may depend on them.
+ */
 export type Steps = Generator<Step, void, void>
 
 /** A plan of nothing but transfers. */
 export type Transfers = Generator<Transfer, void, void>
+
+const noBytes = new Uint8Array(0)
+
+/** A transfer for a plan to set and yield, again and again. */
+export function createTransfer(store: BlockStore): Transfer {
+  return { kind: 'read', store, offset: 0, bytes: noBytes, position: 0 }
+}
+
+/** Give a transfer its next operands, all but its position. */
+export function setTransfer(
+  step: Transfer,
+  kind: Transfer['kind'],
+  store: BlockStore,
+  offset: number,
+  bytes: Uint8Array,
+): Transfer {
+  step.kind = kind
+  step.store = store
+  step.offset = offset
+  step.bytes = bytes
+  return step
+}

@@ -1,4 +1,3 @@
-import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import { backingRules, checkedOptions, flag, hostPath, operationRules, type Rules } from '../machine/arguments.js'
@@ -7,6 +6,7 @@ import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../ma
 import type { OperationOptions } from '../machine/operation.js'
 import type { FileUsers } from '../machine/processes/in-use.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../overlays/backing.js'
+import { countAllocated } from '../overlays/count-allocated.js'
 import { openInput, readHeaderBytes, toOverlay } from '../overlays/open-overlay.js'
 import { findUnfinishedRewrite, type RewriteState } from '../overlays/rewrite-header.js'
 import { findUnfinishedMerge, unfinishedFindings } from '../overlays/unfinished/unfinished-merge.js'
@@ -76,9 +76,7 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
     const overlay = toOverlay(input, bytes)
     const { header, layout } = overlay
     const count =
-      options.fast || layout.bitmapLength > longestCounted
-        ? null
-        : await countAllocated(input.store, layout, options.signal)
+      options.fast || layout.bitmapLength > longestCounted ? null : await countAllocated(overlay, options.signal)
     const overlayInfo: OverlayInfo = {
       header,
       layout,

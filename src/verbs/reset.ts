@@ -1,5 +1,4 @@
 import { printablePath } from '../bytes/escape.js'
-import { countAllocated } from '../engine/count-allocated.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, cowMagicOrder, serializeNewHeader } from '../formats/cow/index.js'
 import { backingRules, checkedOptions, forceOf, textPath, writerRules } from '../machine/arguments.js'
@@ -11,6 +10,7 @@ import { lockFiles } from '../machine/processes/file-locks.js'
 import { withUnseenTold } from '../machine/processes/unseen-users.js'
 import { refuseWriteProtected } from '../machine/write-protection.js'
 import { type BackingOptions, inspectBacking } from '../overlays/backing.js'
+import { countAllocated } from '../overlays/count-allocated.js'
 import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../overlays/open-overlay.js'
 import type { LocatedFile } from '../overlays/resolve-backing.js'
 import { findOthers } from '../overlays/siblings/siblings.js'
@@ -107,14 +107,14 @@ async function refuseCow(files: HostFiles, { path }: LocatedFile): Promise<void>
 }
 
 async function describe(overlay: Overlay, found: readonly string[], options: ResetOptions): Promise<ResetResult> {
-  const { header, layout, store } = overlay
+  const { header } = overlay
   const name = printablePath(overlay.path)
   return {
     path: String(overlay.path),
     backingPath: Buffer.from(header.backingPath),
     virtualSize: header.virtualSize,
     sectorSize: header.sectorSize,
-    discardedSectors: await countAllocated(store, layout, options.signal),
+    discardedSectors: await countAllocated(overlay, options.signal),
     dryRun: options.dryRun === true,
     warnings: [
       ...found,

@@ -1,16 +1,25 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { countAllocated, countOverlay } from '../../src/engine/count-allocated.js'
-import { executeSteps } from '../../src/engine/execute.js'
+import type { executeSteps } from '../../src/engine/execute.js'
 import { planClear } from '../../src/engine/plan-clear.js'
-import { type CopyUpInputs, planCopyUpBits, planCopyUpData, planCopyUpSize } from '../../src/engine/plan-copy-up.js'
-import type { MergeInputs } from '../../src/engine/plan-merge.js'
+import { type CopyUpLayers, planCopyUpBits, planCopyUpData, planCopyUpSize } from '../../src/engine/plan-copy-up.js'
+import { planCount, planCounts } from '../../src/engine/plan-count.js'
 import { planWriteBack } from '../../src/engine/plan-write-back.js'
 import { computeLayout, type HeaderLayout } from '../../src/formats/cow/index.js'
 import type { BlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { amount } from '../support/amount.js'
-import { build, fillLayer, type Scene, type SceneInputs, scenes, slowly, watched } from './scenes.js'
+import {
+  build,
+  executors,
+  fillLayer,
+  type Scene,
+  type SceneLayers,
+  scenes,
+  slowly,
+  watched,
+  withStores,
+} from './scenes.js'
 
 const windowSizes = fc.constantFrom(4096, 16384, 262144)
 
@@ -21,29 +30,33 @@ async function bytesOf(store: BlockStore): Promise<Buffer> {
 }
 
 /** The plan for a merge whose backing file fails at a transfer. */
-async function failAt(inputs: SceneInputs, count: number, windowSize: number): Promise<void> {
+async function failAt(
+  execute: typeof executeSteps,
+  layers: SceneLayers,
+  count: number,
+  windowSize: number,
+): Promise<void> {
   let left = count
-  const backing = watched(inputs.backing, () => {
+  const backing = watched(layers.backing, () => {
     if (left-- === 0) throw new Error('made to fail')
   })
-  await executeSteps(planWriteBack({ ...inputs, backing }, windowSize)).catch((error: Error) => {
+  await execute(planWriteBack({ ...layers, backing }, windowSize)).catch((error: Error) => {
     if (error.message !== 'made to fail') throw error
   })
 }
 
-describe('planWriteBack', () => {
+describe.each(executors)('planWriteBack, $name', ({ execute }) => {
   it.each([
     ['at once', (store: BlockStore) => store],
     ['awaited', slowly],
   ] as const)('makes the merged image of the backing file, %s, and leaves the overlay alone', async (_, wrap) => {
     await fc.assert(
       fc.asyncProperty(scenes, windowSizes, async (scene, windowSize) => {
-        const { inputs, expected } = build(scene)
-        const before = await bytesOf(inputs.overlay)
-        const wrapped = { ...inputs, overlay: wrap(inputs.overlay), backing: wrap(inputs.backing) }
-        await executeSteps(planWriteBack(wrapped, windowSize))
-        expect((await bytesOf(inputs.backing)).equals(expected)).toBe(true)
-        expect((await bytesOf(inputs.overlay)).equals(before)).toBe(true)
+        const { layers, expected } = build(scene)
+        const before = await bytesOf(layers.overlay.store)
+        await execute(planWriteBack(withStores(layers, wrap), windowSize))
+        expect((await bytesOf(layers.backing)).equals(expected)).toBe(true)
+        expect((await bytesOf(layers.overlay.store)).equals(before)).toBe(true)
       }),
       { numRuns: amount({ quick: 37, deep: 150 }) },
     )
@@ -52,10 +65,10 @@ describe('planWriteBack', () => {
   it('ends the same after it was cut short anywhere', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, fc.nat(300), windowSizes, async (scene, count, windowSize) => {
-        const { inputs, expected } = build(scene)
-        await failAt(inputs, count, windowSize)
-        await executeSteps(planWriteBack(inputs, windowSize))
-        expect((await bytesOf(inputs.backing)).equals(expected)).toBe(true)
+        const { layers, expected } = build(scene)
+        await failAt(execute, layers, count, windowSize)
+        await execute(planWriteBack(layers, windowSize))
+        expect((await bytesOf(layers.backing)).equals(expected)).toBe(true)
       }),
       { numRuns: amount({ quick: 37, deep: 150 }) },
     )
@@ -64,11 +77,11 @@ describe('planWriteBack', () => {
   it('never writes a block of zeros over a block of zeros: it may be a hole', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, windowSizes, async (scene, windowSize) => {
-        const { inputs, expected } = build(scene)
-        const before = await bytesOf(inputs.backing)
+        const { layers, expected } = build(scene)
+        const before = await bytesOf(layers.backing)
         const writes: { offset: number; length: number }[] = []
-        const backing = watched(inputs.backing, ({ kind, ...where }) => kind === 'write' && writes.push(where))
-        await executeSteps(planWriteBack({ ...inputs, backing }, windowSize))
+        const backing = watched(layers.backing, ({ kind, ...where }) => kind === 'write' && writes.push(where))
+        await execute(planWriteBack({ ...layers, backing }, windowSize))
         for (const { offset, length } of writes) {
           const end = offset + length
           for (let at = Math.ceil(offset / 4096) * 4096; at + 4096 <= end; at += 4096) {
@@ -84,69 +97,74 @@ describe('planWriteBack', () => {
   it('writes zeros only over what is none: the blocks around it may be holes', async () => {
     const virtualSize = 1024 * 1024
     const allocated = Array.from({ length: virtualSize / 512 }, (_, i) => i !== 3)
-    const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize, allocated })
-    inputs.overlay.writeNow(inputs.dataOffset, Buffer.alloc(virtualSize))
-    inputs.backing.writeNow(0, Buffer.alloc(virtualSize))
+    const { layers } = build({ layout: 'v3', sectorSize: 512, virtualSize, allocated })
+    layers.overlay.store.writeNow(layers.overlay.layout.dataOffset, Buffer.alloc(virtualSize))
+    layers.backing.writeNow(0, Buffer.alloc(virtualSize))
     for (const at of [2048, 300 * 1024, 300 * 1024 + 8192, virtualSize - 1])
-      inputs.backing.writeNow(at, Buffer.from([1]))
+      layers.backing.writeNow(at, Buffer.from([1]))
     const writes: [number, number][] = []
     const backing = watched(
-      inputs.backing,
+      layers.backing,
       ({ kind, offset, length }) => kind === 'write' && writes.push([offset, length]),
     )
-    await executeSteps(planWriteBack({ ...inputs, backing }))
+    await execute(planWriteBack({ ...layers, backing }))
     expect(writes).toEqual([
       [2048, 2048],
       [300 * 1024, 4096],
       [300 * 1024 + 8192, 4096],
       [virtualSize - 4096, 4096],
     ])
-    expect((await bytesOf(inputs.backing)).every((byte) => byte === 0)).toBe(true)
+    expect((await bytesOf(layers.backing)).every((byte) => byte === 0)).toBe(true)
   })
 
   it('does not go through windows of an image that the overlay has nothing in', async () => {
     const allocated = Array.from({ length: 4096 }, (_, i) => i === 0 || i === 4095)
-    const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize: 4096 * 512, allocated })
+    const { layers } = build({ layout: 'v3', sectorSize: 512, virtualSize: 4096 * 512, allocated })
     let calls = 0
     const count = () => void calls++
-    const { overlay, backing } = inputs
-    await executeSteps(
-      planWriteBack({ ...inputs, overlay: watched(overlay, count), backing: watched(backing, count) }, 4096),
+    await execute(
+      planWriteBack(
+        withStores(layers, (store) => watched(store, count)),
+        4096,
+      ),
     )
     // The bitmap, then for each of the two sectors a read and a write, or a look at what is there in place of the write.
     expect(calls).toBeLessThanOrEqual(1 + 2 * 3)
   })
 })
 
-describe('countOverlay', () => {
+describe.each(executors)('planCounts, $name', ({ execute }) => {
   it('counts sectors, and blocks of 4 KiB, each once', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async (scene) => {
-        const { inputs } = build(scene)
+        const { layers } = build(scene)
         const blocks = new Set<number>()
-        scene.allocated.slice(0, inputs.layout.bitCount).forEach((allocated, sector) => {
+        scene.allocated.slice(0, layers.overlay.layout.bitCount).forEach((allocated, sector) => {
           const end = Math.min(scene.virtualSize, (sector + 1) * scene.sectorSize)
           for (let at = sector * scene.sectorSize; allocated && at < end; at += 512) blocks.add(Math.floor(at / 4096))
         })
-        const sectors = await countAllocated(inputs.overlay, inputs.layout)
-        expect(await countOverlay(inputs)).toEqual({ allocatedSectors: sectors, touchedLength: blocks.size * 4096 })
+        const one = { allocatedSectors: 0 }
+        await execute(planCount(layers.overlay, one))
+        const both = { allocatedSectors: 0, touchedLength: 0 }
+        await execute(planCounts(layers.overlay, both))
+        expect(both).toEqual({ ...one, touchedLength: blocks.size * 4096 })
       }),
       { numRuns: amount({ quick: 37, deep: 150 }) },
     )
   })
 })
 
-describe('planClear', () => {
+describe.each(executors)('planClear, $name', ({ execute }) => {
   it('clears what equals the backing file, and nothing else', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async (scene) => {
-        const { inputs, same } = build(scene)
-        const allocated = scene.allocated.slice(0, inputs.layout.bitCount).filter((one) => one).length
+        const { layers, same } = build(scene)
+        const allocated = scene.allocated.slice(0, layers.overlay.layout.bitCount).filter((one) => one).length
         const result = { cleared: 0, kept: 0 }
-        await executeSteps(planClear(inputs, result))
+        await execute(planClear(layers, result))
         expect(result).toEqual({ cleared: same, kept: allocated - same })
         const again = { cleared: 0, kept: 0 }
-        await executeSteps(planClear(inputs, again))
+        await execute(planClear(layers, again))
         expect(again).toEqual({ cleared: 0, kept: allocated - same })
       }),
       { numRuns: amount({ quick: 37, deep: 150 }) },
@@ -156,13 +174,13 @@ describe('planClear', () => {
   it('after a merge it clears every bit', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async (scene) => {
-        const { inputs } = build(scene)
-        await executeSteps(planWriteBack(inputs))
+        const { layers } = build(scene)
+        await execute(planWriteBack(layers))
         const result = { cleared: 0, kept: 0 }
-        await executeSteps(planClear(inputs, result))
+        await execute(planClear(layers, result))
         expect(result.kept).toBe(0)
-        const bits = Buffer.alloc(inputs.layout.bitmapLength)
-        await inputs.overlay.read(inputs.layout.bitmapOffset, bits)
+        const bits = Buffer.alloc(layers.overlay.layout.bitmapLength)
+        await layers.overlay.store.read(layers.overlay.layout.bitmapOffset, bits)
         expect(bits.every((byte) => byte === 0)).toBe(true)
       }),
       { numRuns: amount({ quick: 25, deep: 100 }) },
@@ -186,7 +204,7 @@ const families: fc.Arbitrary<Family> = fc.record({
 })
 
 function buildFamily({ scene, siblingLayout, siblingBits, isDirty }: Family) {
-  const { inputs } = build(scene)
+  const { layers } = build(scene)
   const { virtualSize } = scene
   const layout = computeLayout({ layout: siblingLayout, virtualSize, sectorSize: 512, alignment: 4096 })
   const file = new Uint8Array(layout.dataOffset + layout.dataLength)
@@ -197,19 +215,14 @@ function buildFamily({ scene, siblingLayout, siblingBits, isDirty }: Family) {
     file[layout.bitmapOffset + Math.floor(sector / 8)]! |= 1 << (sector % 8)
     file.set(own.subarray(sector * 512, sector * 512 + 512), layout.dataOffset + sector * 512)
   }
-  const sibling = { store: openMemoryStore(file), layout }
-  const copyUp: CopyUpInputs = {
-    overlay: { store: inputs.overlay, layout: inputs.layout },
-    sibling,
-    backing: inputs.backing,
-    virtualSize,
-  }
-  return { inputs, sibling, copyUp }
+  const sibling = { ...layers.overlay, store: openMemoryStore(file), layout }
+  const copyUp: CopyUpLayers = { ...layers, sibling }
+  return { layers, sibling, copyUp }
 }
 
 /** What a guest reads through an overlay, sector by sector. */
 async function guestBytes(
-  { store, layout }: CopyUpInputs['sibling'],
+  { store, layout }: CopyUpLayers['sibling'],
   backing: BlockStore,
   virtualSize: number,
 ): Promise<Buffer> {
@@ -230,30 +243,30 @@ function changesBitless({ scene, siblingLayout }: Family): boolean {
   return scene.layout.startsWith('v3') && scene.allocated.slice(bitCount).some((one) => one)
 }
 
-describe('planCopyUp', () => {
+describe.each(executors)('planCopyUp, $name', ({ execute }) => {
   it('keeps what a sibling shows, whatever the merge writes; whole groups of 4 KiB; nothing twice', async () => {
     await fc.assert(
       fc.asyncProperty(
         families.filter((family) => !changesBitless(family)),
         async (family) => {
-          const { inputs, sibling, copyUp } = buildFamily(family)
+          const { layers, sibling, copyUp } = buildFamily(family)
           const { virtualSize } = family.scene
-          const before = await guestBytes(sibling, inputs.backing, virtualSize)
+          const before = await guestBytes(sibling, layers.backing, virtualSize)
           const expectedSize = { bytes: 0 }
-          await executeSteps(planCopyUpSize(copyUp, expectedSize))
+          await execute(planCopyUpSize(copyUp, expectedSize))
           const copied = { bytes: 0 }
-          await executeSteps(planCopyUpData(copyUp, copied))
-          expect((await guestBytes(sibling, inputs.backing, virtualSize)).equals(before), 'after the data').toBe(true)
-          await executeSteps(planCopyUpBits(copyUp))
-          expect((await guestBytes(sibling, inputs.backing, virtualSize)).equals(before), 'after the bits').toBe(true)
+          await execute(planCopyUpData(copyUp, copied))
+          expect((await guestBytes(sibling, layers.backing, virtualSize)).equals(before), 'after the data').toBe(true)
+          await execute(planCopyUpBits(copyUp))
+          expect((await guestBytes(sibling, layers.backing, virtualSize)).equals(before), 'after the bits').toBe(true)
           expect(Math.ceil(copied.bytes / 512) * 512).toBe(expectedSize.bytes)
 
           const again = { bytes: 0 }
-          await executeSteps(planCopyUpData(copyUp, again))
+          await execute(planCopyUpData(copyUp, again))
           expect(again.bytes).toBe(0)
-          await executeSteps(planWriteBack(inputs))
-          expect((await guestBytes(sibling, inputs.backing, virtualSize)).equals(before), 'after the merge').toBe(true)
-          await expectWholeGroups(inputs, sibling)
+          await execute(planWriteBack(layers))
+          expect((await guestBytes(sibling, layers.backing, virtualSize)).equals(before), 'after the merge').toBe(true)
+          await expectWholeGroups(layers, sibling)
         },
       ),
       { numRuns: amount({ quick: 75, deep: 300 }) },
@@ -261,11 +274,11 @@ describe('planCopyUp', () => {
   })
 })
 
-async function expectWholeGroups(inputs: MergeInputs, sibling: CopyUpInputs['sibling']): Promise<void> {
-  const ours = await bytesOf(inputs.overlay)
+async function expectWholeGroups(layers: SceneLayers, sibling: CopyUpLayers['sibling']): Promise<void> {
+  const ours = await bytesOf(layers.overlay.store)
   const theirs = await bytesOf(sibling.store)
-  for (let group = 0; group < Math.min(inputs.layout.bitmapLength, sibling.layout.bitmapLength); group++) {
-    if (ours[inputs.layout.bitmapOffset + group] === 0) continue
+  for (let group = 0; group < Math.min(layers.overlay.layout.bitmapLength, sibling.layout.bitmapLength); group++) {
+    if (ours[layers.overlay.layout.bitmapOffset + group] === 0) continue
     const sectors = Math.min(8, sibling.layout.sectorCount - group * 8)
     expect(theirs[sibling.layout.bitmapOffset + group]).toBe(2 ** sectors - 1)
   }

@@ -2,15 +2,15 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { forEachDataStretch } from '../../src/bytes/zeros.js'
 import { type DataMap, knownStretches, probedStretches } from '../../src/engine/data-map.js'
-import { executeSteps } from '../../src/engine/execute.js'
-import { type MergeInputs, planCompareMerged, planMerge } from '../../src/engine/plan-merge.js'
+import type { Layers } from '../../src/engine/layers.js'
+import { planCompareMerged, planMerge } from '../../src/engine/plan-merge.js'
 import { planWriteBack } from '../../src/engine/plan-write-back.js'
 import { runBatchCapacity } from '../../src/engine/run-batch.js'
 import { computeLayout } from '../../src/formats/cow/index.js'
 import { readPaddedNow } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { runs } from '../support/amount.js'
-import { slowly } from './scenes.js'
+import { executors, slowly } from './scenes.js'
 
 /** What an overlay and a backing file hold, in sectors. */
 interface Scene {
@@ -71,14 +71,11 @@ function build(scene: Scene) {
     overlay.fill(value, layout.dataOffset + start, layout.dataOffset + end)
     expected.fill(value, start, end)
   }
-  const inputs: MergeInputs = {
-    overlay: openMemoryStore(overlay),
+  const layers: Layers = {
+    overlay: { store: openMemoryStore(overlay), header, layout },
     backing: openMemoryStore(backing),
-    dataOffset: layout.dataOffset,
-    header,
-    layout,
   }
-  return { inputs, backing, expected }
+  return { layers, backing, expected }
 }
 
 /** All that has data, as a file system might list it. */
@@ -95,15 +92,17 @@ const maps: Record<string, (backing: Uint8Array) => DataMap | undefined> = {
 }
 const windowSizes = fc.constantFrom(4096, 12288, 65536, 262144, 2 ** 20)
 
-describe.each(Object.keys(maps))('a merge that knows the holes, %s', (kind) => {
-  const mapOf = maps[kind]!
+const mapsAndExecutors = Object.entries(maps).flatMap(([map, mapOf]) =>
+  executors.map(({ name, execute }) => ({ map, mapOf, name, execute })),
+)
 
+describe.each(mapsAndExecutors)('a merge that knows the holes, $map, $name', ({ mapOf, execute }) => {
   it('gives a file the same bytes', async () => {
     const property = fc.asyncProperty(scenes, windowSizes, fc.boolean(), async (scene, windowSize, keepHoles) => {
-      const { inputs, backing, expected } = build(scene)
+      const { layers, backing, expected } = build(scene)
       const store = openMemoryStore()
       await store.truncate(expected.length)
-      await executeSteps(planMerge(inputs, { store, keepHoles }, { windowSize, data: mapOf(backing) }))
+      await execute(planMerge(layers, { store, keepHoles }, { windowSize, data: mapOf(backing) }))
       expect(Buffer.compare(store.bytes(), expected)).toBe(0)
     })
     await fc.assert(property, { numRuns: runs(60) })
@@ -111,7 +110,7 @@ describe.each(Object.keys(maps))('a merge that knows the holes, %s', (kind) => {
 
   it('writes a pipe from its start to its end', async () => {
     const property = fc.asyncProperty(scenes, windowSizes, async (scene, windowSize) => {
-      const { inputs, backing, expected } = build(scene)
+      const { layers, backing, expected } = build(scene)
       let at = 0
       const pipe = openMemoryStore()
       const store = {
@@ -122,7 +121,7 @@ describe.each(Object.keys(maps))('a merge that knows the holes, %s', (kind) => {
           return pipe.writeNow(offset, source)
         },
       }
-      await executeSteps(planMerge(inputs, { store, keepHoles: false }, { windowSize, data: mapOf(backing) }))
+      await execute(planMerge(layers, { store, keepHoles: false }, { windowSize, data: mapOf(backing) }))
       expect(Buffer.compare(pipe.bytes(), expected)).toBe(0)
     })
     await fc.assert(property, { numRuns: runs(40) })
@@ -132,12 +131,12 @@ describe.each(Object.keys(maps))('a merge that knows the holes, %s', (kind) => {
 describe('runs of more than one batch', () => {
   const scene = { sectorSize: 512, sectors: 5 * runBatchCapacity + 3, cut: 7, surplus: 0, runs: [1], backing: [90, 90] }
 
-  it.each(Object.entries(maps))('%s', async (_kind, mapOf) => {
+  it.each(mapsAndExecutors)('$map, $name', async ({ mapOf, execute }) => {
     for (const windowSize of [4096, 2 ** 20]) {
-      const { inputs, backing, expected } = build(scene)
+      const { layers, backing, expected } = build(scene)
       const store = openMemoryStore()
       await store.truncate(expected.length)
-      await executeSteps(planMerge(inputs, { store, keepHoles: true }, { windowSize, data: mapOf(backing) }))
+      await execute(planMerge(layers, { store, keepHoles: true }, { windowSize, data: mapOf(backing) }))
       expect(Buffer.compare(store.bytes(), expected)).toBe(0)
     }
   })
@@ -149,13 +148,8 @@ it('goes over a hole of gigabytes with few steps, whatever runs came before', ()
   const layout = computeLayout(header)
   const bits = new Uint8Array(layout.dataOffset)
   bits[layout.bitmapOffset] = 0b101
-  const inputs = {
-    overlay: openMemoryStore(bits),
-    backing: openMemoryStore(),
-    dataOffset: layout.dataOffset,
-    header,
-    layout,
-  }
+  const store = openMemoryStore(bits)
+  const layers = { overlay: { store, header, layout }, backing: openMemoryStore() }
   const nothing = knownStretches(new Float64Array(0))
   const asked = { looks: 0, finds: 0 }
   const data: DataMap = {
@@ -170,26 +164,26 @@ it('goes over a hole of gigabytes with few steps, whatever runs came before', ()
     },
   }
   let steps = 0
-  for (const step of planMerge(inputs, { store: openMemoryStore(), keepHoles: true }, { windowSize: 4096, data })) {
+  for (const step of planMerge(layers, { store: openMemoryStore(), keepHoles: true }, { windowSize: 4096, data })) {
     steps++
-    if (step.kind === 'read') readPaddedNow(inputs.overlay, step.offset, step.bytes)
+    if (step.kind === 'read') readPaddedNow(store, step.offset, step.bytes)
   }
   // The bitmap's 16 pieces, and the one window with runs; then two windows a piece.
   expect({ steps, finds: asked.finds }).toEqual({ steps: 16 + 1, finds: 1 })
   expect(asked.looks).toBeLessThan(50)
 })
 
-describe('planCompareMerged', () => {
+describe.each(executors)('planCompareMerged, $name', ({ execute }) => {
   it('is silent of what was merged right, and tells the window of one wrong byte', async () => {
     const property = fc.asyncProperty(scenes, fc.nat(), async (scene, draw) => {
-      const { inputs, expected } = build(scene)
+      const { layers, expected } = build(scene)
       const where = draw % expected.length
       const found: number[][] = []
       const note = (start: number, length: number) => found.push([start, length])
-      await executeSteps(planCompareMerged(inputs, openMemoryStore(expected), note))
+      await execute(planCompareMerged(layers, openMemoryStore(expected), note))
       expect(found).toEqual([])
       expected[where]! ^= 1
-      await executeSteps(planCompareMerged(inputs, slowly(openMemoryStore(expected)), note))
+      await execute(planCompareMerged(layers, slowly(openMemoryStore(expected)), note))
       const start = where - (where % 262144)
       expect(found).toEqual([[start, Math.min(262144, expected.length - start)]])
     })
@@ -197,13 +191,16 @@ describe('planCompareMerged', () => {
   })
 })
 
-it('an overlay over a copy of the backing file gives the same, for every window size', async () => {
-  const property = fc.asyncProperty(scenes, windowSizes, async (scene, windowSize) => {
-    const { inputs, backing, expected } = build(scene)
-    const copy = openMemoryStore(backing)
-    await copy.truncate(expected.length)
-    await executeSteps(planWriteBack({ ...inputs, backing: copy }, windowSize))
-    expect(Buffer.compare(copy.bytes(), expected)).toBe(0)
-  })
-  await fc.assert(property, { numRuns: runs(60) })
-})
+it.each(executors)(
+  'an overlay over a copy of the backing file gives the same, for every window size, $name',
+  async ({ execute }) => {
+    const property = fc.asyncProperty(scenes, windowSizes, async (scene, windowSize) => {
+      const { layers, backing, expected } = build(scene)
+      const copy = openMemoryStore(backing)
+      await copy.truncate(expected.length)
+      await execute(planWriteBack({ ...layers, backing: copy }, windowSize))
+      expect(Buffer.compare(copy.bytes(), expected)).toBe(0)
+    })
+    await fc.assert(property, { numRuns: runs(60) })
+  },
+)

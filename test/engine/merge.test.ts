@@ -2,26 +2,26 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { countSame, planCompareRuns } from '../../src/engine/compare-runs.js'
 import { isDense } from '../../src/engine/density.js'
-import { executeSteps } from '../../src/engine/execute.js'
-import { type MergeInputs, planMerge } from '../../src/engine/plan-merge.js'
+import type { Layers } from '../../src/engine/layers.js'
+import { planMerge } from '../../src/engine/plan-merge.js'
 import type { Steps } from '../../src/engine/step.js'
 import { type BlockStore, isSyncStore, readPaddedNow } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { amount } from '../support/amount.js'
-import { build, type Scene, scenes, slowly } from './scenes.js'
+import { build, executors, type Scene, scenes, slowly, withStores } from './scenes.js'
 
-describe('planMerge', () => {
+describe.each(executors)('planMerge, $name', ({ execute }) => {
   for (const keepHoles of [true, false]) {
     for (const way of ['at once', 'awaited'] as const) {
       it(`equals a sector by sector merge, ${way}, ${keepHoles ? 'leaving out' : 'writing'} zeros`, async () => {
         await fc.assert(
           fc.asyncProperty(scenes, fc.constantFrom(4096, 16384, 262144), async (scene, windowSize) => {
-            const { inputs, expected } = build(scene)
+            const { layers, expected } = build(scene)
             const target = openMemoryStore()
             await target.truncate(scene.virtualSize)
             const wrap = way === 'at once' ? (store: BlockStore) => store : slowly
-            const slow = { ...inputs, overlay: wrap(inputs.overlay), backing: wrap(inputs.backing) }
-            await executeSteps(planMerge(slow, { store: wrap(target), keepHoles }, { windowSize }))
+            const wrapped = withStores(layers, wrap)
+            await execute(planMerge(wrapped, { store: wrap(target), keepHoles }, { windowSize }))
             expect(Buffer.compare(target.bytes(), expected)).toBe(0)
           }),
           { numRuns: amount({ quick: 50, deep: 150 }) },
@@ -33,7 +33,7 @@ describe('planMerge', () => {
   it('writes a pipe from its start to its end, every byte once', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async (scene) => {
-        const { inputs, expected } = build(scene)
+        const { layers, expected } = build(scene)
         const parts: Uint8Array[] = []
         let at = 0
         const pipe: BlockStore = {
@@ -45,7 +45,7 @@ describe('planMerge', () => {
             return source.length
           },
         }
-        await executeSteps(planMerge(inputs, { store: pipe, keepHoles: false }, { windowSize: 8192 }))
+        await execute(planMerge(layers, { store: pipe, keepHoles: false }, { windowSize: 8192 }))
         expect(Buffer.concat(parts).equals(expected)).toBe(true)
       }),
       { numRuns: amount({ quick: 33, deep: 100 }) },
@@ -59,8 +59,8 @@ describe('planMerge', () => {
       virtualSize: 512 * allocated.length,
       allocated,
     })
-    const few = counted(build(scene(Array.from({ length: 512 }, (_, i) => i % 100 === 0))).inputs)
-    const many = counted(build(scene(Array.from({ length: 512 }, (_, i) => i % 2 === 0))).inputs)
+    const few = counted(build(scene(Array.from({ length: 512 }, (_, i) => i % 100 === 0))).layers)
+    const many = counted(build(scene(Array.from({ length: 512 }, (_, i) => i % 2 === 0))).layers)
     // One read is the bitmap's.
     expect([few(), many()]).toEqual([
       { overlay: 1 + 6, backing: 1 },
@@ -70,27 +70,27 @@ describe('planMerge', () => {
 
   it('does not read the backing file where the overlay covers a window', () => {
     const full = build({ layout: 'v3', sectorSize: 512, virtualSize: 512 * 512, allocated: Array(512).fill(true) })
-    expect(counted(full.inputs)()).toEqual({ overlay: 2, backing: 0 })
+    expect(counted(full.layers)()).toEqual({ overlay: 2, backing: 0 })
   })
 
   it('stops at once when asked, between steps and during a write that never ends', async () => {
-    const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize: 1 << 20, allocated: [] })
+    const { layers } = build({ layout: 'v3', sectorSize: 512, virtualSize: 1 << 20, allocated: [] })
     const stop = new AbortController()
     const stuck: BlockStore = { ...slowly(openMemoryStore()), write: () => new Promise(() => {}) }
     setTimeout(() => stop.abort(), 20)
-    const run = executeSteps(planMerge(inputs, { store: stuck, keepHoles: false }), { signal: stop.signal })
+    const run = execute(planMerge(layers, { store: stuck, keepHoles: false }), { signal: stop.signal })
     await expect(run).rejects.toMatchObject({ code: 'INTERRUPTED' })
-    const late = executeSteps(planMerge(inputs, { store: openMemoryStore(), keepHoles: false }), {
+    const late = execute(planMerge(layers, { store: openMemoryStore(), keepHoles: false }), {
       signal: stop.signal,
     })
     await expect(late).rejects.toMatchObject({ code: 'INTERRUPTED' })
   })
 
   it('reports positions that only grow and end at the virtual size', async () => {
-    const { inputs } = build({ layout: 'v3', sectorSize: 512, virtualSize: 3 << 20, allocated: [true] })
+    const { layers } = build({ layout: 'v3', sectorSize: 512, virtualSize: 3 << 20, allocated: [true] })
     const positions: number[] = []
     const target = openMemoryStore()
-    await executeSteps(planMerge(inputs, { store: target, keepHoles: false }, { windowSize: 4096 }), {
+    await execute(planMerge(layers, { store: target, keepHoles: false }, { windowSize: 4096 }), {
       onPosition: (position) => positions.push(position),
     })
     expect(positions.at(-1)).toBe(3 << 20)
@@ -107,18 +107,18 @@ describe('planMerge', () => {
         yield { kind: 'read', store: openMemoryStore(), offset: 0, bytes, position }
       }
     }
-    await executeSteps(plan(), { onPosition: (position) => positions.push(position) })
+    await execute(plan(), { onPosition: (position) => positions.push(position) })
     expect(positions).toEqual([10, 40, 40, 40, 50, 50, 50])
   })
 })
 
 /** Runs a merge and tells how many reads each input saw. */
-function counted(inputs: MergeInputs): () => { overlay: number; backing: number } {
+function counted(layers: Layers): () => { overlay: number; backing: number } {
   return () => {
     const reads = { overlay: 0, backing: 0 }
-    for (const step of planMerge(inputs, { store: openMemoryStore(), keepHoles: false })) {
+    for (const step of planMerge(layers, { store: openMemoryStore(), keepHoles: false })) {
       if (step.kind !== 'read') continue
-      if (step.store === inputs.overlay) reads.overlay++
+      if (step.store === layers.overlay.store) reads.overlay++
       else reads.backing++
       if (isSyncStore(step.store)) readPaddedNow(step.store, step.offset, step.bytes)
     }
@@ -126,17 +126,17 @@ function counted(inputs: MergeInputs): () => { overlay: number; backing: number 
   }
 }
 
-describe('planCompareRuns', () => {
+describe.each(executors)('planCompareRuns, $name', ({ execute }) => {
   it('counts the allocated sectors that equal the backing file', async () => {
     await fc.assert(
       fc.asyncProperty(scenes, async (scene) => {
-        const { inputs, same } = build(scene)
+        const { layers, same } = build(scene)
         let count = 0
-        const plan = planCompareRuns(inputs, (compared) => {
-          count += countSame(compared, inputs.header.sectorSize)
+        const plan = planCompareRuns(layers, (compared) => {
+          count += countSame(compared, layers.overlay.header.sectorSize)
           return true
         })
-        await executeSteps(plan)
+        await execute(plan)
         expect(count).toBe(same)
       }),
       { numRuns: amount({ quick: 50, deep: 150 }) },

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
-import type { MergeInputs } from '../../src/engine/plan-merge.js'
+import { executeSteps } from '../../src/engine/execute.js'
+import type { Layers, StoredOverlay } from '../../src/engine/layers.js'
 import { computeLayout, type HeaderLayout } from '../../src/formats/cow/index.js'
+import { executeLocally } from '../../src/machine/execute.js'
 import type { BlockStore, SyncBlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 
@@ -39,12 +41,18 @@ export function fillLayer(size: number, salt: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => (Math.floor(i / 3000) % 3 === salt % 3 ? 0 : (i * 7 + salt) % 251))
 }
 
-export interface SceneInputs extends MergeInputs {
-  readonly overlay: SyncBlockStore
+export interface SceneLayers extends Layers {
+  readonly overlay: StoredOverlay & { readonly store: SyncBlockStore }
   readonly backing: SyncBlockStore
 }
 
-export function build(scene: Scene): { inputs: SceneInputs; expected: Uint8Array; same: number } {
+/** Both executors: what one does with a plan, the other has to do, too. */
+export const executors = [
+  { name: 'awaited', execute: executeSteps },
+  { name: 'local', execute: executeLocally },
+] as const
+
+export function build(scene: Scene): { layers: SceneLayers; expected: Uint8Array; same: number } {
   const header = { ...scene, alignment: scene.layout.startsWith('v3') ? 4096 : scene.sectorSize }
   const layout = computeLayout(header)
   const overlayData = fillLayer(scene.virtualSize, 1)
@@ -62,14 +70,16 @@ export function build(scene: Scene): { inputs: SceneInputs; expected: Uint8Array
     if (data.every((byte, i) => byte === backing[start + i])) same++
     expected.set(data, start)
   })
-  const inputs: SceneInputs = {
-    overlay: openMemoryStore(file),
-    backing: openMemoryStore(backing),
-    dataOffset: layout.dataOffset,
-    header,
-    layout,
-  }
-  return { inputs, expected, same }
+  const layers = { overlay: { store: openMemoryStore(file), header, layout }, backing: openMemoryStore(backing) }
+  return { layers, expected, same }
+}
+
+/** The same layers with other stores. */
+export function withStores<T extends BlockStore>(
+  { overlay, backing }: SceneLayers,
+  wrap: (store: SyncBlockStore) => T,
+): Layers {
+  return { overlay: { ...overlay, store: wrap(overlay.store) }, backing: wrap(backing) }
 }
 
 /** The same store without its synchronous half, giving and taking few bytes at a time. */

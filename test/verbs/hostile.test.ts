@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { countAllocated } from '../../src/engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../../src/errors.js'
 import { type CowHeader, computeLayout, maxHeaderSize, parseCowHeader } from '../../src/formats/cow/index.js'
 import { findTruncation, openCowImage } from '../../src/images/cow-image.js'
 import { openRawImage } from '../../src/images/raw-image.js'
+import { countAllocated } from '../../src/overlays/count-allocated.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { amount, isDeep, runSeed, sampleOf, tally } from '../support/amount.js'
 import { fixtureOverlays, mutateHeader, randomNumbers } from '../support/hostile.js'
@@ -53,7 +53,7 @@ async function lookAt(bytes: Uint8Array): Promise<string | null> {
   const layout = computeLayout(header)
   expect(layout.bitmapOffset + layout.bitmapLength).toBeLessThanOrEqual(layout.dataOffset)
   expect(Number.isSafeInteger(layout.dataOffset + layout.dataLength)).toBe(true)
-  await countAllocated(store, layout)
+  await countAllocated({ store, header, layout })
   await findTruncation(store, header)
   const image = openCowImage(store, header, openRawImage(openMemoryStore(new Uint8Array(1000))))
   const length = Math.min(4096, virtualSize)

@@ -1,5 +1,5 @@
 import { countSame, planCompareRuns } from '../../engine/compare-runs.js'
-import { executeSteps } from '../../engine/execute.js'
+import { executeLocally } from '../../machine/execute.js'
 import { type OperationOptions, progressReporter } from '../../machine/operation.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { BlockStore } from '../../stores/block-store.js'
@@ -10,15 +10,14 @@ export async function countSameSectors(
   backing: BlockStore,
   options: OperationOptions,
 ): Promise<number> {
-  const { header, layout, store } = overlay
+  const { header } = overlay
   let count = 0
-  const inputs = { overlay: store, backing, dataOffset: layout.dataOffset, header, layout }
   const onPosition = progressReporter(options, header.virtualSize, 'check')
-  const plan = planCompareRuns(inputs, (compared) => {
+  const plan = planCompareRuns({ overlay, backing }, (compared) => {
     count += countSame(compared, header.sectorSize)
     return true
   })
-  await executeSteps(plan, { signal: options.signal, onPosition })
+  await executeLocally(plan, { signal: options.signal, onPosition })
   onPosition?.(header.virtualSize)
   return count
 }

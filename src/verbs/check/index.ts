@@ -1,4 +1,3 @@
-import { countAllocated } from '../../engine/count-allocated.js'
 import { errorCodes, UmlcowError } from '../../errors.js'
 import {
   backingRules,
@@ -15,6 +14,7 @@ import { lockFiles } from '../../machine/processes/file-locks.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
 import type { HostLock } from '../../machine/processes/process-lock.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { countAllocated } from '../../overlays/count-allocated.js'
 import { type InputFile, type Overlay, openInput, readHeaderBytes, toOverlay } from '../../overlays/open-overlay.js'
 import type { CheckOptions, Severity } from './options.js'
 import {
@@ -103,7 +103,7 @@ async function checkFile(files: HostFiles, path: string, options: CheckOptions):
     ]
     const told = new Set(problems.map(({ message }) => message))
     early.push(...unfinished.filter(({ message }) => !told.has(message)))
-    const allocatedSectors = await countAllocated(overlay.store, overlay.layout, options.signal)
+    const allocatedSectors = await countAllocated(overlay, options.signal)
     const harmless = [...problems, ...unfinished].every(({ severity }) => severity === 'waste' || severity === 'note')
     const certain = !options.noBacking && harmless && isAsKernelWrites(overlay)
     const findings = [...early, ...(await mend(certain ? problems : problems.map(withoutMending), writes))]

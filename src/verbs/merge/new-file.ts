@@ -1,10 +1,10 @@
 import { printablePath } from '../../bytes/escape.js'
 import type { Copier } from '../../engine/choose-copier.js'
-import { countAllocated } from '../../engine/count-allocated.js'
 import { checkedOptions, textPath } from '../../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { progressInParts } from '../../machine/operation.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { countAllocated } from '../../overlays/count-allocated.js'
 import { guardTarget, refuseSameFile } from '../../overlays/guard-target.js'
 import { openBacking } from '../../overlays/open-image.js'
 import { type Overlay, openOverlay } from '../../overlays/open-overlay.js'
@@ -99,7 +99,7 @@ async function describeMerge(
     backing: located.path,
     target: typeof target === 'string' ? target : null,
     virtualSize: overlay.header.virtualSize,
-    allocatedSectors: await countAllocated(overlay.store, overlay.layout, options.signal),
+    allocatedSectors: await countAllocated(overlay, options.signal),
     sectorSize: overlay.header.sectorSize,
     dryRun: options.dryRun === true,
     copier: null,

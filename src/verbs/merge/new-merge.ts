@@ -1,4 +1,4 @@
-import type { MergeInputs } from '../../engine/plan-merge.js'
+import type { Layers } from '../../engine/layers.js'
 import type { HostFiles } from '../../machine/host-files.js'
 import type { PartReporter } from '../../machine/operation.js'
 import type { OpenBacking } from '../../overlays/open-image.js'
@@ -16,7 +16,6 @@ export interface NewMerge {
   readonly progress: PartReporter
 }
 
-export function mergeInputsOf({ overlay, backing }: NewMerge): MergeInputs {
-  const { store, header, layout } = overlay
-  return { overlay: store, backing: backing.store, dataOffset: layout.dataOffset, header, layout }
+export function layersOf({ overlay, backing }: NewMerge): Layers {
+  return { overlay, backing: backing.store }
 }

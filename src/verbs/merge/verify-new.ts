@@ -1,10 +1,10 @@
-import { executeSteps } from '../../engine/execute.js'
 import { planCompareMerged } from '../../engine/plan-merge.js'
 import { UmlcowError } from '../../errors.js'
+import { executeLocally } from '../../machine/execute.js'
 import { directReader } from '../../machine/stores/direct-store.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { openDirect } from '../../machine/stores/open-direct.js'
-import { mergeInputsOf, type NewMerge } from './new-merge.js'
+import { layersOf, type NewMerge } from './new-merge.js'
 
 /**
  * Read a merged image back and compare it with its overlay and its backing file: all of it, whatever anybody told about
@@ -20,14 +20,14 @@ export async function compareMerged(merge: NewMerge, target: FileStore, path: Bu
   try {
     const onPosition = merge.progress('verify', [1 / 2, 1])
     const store = direct === null ? target : directReader(direct)
-    const plan = planCompareMerged(mergeInputsOf(merge), store, (start, length) => {
+    const plan = planCompareMerged(layersOf(merge), store, (start, length) => {
       throw new UmlcowError(
         'VERIFY_FAILED',
         `${target.name}: what was written does not read back, in ${length} bytes at offset ${start}`,
         { details: { offset: start, length } },
       )
     })
-    await executeSteps(plan, { signal: options.signal, onPosition })
+    await executeLocally(plan, { signal: options.signal, onPosition })
     onPosition?.(virtualSize)
     return direct === null ? 'cache' : 'disk'
   } finally {

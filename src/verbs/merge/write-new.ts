@@ -1,10 +1,10 @@
 import { alignedBuffer } from '../../bytes/aligned-buffer.js'
 import { type Copier, copiersFor, mayHaveHoles } from '../../engine/choose-copier.js'
 import { type DataMap, everythingIsData, knownStretches, probedStretches, probeLength } from '../../engine/data-map.js'
-import { executeSteps } from '../../engine/execute.js'
 import { type MergeTarget, planMerge } from '../../engine/plan-merge.js'
 import { planWriteBack } from '../../engine/plan-write-back.js'
 import { UmlcowError } from '../../errors.js'
+import { executeLocally } from '../../machine/execute.js'
 import type { FileFacts } from '../../machine/host-files.js'
 import { type NewFileTarget, writeNewFile } from '../../machine/new-file.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
@@ -12,7 +12,7 @@ import { openDirect } from '../../machine/stores/open-direct.js'
 import type { InputFile } from '../../overlays/open-overlay.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { refuseChanged } from './check-inputs.js'
-import { mergeInputsOf, type NewMerge } from './new-merge.js'
+import { layersOf, type NewMerge } from './new-merge.js'
 import { compareMerged } from './verify-new.js'
 
 /** @returns the way it was copied */
@@ -167,8 +167,8 @@ async function writeOver(merge: NewMerge, way: 'reflink' | 'cp', target: FileSto
   const { options, overlay } = merge
   const share = mergeShare(merge)
   const onPosition = merge.progress('merge', [way === 'cp' ? share / 2 : 0, share])
-  const plan = planWriteBack({ ...mergeInputsOf(merge), backing: target }, options.bufferSize)
-  await executeSteps(plan, { signal: options.signal, onPosition })
+  const plan = planWriteBack({ ...layersOf(merge), backing: target }, options.bufferSize)
+  await executeLocally(plan, { signal: options.signal, onPosition })
   onPosition?.(overlay.header.virtualSize)
   return true
 }
@@ -184,7 +184,7 @@ async function mergeByPass(merge: NewMerge, way: Copier, target: MergeTarget): P
   try {
     const onPosition = merge.progress('merge', [0, mergeShare(merge)])
     const how = { data: dataMapOf(known, direct), windowSize: options.bufferSize }
-    await executeSteps(planMerge(mergeInputsOf(merge), target, how), { signal: options.signal, onPosition })
+    await executeLocally(planMerge(layersOf(merge), target, how), { signal: options.signal, onPosition })
     onPosition?.(overlay.header.virtualSize)
     return true
   } finally {

@@ -1,11 +1,11 @@
 import { printablePath } from '../../../bytes/escape.js'
-import { executeSteps } from '../../../engine/execute.js'
 import { planClear } from '../../../engine/plan-clear.js'
 import { UmlcowError } from '../../../errors.js'
+import { executeLocally } from '../../../machine/execute.js'
 import { type HostFiles, isSameFile } from '../../../machine/host-files.js'
 import { directoryName } from '../../../machine/path-bytes.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
-import { type InPlaceWork, inputsOf } from './work.js'
+import { type InPlaceWork, layersOf } from './work.js'
 
 /** Clear the bits of what equals the backing file, then give its data back. */
 export async function emptyOverlay(
@@ -14,7 +14,7 @@ export async function emptyOverlay(
   const { overlay } = work
   const { store, layout, header } = overlay
   const result = { cleared: 0, kept: 0 }
-  await executeSteps(planClear(inputsOf(work), result), { signal: work.options.signal })
+  await executeLocally(planClear(layersOf(work), result), { signal: work.options.signal })
   if (!work.journal.noSync) await store.sync()
   const name = printablePath(overlay.path)
   if (result.kept > 0) {

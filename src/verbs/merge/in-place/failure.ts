@@ -1,8 +1,8 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { formatSize } from '../../../bytes/size-text.js'
-import { countOverlay } from '../../../engine/count-allocated.js'
 import { hasCode, UmlcowError } from '../../../errors.js'
 import { shellQuote } from '../../../machine/shell-quote.js'
+import { countOverlay } from '../../../overlays/count-allocated.js'
 import { undoPreparation } from './leftovers.js'
 import type { InPlaceWork } from './work.js'
 
@@ -57,11 +57,10 @@ async function mayBeUnfinished({ files, journalPath }: InPlaceWork): Promise<boo
 
 /** What the backing file may still have to store: no more than the overlay has, and no more than its own holes. */
 async function roomWanted({ files, overlay, backing }: InPlaceWork): Promise<number> {
-  const { store, header, layout } = overlay
   const { size, allocatedSize } = files.statOpen(backing.store)
   const holes = Math.max(0, size - allocatedSize)
   try {
-    return Math.min(holes, (await countOverlay({ overlay: store, header, layout })).touchedLength)
+    return Math.min(holes, (await countOverlay(overlay)).touchedLength)
   } catch {
     return holes // The overlay cannot be read, either.
   }

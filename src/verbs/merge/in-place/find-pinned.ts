@@ -1,7 +1,7 @@
 import { printablePath } from '../../../bytes/escape.js'
-import { executeSteps } from '../../../engine/execute.js'
 import { planCopyUpSize } from '../../../engine/plan-copy-up.js'
 import { errorCodes, hasCode, UmlcowError } from '../../../errors.js'
+import { executeLocally } from '../../../machine/execute.js'
 import type { Finding } from '../../../machine/findings.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
 import { shellQuote } from '../../../machine/shell-quote.js'
@@ -59,14 +59,13 @@ export async function findPinned(
  * being written, there is nothing to copy any more, and what they showed is lost where it was written.
  */
 export async function findNotCopiedUp(
-  work: Pick<InPlaceWork, 'files' | 'overlay' | 'backing' | 'kept' | 'options'>,
+  work: Pick<InPlaceWork, 'files' | 'overlay' | 'kept' | 'options'>,
 ): Promise<Sibling[]> {
-  const { overlay, backing, options } = work
+  const { overlay, options } = work
   const found: Sibling[] = []
   await forEachSibling(work, 'read', async (opened, sibling) => {
     const result = { bytes: 0 }
-    const inputs = { overlay, sibling: opened, backing: backing.store, virtualSize: overlay.header.virtualSize }
-    await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
+    await executeLocally(planCopyUpSize({ overlay, sibling: opened }, result), { signal: options.signal })
     if (result.bytes > 0) found.push(sibling)
   })
   return found

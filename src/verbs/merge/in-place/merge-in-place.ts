@@ -1,7 +1,7 @@
 import { isSame, planCompareRuns } from '../../../engine/compare-runs.js'
-import { executeSteps } from '../../../engine/execute.js'
 import { editHeader } from '../../../formats/cow/index.js'
 import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { executeLocally } from '../../../machine/execute.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
 import { openInput } from '../../../overlays/open-overlay.js'
@@ -15,7 +15,7 @@ import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './options
 import { makeReady, prepareWork, type Ready } from './prepare.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { warningsFor } from './warnings.js'
-import { type InPlaceWork, inputsOf } from './work.js'
+import { type InPlaceWork, layersOf } from './work.js'
 
 /**
  * Merge an overlay into its backing file.
@@ -68,13 +68,13 @@ async function hasChanges(files: HostFiles, ready: Ready, options: InPlaceOption
   try {
     let differs = false
     const plan = planCompareRuns(
-      inputsOf({ overlay: ready.overlay, backing: { ...backing, path: ready.backing.path } }),
+      layersOf({ overlay: ready.overlay, backing: { ...backing, path: ready.backing.path } }),
       (part) => {
         differs = !isSame(part.overlay, part.backing, part.from, part.to)
         return !differs
       },
     )
-    await executeSteps(plan, { signal: options.signal })
+    await executeLocally(plan, { signal: options.signal })
     return differs
   } finally {
     await backing.store.close()

@@ -1,10 +1,10 @@
-import { countAllocated } from '../../../engine/count-allocated.js'
 import { UmlcowError } from '../../../errors.js'
 import { checkedOptions, textPath } from '../../../machine/arguments.js'
 import { refuseUnlessForced } from '../../../machine/findings.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
 import { thisProcess } from '../../../machine/processes/process-identity.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import { countAllocated } from '../../../overlays/count-allocated.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
 import { findSiblings, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
 import { isOurMtime, type MergeJournal } from '../../../overlays/unfinished/merge-journal.js'
@@ -94,7 +94,7 @@ export async function makeWork(
   const { kept: pinned, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
   refuseUnlessForced(findings, options.force)
   const wasWritten = merge.journal.phase !== 'preparing'
-  const lost = wasWritten ? await findNotCopiedUp({ files, overlay, backing, kept: pinned, options }) : []
+  const lost = wasWritten ? await findNotCopiedUp({ files, overlay, kept: pinned, options }) : []
   const kept = pinned.filter((one) => !lost.includes(one))
   await refuseUsers(files, [overlay, backing, ...kept], options.force ?? [], options.signal)
   refuseWrittenSince(merge.journal, backing)
@@ -157,7 +157,7 @@ async function describe(taken: TakenUp, options: ResumeOptions): Promise<InPlace
     backing: backing.path,
     virtualSize: backing.facts.size,
     sectorSize: overlay?.header.sectorSize ?? 512,
-    allocatedSectors: overlay === null ? 0 : await countAllocated(overlay.store, overlay.layout, options.signal),
+    allocatedSectors: overlay === null ? 0 : await countAllocated(overlay, options.signal),
     afterwards: journal.afterwards,
     changed: true,
     resumed: true,

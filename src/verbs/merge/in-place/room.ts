@@ -1,8 +1,8 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { formatSize } from '../../../bytes/size-text.js'
-import type { OverlayCounts } from '../../../engine/count-allocated.js'
-import { executeSteps } from '../../../engine/execute.js'
 import { planCopyUpSize } from '../../../engine/plan-copy-up.js'
+import type { OverlayCounts } from '../../../engine/plan-count.js'
+import { executeLocally } from '../../../machine/execute.js'
 import type { Finding } from '../../../machine/findings.js'
 import type { HostFiles, HostPath } from '../../../machine/host-files.js'
 import { directoryName } from '../../../machine/path-bytes.js'
@@ -23,13 +23,11 @@ export async function findRoom(
     const known = needs.get(String(device))
     needs.set(String(device), { path: known?.path ?? path, bytes: (known?.bytes ?? 0) + bytes })
   }
-  const { header } = overlay
   const holes = Math.max(0, backing.facts.size - backing.facts.allocatedSize)
   if (backing.facts.kind === 'file') need(backing.path, backing.facts.device, Math.min(touched, holes))
   await forEachSibling({ files, kept, options }, 'read', async (opened, sibling) => {
     const result = { bytes: 0 }
-    const inputs = { overlay, sibling: opened, backing: overlay.store, virtualSize: header.virtualSize }
-    await executeSteps(planCopyUpSize(inputs, result), { signal: options.signal })
+    await executeLocally(planCopyUpSize({ overlay, sibling: opened }, result), { signal: options.signal })
     need(sibling.path, sibling.facts.device, result.bytes)
   })
   if (options.backup !== undefined) {

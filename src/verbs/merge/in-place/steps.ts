@@ -1,8 +1,8 @@
-import { executeSteps } from '../../../engine/execute.js'
-import { type CopyUpInputs, planCopyUpBits, planCopyUpData } from '../../../engine/plan-copy-up.js'
+import { type CopyUpLayers, planCopyUpBits, planCopyUpData } from '../../../engine/plan-copy-up.js'
 import { planWriteBack } from '../../../engine/plan-write-back.js'
 import { UmlcowError } from '../../../errors.js'
 import { editHeader } from '../../../formats/cow/index.js'
+import { executeLocally } from '../../../machine/execute.js'
 import { isSameFile } from '../../../machine/host-files.js'
 import { progressReporter } from '../../../machine/operation.js'
 import { directoryName } from '../../../machine/path-bytes.js'
@@ -20,7 +20,7 @@ import {
   executeOptions,
   forEachSibling,
   type InPlaceWork,
-  inputsOf,
+  layersOf,
   syncUnlessForbidden,
 } from './work.js'
 
@@ -88,24 +88,23 @@ async function refuseNewHeader(overlay: Overlay, expected: Uint8Array): Promise<
 export async function copyUpIntoSiblings(work: InPlaceWork): Promise<void> {
   await forEachSibling(work, 'readWrite', async (opened, sibling) => {
     const result = { bytes: 0 }
-    const inputs = copyUpInputs(work, opened)
+    const layers = copyUpLayers(work, opened)
     const { dataOffset } = opened.layout
     const end = dataOffset + opened.header.virtualSize
     // Bytes that are zeros are not written, and a file that ends before them would have lost them.
     if (opened.facts.kind === 'file' && opened.store.size < end) await opened.store.truncate(end)
-    await executeSteps(planCopyUpData(inputs, result), executeOptions(work))
+    await executeLocally(planCopyUpData(layers, result), executeOptions(work))
     work.copied.set(sibling, result.bytes)
     // What a run before this one wrote was synced when this one began.
     if (result.bytes === 0) return
     await syncUnlessForbidden(work, opened.store)
-    await executeSteps(planCopyUpBits(inputs), executeOptions(work))
+    await executeLocally(planCopyUpBits(layers), executeOptions(work))
     await syncUnlessForbidden(work, opened.store)
   })
 }
 
-function copyUpInputs(work: InPlaceWork, sibling: Overlay): CopyUpInputs {
-  const { overlay, backing } = work
-  return { overlay, sibling, backing: backing.store, virtualSize: overlay.header.virtualSize }
+function copyUpLayers(work: InPlaceWork, sibling: Overlay): CopyUpLayers {
+  return { ...layersOf(work), sibling }
 }
 
 export async function declareWriting(work: InPlaceWork): Promise<void> {
@@ -122,8 +121,8 @@ export async function writeSectors(work: InPlaceWork): Promise<void> {
   // A write gives the file the second of the clock, which must not be that of a header.
   const toAvoid = work.knownMtimes.filter((one) => one > mtimes.invalid)
   const betweenSlices = () => pauseForClock(files.clock, toAvoid, options.signal)
-  const plan = planWriteBack(inputsOf(work), work.options.bufferSize)
-  await executeSteps(plan, {
+  const plan = planWriteBack(layersOf(work), work.options.bufferSize)
+  await executeLocally(plan, {
     signal: options.signal,
     onPosition,
     betweenSlices: toAvoid.length > 0 ? betweenSlices : undefined,

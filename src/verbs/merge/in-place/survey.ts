@@ -1,11 +1,12 @@
 import { printablePath } from '../../../bytes/escape.js'
-import { countOverlay, type OverlayCounts } from '../../../engine/count-allocated.js'
+import type { OverlayCounts } from '../../../engine/plan-count.js'
 import { hasCode } from '../../../errors.js'
 import { cowMagicOrder } from '../../../formats/cow/index.js'
 import type { Finding } from '../../../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../../machine/host-files.js'
 import { findWriteProtected } from '../../../machine/write-protection.js'
 import { inspectBacking } from '../../../overlays/backing.js'
+import { countOverlay } from '../../../overlays/count-allocated.js'
 import { type Overlay, openInput, readHeaderBytes } from '../../../overlays/open-overlay.js'
 import { type LocatedFile, resolveBackingPath } from '../../../overlays/resolve-backing.js'
 import { findSiblings, nothingFound, type Sibling, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
@@ -60,8 +61,7 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   // What does not fit together need not be measured.
   const isRefused = findings.some(({ force }) => force === undefined || !options.force?.includes(force))
   if (isRefused) return rest
-  const { store, header, layout } = overlay
-  const counts = await countOverlay({ overlay: store, header, layout }, options.signal)
+  const counts = await countOverlay(overlay, options.signal)
   return { ...rest, counts, findings: [...findings, ...(await findRoom(files, rest, counts, options))] }
 }
 

@@ -1,10 +1,10 @@
 import { isSame, planCompareRuns } from '../../../engine/compare-runs.js'
-import { executeSteps } from '../../../engine/execute.js'
 import { UmlcowError } from '../../../errors.js'
+import { executeLocally } from '../../../machine/execute.js'
 import { directReader } from '../../../machine/stores/direct-store.js'
 import type { FileStore } from '../../../machine/stores/file-store.js'
 import { openDirect } from '../../../machine/stores/open-direct.js'
-import { executeOptions, type InPlaceWork, inputsOf } from './work.js'
+import { executeOptions, type InPlaceWork, layersOf } from './work.js'
 
 /**
  * Read back what the merge wrote into the backing file and compare it with the overlay.
@@ -24,7 +24,7 @@ export async function compareWritten(work: InPlaceWork): Promise<'disk' | 'cache
 }
 
 async function compare(work: InPlaceWork, backing: FileStore): Promise<void> {
-  const plan = planCompareRuns({ ...inputsOf(work), backing }, ({ overlay, backing: written, from, to, start }) => {
+  const plan = planCompareRuns({ ...layersOf(work), backing }, ({ overlay, backing: written, from, to, start }) => {
     if (isSame(overlay, written, from, to)) return true
     throw new UmlcowError(
       'VERIFY_FAILED',
@@ -32,5 +32,5 @@ async function compare(work: InPlaceWork, backing: FileStore): Promise<void> {
       { details: { offset: start, length: to - from } },
     )
   })
-  await executeSteps(plan, executeOptions(work))
+  await executeLocally(plan, executeOptions(work))
 }

@@ -1,6 +1,6 @@
 import { forEachBounded } from '../../../bytes/bounded.js'
 import type { ExecuteOptions } from '../../../engine/execute.js'
-import type { MergeInputs } from '../../../engine/plan-merge.js'
+import type { Layers } from '../../../engine/layers.js'
 import { throwIfAborted, UmlcowError } from '../../../errors.js'
 import type { ForceWord } from '../../../machine/findings.js'
 import { type HostFiles, isSameFile } from '../../../machine/host-files.js'
@@ -34,9 +34,8 @@ export interface InPlaceWork {
   readonly warnings: string[]
 }
 
-export function inputsOf({ overlay, backing }: Pick<InPlaceWork, 'overlay' | 'backing'>): MergeInputs {
-  const { header, layout, store } = overlay
-  return { overlay: store, backing: backing.store, dataOffset: layout.dataOffset, header, layout }
+export function layersOf({ overlay, backing }: Pick<InPlaceWork, 'overlay' | 'backing'>): Layers {
+  return { overlay, backing: backing.store }
 }
 
 export function executeOptions(work: InPlaceWork): ExecuteOptions {

@@ -2,14 +2,14 @@ import { readdirSync, truncateSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { alignedBuffer } from '../../src/bytes/aligned-buffer.js'
-import { countAllocated } from '../../src/engine/count-allocated.js'
-import { executeSteps } from '../../src/engine/execute.js'
-import { planRuns } from '../../src/engine/plan-merge.js'
+import { walkRuns } from '../../src/engine/run-batch.js'
 import type { Step } from '../../src/engine/step.js'
 import { computeLayout } from '../../src/formats/cow/index.js'
 import { openBitmapReader } from '../../src/images/bitmap-reader.js'
+import { executeLocally } from '../../src/machine/execute.js'
 import { localHostFiles } from '../../src/machine/host-files.js'
 import { openFileStore } from '../../src/machine/stores/file-store.js'
+import { countAllocated } from '../../src/overlays/count-allocated.js'
 import type { SyncBlockStore } from '../../src/stores/block-store.js'
 import { check } from '../../src/verbs/check/index.js'
 import { info } from '../../src/verbs/info.js'
@@ -62,12 +62,12 @@ describe('the bitmap of a large overlay', () => {
     const layout = computeLayout({ ...header, layout: 'v3', alignment: 4096 })
     const planned: number[][] = []
     function* steps(): Generator<Step, void, void> {
-      for (const item of planRuns({ overlay: store, header, layout })) {
+      for (const item of walkRuns({ store, header, layout })) {
         if ('kind' in item) yield item
         else for (let i = 0; i < item.count; i++) planned.push([item.starts[i]!, item.ends[i]!])
       }
     }
-    await executeSteps(steps())
+    await executeLocally(steps())
     const read: number[][] = []
     for await (const run of openBitmapReader(store, layout).runs(0, layout.sectorCount)) {
       read.push([run.startSector, run.endSector])
@@ -75,7 +75,7 @@ describe('the bitmap of a large overlay', () => {
     const inside = openBitmapReader(store, layout).runs(4, 401 * pieceSectors)
     const clipped: number[][] = []
     for await (const run of inside) clipped.push([run.startSector, run.endSector])
-    return { count: await countAllocated(store, layout), planned, read, clipped }
+    return { count: await countAllocated({ store, header, layout }), planned, read, clipped }
   }
 
   test('is walked the same with and without a way to find holes', async () => {

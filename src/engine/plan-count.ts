@@ -1,0 +1,39 @@
+import { countSetBits, type GroupLength } from '../bytes/bitmap.js'
+import { zeroBlockSize } from '../bytes/zeros.js'
+import type { StoredOverlay } from './layers.js'
+import type { Steps } from './step.js'
+import { walkBitmap } from './walk-bitmap.js'
+
+/** Bytes of bitmap in memory at a time. */
+const pieceSize = 256 * 1024
+
+/** How much an overlay supplies. */
+export interface OverlayCounts {
+  allocatedSectors: number
+  /** Bytes of the blocks of 4 KiB that the allocated sectors touch: what a host may have to store for them. */
+  touchedLength: number
+}
+
+/** Plan to count the allocated sectors of an overlay. Those whose bits lie beyond the end of the file count as clear. */
+export function* planCount(overlay: StoredOverlay, result: Pick<OverlayCounts, 'allocatedSectors'>): Steps {
+  for (const item of walkBitmap(overlay, pieceSize)) {
+    if ('kind' in item) yield item
+    else result.allocatedSectors += countSetBits(item.bits, item.bitCount)
+  }
+}
+
+/** Plan to count both by one walk. */
+export function* planCounts(overlay: StoredOverlay, result: OverlayCounts): Steps {
+  const { sectorSize } = overlay.header
+  // Blocks and sectors both have sizes that are powers of two, and one holds the other.
+  const sectorsInBlock = Math.max(1, zeroBlockSize / sectorSize) as GroupLength
+  const blockSize = Math.max(zeroBlockSize, sectorSize)
+  for (const item of walkBitmap(overlay, pieceSize)) {
+    if ('kind' in item) {
+      yield item
+      continue
+    }
+    result.allocatedSectors += countSetBits(item.bits, item.bitCount)
+    result.touchedLength += countSetBits(item.bits, item.bitCount, sectorsInBlock) * blockSize
+  }
+}

@@ -1,0 +1,26 @@
+import { type ExecuteOptions, executeSteps, type Mover } from '../engine/execute.js'
+import type { Steps } from '../engine/step.js'
+import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
+import { copyRunsNow } from './copy-runs.js'
+
+/** Moves the bytes of local files at once, without the thread pool. It awaits every other store. */
+const localMover: Mover = {
+  transfer({ kind, store, offset, bytes }) {
+    if (!isSyncStore(store))
+      return kind === 'read' ? readPadded(store, offset, bytes) : writeExact(store, offset, bytes)
+    if (kind === 'read') readPaddedNow(store, offset, bytes)
+    else writeExactNow(store, offset, bytes)
+    return undefined
+  },
+  copyRuns: copyRunsNow,
+}
+
+/**
+ * Carry out a plan. Local files are transferred synchronously, which is 1.5 to 8 times faster than with promises, in slices
+ * with a turn of the event loop between them, so that progress, SIGINT and an AbortSignal stay alive.
+ *
+ * @throws UmlcowError INTERRUPTED, and whatever the stores throw
+ */
+export function executeLocally(steps: Steps, options?: ExecuteOptions): Promise<void> {
+  return executeSteps(steps, options, localMover)
+}
