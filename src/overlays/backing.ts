@@ -1,10 +1,10 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
 import type { Finding } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-bytes.js'
-import { type Overlay, openInput, readHeaderBytes } from './open-overlay.js'
+import { layerOf, lookInto } from './open.js'
+import type { Overlay } from './open-overlay.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
 import { lookedAtNote } from './unfinished/other-names.js'
 import { findMergeInto, unfinishedFindings } from './unfinished/unfinished-merge.js'
@@ -85,14 +85,7 @@ async function locate(files: HostFiles, overlay: Wanting, options: BackingOption
 
 async function imageSize(files: HostFiles, located: LocatedFile, chain: boolean): Promise<number> {
   if (!chain || located.facts.kind !== 'file') return located.facts.size
-  const input = await openInput(files, located.path)
-  try {
-    const bytes = await readHeaderBytes(input.store)
-    if (cowMagicOrder(bytes) === null) return located.facts.size
-    return parseCowHeader(bytes, { fileSize: located.facts.size, name: printablePath(located.path) }).virtualSize
-  } finally {
-    await input.store.close()
-  }
+  return lookInto(files, located.path, (file) => layerOf(file).virtualSize)
 }
 
 function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number): Finding[] {

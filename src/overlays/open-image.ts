@@ -1,17 +1,17 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { cowMagicOrder } from '../formats/cow/index.js'
-import { openCowImage } from '../images/cow-image.js'
+import { type ImageFormat, isPlain } from '../images/formats.js'
 import type { Image } from '../images/image.js'
 import { imageStore } from '../images/image-store.js'
-import { openRawImage } from '../images/raw-image.js'
 import { backingRules, checkedOptions, forceOf, hostPath, operationRules, type Rules } from '../machine/arguments.js'
 import { type ForceWord, refuseUnlessForced } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile, localHostFiles } from '../machine/host-files.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { type BackingOptions, inspectBacking } from './backing.js'
-import { type InputFile, type Overlay, openInput, openOverlay, readHeaderBytes } from './open-overlay.js'
+import { closeOnFailure, type InputFile, layerOf, openProbed, type ProbedFile } from './open.js'
+import { type Overlay, withHeader } from './open-overlay.js'
 import type { LocatedFile } from './resolve-backing.js'
+import { assertNotTorn } from './rewrite-header.js'
 
 /** Layers of a chain; more is a mistake. */
 const maxChainLength = 64
@@ -23,16 +23,48 @@ export interface OpenBackingOptions extends BackingOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** The backing of an overlay, opened for reading. */
-export interface OpenBacking {
-  /** What the guest sees of it. Closes the same file as `store`. */
-  readonly image: Image
-  /** The same bytes for an executor: the file itself, unless it is an overlay of a chain. */
-  readonly store: BlockStore
-  /** The backing file and, in a chain, the files below it. */
-  readonly inputs: readonly LocatedFile[]
-  /** The same files, open. */
-  readonly openFiles: readonly InputFile[]
+/** An image that was opened by its path: what a guest sees, and the files of the host that hold it. Closes them. */
+export interface FileImage extends Image {
+  /** Its own file and, where that is an overlay, those of the image below it; top first. */
+  readonly files: readonly InputFile[]
+  /** The file that has the guest's bytes at the guest's offsets; null for an image of several layers. */
+  readonly plain: InputFile | null
+}
+
+/** The bytes of an image for an executor: those of a plain file at once, any others through the image. */
+export function storeOf(image: FileImage): BlockStore {
+  return image.plain?.store ?? imageStore(image, printablePath(image.files[0]!.path))
+}
+
+/** How the layers of an image are opened. */
+export interface LayerOptions {
+  /** Opens the image below an overlay. */
+  readonly openBelow: (overlay: Overlay) => Promise<FileImage>
+  /** Throws when the file must not be of its format. */
+  readonly check?: ((file: ProbedFile) => void) | undefined
+  /** What to take the file for, whatever its first bytes say. */
+  readonly format?: ImageFormat | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Open a file as the image that its format says it is.
+ *
+ * @throws UmlcowError for a damaged header, UNFINISHED_REWRITE, and what `openInput`, `check` and `openBelow` throw
+ */
+export async function openLayers(files: HostFiles, path: HostPath, options: LayerOptions): Promise<FileImage> {
+  const probed = await openProbed(files, path)
+  const file = { ...probed, format: options.format ?? probed.format }
+  return closeOnFailure(file.store, async () => {
+    options.check?.(file)
+    if (!isPlain(file.format)) await assertNotTorn(files, path, file.head)
+    const layer = layerOf(file)
+    if (layer.header === null) {
+      return Object.assign(layer.open(file.store), { files: [file], plain: isPlain(file.format) ? file : null })
+    }
+    const below = await options.openBelow(withHeader(file, layer.header))
+    return Object.assign(layer.open(file.store, below, options.signal), { files: [file, ...below.files], plain: null })
+  })
 }
 
 /**
@@ -46,45 +78,27 @@ export async function openBacking(
   located: LocatedFile,
   options: OpenBackingOptions,
   above: readonly FileFacts[],
-): Promise<OpenBacking> {
-  const input = await openInput(files, located.path)
-  let isCow: boolean
-  try {
-    isCow = cowMagicOrder(await readHeaderBytes(input.store)) !== null
-  } catch (error) {
-    await input.store.close()
-    throw error
-  }
-  if (!isCow) return { image: openRawImage(input.store), store: input.store, inputs: [located], openFiles: [input] }
-  await input.store.close()
+): Promise<FileImage> {
+  // A backing file that was given stands for the topmost one only.
+  const below = { ...options, backing: undefined }
+  return openLayers(files, located.path, {
+    check: ({ format }) => isPlain(format) || refuseLayer(located, options, above),
+    openBelow: (overlay) => openBackingOf(files, overlay, below, [...above, located.facts]),
+    signal: options.signal,
+  })
+}
 
-  const name = printablePath(located.path)
-  if (!options.chain) {
+function refuseLayer({ path, facts }: LocatedFile, { chain }: OpenBackingOptions, above: readonly FileFacts[]): void {
+  const name = printablePath(path)
+  if (!chain) {
     throw new UmlcowError(
       'BACKING_IS_COW',
       `${name}: is itself a COW file; the kernel takes such a backing file as plain data`,
-      {
-        hint: 'use --chain to read it as the overlay it is',
-      },
+      { hint: 'use --chain to read it as the overlay it is' },
     )
   }
-  if (above.length >= maxChainLength || above.some((facts) => isSameFile(facts, located.facts))) {
+  if (above.length >= maxChainLength || above.some((one) => isSameFile(one, facts))) {
     throw new UmlcowError('CHAIN_TOO_LONG', `${name}: the chain of backing files is too long or goes in a circle`)
-  }
-  const overlay = await openOverlay(files, located.path)
-  try {
-    // A backing file that was given stands for the topmost one only.
-    const below = await openBackingOf(files, overlay, { ...options, backing: undefined }, [...above, located.facts])
-    const image = openCowImage(overlay.store, overlay.header, below.image, options.signal)
-    return {
-      image,
-      store: imageStore(image, name),
-      inputs: [located, ...below.inputs],
-      openFiles: [overlay, ...below.openFiles],
-    }
-  } catch (error) {
-    await overlay.store.close()
-    throw error
   }
 }
 
@@ -94,7 +108,7 @@ export async function openBackingOf(
   overlay: Overlay,
   options: OpenBackingOptions,
   above: readonly FileFacts[] = [overlay.facts],
-): Promise<OpenBacking> {
+): Promise<FileImage> {
   const inspection = await inspectBacking(files, overlay, options)
   refuseUnlessForced(inspection.findings, options.force)
   if (inspection.located === null) throw new Error('unreachable: a missing backing file is a finding')
@@ -113,37 +127,16 @@ export const openImageRules: Rules = { ...operationRules, ...backingRules, force
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, or a failed open
  */
 export async function openImage(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
-  return openGuestView(hostPath('path', path), checkedOptions(options, openImageRules))
-}
-
-async function openGuestView(path: HostPath, options: OpenImageOptions): Promise<Image> {
-  const files = options.files ?? localHostFiles
-  const input = await openInput(files, path)
-  let isCow: boolean
-  try {
-    isCow = cowMagicOrder(await readHeaderBytes(input.store)) !== null
-  } catch (error) {
-    await input.store.close()
-    throw error
-  }
-  if (!isCow) return openRawImage(input.store)
-  await input.store.close()
-  return openOverlayView(path, options)
+  return openByPath(hostPath('path', path), checkedOptions(options, openImageRules))
 }
 
 /** As `openImage`, for a file that has to be an overlay. @throws UmlcowError NOT_COW */
 export async function openCow(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
-  return openOverlayView(hostPath('path', path), checkedOptions(options, openImageRules))
+  return openByPath(hostPath('path', path), checkedOptions(options, openImageRules), 'cow')
 }
 
-async function openOverlayView(path: HostPath, options: OpenImageOptions): Promise<Image> {
-  const files = options.files ?? localHostFiles
-  const overlay = await openOverlay(files, path)
-  try {
-    const backing = await openBackingOf(files, overlay, options)
-    return openCowImage(overlay.store, overlay.header, backing.image, options.signal)
-  } catch (error) {
-    await overlay.store.close()
-    throw error
-  }
+async function openByPath(path: HostPath, options: OpenImageOptions, format?: ImageFormat): Promise<FileImage> {
+  const { files = localHostFiles, signal } = options
+  const openBelow = (overlay: Overlay) => openBackingOf(files, overlay, options)
+  return openLayers(files, path, { openBelow, format, signal })
 }

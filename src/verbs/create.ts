@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { computeLayout, cowMagicOrder, parseCowHeader, serializeNewHeader } from '../formats/cow/index.js'
+import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
+import { type ImageFormat, isPlain } from '../images/formats.js'
 import {
   checkedOptions,
   flag,
@@ -21,8 +22,8 @@ import type { HostLock } from '../machine/processes/process-lock.js'
 import { withUnseenTold } from '../machine/processes/unseen-users.js'
 import { assertMkfsAvailable, runMkfs } from '../machine/programs/mkfs.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../overlays/guard-target.js'
+import { type InputFile, layerOf, openProbed, type ProbedFile } from '../overlays/open.js'
 import { openBacking } from '../overlays/open-image.js'
-import { type InputFile, openInput, readHeaderBytes } from '../overlays/open-overlay.js'
 import { type PathStyle, storedBackingPath } from '../overlays/stored-path.js'
 import { lookedAtNote } from '../overlays/unfinished/other-names.js'
 import { refuseUnfinished } from '../overlays/unfinished/pinned-merge.js'
@@ -45,7 +46,7 @@ export interface CreateOverlayOptions extends NewFileVerbOptions {
 
 export interface CreateResult {
   readonly path: string
-  readonly format: 'cow' | 'raw'
+  readonly format: ImageFormat
   readonly virtualSize: number
   /** The path in the header of an overlay. */
   readonly backingPath: Buffer | null
@@ -80,13 +81,13 @@ async function makeOverlay(
   backingPath: string,
   options: CreateOverlayOptions,
 ): Promise<CreateResult> {
-  const backing = await openInput(files, backingPath)
+  const backing = await openProbed(files, backingPath)
   const locks: HostLock[] = []
   try {
     // A merge may be at work on what is to be replaced: then it is its redo log.
     const replaced = await targetFacts(files, path)
     if (replaced?.kind === 'file' && !options.dryRun) locks.push(await lockFiles(files, [{ path, facts: replaced }]))
-    const virtualSize = await virtualSizeOf(backing, options.chain === true)
+    const virtualSize = virtualSizeOf(backing, options.chain === true)
     const stored = await storedBackingPath(files, path, backingPath, options.pathStyle ?? { kind: 'absolute' })
     const header = { ...newOverlay, virtualSize, mtime: backing.facts.mtime, backingPath: stored }
     const bytes = serializeNewHeader(header)
@@ -129,20 +130,17 @@ async function refuseInputs(
   const located = { path: Buffer.from(String(backing.path)), facts: backing.facts }
   const chain = await openBacking(files, located, { chain: true }, [])
   try {
-    for (const input of chain.inputs) refuseSameFile(existing, name, input.facts, input.path)
+    for (const input of chain.files) refuseSameFile(existing, name, input.facts, input.path)
   } finally {
-    await chain.store.close()
+    await chain.close()
   }
 }
 
-async function virtualSizeOf(backing: InputFile, chain: boolean): Promise<number> {
-  const bytes = await readHeaderBytes(backing.store)
-  if (cowMagicOrder(bytes) === null) return backing.facts.size
-  const name = printablePath(backing.path)
-  if (chain) return parseCowHeader(bytes, { fileSize: backing.facts.size, name }).virtualSize
+function virtualSizeOf(backing: ProbedFile, chain: boolean): number {
+  if (chain || isPlain(backing.format)) return layerOf(backing).virtualSize
   throw new UmlcowError(
     'BACKING_IS_COW',
-    `${name}: is itself a COW file; the kernel takes such a backing file as plain data`,
+    `${printablePath(backing.path)}: is itself a COW file; the kernel takes such a backing file as plain data`,
     {
       hint: 'use --chain to make an overlay on it that only umlcow reads',
     },

@@ -1,5 +1,6 @@
 import { UmlcowError } from '../errors.js'
-import { type CowHeader, type CowLayout, computeLayout, cowMagicOrder, parseCowHeader } from '../formats/cow/index.js'
+import { type CowHeader, type CowLayout, computeLayout, parseCowHeader } from '../formats/cow/index.js'
+import type { ImageFormat } from '../images/formats.js'
 import { backingRules, checkedOptions, flag, hostPath, operationRules, type Rules } from '../machine/arguments.js'
 import type { Finding } from '../machine/findings.js'
 import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../machine/host-files.js'
@@ -7,7 +8,8 @@ import type { OperationOptions } from '../machine/operation.js'
 import type { FileUsers } from '../machine/processes/in-use.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../overlays/backing.js'
 import { countAllocated } from '../overlays/count-allocated.js'
-import { openInput, readHeaderBytes, toOverlay } from '../overlays/open-overlay.js'
+import { openProbed } from '../overlays/open.js'
+import { overlayOf } from '../overlays/open-overlay.js'
 import { findUnfinishedRewrite, type RewriteState } from '../overlays/rewrite-header.js'
 import { findUnfinishedMerge, unfinishedFindings } from '../overlays/unfinished/unfinished-merge.js'
 
@@ -33,7 +35,7 @@ export interface OverlayInfo {
 /** What `info` tells of one file. Sizes are bytes. */
 export interface ImageInfo {
   readonly path: HostPath
-  readonly format: 'cow' | 'raw'
+  readonly format: ImageFormat
   readonly virtualSize: number
   /** Length of the file; null when only its first bytes were given. */
   readonly fileSize: number | null
@@ -64,16 +66,13 @@ const longestCounted = 2 ** 32
 
 async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: ImageInfo; facts: FileFacts }> {
   const files = options.files ?? localHostFiles
-  const input = await openInput(files, path)
+  const file = await openProbed(files, path)
   try {
-    const { facts } = input
-    const bytes = await readHeaderBytes(input.store)
+    const { facts, format, head } = file
     const [unfinished = null] = await unfinishedFindings(findUnfinishedMerge, files, path)
     const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize, unfinished }
-    if (cowMagicOrder(bytes) === null) {
-      return { facts, info: { ...common, format: 'raw', virtualSize: facts.size, overlay: null } }
-    }
-    const overlay = toOverlay(input, bytes)
+    const overlay = overlayOf(file)
+    if (overlay === null) return { facts, info: { ...common, format, virtualSize: facts.size, overlay: null } }
     const { header, layout } = overlay
     const count =
       options.fast || layout.bitmapLength > longestCounted ? null : await countAllocated(overlay, options.signal)
@@ -83,11 +82,11 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
       allocatedSectors: count,
       backing: options.noBacking ? null : await inspectBacking(files, overlay, options),
       users: options.fast ? null : (await files.users([facts]))[0]!,
-      rewrite: await findUnfinishedRewrite(files, path, bytes),
+      rewrite: await findUnfinishedRewrite(files, path, head),
     }
-    return { facts, info: { ...common, format: 'cow', virtualSize: header.virtualSize, overlay: overlayInfo } }
+    return { facts, info: { ...common, format, virtualSize: header.virtualSize, overlay: overlayInfo } }
   } finally {
-    await input.store.close()
+    await file.store.close()
   }
 }
 

@@ -3,16 +3,20 @@ import type { Extent } from '../bytes/extents.js'
 import { joinExtents } from '../bytes/extents.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../errors.js'
-import { openCowImage } from '../images/cow-image.js'
 import type { Image } from '../images/image.js'
-import { openRawImage } from '../images/raw-image.js'
 import { checkedOptions, flag, hostPath, type Rules, whole } from '../machine/arguments.js'
 import { refuseUnlessForced } from '../machine/findings.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../machine/host-files.js'
 import type { OperationOptions } from '../machine/operation.js'
 import { inspectBacking } from '../overlays/backing.js'
-import { type OpenImageOptions, openBackingOf, openImageRules } from '../overlays/open-image.js'
-import { openInput, openOverlay } from '../overlays/open-overlay.js'
+import {
+  type FileImage,
+  type OpenImageOptions,
+  openBackingOf,
+  openImageRules,
+  openLayers,
+} from '../overlays/open-image.js'
+import type { Overlay } from '../overlays/open-overlay.js'
 
 export interface MapOptions extends OperationOptions, OpenImageOptions {
   /** First guest byte, default 0. */
@@ -57,7 +61,7 @@ export async function map(path: HostPath | URL, options: MapOptions = {}): Promi
 }
 
 async function mapFile(path: HostPath, options: MapOptions): Promise<ImageMap> {
-  const { image, layers } = await openLayers(options.files ?? localHostFiles, path, options)
+  const { image, layers } = await openMapped(options.files ?? localHostFiles, path, options)
   try {
     const start = options.startOffset ?? 0
     if (start > image.virtualSize) {
@@ -74,40 +78,36 @@ async function mapFile(path: HostPath, options: MapOptions): Promise<ImageMap> {
   }
 }
 
-async function openLayers(
+/** What is below an overlay is opened only where its data or its own layers are asked for. */
+async function openMapped(
   files: HostFiles,
   path: HostPath,
   options: MapOptions,
-): Promise<{ image: Image; layers: HostPath[] }> {
-  let overlay: Awaited<ReturnType<typeof openOverlay>>
-  try {
-    overlay = await openOverlay(files, path)
-  } catch (error) {
-    if (!(error instanceof UmlcowError) || error.code !== 'NOT_COW') throw error
-    return { image: openRawImage((await openInput(files, path)).store), layers: [path] }
+): Promise<{ image: FileImage; layers: HostPath[] }> {
+  const layers = [path]
+  const openBelow = async (overlay: Overlay) => {
+    if (!options.chain && !options.detectZeroes) return unreadBacking(files, overlay, options, layers)
+    const below = await openBackingOf(files, overlay, options)
+    layers.push(...below.files.map((file) => file.path))
+    return below
   }
-  try {
-    const { header } = overlay
-    if (options.chain || options.detectZeroes) {
-      const backing = await openBackingOf(files, overlay, options)
-      const layers = [path, ...backing.inputs.map((input) => input.path)]
-      return { image: openCowImage(overlay.store, header, backing.image, options.signal), layers }
-    }
-    const inspection = options.noBacking ? null : await inspectBacking(files, overlay, options)
-    if (inspection !== null) refuseUnlessForced(inspection.findings, options.force)
-    const below = inspection?.located?.facts.size ?? header.virtualSize
-    const layers = [path, inspection?.located?.path ?? Buffer.from(header.backingPath)]
-    return { image: openCowImage(overlay.store, header, unreadImage(below), options.signal), layers }
-  } catch (error) {
-    await overlay.store.close()
-    throw error
-  }
+  return { image: await openLayers(files, path, { openBelow, signal: options.signal }), layers }
 }
 
-/** Stands for a backing file of which only the size is known. */
-function unreadImage(virtualSize: number): Image {
+/** Stands for a backing file that nobody reads. @param layers  gets its path */
+async function unreadBacking(
+  files: HostFiles,
+  overlay: Overlay,
+  options: MapOptions,
+  layers: HostPath[],
+): Promise<FileImage> {
+  const { header } = overlay
+  const inspection = options.noBacking ? null : await inspectBacking(files, overlay, options)
+  if (inspection !== null) refuseUnlessForced(inspection.findings, options.force)
+  const located = inspection?.located ?? null
+  layers.push(located?.path ?? Buffer.from(header.backingPath))
   return {
-    virtualSize,
+    virtualSize: located?.facts.size ?? header.virtualSize,
     read: async () => {
       throw new Error('unreachable: the backing file is not open')
     },
@@ -115,6 +115,8 @@ function unreadImage(virtualSize: number): Image {
       yield { start, length, depth: 0, data: true, zero: false, offset: start }
     },
     close: async () => {},
+    files: [],
+    plain: null,
   }
 }
 

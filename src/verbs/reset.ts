@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
-import { computeLayout, cowMagicOrder, serializeNewHeader } from '../formats/cow/index.js'
+import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
+import { isPlain } from '../images/formats.js'
 import { backingRules, checkedOptions, forceOf, textPath, writerRules } from '../machine/arguments.js'
 import { type ForceWord, refuseUnlessForced } from '../machine/findings.js'
 import { type HostFiles, localHostFiles } from '../machine/host-files.js'
@@ -11,7 +12,8 @@ import { withUnseenTold } from '../machine/processes/unseen-users.js'
 import { refuseWriteProtected } from '../machine/write-protection.js'
 import { type BackingOptions, inspectBacking } from '../overlays/backing.js'
 import { countAllocated } from '../overlays/count-allocated.js'
-import { type Overlay, openInput, openOverlay, readHeaderBytes } from '../overlays/open-overlay.js'
+import { lookInto } from '../overlays/open.js'
+import { type Overlay, openOverlay } from '../overlays/open-overlay.js'
 import type { LocatedFile } from '../overlays/resolve-backing.js'
 import { findOthers } from '../overlays/siblings/siblings.js'
 import { refuseUnfinished } from '../overlays/unfinished/pinned-merge.js'
@@ -95,12 +97,7 @@ async function guard(
 
 /** Of a chain the kernel sees the file, umlcow the image: an empty overlay has the size of one of them. */
 async function refuseCow(files: HostFiles, { path }: LocatedFile): Promise<void> {
-  const input = await openInput(files, path)
-  try {
-    if (cowMagicOrder(await readHeaderBytes(input.store)) === null) return
-  } finally {
-    await input.store.close()
-  }
+  if (await lookInto(files, path, ({ format }) => isPlain(format))) return
   throw new UmlcowError('BACKING_IS_COW', `${printablePath(path)}: is itself a COW file`, {
     hint: 'make a new overlay with "umlcow create --overwrite --chain"',
   })

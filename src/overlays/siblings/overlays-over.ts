@@ -1,8 +1,7 @@
 import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
-import { cowMagicOrder, parseCowHeader } from '../../formats/cow/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
-import { openInput, readHeaderBytes } from '../open-overlay.js'
+import { layerOf, lookInto } from '../open.js'
 import { resolveBackingPath } from '../resolve-backing.js'
 
 /**
@@ -27,15 +26,11 @@ async function leadsTo(files: HostFiles, path: Buffer, file: FileFacts): Promise
   try {
     const facts = await files.lstatOrNull(path)
     if (facts?.kind !== 'file' || isSameFile(facts, file)) return false
-    const input = await openInput(files, path)
-    try {
-      const bytes = await readHeaderBytes(input.store)
-      if (cowMagicOrder(bytes) === null) return false
-      const backing = await resolveBackingPath(files, path, parseCowHeader(bytes, { fileSize: facts.size }).backingPath)
+    return await lookInto(files, path, async (found) => {
+      const { header } = layerOf(found)
+      const backing = header === null ? null : await resolveBackingPath(files, path, header.backingPath)
       return backing !== null && isSameFile(backing.facts, file)
-    } finally {
-      await input.store.close()
-    }
+    })
   } catch (error) {
     if (hasCode(error, 'BACKING_AMBIGUOUS')) return true // One of the two may be the file: it is protected.
     if (error instanceof UmlcowError) return false // Not readable, or no overlay after all.

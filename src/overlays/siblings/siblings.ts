@@ -1,10 +1,12 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
-import { cowMagicOrder, isUndoHeader } from '../../formats/cow/index.js'
+import { isUndoHeader } from '../../formats/cow/index.js'
+import { isPlain } from '../../images/formats.js'
+import { probe } from '../../images/probe.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { fits, type HeaderTargets, headerTargets, type Target } from '../header-targets.js'
-import { type Overlay, readHeaderBytes, toOverlay } from '../open-overlay.js'
+import { type Overlay, overlayOf } from '../open-overlay.js'
 import type { LocatedFile } from '../resolve-backing.js'
 import { assertNotTornAt } from '../rewrite-header.js'
 import { directoriesOf, type FoundFile, type WalkLimits, walkFiles } from './sibling-walk.js'
@@ -143,14 +145,18 @@ async function readOverlay({ files }: Search, found: FoundFile): Promise<OtherOv
     if (!isSameFile(facts, found.facts)) {
       throw new UmlcowError('INPUT_CHANGED', `${store.name}: was replaced while it was looked at`)
     }
-    const bytes = await readHeaderBytes(store)
-    if (cowMagicOrder(bytes) === null) return null
-    await assertNotTornAt(files, found.realPath, bytes)
-    const { store: _, ...overlay } = toOverlay({ path: found.path, store, facts }, bytes)
-    return { ...overlay, path: found.realPath, targets: [] }
+    const probed = await probe(store)
+    if (isPlain(probed.format)) return null
+    await assertNotTornAt(files, found.realPath, probed.head)
+    const overlay = overlayOf({ path: found.path, store, facts, ...probed })
+    return overlay === null ? null : { ...withoutStore(overlay), path: found.realPath, targets: [] }
   } finally {
     await store.close()
   }
+}
+
+function withoutStore({ store: _, ...overlay }: Overlay): Omit<Overlay, 'store'> {
+  return overlay
 }
 
 /** Tell whose overlay it is. Size and mtime are what the kernel goes by; the path may be meant in a jail. */

@@ -1,8 +1,7 @@
 import { errorCodes, hasCode, UmlcowError } from '../../errors.js'
-import { cowMagicOrder, parseCowHeader } from '../../formats/cow/index.js'
 import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js'
 import { targetsOf } from '../header-targets.js'
-import { openInput, readHeaderBytes } from '../open-overlay.js'
+import { layerOf, lookInto } from '../open.js'
 import type { ResolveOptions } from '../resolve-backing.js'
 import { isSameBoot, pinOf } from './merge-journal.js'
 import { findInDirectories } from './other-names.js'
@@ -65,14 +64,10 @@ async function readBackingPath(
   path: HostPath,
 ): Promise<{ facts: FileFacts; backingPath: Uint8Array } | null> {
   try {
-    const { store, facts } = await openInput(files, path)
-    try {
-      const bytes = await readHeaderBytes(store)
-      if (cowMagicOrder(bytes) === null) return null
-      return { facts, backingPath: parseCowHeader(bytes, { fileSize: facts.size }).backingPath }
-    } finally {
-      await store.close()
-    }
+    return await lookInto(files, path, (file) => {
+      const { header } = layerOf(file)
+      return header === null ? null : { facts: file.facts, backingPath: header.backingPath }
+    })
   } catch (error) {
     if (error instanceof UmlcowError && (error.code in errorCodes || hasCode(error, ...unreachable))) return null
     throw error

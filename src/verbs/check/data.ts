@@ -1,19 +1,19 @@
 import { countSame, planCompareRuns } from '../../engine/compare-runs.js'
 import { executeLocally } from '../../machine/execute.js'
 import { type OperationOptions, progressReporter } from '../../machine/operation.js'
+import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
-import type { BlockStore } from '../../stores/block-store.js'
 
 /** How many allocated sectors hold what the backing file holds. */
 export async function countSameSectors(
   overlay: Overlay,
-  backing: BlockStore,
+  backing: FileImage,
   options: OperationOptions,
 ): Promise<number> {
   const { header } = overlay
   let count = 0
   const onPosition = progressReporter(options, header.virtualSize, 'check')
-  const plan = planCompareRuns({ overlay, backing }, (compared) => {
+  const plan = planCompareRuns({ overlay, backing: storeOf(backing) }, (compared) => {
     count += countSame(compared, header.sectorSize)
     return true
   })

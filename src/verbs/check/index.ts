@@ -1,4 +1,6 @@
 import { errorCodes, UmlcowError } from '../../errors.js'
+import { type ImageFormat, isPlain } from '../../images/formats.js'
+import { probe } from '../../images/probe.js'
 import {
   backingRules,
   checkedOptions,
@@ -15,7 +17,8 @@ import { findWriters } from '../../machine/processes/find-writers.js'
 import type { HostLock } from '../../machine/processes/process-lock.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { countAllocated } from '../../overlays/count-allocated.js'
-import { type InputFile, type Overlay, openInput, readHeaderBytes, toOverlay } from '../../overlays/open-overlay.js'
+import { type InputFile, openInput } from '../../overlays/open.js'
+import { type Overlay, toOverlay } from '../../overlays/open-overlay.js'
 import type { CheckOptions, Severity } from './options.js'
 import {
   checkBacking,
@@ -51,7 +54,7 @@ export interface CheckResult {
   readonly path: string
   readonly fileSize: number
   /** `raw`: a backing file, of which only an unfinished merge is told. */
-  readonly format: 'cow' | 'raw'
+  readonly format: ImageFormat
   /** Null when the header is damaged. */
   readonly overlay: Pick<Overlay, 'header' | 'layout'> | null
   readonly allocatedSectors: number | null
@@ -127,16 +130,14 @@ async function parseOrFind(
   input: InputFile,
   unfinished: readonly CheckFinding[],
 ): Promise<Overlay | Pick<CheckResult, 'format' | 'findings'>> {
+  const { format, head } = await probe(input.store)
+  if (isPlain(format) && unfinished.length > 0) return { format, findings: unfinished }
   try {
-    return toOverlay(input, await readHeaderBytes(input.store))
+    return toOverlay(input, head)
   } catch (error) {
-    if (!(error instanceof UmlcowError) || !(error.code in errorCodes)) throw error
-    if (error.code === 'NOT_COW') {
-      if (unfinished.length === 0) throw error
-      return { format: 'raw', findings: unfinished }
-    }
+    if (!(error instanceof UmlcowError) || !(error.code in errorCodes) || error.code === 'NOT_COW') throw error
     const finding = { code: error.code, severity: 'damage' as const, message: error.message }
-    return { format: 'cow', findings: [...unfinished, { ...finding, repairable: false, fixed: false }] }
+    return { format, findings: [...unfinished, { ...finding, repairable: false, fixed: false }] }
   }
 }
 

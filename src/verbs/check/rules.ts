@@ -2,11 +2,12 @@ import { printablePath } from '../../bytes/escape.js'
 import { isZero } from '../../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../../errors.js'
 import { findTruncation } from '../../images/cow-image.js'
+import { readHead } from '../../images/probe.js'
 import type { HostFiles, HostPath } from '../../machine/host-files.js'
 import { inspectBacking } from '../../overlays/backing.js'
-import { openBacking } from '../../overlays/open-image.js'
-import type { InputFile, Overlay } from '../../overlays/open-overlay.js'
-import { readHeaderBytes } from '../../overlays/open-overlay.js'
+import type { InputFile } from '../../overlays/open.js'
+import { type FileImage, openBacking } from '../../overlays/open-image.js'
+import type { Overlay } from '../../overlays/open-overlay.js'
 import { findUnfinishedRewrite, undoRewrite } from '../../overlays/rewrite-header.js'
 import { findMergeAround } from '../../overlays/unfinished/pinned-merge.js'
 import { unfinishedFindings } from '../../overlays/unfinished/unfinished-merge.js'
@@ -24,7 +25,7 @@ export interface Problem {
 
 /** A header rewrite that a crash cut short. Its journal holds the old header, so mending needs no other evidence. */
 export async function checkRewrite(files: HostFiles, input: InputFile): Promise<Problem[]> {
-  const state = await findUnfinishedRewrite(files, input.path, await readHeaderBytes(input.store))
+  const state = await findUnfinishedRewrite(files, input.path, await readHead(input.store))
   if (state === 'none') return []
   const mend = () => undoRewrite(files, input.path, input.store)
   const shown = printablePath(input.path)
@@ -156,9 +157,9 @@ export async function checkBacking(files: HostFiles, overlay: Overlay, options: 
   try {
     const backing = await openBacking(files, inspection.located, options, [overlay.facts])
     try {
-      if (options.deep) problems.push(...(await checkData(overlay, backing.store, options)))
+      if (options.deep) problems.push(...(await checkData(overlay, backing, options)))
     } finally {
-      await backing.store.close()
+      await backing.close()
     }
   } catch (error) {
     if (!(error instanceof UmlcowError) || error.code === 'INTERRUPTED') throw error
@@ -171,7 +172,7 @@ export async function checkBacking(files: HostFiles, overlay: Overlay, options: 
   return problems
 }
 
-async function checkData(overlay: Overlay, backing: BlockStore, options: CheckOptions): Promise<Problem[]> {
+async function checkData(overlay: Overlay, backing: FileImage, options: CheckOptions): Promise<Problem[]> {
   const same = await countSameSectors(overlay, backing, options)
   if (same === 0) return []
   const message = `${printablePath(overlay.path)}: ${same} allocated sectors equal the backing file's`

@@ -61,7 +61,7 @@ async function mergeNew(
     const backing = await openBacking(files, located, options, [overlay.facts])
     try {
       const place = await placeOf(files, target)
-      for (const input of backing.inputs.slice(1)) refuseSameFile(place.facts, place.name, input.facts, input.path)
+      for (const input of backing.files.slice(1)) refuseSameFile(place.facts, place.name, input.facts, input.path)
       if (!options.allowShort) await refuseTruncated(overlay, options.signal)
       const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
       const result = await describeMerge(files, overlay, located, target, options)
@@ -79,7 +79,7 @@ async function mergeNew(
       if (newFile === null) throw new Error('unreachable: a path has a place')
       return { ...result, ...(await mergeIntoNewFile(work, newFile)) }
     } finally {
-      await backing.store.close()
+      await backing.close()
     }
   } finally {
     await overlay.store.close()

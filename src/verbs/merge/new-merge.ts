@@ -1,7 +1,7 @@
 import type { Layers } from '../../engine/layers.js'
 import type { HostFiles } from '../../machine/host-files.js'
 import type { PartReporter } from '../../machine/operation.js'
-import type { OpenBacking } from '../../overlays/open-image.js'
+import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { MergeOptions } from './options.js'
 
@@ -9,7 +9,7 @@ import type { MergeOptions } from './options.js'
 export interface NewMerge {
   readonly files: HostFiles
   readonly overlay: Overlay
-  readonly backing: OpenBacking
+  readonly backing: FileImage
   /** Bytes that the overlay supplies. */
   readonly overlaySize: number
   readonly options: MergeOptions
@@ -17,5 +17,5 @@ export interface NewMerge {
 }
 
 export function layersOf({ overlay, backing }: NewMerge): Layers {
-  return { overlay, backing: backing.store }
+  return { overlay, backing: storeOf(backing) }
 }

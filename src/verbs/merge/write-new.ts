@@ -9,7 +9,7 @@ import type { FileFacts } from '../../machine/host-files.js'
 import { type NewFileTarget, writeNewFile } from '../../machine/new-file.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { openDirect } from '../../machine/stores/open-direct.js'
-import type { InputFile } from '../../overlays/open-overlay.js'
+import type { InputFile } from '../../overlays/open.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { refuseChanged } from './check-inputs.js'
 import { layersOf, type NewMerge } from './new-merge.js'
@@ -32,7 +32,7 @@ export async function mergeIntoNewFile(
 ): Promise<{ copier: Copier; verified: 'disk' | 'cache' | null }> {
   const { files, overlay, backing, options } = merge
   const { noSync, signal, sparse = 'auto' } = options
-  const permissions = newImagePermissions(overlay.facts, backing.openFiles[0]?.facts)
+  const permissions = newImagePermissions(overlay.facts, backing.files[0]?.facts)
   let copier: Copier = 'read'
   let verified: 'disk' | 'cache' | null = null
   await writeNewFile(files, newFile, { permissions, noSync, signal }, async (store, path) => {
@@ -54,13 +54,12 @@ function newImagePermissions(overlay: FileFacts, backing: FileFacts | undefined)
 
 function refuseChangedInputs({ files, overlay, backing, options }: NewMerge): void {
   if (options.force?.includes('in-use')) return
-  for (const input of [overlay, ...backing.openFiles]) refuseChanged(files, input)
+  for (const input of [overlay, ...backing.files]) refuseChanged(files, input)
 }
 
 /** The file whose plain bytes the backing is; null for a chain or a device. */
 function plainBacking({ backing }: NewMerge): InputFile | null {
-  const [input] = backing.openFiles
-  return input !== undefined && input.store === backing.store && input.facts.kind === 'file' ? input : null
+  return backing.plain?.facts.kind === 'file' ? backing.plain : null
 }
 
 async function firstThatWorks(

@@ -2,11 +2,12 @@ import { type CopyUpLayers, planCopyUpBits, planCopyUpData } from '../../../engi
 import { planWriteBack } from '../../../engine/plan-write-back.js'
 import { UmlcowError } from '../../../errors.js'
 import { editHeader } from '../../../formats/cow/index.js'
+import { readHead } from '../../../images/probe.js'
 import { executeLocally } from '../../../machine/execute.js'
 import { isSameFile } from '../../../machine/host-files.js'
 import { progressReporter } from '../../../machine/operation.js'
 import { directoryName } from '../../../machine/path-bytes.js'
-import { type Overlay, readHeaderBytes } from '../../../overlays/open-overlay.js'
+import type { Overlay } from '../../../overlays/open-overlay.js'
 import { rewriteHeader } from '../../../overlays/rewrite-header.js'
 import { createJournal, createMarker, readMarker, replaceJournal } from '../../../overlays/unfinished/merge-journal.js'
 import { finalMtime, setBackingMtime } from './backing-mtime.js'
@@ -81,7 +82,7 @@ export async function lookAgain(work: InPlaceWork): Promise<void> {
 }
 
 async function refuseNewHeader(overlay: Overlay, expected: Uint8Array): Promise<void> {
-  const bytes = await readHeaderBytes(overlay.store)
+  const bytes = await readHead(overlay.store)
   if (Buffer.compare(bytes.subarray(0, expected.length), expected) !== 0) throw changedMeanwhile(overlay.store.name)
 }
 

@@ -1,13 +1,14 @@
 import { printablePath } from '../../../bytes/escape.js'
 import type { OverlayCounts } from '../../../engine/plan-count.js'
 import { hasCode } from '../../../errors.js'
-import { cowMagicOrder } from '../../../formats/cow/index.js'
+import { isPlain } from '../../../images/formats.js'
 import type { Finding } from '../../../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../../machine/host-files.js'
 import { findWriteProtected } from '../../../machine/write-protection.js'
 import { inspectBacking } from '../../../overlays/backing.js'
 import { countOverlay } from '../../../overlays/count-allocated.js'
-import { type Overlay, openInput, readHeaderBytes } from '../../../overlays/open-overlay.js'
+import { lookInto } from '../../../overlays/open.js'
+import type { Overlay } from '../../../overlays/open-overlay.js'
 import { type LocatedFile, resolveBackingPath } from '../../../overlays/resolve-backing.js'
 import { findSiblings, nothingFound, type Sibling, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
 import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
@@ -116,12 +117,7 @@ function findOwnership({ path, facts }: LocatedFile): Finding[] {
 
 async function findCow(files: HostFiles, backing: LocatedFile): Promise<Finding[]> {
   if (backing.facts.kind !== 'file' && backing.facts.kind !== 'blockDevice') return []
-  const input = await openInput(files, backing.path)
-  try {
-    if (cowMagicOrder(await readHeaderBytes(input.store)) === null) return []
-  } finally {
-    await input.store.close()
-  }
+  if (await lookInto(files, backing.path, ({ format }) => isPlain(format))) return []
   const message = `${printablePath(backing.path)}: is itself a COW file; such chains cannot be merged in place`
   return [{ code: 'BACKING_IS_COW', message, hint: 'merge into a new file with --chain' }]
 }

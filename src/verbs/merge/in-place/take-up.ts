@@ -7,7 +7,8 @@ import { lockFiles } from '../../../machine/processes/file-locks.js'
 import type { HostLock } from '../../../machine/processes/process-lock.js'
 import { shellQuote } from '../../../machine/shell-quote.js'
 import { headerDigest } from '../../../overlays/header-digest.js'
-import { type InputFile, type Overlay, openInput, openOverlay } from '../../../overlays/open-overlay.js'
+import { type InputFile, openInput } from '../../../overlays/open.js'
+import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
 import {
   isPinned,
   isSameBoot,

@@ -1,0 +1,83 @@
+import { type CowHeader, cowMagicOrder, maxHeaderSize, parseCowHeader } from '../formats/cow/index.js'
+import type { BlockStore } from '../stores/block-store.js'
+import { openCowImage } from './cow-image.js'
+import type { Image } from './image.js'
+import { openRawImage } from './raw-image.js'
+
+/** A file that holds all bytes of an image. */
+export interface WholeLayer {
+  readonly header: null
+  /** Bytes that a guest sees. */
+  readonly virtualSize: number
+  /** What a guest sees of the file. The image closes the store. */
+  open(store: BlockStore): Image
+}
+
+/** A file that holds some bytes of an image, and names the file that holds the others. */
+export interface OverlayLayer {
+  readonly header: CowHeader
+  /** Bytes that a guest sees. */
+  readonly virtualSize: number
+  /** What a guest sees of the file over `below`. The image closes both. `signal` ends reads with INTERRUPTED. */
+  open(store: BlockStore, below: Image, signal?: AbortSignal): Image
+}
+
+/** What the first bytes of a file say of it. */
+export type Layer = WholeLayer | OverlayLayer
+
+/** What is known of a file beside its first bytes. */
+export interface LayerFile {
+  /** Its length, bytes. */
+  readonly size: number
+  /** For messages. */
+  readonly name: string
+}
+
+interface Format {
+  /** Whether a file of this format begins with these bytes. */
+  begins(head: Uint8Array): boolean
+  /** The file has the guest's bytes at the guest's offsets, and nothing else. */
+  readonly isPlain: boolean
+  /** @throws UmlcowError for a damaged header */
+  parse(head: Uint8Array, file: LayerFile): Layer
+}
+
+/** The formats of images, in the order in which a file is compared with them: any bytes are a raw image. */
+const formats = {
+  cow: {
+    begins: (head) => cowMagicOrder(head) !== null,
+    isPlain: false,
+    parse: (head, { size, name }) => {
+      const header = parseCowHeader(head, { fileSize: size, name })
+      const open: OverlayLayer['open'] = (store, below, signal) => openCowImage(store, header, below, signal)
+      return { header, virtualSize: header.virtualSize, open }
+    },
+  },
+  raw: {
+    begins: () => true,
+    isPlain: true,
+    parse: (_, { size }) => ({ header: null, virtualSize: size, open: (store) => openRawImage(store) }),
+  },
+} satisfies Record<string, Format>
+
+export type ImageFormat = keyof typeof formats
+
+const formatNames = Object.keys(formats) as ImageFormat[]
+
+/** Bytes at the start of a file that tell its format and hold its header. */
+export const headLength = maxHeaderSize
+
+/** The format of the file that begins with these bytes. */
+export function formatOf(head: Uint8Array): ImageFormat {
+  return formatNames.find((name) => formats[name].begins(head))!
+}
+
+/** True when the file has the guest's bytes at the guest's offsets, and nothing else. */
+export function isPlain(format: ImageFormat): boolean {
+  return formats[format].isPlain
+}
+
+/** @throws UmlcowError as the parser of the format does, NOT_COW when the file has another format */
+export function parseLayer(format: ImageFormat, head: Uint8Array, file: LayerFile): Layer {
+  return formats[format].parse(head, file)
+}
