@@ -3,7 +3,7 @@ import { hasCode, UmlcowError } from '../../errors.js'
 import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js'
 import { inspectTarget, writeNewFile } from '../../machine/new-file.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../../machine/path-bytes.js'
-import { thisProcess } from '../../machine/processes/process-identity.js'
+import { type Liveness, thisProcess } from '../../machine/processes/process-identity.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { readExact, writeExact } from '../../stores/block-store.js'
 import {
@@ -27,6 +27,18 @@ export {
 
 // The journal of an in-place merge lies beside the overlay, the marker beside the backing file. The journal is made
 // first and removed last, so that a marker is never without one.
+
+/** An in-place merge that was begun and is not over, as found beside an overlay or beside a backing file. */
+export interface UnfinishedMerge {
+  readonly overlayPath: Buffer
+  readonly journalPath: Buffer
+  /** Null when the journal is gone and only the marker is left. */
+  readonly journal: MergeJournal | null
+  /** Null when it was not found by its marker. */
+  readonly markerPath: Buffer | null
+  /** The process that merges, or did. */
+  readonly liveness: Liveness
+}
 
 /** Longest journal that is read, bytes: one of a hundred thousand siblings. */
 const longestJournal = 64 * 1024 * 1024

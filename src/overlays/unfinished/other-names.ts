@@ -2,6 +2,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { hasCode } from '../../errors.js'
 import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js'
 import { directoryName, joinPath } from '../../machine/path-bytes.js'
+import type { UnfinishedMerge } from './merge-journal.js'
 import {
   isPinned,
   isSameBoot,
@@ -12,7 +13,6 @@ import {
   type PinnedFile,
   readMarker,
 } from './merge-journal.js'
-import type { UnfinishedMerge } from './unfinished-merge.js'
 
 // A file with several names has its journal or marker beside one of them. Where the others are nobody knows, so all
 // journals and markers in the directories at hand are looked into. A file with one name costs no more than a `stat`.

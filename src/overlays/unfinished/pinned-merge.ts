@@ -3,15 +3,9 @@ import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js
 import { targetsOf } from '../header-targets.js'
 import { layerOf, lookInto } from '../open.js'
 import type { ResolveOptions } from '../resolve-backing.js'
-import { isSameBoot, pinOf } from './merge-journal.js'
+import { isSameBoot, pinOf, type UnfinishedMerge } from './merge-journal.js'
 import { findInDirectories } from './other-names.js'
-import {
-  findMergeAt,
-  findMergeInto,
-  findUnfinishedMerge,
-  type UnfinishedMerge,
-  unfinishedFinding,
-} from './unfinished-merge.js'
+import { findMergeAt, findMergeInto, findUnfinishedMerge, unfinishedFinding } from './unfinished-merge.js'
 
 // A kept sibling, and an undo overlay, have neither journal nor marker beside them. Their header leads to the backing
 // file, the marker there to the journal, and the journal knows them by device and inode.

@@ -3,7 +3,7 @@ import { hasCode, UmlcowError } from '../../errors.js'
 import type { Finding } from '../../machine/findings.js'
 import { type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
-import { type Liveness, livenessOf } from '../../machine/processes/process-identity.js'
+import { livenessOf } from '../../machine/processes/process-identity.js'
 import { shellQuote } from '../../machine/shell-quote.js'
 import {
   isPinned,
@@ -14,22 +14,11 @@ import {
   markerSuffix,
   readJournal,
   readMarker,
+  type UnfinishedMerge,
   unreadableJournal,
 } from './merge-journal.js'
 import { journalGone, movedCopy, movedItself } from './merge-moved.js'
 import { findByOtherName } from './other-names.js'
-
-/** An in-place merge that was begun and is not over, as found beside an overlay or beside a backing file. */
-export interface UnfinishedMerge {
-  readonly overlayPath: Buffer
-  readonly journalPath: Buffer
-  /** Null when the journal is gone and only the marker is left. */
-  readonly journal: MergeJournal | null
-  /** Null when it was not found by its marker. */
-  readonly markerPath: Buffer | null
-  /** The process that merges, or did. */
-  readonly liveness: Liveness
-}
 
 /**
  * The unfinished merge of an overlay, or of any overlay into a backing file.

@@ -13,13 +13,10 @@ import {
   readJournal,
   readMarker,
   replaceJournal,
+  type UnfinishedMerge,
 } from '../../../overlays/unfinished/merge-journal.js'
 import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
-import {
-  findUnfinishedMerge,
-  markerPathOrNull,
-  type UnfinishedMerge,
-} from '../../../overlays/unfinished/unfinished-merge.js'
+import { findUnfinishedMerge, markerPathOrNull } from '../../../overlays/unfinished/unfinished-merge.js'
 import { removeFiles, undoPreparation } from './leftovers.js'
 import { resumeRules } from './options.js'
 import { makeWork, removeCommitted } from './resume.js'

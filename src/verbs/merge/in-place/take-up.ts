@@ -16,12 +16,9 @@ import {
   markerPathOf,
   type PinnedFile,
   readMarker,
-} from '../../../overlays/unfinished/merge-journal.js'
-import {
-  findUnfinishedMerge,
   type UnfinishedMerge,
-  unfinishedFinding,
-} from '../../../overlays/unfinished/unfinished-merge.js'
+} from '../../../overlays/unfinished/merge-journal.js'
+import { findUnfinishedMerge, unfinishedFinding } from '../../../overlays/unfinished/unfinished-merge.js'
 
 export interface ResumeOptions extends OperationOptions {
   /** Directories to look for siblings in, for those that have moved. */
