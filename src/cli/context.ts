@@ -14,7 +14,12 @@ export interface CliContext {
   printDone(text: string): Promise<void>
   printJsonDone(value: unknown): Promise<void>
   warn(message: string): void
+  /** The exit status of the verb, with its options, when it fails with this error. */
+  statusOf(error: unknown): number
 }
+
+/** Takes the exit status of a command that has run. */
+export type Finish = (status: number) => void
 
 /** Options that many verbs share. */
 export interface CommonFlags {
@@ -31,7 +36,7 @@ export function wantsJson(flags: CommonFlags): boolean {
 /** The reader of a text has seen enough, as `head` has: nothing to tell, and nobody to tell it. */
 export class ReaderGone extends Error {}
 
-export function createContext(signal: AbortSignal): CliContext {
+export function createContext(signal: AbortSignal, statusOf: CliContext['statusOf']): CliContext {
   // Not process.stdout, whose writes to a pipe block: with a reader that does not read, no signal would come through.
   const output = openPipeStore(1, 'standard output')
   const context: CliContext = {
@@ -53,6 +58,7 @@ export function createContext(signal: AbortSignal): CliContext {
     },
     printJsonDone: (value) => context.printDone(jsonText(value)),
     warn,
+    statusOf,
   }
   return context
 }

@@ -1,6 +1,6 @@
-import { hasCode } from '../errors.js'
+import { type ErrorEntry, errorCodes } from '../errors.js'
 
-/** Exit status of every verb. Part of the interface: see the README. */
+/** Exit status of every verb. Part of the interface: see docs/errors.md. */
 export const exitStatus = {
   done: 0,
   failed: 1,
@@ -8,7 +8,7 @@ export const exitStatus = {
   damaged: 2,
   /** check: waste only */
   waste: 3,
-  /** A writing verb refused to protect data; nothing was changed. */
+  /** A verb that writes refused to protect data; nothing was changed. */
   refused: 4,
   notThisFormat: 63,
   usage: 64,
@@ -17,49 +17,33 @@ export const exitStatus = {
   terminated: 143,
 } as const
 
-/** Only what writes can meet these. */
-const refusals = [
-  'SAME_FILE',
-  'TARGET_EXISTS',
-  'TARGET_KIND',
-  'TARGET_PROTECTED',
-  'WRITE_PROTECTED',
-  'NAME_TOO_LONG',
-  'IN_USE',
-  'SIBLINGS',
-  'SIBLING_UNKNOWN',
-  'SIBLING_UNFIT',
-  'SIBLING_CHANGED',
-  'OVERLAY_NEEDED',
-  'NOT_OWNER',
-  'MTIME_UNFIT',
-  'NO_ROOM',
-  'JOURNAL_MISMATCH',
-  'HUMFS_EXISTS',
-  'HUMFS_UNFIT',
-  'HUMFS_UNFINISHED',
+/** What each exit status means, for the help and docs/errors.md. */
+export const statusMeanings: readonly (readonly [status: number, meaning: string])[] = [
+  [exitStatus.done, 'done; check: consistent'],
+  [exitStatus.failed, 'failed: an input or output error, or a damaged input'],
+  [exitStatus.damaged, 'check: damaged'],
+  [exitStatus.waste, 'check: consistent, but some space is wasted'],
+  [exitStatus.refused, 'refused to protect data; nothing was changed'],
+  [exitStatus.notThisFormat, 'the verb does not handle this format'],
+  [exitStatus.usage, 'wrong usage'],
+  [
+    exitStatus.hungUp,
+    'stopped by SIGHUP; the inputs are unchanged, or the message says that a merge in place can be resumed',
+  ],
+  [exitStatus.interrupted, 'stopped by SIGINT; the same holds'],
+  [exitStatus.terminated, 'stopped by SIGTERM; the same holds'],
 ]
 
-/** A verb that writes refuses these; one that only looks fails. */
-const refusalsOfWriters = [
-  'UNFINISHED_REWRITE',
-  'UNFINISHED_MERGE',
-  'JOURNAL_DAMAGED',
-  'BACKING_SIZE',
-  'BACKING_MTIME',
-  'BACKING_KIND',
-  'BACKING_SELF',
-  'BACKING_IS_COW',
-  'BACKING_AMBIGUOUS',
-  'BACKING_OUTSIDE_ROOT',
-  'BACKING_OTHER',
-  'HUMFS_DAMAGED',
-  'ENTRY_UNFIT',
-]
-
+/** @param writes  the command that failed changes or makes files: where a reader fails, it refuses */
 export function statusOf(error: unknown, writes: boolean): number {
-  if (hasCode(error, 'USAGE')) return exitStatus.usage
-  if (hasCode(error, 'NOT_COW', 'NOT_HUMFS', 'HUMFS_VERSION', 'NOT_ARCHIVE')) return exitStatus.notThisFormat
-  const refused = hasCode(error, ...refusals) || (writes && hasCode(error, ...refusalsOfWriters))
-  return refused ? exitStatus.refused : exitStatus.failed
+  const entry = entryOf(error)
+  if (entry === undefined) return exitStatus.failed
+  return (writes ? entry.whenWriting : undefined) ?? entry.exitStatus
+}
+
+function entryOf(error: unknown): ErrorEntry | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && Object.hasOwn(errorCodes, code)
+    ? errorCodes[code as keyof typeof errorCodes]
+    : undefined
 }

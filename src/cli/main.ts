@@ -10,12 +10,13 @@ import { exitStatus, statusOf } from './exit-status.js'
 import { tell } from './messages.js'
 import { createProgram } from './program.js'
 import { umlUtilities } from './uml-utilities.js'
+import { isVerb } from './verbs.js'
 
-/** Verbs that write, so that a backing file that does not fit is a refusal and not a failure. */
-const writingVerbs = new Set(['create', 'merge', 'commit', 'reset', 'rebase', 'moo', 'mkcow', 'humfsify'])
-
-/** The actions of `humfs` that do. */
-const writingActions = new Set(['restore', 'export', 'import'])
+/** What is known of the command while it runs. */
+interface Running {
+  status: number
+  writes: boolean
+}
 
 const signalStatus = {
   SIGHUP: exitStatus.hungUp,
@@ -43,11 +44,12 @@ export async function main(argv: readonly string[]): Promise<number> {
       stop.abort()
     })
   }
+  const running: Running = { status: exitStatus.done, writes: false }
   try {
     refuseMangled(given)
-    return await dispatch(name, args, stop.signal)
+    return await dispatch(name, args, stop.signal, running)
   } catch (error) {
-    if (!hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args)
+    if (!hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args, running.writes)
     tell(stopLines(error))
     // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process. Without a signal
     // it was a write to a terminal that is gone: SIGHUP is on its way, or goes to the jobs in the foreground only.
@@ -62,37 +64,51 @@ function stopLines(error: unknown): string {
   return `umlcow: stopped; the inputs are as they were, and ${hint ?? 'nothing half-made is left'}\n`
 }
 
-async function dispatch(name: string, args: string[], signal: AbortSignal): Promise<number> {
-  for (const [verb, tool] of Object.entries(umlUtilities)) {
-    if (name === tool.linkName) return (await tool.load())(args, signal)
-    // Their first arguments may look like options of ours.
-    if (args[0] === verb && args[1] !== '--help' && args[1] !== '-h') return (await tool.load())(args.slice(1), signal)
+async function dispatch(name: string, args: string[], signal: AbortSignal, running: Running): Promise<number> {
+  // The first arguments of a tool may look like options of umlcow.
+  const isHelp = args[1] === '--help' || args[1] === '-h'
+  for (const tool of umlUtilities) {
+    const isLink = name === tool.linkName
+    if (!isLink && (args[0] !== tool.name || isHelp)) continue
+    running.writes = true
+    return (await tool.loadTool())(isLink ? args : args.slice(1), signal)
   }
-  let status: number = exitStatus.done
-  const finish = (code: number) => {
-    status = code
-  }
-  const context = createContext(signal)
-  const program = await createProgram(context, finish, readVersion, args[0])
-  if (args.length === 0) {
+  const words = withoutHelpVerb(args)
+  let help = ''
+  const context = createContext(signal, (error) => statusOf(error, running.writes))
+  const program = createProgram({
+    context,
+    finish: (status) => {
+      running.status = status
+    },
+    onStart: (writes) => {
+      running.writes = writes
+    },
+    readVersion,
+    writeOut: (text) => {
+      help += text
+    },
+    wanted: words[0],
+  })
+  if (words.length === 0) {
     tell(program.helpInformation())
     return exitStatus.usage
   }
-  const commands = [program, ...program.commands, ...program.commands.flatMap((verb) => verb.commands)]
-  let help = ''
-  const writeOut = (text: string) => {
-    help += text
-  }
-  for (const each of commands) each.exitOverride().configureOutput({ outputError: () => {}, writeOut })
   try {
-    await program.parseAsync(args, { from: 'user' })
+    await program.parseAsync(words, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    if (error.exitCode !== 0) throw wrongUsage(error, program, args)
+    if (error.exitCode !== 0) throw wrongUsage(error, program, words)
   }
   // Not by commander: an error of `process.stdout` would end the process with a stack.
   if (help !== '') await context.print(help)
-  return status
+  return running.status
+}
+
+/** `help VERB` is `VERB --help`: commander would print it without the options, for they are not loaded yet. */
+function withoutHelpVerb(args: string[]): string[] {
+  const [first, verb] = args
+  return first === 'help' && verb !== undefined && isVerb(verb) ? [verb, '--help'] : args
 }
 
 /** Commander's message in our form, with the help that tells more. */
@@ -111,19 +127,14 @@ function wantsJson(args: readonly string[]): boolean {
   )
 }
 
-function reportFailure(thrown: unknown, args: readonly string[]): number {
+function reportFailure(thrown: unknown, args: readonly string[], writes: boolean): number {
   if (thrown instanceof ReaderGone) return exitStatus.failed
   // Anything may need a file descriptor, down to loading a part of the program.
   const error = hasCode(thrown, 'EMFILE', 'ENFILE') ? fileError('umlcow', 'open a file', thrown) : thrown
   if (!(error instanceof UmlcowError)) tell(internalErrorNote(error))
   if (wantsJson(args)) printDocument(errorDocument(error))
   tell(errorLines(error))
-  return statusOf(error, writes(args))
-}
-
-function writes([verb = '', ...rest]: readonly string[]): boolean {
-  const isWriter = verb === 'humfs' && rest.some((word) => writingActions.has(word))
-  return writingVerbs.has(verb) || rest.includes('--repair') || isWriter
+  return statusOf(error, writes)
 }
 
 /** Not through a context: the one that there was may have been stopped. */

@@ -43,7 +43,15 @@ export async function runNewFile(
   let result: MergeResult
   try {
     const options = {
-      ...flags,
+      backing: flags.backing,
+      backingRoot: flags.backingRoot,
+      chain: flags.chain,
+      overwrite: flags.overwrite,
+      sparse: flags.sparse,
+      copier: flags.copier,
+      verify: flags.verify,
+      allowShort: flags.allowShort,
+      dryRun: flags.dryRun,
       force: knownForce(flags.force, forceWords),
       bufferSize: flags.buffer,
       noSync: !flags.sync,

@@ -3,8 +3,8 @@ import { escapeText, printablePath } from '../../bytes/escape.js'
 import { throwIfAborted, UmlcowError } from '../../errors.js'
 import { type CheckResult, check } from '../../verbs/check/index.js'
 import type { CheckOptions, Severity } from '../../verbs/check/options.js'
-import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
-import { exitStatus, statusOf } from '../exit-status.js'
+import { type CliContext, type CommonFlags, describeError, errorLines, type Finish, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
 import { tell } from '../messages.js'
 import {
   addBackingOptions,
@@ -14,7 +14,6 @@ import {
   addProgressOptions,
   backingFlags,
 } from '../options.js'
-import type { Finish } from '../program.js'
 import { openProgress } from '../progress.js'
 import { jsonPath } from '../report-info.js'
 
@@ -22,10 +21,9 @@ interface Flags extends CommonFlags, Omit<CheckOptions, 'signal' | 'files' | 'on
   readonly backing?: string | false
 }
 
-export function addCheck(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('check <file...>')
-    .summary('check overlays, and repair what can be repaired without a doubt')
+export function configureCheck(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<file...>')
     .description(
       'Check the header, the bitmap and the length of an overlay, and whether its backing file is the one in the header. ' +
         'Exit status as qemu-img check: 0 consistent, 2 damaged, 3 waste only, 63 no COW file, 1 could not be checked.',
@@ -48,7 +46,7 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
         for (const warning of outcome.warnings.filter((one) => !warned.has(one))) context.warn(warning)
         for (const warning of outcome.warnings) warned.add(warning)
       }
-      statuses.push(outcome instanceof Error ? statusOf(outcome, flags.repair === true) : statusOfResult(outcome))
+      statuses.push(outcome instanceof Error ? context.statusOf(outcome) : statusOfResult(outcome))
       // Among several documents an error stands in its own.
       const told = wantsJson(flags) && paths.length > 1
       if (outcome instanceof Error && !told) tell(errorLines(outcome))
@@ -70,8 +68,17 @@ export function addCheck(program: Command, context: CliContext, finish: Finish):
 async function checkOne(path: string, flags: Flags, context: CliContext): Promise<CheckResult | Error> {
   const view = await openProgress(flags, wantsJson(flags))
   try {
-    const { signal } = context
-    return await check(path, { ...flags, ...backingFlags(flags), signal, onProgress: view.onProgress })
+    return await check(path, {
+      ...backingFlags(flags),
+      backingRoot: flags.backingRoot,
+      chain: flags.chain,
+      repair: flags.repair,
+      deep: flags.deep,
+      dryRun: flags.dryRun,
+      force: flags.force,
+      signal: context.signal,
+      onProgress: view.onProgress,
+    })
   } catch (error) {
     if (error instanceof UmlcowError && error.code !== 'USAGE') return error
     throw error

@@ -1,19 +1,17 @@
 import type { Command } from 'commander'
 import { mergeInPlace } from '../../verbs/merge/in-place/merge-in-place.js'
 import type { InPlaceOptions } from '../../verbs/merge/in-place/options.js'
-import type { CliContext, CommonFlags } from '../context.js'
+import type { CliContext, CommonFlags, Finish } from '../context.js'
 import { addInPlaceOptions, type InPlaceFlags, inPlaceOptions, runInPlace } from '../in-place.js'
 import { addForceOption, addJsonOptions, addProgressOptions, inPlaceForceWords } from '../options.js'
-import type { Finish } from '../program.js'
 
 interface Flags extends CommonFlags, InPlaceFlags, Omit<InPlaceOptions, 'signal' | 'files' | 'onProgress'> {
   readonly sync: boolean
 }
 
-export function addCommit(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('commit <cow>')
-    .summary('merge an overlay into its backing file, then empty it')
+export function configureCommit(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<cow>')
     .description(
       'Merge an overlay into its backing file and empty it, so that the machine goes on with it: merge -d --reset.',
     )

@@ -4,10 +4,9 @@ import { formatSize, parseSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../machine/findings.js'
 import { type CreateResult, createOverlay, createRaw } from '../../verbs/create.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
-import type { Finish } from '../program.js'
 import { jsonPath } from '../report-info.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
@@ -20,10 +19,9 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly sync: boolean
 }
 
-export function addCreate(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('create <file> [size]')
-    .summary('make an empty overlay on a backing file, or a sparse raw image')
+export function configureCreate(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<file> [size]')
     .description(
       'With -b: make an empty overlay on a backing file, byte for byte what uml_mkcow makes. ' +
         'With SIZE: make a sparse raw image. SIZE is in bytes, or with K, M, G, T or P (powers of 1024).',

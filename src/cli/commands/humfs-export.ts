@@ -10,10 +10,9 @@ import { type TreeFormat, treeFormats, treeSources } from '../../trees/kinds/tre
 import type { ExportResult, WrittenTree } from '../../trees/transfer/export-options.js'
 import { exportToTree, treeWriters } from '../../trees/transfer/export-to-tree.js'
 import { exportTree } from '../../trees/transfer/export-tree.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
-import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
 
 const written = [...streamFormats, ...Object.keys(treeWriters)]
@@ -37,10 +36,9 @@ const description =
   'for "fakeroot -i OUTPUT", squashfs for "mksquashfs data NEW -pf OUTPUT". directory makes a plain tree, of which root gets ' +
   "all and others what is theirs; 9p a tree for QEMU's 9p server with security_model=mapped-file."
 
-export function addHumfsExport(command: Command, context: CliContext, finish: Finish): void {
-  const verb = command
-    .command('export <output> [dir]')
-    .summary('write a tree as an archive, with its true owners, and no root')
+export function configureHumfsExport(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<output> [dir]')
     .description(description)
     .addOption(new Option('--to <format>', 'what to write').choices(written).makeOptionMandatory())
     .addOption(
@@ -53,14 +51,14 @@ export function addHumfsExport(command: Command, context: CliContext, finish: Fi
     .option('--overwrite', 'replace OUTPUT, unless it is in the tree')
     .option('--no-sync', 'skip every sync of the disk')
     .option('-n, --dry-run', 'look at everything, write nothing')
-  addProgressOptions(addForceOption(addJsonOptions(verb), ['in-use']))
-  verb.addHelpText(
+  addProgressOptions(addForceOption(addJsonOptions(command), ['in-use']))
+  command.addHelpText(
     'after',
     '\nExamples:\n  umlcow humfs export --to tar root.tar\n  umlcow humfs export --to cpio - /srv/uml/root | gzip > root.cpio.gz\n' +
       '  umlcow humfs export --to squashfs --exclude-file root.ef root.pf && mksquashfs data root.img -pf root.pf -ef root.ef\n' +
       '\nExit status: 0 done, 1 failed, 4 refused and nothing written, 63 no humfs tree, 64 wrong usage.',
   )
-  verb.action(async (output: string, directory: string | undefined, flags: Flags) => {
+  command.action(async (output: string, directory: string | undefined, flags: Flags) => {
     await runExport(output, directory ?? '.', flags, context)
     finish(exitStatus.done)
   })

@@ -4,11 +4,10 @@ import { UmlcowError } from '../../errors.js'
 import { type StreamFormat, streamFormats } from '../../trees/kinds/stream-formats.js'
 import { type TreeFormat, treeFormats } from '../../trees/kinds/tree-formats.js'
 import { type ImportHumfsResult, importHumfs } from '../../trees/transfer/import-humfs.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { humfsSize } from '../humfs-size.js'
 import { addJsonOptions, addProgressOptions } from '../options.js'
-import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
 
 interface Flags extends CommonFlags {
@@ -29,10 +28,9 @@ const description =
   'mksquashfs hold no content: --tree says where the files lie. directory, 9p and humfs are trees: INPUT is the directory ' +
   'that they are in. Without DIR only --dry-run works.'
 
-export function addHumfsImport(parent: Command, context: CliContext, finish: Finish): void {
-  const command = parent
-    .command('import <input> [dir]')
-    .summary('lay a humfs tree out of an archive, without root')
+export function configureHumfsImport(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<input> [dir]')
     .description(description)
     .addOption(
       new Option('--from <format>', 'what INPUT is').choices([...streamFormats, ...treeFormats]).makeOptionMandatory(),
@@ -66,12 +64,23 @@ async function runImport(
   if (directory === undefined && !flags.dryRun) {
     throw new UmlcowError('USAGE', 'humfs import takes INPUT and the directory to make, or --dry-run')
   }
-  const { sync, ...rest } = flags
+  const { from, tree, owner, group, renameMetadata, dryRun, sync } = flags
   const size = flags.size === undefined ? undefined : humfsSize(flags.size)
   const source = input === '-' ? standardInput() : input
   const { signal } = context
   const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
-    importHumfs(source, directory ?? null, { ...rest, size, noSync: !sync, signal, onProgress }),
+    importHumfs(source, directory ?? null, {
+      from,
+      tree,
+      size,
+      owner,
+      group,
+      renameMetadata,
+      dryRun,
+      noSync: !sync,
+      signal,
+      onProgress,
+    }),
   )
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))

@@ -5,13 +5,10 @@ import { UmlcowError } from '../../errors.js'
 import { type CheckHumfsResult, checkHumfs } from '../../humfs/check/index.js'
 import type { HumfsFinding } from '../../humfs/check/tree-findings.js'
 import { type HumfsInfo, humfsInfo } from '../../humfs/info.js'
-import { type CliContext, wantsJson } from '../context.js'
+import { type CliContext, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
-import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
-import { addHumfsExport } from './humfs-export.js'
-import { addHumfsImport } from './humfs-import.js'
 import { type RestoreFlags, runRestore } from './humfs-restore.js'
 
 interface Flags extends RestoreFlags {
@@ -25,12 +22,10 @@ const description =
   'rules of the kernels that mount humfs; exit status 0 consistent, 2 damaged, 3 waste only. restore: the same as "umlcow ' +
   'humfsify -r". import: see "umlcow humfs import --help". Without DIR: the current directory. No kernel of today mounts humfs; these are the rules of 2.4 and 2.6.'
 
-export function addHumfs(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('humfs')
+export function configureHumfs(command: Command, context: CliContext, finish: Finish): void {
+  command
     .addArgument(new Argument('<action>', 'restore, info or check').choices(['restore', 'info', 'check']))
     .addArgument(new Argument('[dir]', 'the directory that holds data/').default('.', 'the current one'))
-    .summary('look at humfs trees, check and repair them, put owners and modes back')
     .description(description)
     .option('--repair', 'check: mend what can be mended without a doubt')
     .option('--no-sync', 'restore: skip every sync of the disk')
@@ -39,8 +34,6 @@ export function addHumfs(program: Command, context: CliContext, finish: Finish):
   command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
   // Verbs below this one have options of their own.
   command.enablePositionalOptions().helpCommand(false)
-  addHumfsExport(command, context, finish)
-  addHumfsImport(command, context, finish)
   command.action(async (action: Action, directory: string, flags: Flags) => {
     refuseForeign(action, flags)
     if (action === 'restore') await runRestore(directory, flags, context)

@@ -3,11 +3,10 @@ import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import { type HumfsifyResult, humfsify } from '../../humfs/humfsify/index.js'
 import type { HumfsForceWord } from '../../trees/kinds/humfs/workspace.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { humfsSize } from '../humfs-size.js'
 import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
-import type { Finish } from '../program.js'
 import { withProgress } from '../progress.js'
 import { runRestore } from './humfs-restore.js'
 
@@ -26,10 +25,9 @@ const description =
   'sees, with K, M, G or T. Everything is looked at before anything is changed. A run that was cut short is finished by the ' +
   'same command, or undone by -r. A link to umlcow that is called humfsify does the same.'
 
-export function addHumfsify(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('humfsify [user] [group] [size]')
-    .summary('owners, modes and devices of data/ into humfs metadata, and back')
+export function configureHumfsify(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('[user] [group] [size]')
     .description(description)
     .option('-r', 'the reverse: put back what the metadata says, then remove it')
     .option(
@@ -79,9 +77,21 @@ async function runHumfsify(
   flags: Flags,
   context: CliContext,
 ): Promise<void> {
+  const { force, perlCompat, renameMetadata, dryRun, sync } = flags
   const { signal } = context
   const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
-    humfsify('.', { ...flags, user, group, size, noSync: !flags.sync, signal, onProgress }),
+    humfsify('.', {
+      user,
+      group,
+      size,
+      force,
+      perlCompat,
+      renameMetadata,
+      dryRun,
+      noSync: !sync,
+      signal,
+      onProgress,
+    }),
   )
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))

@@ -2,11 +2,10 @@ import type { Command } from 'commander'
 import { orInterrupted, throwIfAborted, UmlcowError } from '../../errors.js'
 import { maxHeaderSize } from '../../formats/cow/index.js'
 import { type ImageInfo, info, infoChain, infoOfHeader } from '../../verbs/info.js'
-import { type CliContext, type CommonFlags, describeError, errorLines, wantsJson } from '../context.js'
-import { exitStatus, statusOf } from '../exit-status.js'
+import { type CliContext, type CommonFlags, describeError, errorLines, type Finish, wantsJson } from '../context.js'
+import { exitStatus } from '../exit-status.js'
 import { tell } from '../messages.js'
 import { addBackingOptions, addJsonOptions, addNoBackingOption, backingFlags } from '../options.js'
-import type { Finish } from '../program.js'
 import { infoDocument, infoText } from '../report-info.js'
 
 interface Flags extends CommonFlags {
@@ -17,10 +16,9 @@ interface Flags extends CommonFlags {
   readonly backingChain?: boolean
 }
 
-export function addInfo(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('info <file...>')
-    .summary('show header, layout, backing file, users and allocated sectors')
+export function configureInfo(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<file...>')
     .description(
       'Show what a file is: for an overlay its header, layout, the state of its backing file, who has it open and how ' +
         'many sectors are allocated. Anything else is a raw image. "-" reads a header from standard input.',
@@ -43,7 +41,7 @@ export function addInfo(program: Command, context: CliContext, finish: Finish): 
         // One file alone fails as any verb does; among several, the others are still shown.
         throwIfAborted(context.signal)
         if (paths.length === 1) throw outcome
-        statuses.push(statusOf(outcome, false))
+        statuses.push(context.statusOf(outcome))
         if (!wantsJson(flags)) tell(errorLines(outcome))
         documents.push(describeError(outcome))
       } else if (wantsJson(flags)) {
@@ -61,7 +59,13 @@ export function addInfo(program: Command, context: CliContext, finish: Finish): 
 
 /** A file and, with `--backing-chain`, what it stands on; or the error that it gave. */
 async function lookAt(path: string, flags: Flags, context: CliContext): Promise<ImageInfo[] | UmlcowError> {
-  const options = { ...flags, ...backingFlags(flags), signal: context.signal }
+  const options = {
+    ...backingFlags(flags),
+    backingRoot: flags.backingRoot,
+    chain: flags.chain,
+    fast: flags.fast,
+    signal: context.signal,
+  }
   try {
     if (path === '-') return [infoOfHeader(await orInterrupted(readStandardInput(), context.signal), 'standard input')]
     return flags.backingChain ? await infoChain(path, options) : [await info(path, options)]

@@ -8,7 +8,7 @@ import { encodeSvg } from '../../formats/picture/svg.js'
 import { encodeText } from '../../formats/picture/text.js'
 import { writeBytes } from '../../overlays/write-bytes.js'
 import { type ImageMap, type MapOptions, map } from '../../verbs/map.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import {
   addBackingOptions,
@@ -18,7 +18,6 @@ import {
   backingFlags,
   sizeArgument,
 } from '../options.js'
-import type { Finish } from '../program.js'
 
 interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'backing' | 'noBacking'> {
   readonly backing?: string | false
@@ -28,10 +27,9 @@ interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'back
   readonly overwrite?: boolean
 }
 
-export function addMap(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('map <file>')
-    .summary('show which file supplies which bytes')
+export function configureMap(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<file>')
     .description(
       "Show the extents of an image in the shape of qemu-img map: depth 0 is the file itself, 1 its backing file. The backing file's data is not read, so its extents are told as data unless --detect-zeroes.",
     )
@@ -56,7 +54,16 @@ export function addMap(program: Command, context: CliContext, finish: Finish): v
     if (flags.backing === false && flags.detectZeroes) {
       throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it goes without --no-backing')
     }
-    const image = await map(path, { ...flags, ...backingFlags(flags), signal: context.signal })
+    const image = await map(path, {
+      ...backingFlags(flags),
+      backingRoot: flags.backingRoot,
+      chain: flags.chain,
+      startOffset: flags.startOffset,
+      maxLength: flags.maxLength,
+      detectZeroes: flags.detectZeroes,
+      force: flags.force,
+      signal: context.signal,
+    })
     try {
       if (flags.picture || flags.svg !== undefined || flags.png !== undefined) await draw(context, image, flags)
       else await (wantsJson(flags) ? printJsonMap(context, image) : printTable(context, image))

@@ -4,11 +4,10 @@ import { copiers } from '../../engine/choose-copier.js'
 import { UmlcowError } from '../../errors.js'
 import { isMergeInPlace } from '../../verbs/merge/check-inputs.js'
 import { mergeInPlace } from '../../verbs/merge/in-place/merge-in-place.js'
-import type { CliContext } from '../context.js'
+import type { CliContext, Finish } from '../context.js'
 import { addInPlaceOptions, type InPlaceFlags, inPlaceFlagNames, inPlaceOptions, runInPlace } from '../in-place.js'
 import { type NewFileFlags, runNewFile } from '../new-file.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions, allForceWords } from '../options.js'
-import type { Finish } from '../program.js'
 import { runUnfinished, type UnfinishedFlags, unfinishedAction } from '../unfinished.js'
 
 interface Flags extends NewFileFlags, InPlaceFlags, UnfinishedFlags {
@@ -19,10 +18,9 @@ interface Flags extends NewFileFlags, InPlaceFlags, UnfinishedFlags {
   readonly sync: boolean
 }
 
-export function addMerge(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('merge <cow> [target]')
-    .summary('merge an overlay into a new image, or into its backing file')
+export function configureMerge(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<cow> [target]')
     .description(
       'Merge an overlay and its backing file into TARGET, a new file, or to standard output when TARGET is "-". ' +
         'The new file appears whole or not at all; the overlay and the backing file stay as they are. ' +

@@ -3,10 +3,9 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../machine/findings.js'
 import { type RebaseResult, rebaseUnsafe } from '../../verbs/rebase.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
-import type { Finish } from '../program.js'
 import { jsonPath } from '../report-info.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
@@ -16,10 +15,9 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly dryRun?: boolean
 }
 
-export function addRebase(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('rebase <cow>')
-    .summary('give an overlay another path for its backing file (-u: header only)')
+export function configureRebase(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<cow>')
     .description(
       'Write another path of the backing file into the header of an overlay. Nothing else of the overlay changes, and ' +
         'no data is looked at: NEW has to hold the very bytes of the old backing file. The modification time in the ' +

@@ -2,20 +2,18 @@ import type { Command } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
 import { type ResetOptions, type ResetResult, resetOverlay } from '../../verbs/reset.js'
-import { type CliContext, type CommonFlags, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions } from '../options.js'
-import type { Finish } from '../program.js'
 import { jsonPath } from '../report-info.js'
 
 interface Flags extends CommonFlags, Omit<ResetOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
   readonly sync: boolean
 }
 
-export function addReset(program: Command, context: CliContext, finish: Finish): void {
-  const command = program
-    .command('reset <cow>')
-    .summary('empty an overlay: all its changes are gone')
+export function configureReset(command: Command, context: CliContext, finish: Finish): void {
+  command
+    .arguments('<cow>')
     .description(
       'Start clean: put an empty overlay on the same backing file in the place of COW. All its changes are gone, its ' +
         'room on the disk is given back, and it fits the backing file as that is now.',
@@ -36,7 +34,14 @@ export function addReset(program: Command, context: CliContext, finish: Finish):
       '\nExit status: 0 done, 1 failed, 4 refused to protect data, 63 no COW file, 64 wrong usage.',
   )
   command.action(async (cow: string, flags: Flags) => {
-    const result = await resetOverlay(cow, { ...flags, noSync: !flags.sync, signal: context.signal })
+    const result = await resetOverlay(cow, {
+      backingRoot: flags.backingRoot,
+      siblingsIn: flags.siblingsIn,
+      force: flags.force,
+      dryRun: flags.dryRun,
+      noSync: !flags.sync,
+      signal: context.signal,
+    })
     if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
     if (wantsJson(flags)) await context.printJsonDone(resetDocument(result))
     else if (!flags.quiet) await context.printDone(resetText(result))

@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import type { CliContext, Finish } from './context.js'
+
+/** Gives a command its arguments, options and action. */
+export type Configure = (command: Command, context: CliContext, finish: Finish) => void
+
+/** The options that a command got, by their names in camel case. */
+type GivenOptions = Readonly<Record<string, unknown>>
+
+/** A verb: what the help says about it, and where its code is. */
+export interface Verb {
+  readonly name: string
+  /** One line of the help. */
+  readonly summary: string
+  /** The command changes or makes files: always, never, or when it gets these options and arguments. */
+  readonly writes: boolean | ((options: GivenOptions, args: readonly string[]) => boolean)
+  /** Verbs below this one, with options of their own. */
+  readonly actions?: readonly Verb[]
+  /** Loads the code only when the verb is used: loading takes most of the time of a short command. */
+  readonly load: () => Promise<Configure>
+}

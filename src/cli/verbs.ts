@@ -1,0 +1,117 @@
+import { toolVerbs } from './uml-utilities.js'
+import type { Verb } from './verb.js'
+
+/** A heading of the help and the verbs below it. */
+export interface VerbGroup {
+  readonly title: string
+  readonly verbs: readonly Verb[]
+}
+
+const withRepair: Verb['writes'] = ({ repair }) => repair === true
+const withPictureFile: Verb['writes'] = ({ svg, png }) => svg !== undefined || png !== undefined
+
+/** The actions of `humfs` that have options of their own. The others are in its own file. */
+const humfsActions: readonly Verb[] = [
+  {
+    name: 'export',
+    summary: 'write a tree as an archive with its true owners',
+    writes: true,
+    load: async () => (await import('./commands/humfs-export.js')).configureHumfsExport,
+  },
+  {
+    name: 'import',
+    summary: 'make a humfs tree from an archive',
+    writes: true,
+    load: async () => (await import('./commands/humfs-import.js')).configureHumfsImport,
+  },
+]
+
+/** All verbs, in the order of the help. */
+export const verbGroups: readonly VerbGroup[] = [
+  {
+    title: 'Look at images',
+    verbs: [
+      {
+        name: 'info',
+        summary: 'show the header, the backing file, who has the file open and how much is allocated',
+        writes: false,
+        load: async () => (await import('./commands/info.js')).configureInfo,
+      },
+      {
+        name: 'map',
+        summary: 'show which file supplies which bytes',
+        writes: withPictureFile,
+        load: async () => (await import('./commands/map.js')).configureMap,
+      },
+      {
+        name: 'check',
+        summary: 'find damage in overlays and repair what can be repaired safely',
+        writes: withRepair,
+        load: async () => (await import('./commands/check.js')).configureCheck,
+      },
+    ],
+  },
+  {
+    title: 'Make images',
+    verbs: [
+      {
+        name: 'create',
+        summary: 'make an empty overlay on a backing file, or a sparse raw image',
+        writes: true,
+        load: async () => (await import('./commands/create.js')).configureCreate,
+      },
+      {
+        name: 'reset',
+        summary: 'empty an overlay and lose all its changes',
+        writes: true,
+        load: async () => (await import('./commands/reset.js')).configureReset,
+      },
+    ],
+  },
+  {
+    title: 'Move data',
+    verbs: [
+      {
+        name: 'merge',
+        summary: 'merge an overlay into a new image, or into its backing file',
+        writes: true,
+        load: async () => (await import('./commands/merge.js')).configureMerge,
+      },
+      {
+        name: 'commit',
+        summary: 'merge an overlay into its backing file, then empty the overlay',
+        writes: true,
+        load: async () => (await import('./commands/commit.js')).configureCommit,
+      },
+      {
+        name: 'rebase',
+        summary: 'change the path of the backing file in the header of an overlay',
+        writes: true,
+        load: async () => (await import('./commands/rebase.js')).configureRebase,
+      },
+    ],
+  },
+  {
+    title: 'Work with humfs trees',
+    verbs: [
+      {
+        name: 'humfsify',
+        summary: 'make a humfs tree of a directory, or undo that',
+        writes: true,
+        load: async () => (await import('./commands/humfsify.js')).configureHumfsify,
+      },
+      {
+        name: 'humfs',
+        summary: 'show, check, restore, import and export humfs trees',
+        writes: ({ repair }, [action]) => action === 'restore' || repair === true,
+        actions: humfsActions,
+        load: async () => (await import('./commands/humfs.js')).configureHumfs,
+      },
+    ],
+  },
+  { title: 'Replace the tools of uml-utilities', verbs: toolVerbs },
+]
+
+export function isVerb(name: string): boolean {
+  return verbGroups.some(({ verbs }) => verbs.some((verb) => verb.name === name))
+}
