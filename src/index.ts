@@ -1,5 +1,80 @@
-export type { Extent } from './bytes/extents.js'
+// Merge
+
+export { type MergeResult, merge } from './verbs/merge/new-file.js'
+export type { MergeOptions, MergeTargetSpec } from './verbs/merge/options.js'
+
+// Merge in place
+
+export { type AbandonResult, abandonMerge, type MergeStatus, mergeStatus } from './verbs/merge/in-place/abandon.js'
+export { mergeInPlace } from './verbs/merge/in-place/merge-in-place.js'
+export type { InPlaceOptions, InPlaceResult, KeptSibling } from './verbs/merge/in-place/options.js'
+export { resumeMerge } from './verbs/merge/in-place/resume.js'
+export type { ResumeOptions } from './verbs/merge/in-place/take-up.js'
+
+// Look at images
+
+export { type OpenImageOptions, openCow, openImage } from './overlays/open-image.js'
+export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
+export type { CheckOptions } from './verbs/check/options.js'
+export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
+export { type ImageMap, type MapOptions, map } from './verbs/map.js'
+
+// Make and change overlays
+
+export type { PathStyle } from './overlays/stored-path.js'
+export {
+  type CreateOverlayOptions,
+  type CreateRawOptions,
+  type CreateResult,
+  createOverlay,
+  createRaw,
+} from './verbs/create.js'
+export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
+export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
+
+// humfs trees
+
+export { type CheckHumfsOptions, type CheckHumfsResult, checkHumfs } from './humfs/check/index.js'
+export type { HumfsFinding } from './humfs/check/tree-findings.js'
+export { type HumfsifyOptions, type HumfsifyResult, humfsify } from './humfs/humfsify/index.js'
+export { type HumfsInfo, humfsInfo } from './humfs/info.js'
+export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore/index.js'
+export type { HumfsForceWord, HumfsOptions } from './trees/kinds/humfs/workspace.js'
+export {
+  type ImportHumfsOptions,
+  type ImportHumfsResult,
+  type ImportInput,
+  importHumfs,
+} from './trees/transfer/import-humfs.js'
+
+// Read and write trees
+
+export type {
+  DeviceNumber,
+  EntryType,
+  ExtendedAttribute,
+  ManifestEntry,
+  ManifestItem,
+} from './formats/manifest/index.js'
+export { type VirtfsTreeResult, type WriteVirtfsOptions, writeVirtfsTree } from './trees/kinds/9p/sink.js'
+export { openVirtfsSource, readVirtfsTree } from './trees/kinds/9p/source.js'
+export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } from './trees/kinds/directory/sink.js'
+export { openDirectorySource, readDirectory } from './trees/kinds/directory/source.js'
+export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './trees/kinds/humfs/sink.js'
+export { type HumfsSourceOptions, openHumfsSource, readHumfsTree } from './trees/kinds/humfs/source.js'
+export type { SourceItem, SourceOptions, TreeSource } from './trees/source/tree-source.js'
+export type { ExportOptions, ExportResult, ExportTarget, ExportTreeOptions } from './trees/transfer/export-options.js'
+export { exportToTree } from './trees/transfer/export-to-tree.js'
+export { exportTree } from './trees/transfer/export-tree.js'
+
+// Errors
+
 export { type ErrorCode, type ErrorDetails, errorCodes, UmlcowError } from './errors.js'
+export type { Finding, ForceWord } from './machine/findings.js'
+
+// Headers, images and stores
+
+export type { Extent } from './bytes/extents.js'
 export {
   type ByteOrder,
   type CowHeader,
@@ -11,69 +86,11 @@ export {
   parseCowHeader,
   serializeNewHeader,
 } from './formats/cow/index.js'
-export type {
-  DeviceNumber,
-  EntryType,
-  ExtendedAttribute,
-  ManifestEntry,
-  ManifestItem,
-} from './formats/manifest/index.js'
-export { type CheckHumfsOptions, type CheckHumfsResult, checkHumfs } from './humfs/check/index.js'
-export type { HumfsFinding, HumfsFindingCode, HumfsSeverity } from './humfs/check/tree-findings.js'
-export { type HumfsifyOptions, type HumfsifyResult, humfsify } from './humfs/humfsify/index.js'
-export { type HumfsInfo, humfsInfo } from './humfs/info.js'
-export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore/index.js'
 export type { Image } from './images/image.js'
-export type { Finding, ForceWord } from './machine/findings.js'
-export type { FileFacts, HostFiles, HostPath } from './machine/host-files.js'
-export type { OperationOptions, Progress } from './machine/operation.js'
-export type { BackingInspection, BackingOptions } from './overlays/backing.js'
-export { type OpenImageOptions, openCow, openImage } from './overlays/open-image.js'
-export type { PathStyle } from './overlays/stored-path.js'
 export type { BlockStore } from './stores/block-store.js'
 export { openMemoryStore } from './stores/memory-store.js'
-export { type WriteVirtfsOptions, writeVirtfsTree } from './trees/kinds/9p/sink.js'
-export { openVirtfsSource, readVirtfsTree } from './trees/kinds/9p/source.js'
-export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } from './trees/kinds/directory/sink.js'
-export { openDirectorySource, readDirectory } from './trees/kinds/directory/source.js'
-export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './trees/kinds/humfs/sink.js'
-export { type HumfsSourceOptions, openHumfsSource, readHumfsTree } from './trees/kinds/humfs/source.js'
-export type { HumfsForceWord, HumfsOptions } from './trees/kinds/humfs/workspace.js'
-export type { StreamFormat } from './trees/kinds/stream-formats.js'
-export type { TreeFormat } from './trees/kinds/tree-formats.js'
-export type { SourceItem, SourceOptions, SurveyOptions, TreeSource, TreeSurvey } from './trees/source/tree-source.js'
-export type {
-  ExportOptions,
-  ExportResult,
-  ExportTarget,
-  ExportTreeOptions,
-  WrittenTree,
-} from './trees/transfer/export-options.js'
-export { exportToTree } from './trees/transfer/export-to-tree.js'
-export { exportTree } from './trees/transfer/export-tree.js'
-export {
-  type ImportHumfsOptions,
-  type ImportHumfsResult,
-  type ImportInput,
-  importHumfs,
-} from './trees/transfer/import-humfs.js'
-export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
-export type { CheckOptions, Severity } from './verbs/check/options.js'
-export {
-  type CreateOverlayOptions,
-  type CreateRawOptions,
-  type CreateResult,
-  createOverlay,
-  createRaw,
-} from './verbs/create.js'
-export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
-export { type ImageMap, type MapOptions, map } from './verbs/map.js'
-export { type AbandonResult, abandonMerge, type MergeStatus, mergeStatus } from './verbs/merge/in-place/abandon.js'
-export { mergeInPlace } from './verbs/merge/in-place/merge-in-place.js'
-export type { InPlaceOptions, InPlaceResult, KeptSibling } from './verbs/merge/in-place/options.js'
-export { resumeMerge } from './verbs/merge/in-place/resume.js'
-export type { ResumeOptions } from './verbs/merge/in-place/take-up.js'
-export { type MergeResult, merge } from './verbs/merge/new-file.js'
-export type { MergeOptions, MergeTargetSpec } from './verbs/merge/options.js'
-export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
-export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
+
+// The host and progress
+
+export { type FileFacts, type HostFiles, type HostPath, localHostFiles } from './machine/host-files.js'
+export type { OperationOptions, Progress } from './machine/operation.js'
