@@ -111,12 +111,25 @@ function groupText({ title, items }) {
 
 function valueText({ name, symbol }) {
   const thrown = thrownBy(symbol)
-  const parts = [codeBlock(declarationsOf(name, symbol)), summaryOf(symbol), thrown && `Throws: ${thrown}.`]
+  const parts = [
+    indented(declarationsOf(name, symbol)),
+    wrapped(summaryOf(symbol)),
+    thrown && wrapped(`Throws: ${thrown}.`),
+  ]
   return parts.filter((text) => text !== '').join('\n\n')
 }
 
-function codeBlock(lines) {
-  return ['```ts', ...lines, '```'].join('\n')
+/** A paragraph in lines of at most 120 columns. */
+function wrapped(text) {
+  return text.split(' ').reduce((lines, word) => {
+    const width = lines.length - lines.lastIndexOf('\n') + word.length
+    return lines === '' ? word : `${lines}${width > 120 ? '\n' : ' '}${word}`
+  }, '')
+}
+
+/** No fence: fenced blocks of a page are examples that a test runs. */
+function indented(lines) {
+  return lines.map((line) => `    ${line}`).join('\n')
 }
 
 function declarationsOf(name, symbol) {
