@@ -1,7 +1,7 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { floorTo } from '../bytes/align.js'
 import { alignedBuffer } from '../bytes/aligned-buffer.js'
 import { forEachSetRun } from '../bytes/bitmap.js'
+import { nextTurn } from '../bytes/next-turn.js'
 import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
@@ -35,7 +35,7 @@ export function storedBitmapLength(
 
 /** @param signal  ends a walk over a long bitmap with INTERRUPTED */
 export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: AbortSignal): BitmapReader {
-  const buffer = Buffer.alloc(bitmapPieceSize)
+  const buffer = new Uint8Array(bitmapPieceSize)
   const pieceBits = bitmapPieceSize * 8
   // A header may claim a bitmap of terabytes; only what the file holds is looked at.
   const storedLength = storedBitmapLength(store, layout)
