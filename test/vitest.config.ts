@@ -20,8 +20,12 @@ if (!/^\d{1,10}$/.test(given) || Number(given) >= 2 ** 32) {
 // Against tests that hang, and for no other reason: the slowest machine has time enough.
 const testTimeout = process.env['UMLCOW_TEST'] === 'deep' ? 7_200_000 : 600_000
 
-/** Tests with `vi.mock`. */
-const replacesModules = ['test/verbs/merge/in-place/**/*.test.ts', 'test/machine/programs/copy-helpers.test.ts']
+/** Tests with `vi.mock`, or that load a module again. */
+const replacesModules = [
+  'test/bytes/fast.test.ts',
+  'test/verbs/merge/in-place/**/*.test.ts',
+  'test/machine/programs/copy-helpers.test.ts',
+]
 
 export default defineConfig({
   test: {

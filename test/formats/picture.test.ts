@@ -53,8 +53,8 @@ const grid: CellGrid = {
 describe('pictures', () => {
   it('text: shades, dots and blanks', () => expect(encodeText(grid)).toBe('█·\n ▒\n'))
 
-  it('png: its pixels are the colours of the cells', () => {
-    const png = encodePng(grid, 3)
+  it('png: its pixels are the colours of the cells', async () => {
+    const png = Buffer.from(await encodePng(grid, 3))
     expect(png.readUInt32BE(16)).toBe(6)
     expect(png.readUInt32BE(20)).toBe(6)
     const dataLength = png.readUInt32BE(33)

@@ -94,7 +94,7 @@ async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise
   const options = { overwrite: flags.overwrite, inputs: image.layers, signal: context.signal }
   const pictures: [string, Uint8Array][] = []
   if (flags.svg !== undefined) pictures.push([flags.svg, Buffer.from(encodeSvg(grid))])
-  if (flags.png !== undefined) pictures.push([flags.png, encodePng(grid, pngScale)])
+  if (flags.png !== undefined) pictures.push([flags.png, await encodePng(grid, pngScale)])
   const warnings = new Set<string>()
   for (const [path, bytes] of pictures) {
     for (const warning of (await writeBytes(path, bytes, options)).warnings) warnings.add(warning)

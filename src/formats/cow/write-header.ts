@@ -1,4 +1,5 @@
 import { assertBytes } from '../../bytes/assert-bytes.js'
+import { equalBytes, utf8Bytes } from '../../bytes/fast.js'
 import { type ErrorCode, UmlcowError } from '../../errors.js'
 import { type CowHeader, parseCowHeader } from './header.js'
 import { cowMagic, headerStructs } from './layouts.js'
@@ -70,7 +71,7 @@ export function editHeader(
 }
 
 /** Stands after the NUL of the path in the header of an undo overlay, where the kernel and uml_moo do not look. */
-const undoMark = Buffer.from('umlcow undo overlay 1\0')
+const undoMark = utf8Bytes('umlcow undo overlay 1\0')
 
 /** Mark a new header as that of an overlay that was made to take a merge back. @throws UmlcowError PATH_TOO_LONG */
 export function markUndo(header: NewCowHeader): Uint8Array {
@@ -83,7 +84,7 @@ export function markUndo(header: NewCowHeader): Uint8Array {
 
 export function isUndoHeader(header: Pick<CowHeader, 'layout' | 'backingPath' | 'bytes'>): boolean {
   const start = headerStructs[header.layout].offsetOf('backingFile') + header.backingPath.length + 1
-  return undoMark.equals(header.bytes.subarray(start, start + undoMark.length))
+  return equalBytes(undoMark, header.bytes.subarray(start, start + undoMark.length))
 }
 
 /** Bytes of path that a header of this layout holds, its NUL not counted. */

@@ -1,4 +1,5 @@
-import { deflateSync } from 'node:zlib'
+import { concatBytes, latin1Bytes } from '../../bytes/fast.js'
+import { viewOf } from '../../bytes/struct.js'
 import { type CellGrid, cellColour } from './cells.js'
 
 // Source: Portable Network Graphics (PNG) Specification, third edition, W3C: 5 (chunks), 11.2 (IHDR, IDAT, IEND).
@@ -17,40 +18,49 @@ function crc32(bytes: Uint8Array): number {
   return (value ^ 0xffffffff) >>> 0
 }
 
-function chunk(type: string, data: Uint8Array): Buffer {
-  const out = Buffer.alloc(12 + data.length)
-  out.writeUInt32BE(data.length, 0)
-  out.write(type, 4, 'latin1')
+function chunk(type: string, data: Uint8Array): Uint8Array {
+  const out = new Uint8Array(12 + data.length)
+  const view = viewOf(out)
+  view.setUint32(0, data.length)
+  out.set(latin1Bytes(type), 4)
   out.set(data, 8)
-  out.writeUInt32BE(crc32(out.subarray(4, 8 + data.length)), 8 + data.length)
+  view.setUint32(8 + data.length, crc32(out.subarray(4, 8 + data.length)))
   return out
 }
 
+async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const reader = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate')).getReader()
+  const parts: Uint8Array[] = []
+  for (let next = await reader.read(); !next.done; next = await reader.read()) parts.push(next.value)
+  return concatBytes(parts)
+}
+
 /** A PNG with one square of `scale` pixels for each cell; 8 bits for each of red, green and blue. */
-export function encodePng(grid: CellGrid, scale: number): Buffer {
+export async function encodePng(grid: CellGrid, scale: number): Promise<Uint8Array> {
   const width = grid.columns * scale
   const height = grid.rows * scale
-  const header = Buffer.alloc(13)
-  header.writeUInt32BE(width, 0)
-  header.writeUInt32BE(height, 4)
+  const header = new Uint8Array(13)
+  const view = viewOf(header)
+  view.setUint32(0, width)
+  view.setUint32(4, height)
   header.set([8, 2, 0, 0, 0], 8)
   // Each line starts with its filter, 0 for none.
   const lineLength = 1 + width * 3
-  const pixels = Buffer.alloc(lineLength * height)
+  const pixels = new Uint8Array(lineLength * height)
   for (let row = 0; row < grid.rows; row++) {
-    const line = Buffer.alloc(lineLength)
+    const line = new Uint8Array(lineLength)
     for (let column = 0; column < grid.columns; column++) {
       const cell = grid.cells[row * grid.columns + column]
       if (cell === undefined) continue
       const colour = cellColour(cell)
       for (let x = 0; x < scale; x++) line.set(colour, 1 + (column * scale + x) * 3)
     }
-    for (let y = 0; y < scale; y++) line.copy(pixels, (row * scale + y) * lineLength)
+    for (let y = 0; y < scale; y++) pixels.set(line, (row * scale + y) * lineLength)
   }
-  return Buffer.concat([
+  return concatBytes([
     signature,
     chunk('IHDR', header),
-    chunk('IDAT', deflateSync(pixels)),
+    chunk('IDAT', await deflate(pixels)),
     chunk('IEND', new Uint8Array(0)),
   ])
 }
