@@ -67,28 +67,13 @@ export type { ExportOptions, ExportResult, ExportTarget, ExportTreeOptions } fro
 export { exportToTree } from './trees/transfer/export-to-tree.js'
 export { exportTree } from './trees/transfer/export-tree.js'
 
-// Errors
+// What speaks against an operation
 
-export { type ErrorCode, type ErrorDetails, errorCodes, UmlcowError } from './errors.js'
 export type { Finding, ForceWord } from './machine/findings.js'
 
-// Headers, images and stores
+// The core: headers, stores, images, plans, errors
 
-export type { Extent } from './bytes/extents.js'
-export {
-  type ByteOrder,
-  type CowHeader,
-  type CowLayout,
-  computeLayout,
-  editHeader,
-  maxHeaderSize,
-  type NewCowHeader,
-  parseCowHeader,
-  serializeNewHeader,
-} from './formats/cow/index.js'
-export type { Image } from './images/image.js'
-export type { BlockStore } from './stores/block-store.js'
-export { openMemoryStore } from './stores/memory-store.js'
+export * from './core.js'
 
 // The host and progress
 

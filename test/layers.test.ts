@@ -33,12 +33,24 @@ const hostExceptions: Readonly<Record<string, string>> = {
   'cli/line-writer.ts': 'writes progress to a file descriptor that the caller opened',
 }
 
-/** Folders that are pure: bytes in, bytes out. They get by without any module of Node but those that compute. */
-const pureFolders = new Set(['errors', 'bytes', 'formats'])
-const pureModules = new Set(['zlib'])
+/** Layers that run outside Node: no module and no global of it. `core` is their entry, and imports nothing else. */
+const coreFolders = new Set(['errors', 'bytes', 'formats', 'stores', 'images', 'engine'])
+
+/** Globals of Node, its types included, that browsers lack. */
+const nodeGlobals = new Set(['Buffer', 'process', 'NodeJS', 'setImmediate', 'clearImmediate', 'global', '__dirname'])
+
+/** Files of the core that look for such a global, and do without where it is absent. */
+const globalExceptions: Readonly<Record<string, string>> = {
+  'bytes/fast.ts': 'Buffer',
+  'bytes/next-turn.ts': 'setImmediate',
+}
 
 /** The only packages there are, and the folder that has them. */
 const packageFolders: Readonly<Record<string, string>> = { commander: 'cli', 'cli-progress': 'cli' }
+
+/** Archives are read and written by Buffers, outside the closure of `core`. */
+const usesBuffer =
+  /^(bytes\/(gather|input-reader|zeros)|formats\/(cpio|fakeroot|humfs|manifest|squashfs-pseudo|tar|virtfs)\/.*)/
 
 interface Edge {
   /** Path of a file below src/. */
@@ -111,6 +123,7 @@ function violation(edge: Edge): string | null {
   const shown = `${edge.from} -> ${edge.to}`
   if (!edge.isLocal) return moduleViolation(edge, from)
   const to = folderOf(edge.to)
+  if (from === 'core') return coreFolders.has(to) ? null : `${shown}: the core has no ${to}`
   if (from === 'index') return to === 'cli' ? `${shown}: the library has no command line` : null
   if (rankOf(from) < 0) return `${shown}: ${from} is no layer`
   if (rankOf(to) < 0) return `${shown}: ${to} is no layer`
@@ -124,7 +137,7 @@ function moduleViolation({ from: file, to: module }: Edge, folder: string): stri
   if (!isBuiltin) {
     return packageFolders[module] === folder ? null : `${shown}: no package that ${folder} may have`
   }
-  if (pureFolders.has(folder) && !pureModules.has(module)) return `${shown}: ${folder} is pure`
+  if (isCore(file)) return `${shown}: the core is free of Node`
   const isHostFile = hostFolders.some((one) => file.startsWith(one))
   if (!hostModules.has(module) || isHostFile || file in hostExceptions) return null
   return `${shown}: only ${hostFolders.join(' and ')} touch the host`
@@ -134,6 +147,24 @@ function violations(sources: Sources): string[] {
   return edgesOf(sources)
     .map(violation)
     .filter((text) => text !== null)
+}
+
+function isCore(file: string): boolean {
+  return file === 'core.ts' || coreFolders.has(folderOf(file))
+}
+
+/** The globals of Node that files of the core name, in code or in types. */
+function globalsInCore(sources: Sources): string[] {
+  return [...sources].flatMap(([file, text]) => {
+    if (!isCore(file) || usesBuffer.test(file)) return []
+    const found = new Set<string>()
+    const visit = (node: ts.Node): void => {
+      if (ts.isIdentifier(node) && nodeGlobals.has(node.text)) found.add(node.text)
+      ts.forEachChild(node, visit)
+    }
+    visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true))
+    return [...found].filter((name) => globalExceptions[file] !== name).map((name) => `${file}: ${name}`)
+  })
 }
 
 /** The files of a circle of imports that are there at run time, or null. */
@@ -173,11 +204,15 @@ describe('src', () => {
 
   test('has no folder that is no layer', () => {
     const strangers = [...sources.keys()].map(folderOf).filter((folder) => rankOf(folder) < 0)
-    expect(strangers).toEqual(['index'])
+    expect(strangers.sort()).toEqual(['core', 'index'])
   })
 
   test('has no forbidden import', () => {
     expect(violations(sources)).toEqual([])
+  })
+
+  test('names no global of Node in the core', () => {
+    expect(globalsInCore(sources)).toEqual([])
   })
 
   test('imports only files that are there', () => {
@@ -190,6 +225,7 @@ describe('src', () => {
   })
 
   test('needs every exception that is granted here', () => {
+    for (const [file, name] of Object.entries(globalExceptions)) expect(sources.get(file)).toContain(name)
     const used = edgesOf(sources)
       .filter((edge) => hostModules.has(edge.to))
       .map((edge) => edge.from)
@@ -249,6 +285,13 @@ describe('the reader of imports', () => {
     ['index.ts', "export { readFile } from 'node:fs/promises'"],
     ['verbs/a.ts', "const fs = process.getBuiltinModule('node:fs')"],
     ['formats/cow/a.ts', "import path from 'node:path'"],
+    ['formats/picture/a.ts', "import { deflateSync } from 'node:zlib'"],
+    ['engine/a.ts', "import { setImmediate } from 'node:timers/promises'"],
+    ['stores/a.ts', "import type { Blob } from 'node:buffer'"],
+    ['core.ts', "import { Buffer } from 'node:buffer'"],
+    ['core.ts', "export { b } from './machine/b.js'"],
+    ['core.ts', "export type { B } from './overlays/b.js'"],
+    ['verbs/a.ts', "import { b } from '../core.js'"],
     ['verbs/a.ts', "import { Command } from 'commander'"],
     ['cli/a.ts', "import lodash from 'lodash'"],
   ])('forbids in %s: %s', (file, line) => {
@@ -260,11 +303,12 @@ describe('the reader of imports', () => {
     ['bytes/a.ts', "import { b } from '../errors.js'"],
     ['formats/cow/a.ts', "import { b } from '../../bytes/b.js'"],
     ['formats/cow/a.ts', "import { b } from '../qcow2/b.js'"],
-    ['formats/picture/a.ts', "import { deflateSync } from 'node:zlib'"],
     ['machine/a.ts', "import fs from 'node:fs'"],
     ['machine/stores/a.ts', "import fs from 'node:fs'"],
     ['trees/host/a.ts', "import fs from 'node:fs'"],
-    ['engine/a.ts', "import { setImmediate } from 'node:timers/promises'"],
+    ['core.ts', "export { b } from './engine/b.js'"],
+    ['verbs/a.ts', "import { setImmediate } from 'node:timers/promises'"],
+    ['index.ts', "export * from './core.js'"],
     ['cli/main.ts', "import { readFileSync } from 'node:fs'"],
     ['cli/commands/a.ts', "import { b } from '../../nbd/b.js'"],
     ['cli/a.ts', "import { Command } from 'commander'"],
@@ -272,6 +316,27 @@ describe('the reader of imports', () => {
     ['bytes/a.ts', "// import { b } from '../cli/b.js'\nconst text = \"import '../cli/b.js'\""],
   ])('allows in %s: %s', (file, line) => {
     expect(one(file, line)).toEqual([])
+  })
+
+  test.each([
+    ['bytes/a.ts', 'export const a = Buffer.alloc(1)', 'Buffer'],
+    ['formats/cow/a.ts', 'export type A = Uint8Array | Buffer', 'Buffer'],
+    ['stores/a.ts', 'const a = globalThis.Buffer', 'Buffer'],
+    ['images/a.ts', 'const a = process.platform', 'process'],
+    ['engine/a.ts', 'setImmediate(() => {})', 'setImmediate'],
+    ['errors.ts', 'export type A = NodeJS.ErrnoException', 'NodeJS'],
+    ['core.ts', 'export const a: Buffer | null = null', 'Buffer'],
+    ['bytes/fast.ts', 'const a = process', 'process'],
+  ])('forbids in %s: %s', (file, line, name) => {
+    expect(globalsInCore(new Map([[file, line]]))).toEqual([`${file}: ${name}`])
+  })
+
+  test.each([
+    ['bytes/fast.ts', 'const a = Buffer'],
+    ['bytes/a.ts', "// Buffer\nexport const a: ArrayBuffer = new ArrayBuffer(1), b = 'Buffer'"],
+    ['machine/a.ts', 'const a = Buffer.alloc(process.pid)'],
+  ])('allows in %s: %s', (file, line) => {
+    expect(globalsInCore(new Map([[file, line]]))).toEqual([])
   })
 
   test('finds a circle, and none through an import that is erased', () => {

@@ -20,7 +20,9 @@ describe('the package', () => {
     const directory = temporaryDirectory()
     const [{ filename, files }] = JSON.parse(npm(['pack', '--json', '--pack-destination', directory], root))
     const packed = files.map((file: { path: string }) => file.path)
-    expect(packed).toEqual(expect.arrayContaining(['bin/umlcow.js', 'dist/index.d.ts', 'docs/man/umlcow.1', 'LICENSE']))
+    expect(packed).toEqual(
+      expect.arrayContaining(['bin/umlcow.js', 'dist/index.d.ts', 'dist/core.d.ts', 'docs/man/umlcow.1', 'LICENSE']),
+    )
     expect(packed.filter((name: string) => /^(test|fixtures|dist\/cli)\//.test(name))).toEqual([])
     // commander is part of the bundled command, and its licence goes with it.
     expect(packed).toContain('dist/command/LICENSE.commander')

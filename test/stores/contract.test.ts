@@ -7,6 +7,7 @@ import { openRawImage } from '../../src/images/raw-image.js'
 import { directReader } from '../../src/machine/stores/direct-store.js'
 import { openFileStore } from '../../src/machine/stores/file-store.js'
 import { openPipeStore } from '../../src/machine/stores/pipe-store.js'
+import { openBlobStore } from '../../src/stores/blob-store.js'
 import {
   type BlockStore,
   isSyncStore,
@@ -294,6 +295,7 @@ describe('after close', () => {
     ['direct reader', async () => directReader(await openFileStore(fileWith(ten), 'readWrite'))],
     ['memory store', async () => openMemoryStore(ten)],
     ['pipe store', async () => openPipeStore(2, 'standard error')],
+    ['blob store', async () => openBlobStore(new Blob([ten]))],
     ['image as a store', async () => imageStore(openRawImage(openMemoryStore(ten)), 'image')],
   ]
 
@@ -356,5 +358,30 @@ describe('after close', () => {
     await expect(state.close(fail)).rejects.toThrow('EIO')
     await state.close(fail)
     expect(count).toBe(1)
+  })
+})
+
+describe('blob store', () => {
+  test('reads like any store, and refuses ranges that are none', async () => {
+    const store = openBlobStore(new Blob([ten]), 'cow')
+    expect([store.name, store.size]).toEqual(['cow', 10])
+    const target = new Uint8Array(4)
+    expect(await store.read(3, target)).toBe(4)
+    expect([...target]).toEqual([13, 14, 15, 16])
+    expect(await store.read(8, target)).toBe(2)
+    expect([...target]).toEqual([18, 19, 15, 16])
+    for (const offset of [10, 2 ** 40]) expect(await store.read(offset, target)).toBe(0)
+    for (const offset of [-1, 0.5, Number.NaN, 2 ** 53]) {
+      await expect(store.read(offset, target)).rejects.toMatchObject({ code: 'OUT_OF_RANGE' })
+    }
+  })
+
+  test('cannot be written', async () => {
+    const store = openBlobStore(new Blob([ten]), 'cow')
+    const refused = { code: 'OUT_OF_RANGE', message: 'cow: a Blob cannot be written' }
+    await expect(store.write(0, Uint8Array.of(1))).rejects.toMatchObject(refused)
+    await expect(store.truncate(0)).rejects.toMatchObject(refused)
+    await store.sync()
+    expect(isSyncStore(store)).toBe(false)
   })
 })

@@ -1,0 +1,39 @@
+// The entry "umlcow/core": what needs no Node and so runs in a browser too. It reads and writes stores; the verbs, which
+// take paths, are in "umlcow".
+
+// Headers
+
+export {
+  type ByteOrder,
+  type CowHeader,
+  type CowLayout,
+  computeLayout,
+  editHeader,
+  maxHeaderSize,
+  type NewCowHeader,
+  parseCowHeader,
+  serializeNewHeader,
+} from './formats/cow/index.js'
+
+// Stores
+
+export { openBlobStore } from './stores/blob-store.js'
+export { type BlockStore, readExact, readPadded, writeExact } from './stores/block-store.js'
+export { openMemoryStore } from './stores/memory-store.js'
+
+// Images
+
+export type { Extent } from './bytes/extents.js'
+export { findTruncation, openCowImage, type Truncation } from './images/cow-image.js'
+export type { Image } from './images/image.js'
+export { openRawImage } from './images/raw-image.js'
+
+// Merge
+
+export { type ExecuteOptions, executeSteps } from './engine/execute.js'
+export type { Layers, StoredOverlay } from './engine/layers.js'
+export { type MergeTarget, planMerge } from './engine/plan-merge.js'
+
+// Errors
+
+export { type ErrorCode, type ErrorDetails, errorCodes, UmlcowError } from './errors.js'

@@ -1,0 +1,31 @@
+import { UmlcowError } from '../errors.js'
+import { type BlockStore, checkRange } from './block-store.js'
+import { OpenState } from './open-state.js'
+
+/**
+ * A store over a `Blob`, or a `File` that a user chose in a browser. It reads what is asked for and no more.
+ *
+ * Writing it, or changing its size, throws UmlcowError OUT_OF_RANGE.
+ */
+export function openBlobStore(blob: Blob, name = 'blob'): BlockStore {
+  const state = new OpenState(name)
+  const refuse = async (): Promise<never> => {
+    state.assertOpen()
+    throw new UmlcowError('OUT_OF_RANGE', `${name}: a Blob cannot be written`)
+  }
+  return {
+    name,
+    size: blob.size,
+    read: (offset, target) =>
+      state.run(async () => {
+        checkRange(name, offset, target.length)
+        const part = new Uint8Array(await blob.slice(offset, offset + target.length).arrayBuffer())
+        target.set(part)
+        return part.length
+      }),
+    write: refuse,
+    truncate: refuse,
+    sync: async () => state.assertOpen(),
+    close: () => state.close(async () => {}),
+  }
+}
