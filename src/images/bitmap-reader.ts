@@ -5,24 +5,33 @@ import { nextTurn } from '../bytes/next-turn.js'
 import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
-import { type BlockStore, isSyncStore, readPadded, readPaddedNow } from '../stores/block-store.js'
-
-/** Bytes of bitmap in memory at a time. 64 KiB are the bits of 256 MiB of 512-byte sectors. */
-export const bitmapPieceSize = 64 * 1024
+import { type BlockStore, readPadded } from '../stores/block-store.js'
+import { bitmapCache, bitmapPieceSize } from './bitmap-cache.js'
 
 /** Bytes of bitmap, those of a disk of 256 GiB, from which on it pays to look for holes in it: 64 MiB are read in 25 ms. */
 export const longBitmap = 64 * 1024 * 1024
 
-/** Sectors `startSector` to `endSector`, half-open, are allocated and their neighbours are not. */
+/** Sectors `startSector` to `endSector`, half-open, are allocated. */
 export interface SectorRun {
   readonly startSector: number
   readonly endSector: number
 }
 
+/** Runs in order. The sectors between them, and those up to `endSector`, are not allocated. */
+export interface RunsUpTo {
+  readonly runs: readonly SectorRun[]
+  readonly endSector: number
+}
+
 /** Reads the bitmap of an overlay in pieces; what lies beyond the end of the file reads as clear. */
 export interface BitmapReader {
-  /** Runs of allocated sectors among `fromSector` to `endSector`, clipped to them, in order. */
+  /** Runs of allocated sectors among `fromSector` to `endSector`, clipped to them, in order, apart from each other. */
   runs(fromSector: number, endSector: number): AsyncGenerator<SectorRun>
+  /**
+   * The first of them, up to `endSector` or less, but further than `fromSector`; the last may go on beyond. A promise
+   * where the bitmap has to be read first.
+   */
+  firstRuns(fromSector: number, endSector: number): RunsUpTo | Promise<RunsUpTo>
 }
 
 /** Bytes of the bitmap that the file holds. */
@@ -33,58 +42,57 @@ export function storedBitmapLength(
   return Math.max(0, Math.min(layout.bitmapLength, store.size - layout.bitmapOffset))
 }
 
+const pieceBits = bitmapPieceSize * 8
+
+/** Runs that are looked for together. */
+const runsTogether = 1024
+
 /** @param signal  ends a walk over a long bitmap with INTERRUPTED */
 export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: AbortSignal): BitmapReader {
-  const buffer = new Uint8Array(bitmapPieceSize)
-  const pieceBits = bitmapPieceSize * 8
   // A header may claim a bitmap of terabytes; only what the file holds is looked at.
   const storedLength = storedBitmapLength(store, layout)
   const bitCount = Math.min(layout.bitCount, storedLength * 8)
-  let loadedIndex = -1
+  const pieceAt = bitmapCache(store, layout.bitmapOffset, storedLength)
 
-  async function piece(index: number): Promise<Uint8Array> {
-    throwIfAborted(signal)
-    if (index !== loadedIndex) {
-      const start = index * bitmapPieceSize
-      const target = buffer.subarray(0, Math.min(bitmapPieceSize, storedLength - start))
-      loadedIndex = -1
-      await readPadded(store, layout.bitmapOffset + start, target)
-      loadedIndex = index
-    }
-    return buffer.subarray(0, Math.min(bitmapPieceSize, storedLength - index * bitmapPieceSize))
+  function runsOf(piece: Uint8Array, base: number, fromSector: number, endSector: number): RunsUpTo {
+    const runs: SectorRun[] = []
+    const pieceEnd = Math.min(pieceBits, bitCount - base, endSector - base)
+    const seen = forEachSetRun(piece, fromSector - base, pieceEnd, (start, end) => {
+      runs.push({ startSector: base + start, endSector: base + end })
+      return runs.length < runsTogether
+    })
+    return { runs, endSector: base + seen === bitCount ? endSector : base + seen }
   }
 
-  const nextPiece = skipperOf(store, layout.bitmapOffset, storedLength, signal)
+  function firstRuns(fromSector: number, endSector: number): RunsUpTo | Promise<RunsUpTo> {
+    throwIfAborted(signal)
+    if (fromSector >= bitCount) return { runs: [], endSector }
+    const index = Math.floor(fromSector / pieceBits)
+    const piece = pieceAt(index)
+    const base = index * pieceBits
+    if (piece instanceof Uint8Array) return runsOf(piece, base, fromSector, endSector)
+    return piece.then((bits) => runsOf(bits, base, fromSector, endSector))
+  }
 
   return {
+    firstRuns,
     async *runs(fromSector, endSector) {
+      const nextPiece = skipperOf(store, layout.bitmapOffset, storedLength, signal)
       const end = Math.min(endSector, bitCount)
       let held: SectorRun | null = null
-      let isClear = false
-      for (let index = Math.floor(fromSector / pieceBits); index * pieceBits < end; index++) {
-        if (isClear && nextPiece !== null) index = await nextPiece(index, Math.ceil(end / pieceBits))
-        isClear = true
-        const base = index * pieceBits
-        const found: SectorRun[] = []
-        let from = Math.max(0, fromSector - base)
-        const pieceEnd = Math.min(pieceBits, end - base)
-        while (from < pieceEnd) {
-          // Again after each batch: another reader of this bitmap may have moved the buffer on.
-          from = forEachSetRun(await piece(index), from, pieceEnd, (start, runEnd) => {
-            found.push({ startSector: base + start, endSector: base + runEnd })
-            return found.length < 1024
-          })
-          if (found.length > 0) isClear = false
-          for (const run of found) {
-            if (held !== null && held.endSector === run.startSector) {
-              held = { startSector: held.startSector, endSector: run.endSector }
-            } else {
-              if (held !== null) yield held
-              held = run
-            }
+      for (let at = fromSector; at < end; ) {
+        const found: RunsUpTo = await firstRuns(at, end)
+        for (const run of found.runs) {
+          if (held !== null && held.endSector === run.startSector) {
+            held = { startSector: held.startSector, endSector: run.endSector }
+          } else {
+            if (held !== null) yield held
+            held = run
           }
-          found.length = 0
         }
+        at = found.endSector
+        if (found.runs.length > 0 || at >= end || nextPiece === null) continue
+        at = pieceBits * (await nextPiece(at / pieceBits, Math.ceil(end / pieceBits)))
       }
       if (held !== null) yield held
     },
@@ -100,21 +108,22 @@ const probesPerTurn = 64
 /** Finds the first piece from one on that may have a bit set, or `endIndex`. */
 type Skipper = (index: number, endIndex: number) => Promise<number>
 
-/** Null where the bitmap is short, or the store tells nothing of holes. */
+/** For one walk. Null where the bitmap is short, or the store cannot find holes. */
 function skipperOf(
   { pastCache }: BlockStore,
   bitmapOffset: number,
   storedLength: number,
   signal: AbortSignal | undefined,
 ): Skipper | null {
-  if (pastCache === undefined || !isSyncStore(pastCache) || storedLength < longBitmap) return null
-  const memory = alignedBuffer(holeProbeLength)
+  if (pastCache === undefined || storedLength < longBitmap) return null
   const probedEnd = floorTo(bitmapOffset + storedLength, zeroBlockSize)
+  let memory: Uint8Array | null = null
   return async (index, endIndex) => {
+    memory ??= alignedBuffer(holeProbeLength)
     const end = Math.min(probedEnd, bitmapOffset + endIndex * bitmapPieceSize)
     let at = floorTo(bitmapOffset + index * bitmapPieceSize, zeroBlockSize)
     for (let count = 1; at + holeProbeLength <= end; at += holeProbeLength, count++) {
-      readPaddedNow(pastCache, at, memory)
+      await readPadded(pastCache, at, memory)
       const zeros = leadingZeros(memory)
       if (zeros < memory.length) {
         at += zeros

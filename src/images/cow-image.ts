@@ -1,9 +1,10 @@
 import { type Extent, joinExtents } from '../bytes/extents.js'
 import { type CowHeader, type CowLayout, computeLayout } from '../formats/cow/index.js'
-import { type BlockStore, readPadded } from '../stores/block-store.js'
+import type { BlockStore } from '../stores/block-store.js'
 import { OpenState } from '../stores/open-state.js'
 import { openBitmapReader } from './bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
+import { storedReader } from './read-stored.js'
 
 /** A guest byte range and the layer that supplies it. */
 interface Piece {
@@ -15,8 +16,12 @@ interface Piece {
 /**
  * An overlay over a backing image; it closes both.
  *
- * @param overlay  the store of the COW file; allocated sectors beyond its end read as zeros, as in the kernel: whoever
- *                 wants them refused calls `findTruncation` before
+ * The image keeps pieces of the bitmap in memory, at most 4 MiB. It takes the overlay for a file that does not change: a
+ * sector that is allocated after its bit was read may read as the backing image's for as long as the image is open. Once
+ * something has written the overlay, open the image again.
+ *
+ * @param overlay  the store of the COW file; allocated sectors beyond its end read as zeros, as in the kernel: to refuse
+ *                 them, call `findTruncation` before
  * @param backing  the image below; bytes beyond its virtual size read as zeros
  * @param signal   ends reads and walks with INTERRUPTED
  */
@@ -24,9 +29,10 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
   const layout = computeLayout(header)
   const { sectorSize, virtualSize } = header
   const state = new OpenState(overlay.name)
+  const bitmap = openBitmapReader(overlay, layout, signal)
+  const readOverlay = storedReader(overlay)
 
   async function* pieces(start: number, end: number): AsyncGenerator<Piece> {
-    const bitmap = openBitmapReader(overlay, layout, signal)
     if (start === end) return
     let at = start
     for await (const run of bitmap.runs(Math.floor(start / sectorSize), Math.ceil(end / sectorSize))) {
@@ -48,16 +54,33 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
     }
   }
 
+  /** As `pieces`, but without a generator, and without a promise where none is needed: reads of 4 KiB are many. */
+  async function read(offset: number, target: Uint8Array): Promise<void> {
+    const end = offset + target.length
+    const endSector = Math.ceil(end / sectorSize)
+    for (let at = offset; at < end; ) {
+      const found = bitmap.firstRuns(Math.floor(at / sectorSize), endSector)
+      const { runs, endSector: seen } = found instanceof Promise ? await found : found
+      for (const run of runs) {
+        const runStart = Math.max(at, run.startSector * sectorSize)
+        if (runStart > at) await readBacking(backing, at, target.subarray(at - offset, runStart - offset))
+        const runEnd = Math.min(end, run.endSector * sectorSize)
+        const pending = readOverlay(layout.dataOffset + runStart, target.subarray(runStart - offset, runEnd - offset))
+        if (pending !== undefined) await pending
+        at = runEnd
+      }
+      const seenEnd = Math.min(end, seen * sectorSize)
+      if (seenEnd > at) await readBacking(backing, at, target.subarray(at - offset, seenEnd - offset))
+      at = seenEnd
+    }
+  }
+
   const image: Image = {
     virtualSize,
     async read(offset, target) {
       await state.run(async () => {
         checkGuestRange(image, offset, target.length)
-        for await (const piece of pieces(offset, offset + target.length)) {
-          const part = target.subarray(piece.start - offset, piece.end - offset)
-          if (piece.allocated) await readPadded(overlay, layout.dataOffset + piece.start, part)
-          else await readBacking(backing, piece.start, part)
-        }
+        await read(offset, target)
       })
     },
     extents(start, length) {

@@ -1,6 +1,7 @@
-import { type BlockStore, readPadded } from '../stores/block-store.js'
+import type { BlockStore } from '../stores/block-store.js'
 import { OpenState } from '../stores/open-state.js'
 import { checkGuestRange, type Image } from './image.js'
+import { storedReader } from './read-stored.js'
 
 /**
  * A raw image over a store, which it closes.
@@ -9,12 +10,13 @@ import { checkGuestRange, type Image } from './image.js'
  */
 export function openRawImage(store: BlockStore, virtualSize = store.size): Image {
   const state = new OpenState(store.name)
+  const readStore = storedReader(store)
   const image: Image = {
     virtualSize,
     async read(offset, target) {
       await state.run(async () => {
         checkGuestRange(image, offset, target.length)
-        await readPadded(store, offset, target)
+        await readStore(offset, target)
       })
     },
     async *extents(start, length) {

@@ -1,12 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type CowLayout, computeLayout } from '../../src/formats/cow/index.js'
-import {
-  bitmapPieceSize,
-  openBitmapReader,
-  type SectorRun,
-  storedBitmapLength,
-} from '../../src/images/bitmap-reader.js'
+import { bitmapPieceSize } from '../../src/images/bitmap-cache.js'
+import { openBitmapReader, type SectorRun, storedBitmapLength } from '../../src/images/bitmap-reader.js'
 import { openCowImage } from '../../src/images/cow-image.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'

@@ -9,6 +9,7 @@ import { openCow, openImage } from '../../src/overlays/open-image.js'
 import type { BlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { map } from '../../src/verbs/map.js'
+import { countedStore } from '../stores/faulty-stores.js'
 import { generatePair, writePair } from '../support/generate.js'
 import { temporaryDirectory } from '../support/paths.js'
 
@@ -82,7 +83,7 @@ test.each([
   })
   const closed: string[] = []
   const image = over((store) => ({
-    ...store,
+    ...countedStore(store),
     size: store.size,
     read: async (offset, target) => {
       await gate
