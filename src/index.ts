@@ -1,7 +1,8 @@
 // Merge
 
-export { type MergeResult, merge } from './verbs/merge/new-file.js'
-export type { MergeOptions, MergeTargetSpec } from './verbs/merge/options.js'
+export { type MergeOptions, type MergeResult, merge } from './verbs/merge/index.js'
+export type { NewFileResult } from './verbs/merge/new-file.js'
+export type { MergeTargetSpec, NewFileOptions } from './verbs/merge/options.js'
 
 // Merge in place
 

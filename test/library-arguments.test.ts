@@ -63,6 +63,10 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
       'overwrite',
       'sparse',
       'copier',
+      'afterwards',
+      'keepSiblings',
+      'siblingsIn',
+      'backup',
       'bufferSize',
       'verify',
       'allowShort',
@@ -132,7 +136,8 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   check: ['in-use'],
   createOverlay: ['in-use'],
   createRaw: ['in-use'],
-  merge: ['in-use', 'mtime', 'size'],
+  // The words of both kinds of merge; a word of the other kind is refused once the kind is known.
+  merge: ['in-use', 'mtime', 'size', 'siblings', 'room'],
   mergeInPlace: ['in-use', 'mtime', 'siblings', 'room'],
   resumeMerge: ['in-use', 'siblings', 'journal'],
   abandonMerge: ['in-use', 'siblings', 'journal'],
@@ -245,7 +250,7 @@ describe('paths', () => {
     const url = (file: string) => pathToFileURL(file)
     const merged = path.join(directory, 'with space')
     const result = await library.merge(url(overlayPath), url(merged))
-    expect(result.target).toBe(merged)
+    expect(result).toMatchObject({ inPlace: false, target: merged })
     expect(readFileSync(merged).equals(pair.merged)).toBe(true)
     expect((await library.info(url(overlayPath))).path).toBe(overlayPath)
     expect((await library.check(url(overlayPath), { backing: url(backingPath) as never })).path).toBe(overlayPath)

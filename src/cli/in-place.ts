@@ -74,10 +74,15 @@ export async function runInPlace(
   } finally {
     await view.stop()
   }
+  await reportInPlace(result, flags, context)
+  return exitStatus.done
+}
+
+/** Print what a merge in place did. */
+export async function reportInPlace(result: InPlaceResult, flags: CommonFlags, context: CliContext): Promise<void> {
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(inPlaceDocument(result))
   else if (!flags.quiet) await context.printDone(inPlaceText(result))
-  return exitStatus.done
 }
 
 /** Schema: docs/schema/merge-in-place.json */

@@ -3,11 +3,12 @@ import { formatSize } from '../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { forceWords } from '../machine/findings.js'
 import { standardOutput } from '../machine/stores/standard-output.js'
-import { type MergeResult, merge } from '../verbs/merge/new-file.js'
-import type { MergeOptions } from '../verbs/merge/options.js'
+import { type MergeKind, type MergeOptions, type MergeResult, mergeDecided } from '../verbs/merge/index.js'
+import type { NewFileResult } from '../verbs/merge/new-file.js'
+import type { NewFileOptions } from '../verbs/merge/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
-import { verifiedLines } from './in-place.js'
+import { reportInPlace, verifiedLines } from './in-place.js'
 import { knownForce } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
@@ -15,18 +16,13 @@ import { jsonPath } from './report-info.js'
 /** What the command line says of a merge into a new file; `buffer` stands for `bufferSize`, `sync` for no `noSync`. */
 export interface NewFileFlags
   extends CommonFlags,
-    Omit<MergeOptions, 'signal' | 'files' | 'onProgress' | 'noSync' | 'bufferSize'> {
+    Omit<NewFileOptions, 'signal' | 'files' | 'onProgress' | 'noSync' | 'bufferSize'> {
   readonly buffer?: number
   readonly sync: boolean
 }
 
-/** Merge into a new file, or to standard output, and print what was done. @returns the exit status */
-export async function runNewFile(
-  cow: string,
-  target: string | undefined,
-  flags: NewFileFlags,
-  context: CliContext,
-): Promise<number> {
+/** The options of a merge into a new file. @throws UmlcowError USAGE where flags and target do not fit */
+export function newFileOptions(target: string | undefined, flags: NewFileFlags): NewFileOptions {
   if (target === undefined) {
     throw new UmlcowError(
       'USAGE',
@@ -39,35 +35,59 @@ export async function runNewFile(
   if (target === '-' && flags.verify) {
     throw new UmlcowError('USAGE', '--verify: what went to standard output cannot be read back')
   }
+  return {
+    backing: flags.backing,
+    backingRoot: flags.backingRoot,
+    chain: flags.chain,
+    overwrite: flags.overwrite,
+    sparse: flags.sparse,
+    copier: flags.copier,
+    verify: flags.verify,
+    allowShort: flags.allowShort,
+    dryRun: flags.dryRun,
+    force: knownForce(flags.force, forceWords),
+    bufferSize: flags.buffer,
+    noSync: !flags.sync,
+  }
+}
+
+/**
+ * Merge into what the target turns out to be: a new file, standard output or the backing file. Print what was done.
+ *
+ * @param optionsOf  the options for a kind of merge; it throws when the flags do not fit that kind
+ * @returns          the exit status
+ */
+export async function runMerge(
+  cow: string,
+  target: string,
+  optionsOf: (kind: MergeKind) => MergeOptions,
+  flags: NewFileFlags,
+  context: CliContext,
+): Promise<number> {
   const view = await openProgress(flags, target === '-' || wantsJson(flags))
   let result: MergeResult
   try {
-    const options = {
-      backing: flags.backing,
-      backingRoot: flags.backingRoot,
-      chain: flags.chain,
-      overwrite: flags.overwrite,
-      sparse: flags.sparse,
-      copier: flags.copier,
-      verify: flags.verify,
-      allowShort: flags.allowShort,
-      dryRun: flags.dryRun,
-      force: knownForce(flags.force, forceWords),
-      bufferSize: flags.buffer,
-      noSync: !flags.sync,
-      signal: context.signal,
-      onProgress: view.onProgress,
-    }
-    result = await merge(cow, target === '-' ? standardOutput() : target, options)
+    const { backing, backingRoot, chain } = flags
+    const running = { signal: context.signal, onProgress: view.onProgress }
+    const place = target === '-' ? standardOutput() : target
+    result = await mergeDecided(cow, place, { backing, backingRoot, chain }, (kind) => ({
+      ...optionsOf(kind),
+      ...running,
+    }))
   } catch (error) {
     throw target === '-' ? withIncompleteOutput(error) : error
   } finally {
     await view.stop()
   }
+  if (result.inPlace) await reportInPlace(result, flags, context)
+  else await reportNewFile(result, flags, context)
+  return exitStatus.done
+}
+
+async function reportNewFile(result: NewFileResult, flags: CommonFlags, context: CliContext): Promise<void> {
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(mergeDocument(result))
   else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
-  return exitStatus.done
 }
 
 /** What a reader of standard output got so far must not pass for an image. */
@@ -80,7 +100,7 @@ function withIncompleteOutput(error: unknown): unknown {
 }
 
 /** Schema: docs/schema/merge.json */
-function mergeDocument(result: MergeResult): unknown {
+function mergeDocument(result: NewFileResult): unknown {
   return {
     overlay: jsonPath(result.overlay),
     'backing-filename': jsonPath(result.backing),
@@ -96,7 +116,7 @@ function mergeDocument(result: MergeResult): unknown {
   }
 }
 
-function mergeText(result: MergeResult): string {
+function mergeText(result: NewFileResult): string {
   const from = `${formatSize(result.allocatedSectors * result.sectorSize)} of them from ${printablePath(result.overlay)}`
   const verb = result.dryRun ? 'would be ' : ''
   const first = `${printablePath(result.target ?? '-')}: ${verb}${formatSize(result.virtualSize)}, ${from}`

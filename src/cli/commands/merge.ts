@@ -2,11 +2,13 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import { copiers } from '../../engine/choose-copier.js'
 import { UmlcowError } from '../../errors.js'
-import { isMergeInPlace } from '../../verbs/merge/check-inputs.js'
 import { mergeInPlace } from '../../verbs/merge/in-place/merge-in-place.js'
+import type { InPlaceOptions } from '../../verbs/merge/in-place/options.js'
+import type { MergeKind } from '../../verbs/merge/index.js'
+import type { NewFileOptions } from '../../verbs/merge/options.js'
 import type { CliContext, Finish } from '../context.js'
 import { addInPlaceOptions, type InPlaceFlags, inPlaceFlagNames, inPlaceOptions, runInPlace } from '../in-place.js'
-import { type NewFileFlags, runNewFile } from '../new-file.js'
+import { type NewFileFlags, newFileOptions, runMerge } from '../new-file.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions, allForceWords } from '../options.js'
 import { runUnfinished, type UnfinishedFlags, unfinishedAction } from '../unfinished.js'
 
@@ -74,24 +76,25 @@ export function configureMerge(command: Command, context: CliContext, finish: Fi
       refuseFlags(flags, notForUnfinished, (option) => `merge --${action} goes without --${option}`)
       return finish(await runUnfinished(action, cow, flags, context))
     }
-    if (flags.inPlace || (target !== undefined && target !== '-' && (await isMergeInPlace(cow, target, flags)))) {
-      if (target !== undefined && flags.inPlace && !(await isMergeInPlace(cow, target, flags))) {
-        throw new UmlcowError('USAGE', 'merge -d takes no target: it merges into the backing file')
-      }
-      refuseFlags(flags, notForInPlace, (option) => `a merge in place goes without --${option}`)
-      return finish(
-        await runInPlace(
-          mergeInPlace,
-          cow,
-          { ...inPlaceOptions(flags), afterwards: afterwardsOf(flags) },
-          flags,
-          context,
-        ),
-      )
-    }
-    refuseFlags(flags, notForNewFile, (option) => `--${option} is for merging in place: add -d`)
-    finish(await runNewFile(cow, target, flags, context))
+    const optionsOf = (kind: MergeKind) => (kind === 'inPlace' ? forInPlace(flags) : forNewFile(target, flags))
+    if (target !== undefined) return finish(await runMerge(cow, target, optionsOf, flags, context))
+    // Without -d this refuses: a new file has to have a name.
+    const options = optionsOf(flags.inPlace ? 'inPlace' : 'newFile')
+    finish(await runInPlace(mergeInPlace, cow, options, flags, context))
   })
+}
+
+/** @throws UmlcowError USAGE for a flag that a merge in place does not take */
+function forInPlace(flags: Flags): InPlaceOptions {
+  refuseFlags(flags, notForInPlace, (option) => `a merge in place goes without --${option}`)
+  return { ...inPlaceOptions(flags), afterwards: afterwardsOf(flags) }
+}
+
+/** @throws UmlcowError USAGE for a flag that a merge into a new file does not take, or a target that is none */
+function forNewFile(target: string | undefined, flags: Flags): NewFileOptions {
+  if (flags.inPlace) throw new UmlcowError('USAGE', 'merge -d takes no target: it merges into the backing file')
+  refuseFlags(flags, notForNewFile, (option) => `--${option} is for merging in place: add -d`)
+  return newFileOptions(target, flags)
 }
 
 function afterwardsOf(flags: Flags): 'keep' | 'leave' | 'reset' | 'delete' {

@@ -2,7 +2,7 @@ import { UmlcowError } from '../../errors.js'
 import { shellQuote } from '../../machine/shell-quote.js'
 import { createOverlay } from '../../verbs/create.js'
 import { mergeInPlace } from '../../verbs/merge/in-place/merge-in-place.js'
-import { merge } from '../../verbs/merge/new-file.js'
+import { mergeNewFile } from '../../verbs/merge/new-file.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell, warn } from '../messages.js'
@@ -40,7 +40,7 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
     const result =
       inPlace || output === undefined
         ? await mergeInPlace(cow, { ...where, afterwards: 'leave' })
-        : await merge(cow, output, { ...where, overwrite: true })
+        : await mergeNewFile(cow, output, { ...where, overwrite: true })
     for (const warning of result.warnings) warn(warning)
     return exitStatus.done
   } catch (error) {

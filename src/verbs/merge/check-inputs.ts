@@ -2,16 +2,16 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { findTruncation } from '../../images/cow-image.js'
 import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
-import { changeBetween, type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
+import { changeBetween, type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
 import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
 import { shellQuote } from '../../machine/shell-quote.js'
-import { inspectBacking } from '../../overlays/backing.js'
+import type { BackingInspection } from '../../overlays/backing.js'
 import { refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { InputFile } from '../../overlays/open.js'
-import { type Overlay, openOverlay } from '../../overlays/open-overlay.js'
+import type { Overlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
-import type { MergeOptions, MergeTargetSpec } from './options.js'
+import type { MergeTargetSpec, NewFileOptions } from './options.js'
 
 /** What is at the place of the output, and what to call it. */
 export interface TargetPlace {
@@ -24,6 +24,13 @@ export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promis
   return { facts: await targetFacts(files, target), name: printablePath(target) }
 }
 
+/** What a merge into a new file is about: an open overlay, what was found of its backing file, and the output. */
+export interface NewFileInputs {
+  readonly overlay: Overlay
+  readonly inspection: BackingInspection
+  readonly target: MergeTargetSpec
+}
+
 /**
  * Everything that speaks against reading these inputs and writing that output, found before anything is opened for
  * writing.
@@ -33,13 +40,12 @@ export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promis
  */
 export async function guardInputs(
   files: HostFiles,
-  overlay: Overlay,
-  target: MergeTargetSpec,
-  options: MergeOptions,
+  { overlay, inspection, target }: NewFileInputs,
+  options: NewFileOptions,
 ): Promise<LocatedFile> {
   const place = await placeOf(files, target)
   refuseSameFile(place.facts, place.name, overlay.facts, overlay.path)
-  const { findings, located, lookalike } = await inspectBacking(files, overlay, options)
+  const { findings, located, lookalike } = inspection
   if (located !== null && place.facts !== null && isSameFile(place.facts, located.facts)) {
     refuseSameFile(place.facts, place.name, located.facts, located.path)
   }
@@ -70,7 +76,7 @@ async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: Targe
 }
 
 /** The options that shape the result, as they are typed. */
-function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: MergeOptions): string {
+function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: NewFileOptions): string {
   const words = [
     overwrite ? '--overwrite' : '',
     sparse === undefined || sparse === 'auto' ? '' : `--sparse=${sparse}`,
@@ -87,7 +93,7 @@ function withLookalike(
   lookalike: Buffer | null,
   overlay: Overlay,
   target: MergeTargetSpec,
-  options: MergeOptions,
+  options: NewFileOptions,
 ): Finding {
   if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
   const output = typeof target === 'string' ? shellQuote(target) : '-'
@@ -95,20 +101,6 @@ function withLookalike(
     ...finding,
     message: `${finding.message}; a file of that name, size and modification time lies beside the overlay: ${printablePath(lookalike)}`,
     hint: `umlcow merge ${optionWords(options)}-b ${shellQuote(lookalike)} ${shellQuote(overlay.path)} ${output}`,
-  }
-}
-
-/** True when TARGET is the backing file of the overlay: then a merge into it is one in place. */
-export async function isMergeInPlace(cow: string, target: string, options: MergeOptions): Promise<boolean> {
-  const files = options.files ?? localHostFiles
-  const facts = await targetFacts(files, target)
-  if (facts === null) return false
-  const overlay = await openOverlay(files, cow)
-  try {
-    const { located } = await inspectBacking(files, overlay, options)
-    return located !== null && !isSameFile(facts, overlay.facts) && isSameFile(facts, located.facts)
-  } finally {
-    await overlay.store.close()
   }
 }
 

@@ -1,20 +1,22 @@
 import { printablePath } from '../../bytes/escape.js'
 import type { Copier } from '../../engine/choose-copier.js'
-import { checkedOptions, textPath } from '../../machine/arguments.js'
+import { checkedOptions } from '../../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { progressInParts } from '../../machine/operation.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { inspectBacking } from '../../overlays/backing.js'
 import { countAllocated } from '../../overlays/count-allocated.js'
 import { guardTarget, refuseSameFile } from '../../overlays/guard-target.js'
 import { openBacking } from '../../overlays/open-image.js'
 import { type Overlay, openOverlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
 import { lookedAtNote } from '../../overlays/unfinished/other-names.js'
-import { guardInputs, placeOf, refuseTruncated } from './check-inputs.js'
-import { isPipe, type MergeOptions, type MergeTargetSpec, mergeRules } from './options.js'
+import { guardInputs, type NewFileInputs, placeOf, refuseTruncated } from './check-inputs.js'
+import { type MergeTargetSpec, type NewFileOptions, newFileRules } from './options.js'
 import { mergeIntoNewFile, mergeIntoPipe } from './write-new.js'
 
-export interface MergeResult {
+export interface NewFileResult {
+  readonly inPlace: false
   readonly overlay: string
   readonly backing: Buffer
   /** Null for a pipe. */
@@ -32,57 +34,57 @@ export interface MergeResult {
 }
 
 /**
- * Merge an overlay and its backing file into a new file or a pipe. Both inputs stay as they are.
+ * Merge into a new file or a pipe and never in place: the backing file as target is refused, as uml_moo's arguments want.
  *
- * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, INPUT_CHANGED, INTERRUPTED,
- *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A new file is then not there,
- *         not even in part.
+ * @throws UmlcowError as `merge`
  */
-export async function merge(
-  overlayPath: string | URL,
-  target: MergeTargetSpec | URL,
-  options: MergeOptions = {},
-): Promise<MergeResult> {
-  const overlay = textPath('overlayPath', overlayPath)
-  const place = isPipe(target) ? target : textPath('target', target)
-  const checked = checkedOptions(options, mergeRules)
-  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeNew(files, overlay, place, checked))
-}
-
-async function mergeNew(
-  files: HostFiles,
+export async function mergeNewFile(
   overlayPath: string,
   target: MergeTargetSpec,
-  options: MergeOptions,
-): Promise<MergeResult> {
-  const overlay = await openOverlay(files, overlayPath)
-  try {
-    const located = await guardInputs(files, overlay, target, options)
-    const backing = await openBacking(files, located, options, [overlay.facts])
+  options: NewFileOptions,
+): Promise<NewFileResult> {
+  const checked = checkedOptions(options, newFileRules)
+  return withUnseenTold(options.files ?? localHostFiles, async (files) => {
+    const overlay = await openOverlay(files, overlayPath)
     try {
-      const place = await placeOf(files, target)
-      for (const input of backing.files.slice(1)) refuseSameFile(place.facts, place.name, input.facts, input.path)
-      if (!options.allowShort) await refuseTruncated(overlay, options.signal)
-      const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
-      const result = await describeMerge(files, overlay, located, target, options)
-      if (options.dryRun) return result
-      const progress = progressInParts(options, overlay.header.virtualSize)
-      const work = {
-        files,
-        overlay,
-        backing,
-        overlaySize: result.allocatedSectors * result.sectorSize,
-        options,
-        progress,
-      }
-      if (typeof target !== 'string') return { ...result, copier: await mergeIntoPipe(work, target.pipe) }
-      if (newFile === null) throw new Error('unreachable: a path has a place')
-      return { ...result, ...(await mergeIntoNewFile(work, newFile)) }
+      const inspection = await inspectBacking(files, overlay, checked)
+      return await mergeInspected(files, { overlay, inspection, target }, checked)
     } finally {
-      await backing.close()
+      await overlay.store.close()
     }
+  })
+}
+
+/** The same once the overlay is open and its backing file was looked at. */
+export async function mergeInspected(
+  files: HostFiles,
+  inputs: NewFileInputs,
+  options: NewFileOptions,
+): Promise<NewFileResult> {
+  const { overlay, target } = inputs
+  const located = await guardInputs(files, inputs, options)
+  const backing = await openBacking(files, located, options, [overlay.facts])
+  try {
+    const place = await placeOf(files, target)
+    for (const input of backing.files.slice(1)) refuseSameFile(place.facts, place.name, input.facts, input.path)
+    if (!options.allowShort) await refuseTruncated(overlay, options.signal)
+    const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
+    const result = await describeMerge(files, overlay, located, target, options)
+    if (options.dryRun) return result
+    const progress = progressInParts(options, overlay.header.virtualSize)
+    const work = {
+      files,
+      overlay,
+      backing,
+      overlaySize: result.allocatedSectors * result.sectorSize,
+      options,
+      progress,
+    }
+    if (typeof target !== 'string') return { ...result, copier: await mergeIntoPipe(work, target.pipe) }
+    if (newFile === null) throw new Error('unreachable: a path has a place')
+    return { ...result, ...(await mergeIntoNewFile(work, newFile)) }
   } finally {
-    await overlay.store.close()
+    await backing.close()
   }
 }
 
@@ -91,10 +93,11 @@ async function describeMerge(
   overlay: Overlay,
   located: LocatedFile,
   target: MergeTargetSpec,
-  options: MergeOptions,
-): Promise<MergeResult> {
+  options: NewFileOptions,
+): Promise<NewFileResult> {
   const note = await lookedAtNote(files, located.path, located.facts, [overlay.path])
   return {
+    inPlace: false,
     overlay: String(overlay.path),
     backing: located.path,
     target: typeof target === 'string' ? target : null,

@@ -3,7 +3,7 @@ import type { HostFiles } from '../../machine/host-files.js'
 import type { PartReporter } from '../../machine/operation.js'
 import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
-import type { MergeOptions } from './options.js'
+import type { NewFileOptions } from './options.js'
 
 /** A merge into something new, its inputs open and found fit. */
 export interface NewMerge {
@@ -12,7 +12,7 @@ export interface NewMerge {
   readonly backing: FileImage
   /** Bytes that the overlay supplies. */
   readonly overlaySize: number
-  readonly options: MergeOptions
+  readonly options: NewFileOptions
   readonly progress: PartReporter
 }
 

@@ -7,7 +7,8 @@ import type { OperationOptions } from '../../machine/operation.js'
 import type { BackingOptions } from '../../overlays/backing.js'
 import type { BlockStore } from '../../stores/block-store.js'
 
-export interface MergeOptions extends OperationOptions, BackingOptions {
+/** Options of a merge into a new file or a pipe. */
+export interface NewFileOptions extends OperationOptions, BackingOptions {
   /** Replace TARGET when it is a regular file that is nobody's input, overlay or backing file. */
   readonly overwrite?: boolean | undefined
   /**
@@ -47,7 +48,7 @@ export const bufferSize: Rule = (value, name) => {
   return value
 }
 
-export const mergeRules: Rules = {
+export const newFileRules: Rules = {
   ...writerRules,
   ...backingRules,
   force: forceOf(...forceWords),

@@ -2,7 +2,7 @@ import { chmodSync, fchmodSync, fstatSync, readdirSync, readFileSync, rmSync, st
 import path from 'node:path'
 import { expect, it } from 'vitest'
 import { type HostFiles, localHostFiles } from '../../../src/machine/host-files.js'
-import { merge } from '../../../src/verbs/merge/new-file.js'
+import { merge } from '../../../src/verbs/merge/index.js'
 import { makeScene } from '../../cli/scene.js'
 import { sampleOf } from '../../support/amount.js'
 import { hookedFiles } from '../../support/hooked-files.js'

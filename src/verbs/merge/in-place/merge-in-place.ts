@@ -12,7 +12,7 @@ import { emptyOverlay, removeOverlay } from './empty-overlay.js'
 import { afterFailure } from './failure.js'
 import { refuseUsers } from './find-users.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './options.js'
-import { makeReady, prepareWork, type Ready } from './prepare.js'
+import { type FirstLook, lookFirst, makeReady, prepareWork, type Ready } from './prepare.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { warningsFor } from './warnings.js'
 import { type InPlaceWork, layersOf } from './work.js'
@@ -40,16 +40,20 @@ export async function mergeBySteps(
 ): Promise<InPlaceResult> {
   const overlay = textPath('path', path)
   const checked = checkedOptions(options, inPlaceRules)
-  return withUnseenTold(options.files ?? localHostFiles, (files) => mergeReady(files, overlay, checked, steps))
+  return withUnseenTold(options.files ?? localHostFiles, async (files) => {
+    const first = await lookFirst(files, overlay, checked)
+    return mergeOver(files, first, checked, steps)
+  })
 }
 
-async function mergeReady(
+/** The same for an overlay and a backing file that were found already. */
+export async function mergeOver(
   files: HostFiles,
-  path: string,
+  first: FirstLook,
   options: InPlaceOptions,
-  steps: readonly ProtocolStep[],
+  steps: readonly ProtocolStep[] = protocol,
 ): Promise<InPlaceResult> {
-  const ready = await makeReady(files, path, options)
+  const ready = await makeReady(files, first, options)
   try {
     const isDifferent = await hasChanges(files, ready, options)
     const result = describe(ready, isDifferent, options)
@@ -85,6 +89,7 @@ function describe(ready: Ready, changed: boolean, options: InPlaceOptions): InPl
   const { overlay, backing, kept, search } = ready
   const left = search.siblings.filter((one) => !kept.includes(one))
   return {
+    inPlace: true,
     overlay: overlay.path,
     backing: backing.path,
     virtualSize: overlay.header.virtualSize,

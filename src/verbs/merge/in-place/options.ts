@@ -63,6 +63,7 @@ export interface KeptSibling {
 }
 
 export interface InPlaceResult {
+  readonly inPlace: true
   readonly overlay: Buffer
   readonly backing: Buffer
   readonly virtualSize: number

@@ -37,18 +37,34 @@ export interface Ready extends Survey {
   readonly locks: readonly HostLock[]
 }
 
+/** An overlay and its backing file as they were found before anything was locked: this tells what to lock. */
+export interface FirstLook {
+  readonly path: string
+  readonly facts: FileFacts
+  readonly located: LocatedFile | null
+}
+
+export async function lookFirst(files: HostFiles, path: string, options: InPlaceOptions): Promise<FirstLook> {
+  const overlay = await openOverlay(files, path)
+  try {
+    const { located } = await inspectBacking(files, overlay, options)
+    return { path, facts: overlay.facts, located }
+  } finally {
+    await overlay.store.close()
+  }
+}
+
 /**
  * Lock and look at everything, and open the overlay. The backing file is locked first: of two merges into it, one finds
  * it taken before it holds anything that the other needs.
  *
  * @throws UmlcowError with all that was found; nothing is open and nothing locked then
  */
-export async function makeReady(files: HostFiles, path: string, options: InPlaceOptions): Promise<Ready> {
+export async function makeReady(files: HostFiles, first: FirstLook, options: InPlaceOptions): Promise<Ready> {
+  const { path, located } = first
   const locks: HostLock[] = []
   let overlay: Overlay | null = null
   try {
-    const first = await openOverlay(files, path)
-    const { located } = await closing(first, () => inspectBacking(files, first, options))
     // An overlay that is its own backing file is the survey's to refuse.
     if (located !== null && !isSameFile(located.facts, first.facts)) locks.push(await lockFiles(files, [located]))
     locks.push(await lockFiles(files, [first]))
@@ -68,14 +84,6 @@ export async function makeReady(files: HostFiles, path: string, options: InPlace
     await overlay?.store.close()
     for (const lock of locks) await lock.release()
     throw error
-  }
-}
-
-async function closing<T>({ store }: Overlay, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } finally {
-    await store.close()
   }
 }
 

@@ -153,6 +153,7 @@ async function describe(taken: TakenUp, options: ResumeOptions): Promise<InPlace
   const { merge, overlay, backing } = taken
   const { journal } = merge
   return {
+    inPlace: true,
     overlay: journal.overlay.path,
     backing: backing.path,
     virtualSize: backing.facts.size,
