@@ -40,13 +40,9 @@ export type { HumfsFinding } from './humfs/check/tree-findings.js'
 export { type HumfsifyOptions, type HumfsifyResult, humfsify } from './humfs/humfsify/index.js'
 export { type HumfsInfo, humfsInfo } from './humfs/info.js'
 export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore/index.js'
-export type { HumfsForceWord, HumfsOptions } from './trees/kinds/humfs/workspace.js'
-export {
-  type ImportHumfsOptions,
-  type ImportHumfsResult,
-  type ImportInput,
-  importHumfs,
-} from './trees/transfer/import-humfs.js'
+export type { HumfsForceWord } from './trees/kinds/humfs/workspace.js'
+export { importHumfs } from './trees/transfer/import-humfs.js'
+export type { ImportHumfsOptions, ImportHumfsResult, ImportInput } from './trees/transfer/import-options.js'
 
 // Read and write trees
 
@@ -57,16 +53,18 @@ export type {
   ManifestEntry,
   ManifestItem,
 } from './formats/manifest/index.js'
-export { type VirtfsTreeResult, type WriteVirtfsOptions, writeVirtfsTree } from './trees/kinds/9p/sink.js'
+export { type VirtfsTreeResult, writeVirtfsTree } from './trees/kinds/9p/sink.js'
 export { openVirtfsSource, readVirtfsTree } from './trees/kinds/9p/source.js'
 export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } from './trees/kinds/directory/sink.js'
 export { openDirectorySource, readDirectory } from './trees/kinds/directory/source.js'
 export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './trees/kinds/humfs/sink.js'
-export { type HumfsSourceOptions, openHumfsSource, readHumfsTree } from './trees/kinds/humfs/source.js'
-export type { SourceItem, SourceOptions, TreeSource } from './trees/source/tree-source.js'
+export { openHumfsSource, readHumfsTree } from './trees/kinds/humfs/source.js'
+export type { NewTreeOptions } from './trees/new-tree/new-tree.js'
+export type { SourceItem, TreeSource } from './trees/source/tree-source.js'
 export type { ExportOptions, ExportResult, ExportTarget, ExportTreeOptions } from './trees/transfer/export-options.js'
 export { exportToTree } from './trees/transfer/export-to-tree.js'
 export { exportTree } from './trees/transfer/export-tree.js'
+export type { SourceOptions, TreeOptions } from './trees/tree-options.js'
 
 // What speaks against an operation
 

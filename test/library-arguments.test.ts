@@ -22,10 +22,8 @@ const untouchable = new Proxy(
 /** Nothing on the host can be reached. */
 const closed = {
   files: untouchable,
-  treeFiles: untouchable,
-  nodes: untouchable,
-  maker: untouchable,
   reader: untouchable,
+  writer: untouchable,
 }
 
 type Options = Record<string, unknown>

@@ -1,5 +1,5 @@
 import { hasCode, UmlcowError } from '../errors.js'
-import type { TreeFiles } from '../trees/host/tree-files.js'
+import type { TreeReader } from '../trees/host/tree-reader.js'
 import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { createPace, type Pace } from '../trees/pace.js'
 import { walkNames } from '../trees/walk/walk-names.js'
@@ -10,9 +10,9 @@ export interface NameCounts {
 }
 
 /** How many names a tree has, by what its directories tell; its top is one of the directories. */
-export async function countNames(files: TreeFiles, top: Buffer, pace: Pace): Promise<NameCounts> {
+export async function countNames(reader: TreeReader, top: Buffer, pace: Pace): Promise<NameCounts> {
   const counts = { files: 0, directories: 0 }
-  for (const { isDirectory } of walkNames(files, top)) {
+  for (const { isDirectory } of walkNames(reader, top)) {
     counts[isDirectory ? 'directories' : 'files']++
     if (pace.step()) await pace.rest()
   }
@@ -24,11 +24,11 @@ export async function countNames(files: TreeFiles, top: Buffer, pace: Pace): Pro
  *
  * @returns undefined where nobody does, or a directory cannot be listed, which is for the walk itself to tell
  */
-export async function sizeOfProgress({ treeFiles, paths, options }: Workspace): Promise<number | undefined> {
+export async function sizeOfProgress({ reader, paths, options }: Workspace): Promise<number | undefined> {
   if (options.onProgress === undefined) return undefined
   const pace = createPace({ signal: options.signal, description: 'counting' })
   try {
-    const { files, directories } = await countNames(treeFiles, paths.data, pace)
+    const { files, directories } = await countNames(reader, paths.data, pace)
     return files + directories
   } catch (error) {
     if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error

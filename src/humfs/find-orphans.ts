@@ -22,17 +22,17 @@ export function* findOrphans(work: Workspace, onError: OnWalkError): Generator<O
 }
 
 function* orphansIn(work: Workspace, tree: Orphan['tree'], onError: OnWalkError): Generator<Orphan> {
-  const { treeFiles, paths } = work
+  const { reader, paths } = work
   const top = joinPath(paths.directory, tree)
   const isDirectoryTree = tree === 'dir_metadata'
-  for (const item of walkTree(treeFiles, top, onError)) {
+  for (const item of walkTree(reader, top, onError)) {
     const { path, facts, isLeaving } = item
     if (isLeaving || path.length === 0) continue
     const isDirectory = facts.type === 'directory'
     // The directory that such an entry belongs to has been here before.
     if (isDirectoryTree && !isDirectory && baseName(path).toString('latin1') === entryName) continue
     try {
-      const data = treeFiles.lstatOrNull(inTree(paths.data, path))
+      const data = reader.lstatOrNull(inTree(paths.data, path))
       const isRight = isDirectoryTree || isDirectory ? data?.type === 'directory' && isDirectory : data !== null
       if (isRight) continue
     } catch (error) {
@@ -45,9 +45,9 @@ function* orphansIn(work: Workspace, tree: Orphan['tree'], onError: OnWalkError)
 }
 
 /** Whether a directory tree lacks the entry of its own: what the guest's rename leaves. */
-export function lacksEntry({ treeFiles, paths }: Workspace, path: Buffer): boolean {
+export function lacksEntry({ reader, paths }: Workspace, path: Buffer): boolean {
   return (
-    treeFiles.lstatOrNull(joinPath(inTree(paths.dirMetadata, path), entryName)) === null &&
-    treeFiles.lstatOrNull(inTree(paths.fileMetadata, path))?.type === 'directory'
+    reader.lstatOrNull(joinPath(inTree(paths.dirMetadata, path), entryName)) === null &&
+    reader.lstatOrNull(inTree(paths.fileMetadata, path))?.type === 'directory'
   )
 }

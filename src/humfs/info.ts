@@ -5,8 +5,9 @@ import { typeOfLetter } from '../trees/kinds/humfs/entry.js'
 import { type Inspected, inspectTree } from '../trees/kinds/humfs/inspect-tree.js'
 import { type HumfsPhase, readHumfsJournal, refuseRename, unfinished } from '../trees/kinds/humfs/journal.js'
 import { readSuperblock, refuseWithoutTrees } from '../trees/kinds/humfs/read-superblock.js'
-import { type HumfsOptions, humfsRules, openWorkspace } from '../trees/kinds/humfs/workspace.js'
+import { openWorkspace } from '../trees/kinds/humfs/workspace.js'
 import { createPace } from '../trees/pace.js'
+import { type TreeOptions, treeRules } from '../trees/tree-options.js'
 import { sizeOfProgress } from './count-names.js'
 
 export type EntryCounts = Record<EntryType, number>
@@ -36,11 +37,11 @@ function typeOf({ item, entry }: Inspected): EntryType {
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED, HUMFS_UNFINISHED before there is a superblock
  */
-export async function humfsInfo(directory: string | URL, given: HumfsOptions = {}): Promise<HumfsInfo> {
-  const options = checkedOptions(given, humfsRules)
+export async function humfsInfo(directory: string | URL, given: TreeOptions = {}): Promise<HumfsInfo> {
+  const options = checkedOptions(given, treeRules)
   const work = openWorkspace(textPath('directory', directory), options)
-  const journal = readHumfsJournal(work.treeFiles, work.paths)
-  if (journal !== null && work.treeFiles.lstatOrNull(work.paths.superblock) === null) {
+  const journal = readHumfsJournal(work.reader, work.paths)
+  if (journal !== null && work.reader.lstatOrNull(work.paths.superblock) === null) {
     refuseRename(work.paths, journal)
     const what = `a run was cut short while it was ${journal.phase}`
     throw unfinished(work.paths, what, 'umlcow humfsify -r undoes a humfsify, and finishes its reverse')
@@ -51,7 +52,7 @@ export async function humfsInfo(directory: string | URL, given: HumfsOptions = {
   let without = 0
   let size = 0
   const pace = createPace({ ...options, description: 'counting', size: await sizeOfProgress(work) })
-  for (const one of inspectTree(work.treeFiles, work.paths)) {
+  for (const one of inspectTree(work.reader, work.paths)) {
     if (one.item.isLeaving) continue
     const type = typeOf(one)
     counts[type]++

@@ -1,5 +1,5 @@
 import { directoryName, joinPath } from '../machine/path-bytes.js'
-import type { TreeFacts } from '../trees/host/tree-files.js'
+import type { TreeFacts } from '../trees/host/tree-facts.js'
 import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 
 /** What the new things are: a run and its reverse may be in turn at the same work. */
@@ -22,18 +22,18 @@ export interface Replacement {
  * work finds it again.
  */
 export async function replaceName(work: Workspace, { path, facts, entry, kind, make }: Replacement): Promise<void> {
-  const { treeFiles, paths } = work
+  const { reader, writer, paths } = work
   const draft = joinPath(paths.work, 'draft')
   const kept = keptPath(work, entry, kind)
   const isShared = entry.nlink > 1
-  if (treeFiles.lstatOrNull(draft) !== null) treeFiles.unlink(draft)
-  if (isShared && treeFiles.lstatOrNull(kept) !== null) treeFiles.link(kept, draft)
+  if (reader.lstatOrNull(draft) !== null) writer.unlink(draft)
+  if (isShared && reader.lstatOrNull(kept) !== null) writer.link(kept, draft)
   else {
     await make(draft)
-    treeFiles.setTimes(draft, facts)
-    if (isShared) treeFiles.link(draft, kept)
+    writer.setTimes(draft, facts)
+    if (isShared) writer.link(draft, kept)
   }
-  moveIn(treeFiles, draft, path)
+  moveIn(work, draft, path)
 }
 
 function keptPath({ paths }: Workspace, entry: TreeFacts, kind: KeptKind): Buffer {
@@ -47,16 +47,16 @@ function keptPath({ paths }: Workspace, entry: TreeFacts, kind: KeptKind): Buffe
 export function isOneWithOthers(work: Workspace, { path, facts, entry, kind }: Omit<Replacement, 'make'>): boolean {
   if (entry.nlink < 2) return true
   const kept = keptPath(work, entry, kind)
-  const first = work.treeFiles.lstatOrNull(kept)
+  const first = work.reader.lstatOrNull(kept)
   if (first !== null) return first.inode === facts.inode
-  work.treeFiles.link(path, kept)
+  work.writer.link(path, kept)
   return true
 }
 
 /** The directory keeps its times: to a guest nothing has happened in it. */
-function moveIn(files: Workspace['treeFiles'], draft: Buffer, path: Buffer): void {
+function moveIn({ reader, writer }: Workspace, draft: Buffer, path: Buffer): void {
   const directory = directoryName(path)
-  const before = files.lstat(directory)
-  files.rename(draft, path)
-  files.setTimes(directory, before)
+  const before = reader.lstat(directory)
+  writer.rename(draft, path)
+  writer.setTimes(directory, before)
 }

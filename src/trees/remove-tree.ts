@@ -1,16 +1,16 @@
-import type { TreeFiles } from './host/tree-files.js'
+import type { TreeHost } from './host/tree-host.js'
 import { walkNames } from './walk/walk-names.js'
 
 /** Remove a tree of ours, or what else is there. */
-export function removeTree(files: TreeFiles, top: Buffer): void {
-  const facts = files.lstatOrNull(top)
+export function removeTree({ reader, writer }: TreeHost, top: Buffer): void {
+  const facts = reader.lstatOrNull(top)
   if (facts === null) return
   if (facts.type !== 'directory') {
-    files.unlink(top)
+    writer.unlink(top)
     return
   }
-  for (const { path, isDirectory } of walkNames(files, top)) {
-    if (isDirectory) files.removeDirectory(path)
-    else files.unlink(path)
+  for (const { path, isDirectory } of walkNames(reader, top)) {
+    if (isDirectory) writer.removeDirectory(path)
+    else writer.unlink(path)
   }
 }

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../src/errors.js'
 import { checkHumfs } from '../../src/humfs/check/index.js'
 import { humfsify } from '../../src/humfs/humfsify/index.js'
-import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
+import { localTreeReader, type TreeReader } from '../../src/trees/host/tree-reader.js'
+import { localTreeWriter } from '../../src/trees/host/tree-writer.js'
 import { isRoot, makeSmallTree, owner, scratchDirectory, snapshot } from '../support/humfs-tree.js'
 
 const options = { ...owner, size: 2 ** 30, noSync: true }
@@ -165,7 +166,7 @@ describe('check', () => {
     const setMode = () => {
       throw new UmlcowError('EPERM', 'made to fail')
     }
-    const { findings } = await checkHumfs(top, { repair: true, treeFiles: { ...localTreeFiles, setMode } })
+    const { findings } = await checkHumfs(top, { repair: true, writer: { ...localTreeWriter, setMode } })
     expect(findings).toMatchObject([
       { code: 'no-mirror-directory', fixed: true },
       { code: 'data-not-writable', fixed: false, message: expect.stringContaining('; made to fail') },
@@ -221,11 +222,11 @@ describe("a guest's renamed directory", () => {
     })
     for (const name of all) guestRename(at, `from${name}`, `to${name}`)
     let count = 0
-    const children: TreeFiles['children'] = (directory) => {
+    const children: TreeReader['children'] = (directory) => {
       count++
-      return localTreeFiles.children(directory)
+      return localTreeReader.children(directory)
     }
-    const { findings } = await checkHumfs(top, { treeFiles: { ...localTreeFiles, children } })
+    const { findings } = await checkHumfs(top, { reader: { ...localTreeReader, children } })
     expect(findings.filter(({ code }) => code === 'guest-renamed-directory')).toHaveLength(all.length)
     expect(count).toBeLessThan(5 * all.length)
   })

@@ -6,9 +6,9 @@ import { checkHumfs } from '../../src/humfs/check/index.js'
 import { humfsify } from '../../src/humfs/humfsify/index.js'
 import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore/index.js'
-import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
+import { localTreeWriter, type TreeWriter } from '../../src/trees/host/tree-writer.js'
 import { sampleOf, tally } from '../support/amount.js'
-import { crashingHost } from '../support/crashing-tree-files.js'
+import { crashingHost } from '../support/crashing-trees.js'
 import { makeSmallTree, owner, removeTree, type Snapshot, scratchDirectory, snapshot } from '../support/humfs-tree.js'
 import { copyDirectory } from '../support/killed-runs.js'
 
@@ -237,9 +237,7 @@ describe('old metadata that is removed before the run that moved it aside is fin
     }
     fs.chmodSync(path.join(top, 'data', 'metadata'), 0o4755)
     const forced = { ...options, force: ['exists'] as const }
-    await expect(humfsify(top, { ...forced, treeFiles: { ...localTreeFiles, setMode } })).rejects.toThrow(
-      'made to fail',
-    )
+    await expect(humfsify(top, { ...forced, writer: { ...localTreeWriter, setMode } })).rejects.toThrow('made to fail')
     for (const name of ['file_metadata', 'dir_metadata']) removeTree(path.join(top, `${name}.umlcow-old`))
     if (what === 'humfsify') {
       expect(await humfsify(top, forced)).toMatchObject({ resumed: true, warnings: [] })
@@ -261,12 +259,12 @@ describe('a line of the journal that was cut short', () => {
       path.join(top, 'humfs.umlcow-journal'),
       '{"umlcow":"humfs journal 1","verb":"restore"}\n{"phase":"rem',
     )
-    const rename: TreeFiles['rename'] = (from, to) => {
+    const rename: TreeWriter['rename'] = (from, to) => {
       if (`${to}`.includes('/gone/')) throw new UmlcowError('EIO', 'made to fail')
-      localTreeFiles.rename(from, to)
+      localTreeWriter.rename(from, to)
     }
-    const treeFiles = { ...localTreeFiles, rename }
-    await expect(restoreHumfs(top, { noSync: true, treeFiles })).rejects.toMatchObject({ code: 'EIO' })
+    const writer = { ...localTreeWriter, rename }
+    await expect(restoreHumfs(top, { noSync: true, writer })).rejects.toMatchObject({ code: 'EIO' })
     await restoreHumfs(top, { noSync: true })
     expect(snapshot(top)).toEqual(before)
   })

@@ -6,7 +6,8 @@ import { UmlcowError } from '../../src/errors.js'
 import { humfsify } from '../../src/humfs/humfsify/index.js'
 import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore/index.js'
-import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
+import { localTreeReader, type TreeReader } from '../../src/trees/host/tree-reader.js'
+import { localTreeWriter, type TreeWriter } from '../../src/trees/host/tree-writer.js'
 import { isRoot, makeSmallTree, owner, scratchDirectory, snapshot } from '../support/humfs-tree.js'
 import { canMount, mountTmpfsOn } from '../support/mounts.js'
 
@@ -120,9 +121,9 @@ describe('a run that is stopped', () => {
     const slow = (...args: never[]) => {
       stop.abort()
       for (const end = performance.now() + 25; performance.now() < end; );
-      return (localTreeFiles[call] as (...args: never[]) => void)(...args)
+      return (localTreeWriter[call] as (...args: never[]) => void)(...args)
     }
-    return { signal: stop.signal, treeFiles: { ...localTreeFiles, [call]: slow } }
+    return { signal: stop.signal, writer: { ...localTreeWriter, [call]: slow } }
   }
 
   it('before it began, or while it records, leaves nothing behind', async () => {
@@ -291,8 +292,8 @@ describe('restore refuses, and changes nothing', () => {
   it('to remove the metadata of a mode that the system does not set', async () => {
     const { top, at, before } = tree()
     await humfsify(top, options)
-    const setMode: TreeFiles['setMode'] = (file, mode) => localTreeFiles.setMode(file, mode & ~0o2000)
-    const failure = await restoreHumfs(top, { noSync: true, treeFiles: { ...localTreeFiles, setMode } }).catch(
+    const setMode: TreeWriter['setMode'] = (file, mode) => localTreeWriter.setMode(file, mode & ~0o2000)
+    const failure = await restoreHumfs(top, { noSync: true, writer: { ...localTreeWriter, setMode } }).catch(
       (error) => error,
     )
     expect(failure).toMatchObject({ code: 'HUMFS_INCOMPLETE' })
@@ -304,12 +305,12 @@ describe('restore refuses, and changes nothing', () => {
   it('all that cannot be looked at, in data and metadata', async () => {
     const { top } = tree()
     await humfsify(top, options)
-    const children: TreeFiles['children'] = (directory) => {
+    const children: TreeReader['children'] = (directory) => {
       if (`${directory}`.endsWith('/dir/empty')) throw new UmlcowError('EACCES', 'made to fail')
-      return localTreeFiles.children(directory)
+      return localTreeReader.children(directory)
     }
-    const treeFiles = { ...localTreeFiles, children }
-    const failure = await restoreHumfs(top, { noSync: true, treeFiles }).catch((error) => error)
+    const reader = { ...localTreeReader, children }
+    const failure = await restoreHumfs(top, { noSync: true, reader }).catch((error) => error)
     expect(failure).toMatchObject({
       code: 'HUMFS_DAMAGED',
       message: Array(3).fill('data/dir/empty: made to fail').join('\n'),
@@ -330,7 +331,7 @@ describe.runIf(canMount())('something that is mounted in data', () => {
     const setMode = () => {
       throw new UmlcowError('EIO', 'made to fail')
     }
-    await humfsify(top, { ...options, treeFiles: { ...localTreeFiles, setMode } }).catch(() => {})
+    await humfsify(top, { ...options, writer: { ...localTreeWriter, setMode } }).catch(() => {})
     const unmountAgain = mountTmpfsOn(at('data', 'dir', 'empty'))
     await expect(humfsify(top, options)).rejects.toMatchObject(refused)
     unmountAgain()

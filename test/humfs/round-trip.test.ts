@@ -6,7 +6,8 @@ import { checkHumfs } from '../../src/humfs/check/index.js'
 import { humfsify } from '../../src/humfs/humfsify/index.js'
 import { humfsInfo } from '../../src/humfs/info.js'
 import { restoreHumfs } from '../../src/humfs/restore/index.js'
-import { localTreeFiles, type TreeFiles } from '../../src/trees/host/tree-files.js'
+import { localTreeReader } from '../../src/trees/host/tree-reader.js'
+import { localTreeWriter, type TreeWriter } from '../../src/trees/host/tree-writer.js'
 import { amount } from '../support/amount.js'
 import {
   addLongPath,
@@ -102,12 +103,12 @@ describe('a tree with everything that is hard to keep', () => {
     fs.chmodSync(path.join(top, 'data', 'big'), 0o600)
     await humfsify(top, options)
     const modes: number[] = []
-    const rename: TreeFiles['rename'] = (from, to) => {
-      const { type, mode } = localTreeFiles.lstat(from)
+    const rename: TreeWriter['rename'] = (from, to) => {
+      const { type, mode } = localTreeReader.lstat(from)
       if (type === 'character') modes.push(mode)
-      localTreeFiles.rename(from, to)
+      localTreeWriter.rename(from, to)
     }
-    await restoreHumfs(top, { noSync: true, treeFiles: { ...localTreeFiles, rename } })
+    await restoreHumfs(top, { noSync: true, writer: { ...localTreeWriter, rename } })
     expect(modes).toEqual([0o600, 0o600])
   })
 

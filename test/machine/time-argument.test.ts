@@ -1,8 +1,8 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect, it } from 'vitest'
-import { localTreeFiles } from '../../src/trees/host/tree-files.js'
-import { localTreeMaker } from '../../src/trees/host/tree-maker.js'
+import { localTreeReader } from '../../src/trees/host/tree-reader.js'
+import { localTreeWriter } from '../../src/trees/host/tree-writer.js'
 import { scratchDirectory } from '../support/humfs-tree.js'
 
 const times: [bigint, bigint][] = [
@@ -21,13 +21,13 @@ const mtimeOf = (file: string) => fs.lstatSync(file, { bigint: true }).mtimeNs
 it.each(times)('the time %d ns, before 1970 too, is set to the microsecond', (mtimeNs, expected) => {
   const top = scratchDirectory()
   const [file, link, copy] = ['file', 'link', 'copy'].map((name) => path.join(top, name)) as [string, string, string]
-  const made = localTreeMaker.createFile(file)
+  const made = localTreeWriter.createFile(file)
   made.complete({ mode: 0o644, owner: null, mtimeNs })
   made.close()
-  localTreeMaker.makeLink(Buffer.from('nowhere'), link)
-  localTreeMaker.setMtime(link, mtimeNs)
+  localTreeWriter.makeLink(Buffer.from('nowhere'), link)
+  localTreeWriter.setMtime(link, mtimeNs)
   expect([mtimeOf(file), mtimeOf(link)]).toEqual([expected, expected])
   fs.writeFileSync(copy, '')
-  localTreeFiles.setTimes(copy, localTreeFiles.lstat(file))
+  localTreeWriter.setTimes(copy, localTreeReader.lstat(file))
   expect(mtimeOf(copy)).toBe(expected)
 })

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { localTreeReader, type OpenDirectory, type TreeReader } from '../../src/trees/host/tree-reader.js'
+import type { OpenDirectory } from '../../src/trees/host/open-directory.js'
+import { localTreeReader, type TreeReader } from '../../src/trees/host/tree-reader.js'
 import { openDirectorySource, readDirectory } from '../../src/trees/kinds/directory/source.js'
 import { openHumfsSource } from '../../src/trees/kinds/humfs/source.js'
 import type { SourceItem } from '../../src/trees/source/tree-source.js'
@@ -58,6 +59,7 @@ function afterListing(name: string, change: () => void): TreeReader {
     },
   })
   return {
+    ...localTreeReader,
     openDirectory(directory) {
       const place = localTreeReader.openDirectory(directory)
       return directory.toString().endsWith(name) ? watched(place) : place
@@ -135,6 +137,7 @@ describe('a tree that changes while it is read', () => {
     const given = scene()
     let isDone = false
     const reader: TreeReader = {
+      ...localTreeReader,
       openDirectory(directory) {
         if (directory.toString().endsWith('/data/dir') && isSurveyed) {
           fs.renameSync(given.data('dir'), path.join(given.secret, 'away'))
@@ -178,6 +181,7 @@ describe('a tree that changes while it is read', () => {
   it('is an error where a name goes between the list and the look', async () => {
     const { data } = scene()
     const reader: TreeReader = {
+      ...localTreeReader,
       openDirectory(directory) {
         const place = localTreeReader.openDirectory(directory)
         return { ...place, lstatOrNull: (name) => (name.toString() === 'below' ? null : place.lstatOrNull(name)) }

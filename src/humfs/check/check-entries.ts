@@ -26,7 +26,7 @@ export async function checkEntries(work: Workspace): Promise<Look> {
     if (!(error instanceof UmlcowError)) throw error
     problems.push({ code: 'cannot-be-read', path: printablePath(path), message: error.message, repair: null })
   }
-  for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
+  for (const one of inspectTree(work.reader, work.paths, onError)) {
     if (one.item.isLeaving) continue
     entries++
     const own = entryProblems(work, one, linked)

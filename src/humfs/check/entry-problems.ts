@@ -1,6 +1,7 @@
 import { longestEntry } from '../../formats/humfs/metadata.js'
 import { dataMode } from '../../trees/kinds/humfs/entry.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
+import { foreignOwner } from '../../trees/kinds/humfs/shadow-entry.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { inTree } from '../../trees/tree-path.js'
 import { checkLinks, type LinkedNames } from './linked-names.js'
@@ -27,7 +28,7 @@ export function entryProblems(work: Workspace, one: Inspected, linked: LinkedNam
 }
 
 function checkMissing(work: Workspace, { item }: Inspected, found: Found): void {
-  const inFiles = work.treeFiles.lstatOrNull(inTree(work.paths.fileMetadata, item.path))
+  const inFiles = work.reader.lstatOrNull(inTree(work.paths.fileMetadata, item.path))
   if (item.facts.type === 'directory' && inFiles?.type === 'file') {
     found('guest-renamed-directory', 'was renamed by a guest, whose kernel put its metadata in the wrong place')
     return
@@ -52,20 +53,20 @@ function checkNode({ item, entry }: Inspected, found: Found): void {
  * The guest's modes come out of the metadata: what the host's lack or have too much is known. Where the metadata does not
  * have the bits, the host's mode is all that tells of them.
  */
-function checkData({ treeFiles, paths }: Workspace, { item, entry }: Inspected, found: Found): void {
+function checkData({ writer, paths }: Workspace, { item, entry }: Inspected, found: Found): void {
   const { facts, path } = item
   if (facts.type === 'symlink') return
   const wanted = dataMode(facts, false)
   const isRecorded = entry !== null && (facts.mode & 0o7000 & ~entry.mode) === 0
-  const repair = isRecorded ? () => treeFiles.setMode(inTree(paths.data, path), wanted) : null
+  const repair = isRecorded ? () => writer.setMode(inTree(paths.data, path), wanted) : null
   if ((wanted & ~facts.mode) !== 0) found('data-not-writable', 'its owner may not read and write it', repair)
   else if ((facts.mode & 0o7000) !== 0) found('special-bits', 'has bits above 0777, which a guest sees', repair)
 }
 
-function checkMirror({ treeFiles, paths, facts }: Workspace, { item }: Inspected, found: Found): void {
+function checkMirror({ reader, writer, paths, facts }: Workspace, { item }: Inspected, found: Found): void {
   const mirror = inTree(paths.fileMetadata, item.path)
-  const there = treeFiles.lstatOrNull(mirror)
-  const own = treeFiles.lstatOrNull(inTree(paths.dirMetadata, item.path))
+  const there = reader.lstatOrNull(mirror)
+  const own = reader.lstatOrNull(inTree(paths.dirMetadata, item.path))
   if ([there, own].some((one) => one !== null && one.type !== 'directory')) {
     // Where a link leads to nothing is looked for, still less mended.
     item.descend = false
@@ -74,9 +75,9 @@ function checkMirror({ treeFiles, paths, facts }: Workspace, { item }: Inspected
   }
   if (there !== null) return
   const repair = () => {
-    treeFiles.makeDirectory(mirror, 0o755)
-    const owner = treeFiles.lstatOrNull(paths.fileMetadata) ?? facts
-    if (owner.uid !== process.geteuid?.() || owner.gid !== process.getegid?.()) treeFiles.setOwner(mirror, owner)
+    writer.makeDirectory(mirror, 0o755)
+    const owner = foreignOwner(reader.lstatOrNull(paths.fileMetadata) ?? facts, reader.user())
+    if (owner !== null) writer.setOwner(mirror, owner)
   }
   found('no-mirror-directory', 'has no directory in file_metadata', repair)
 }

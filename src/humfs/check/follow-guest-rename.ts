@@ -19,12 +19,12 @@ interface Step {
  * @throws UmlcowError HUMFS_DAMAGED, HUMFS_UNFINISHED, and what the host throws
  */
 export function followGuestRename(work: Workspace, rename: DirectoryRename): void {
-  refuseRename(work.paths, readHumfsJournal(work.treeFiles, work.paths))
+  refuseRename(work.paths, readHumfsJournal(work.reader, work.paths))
   const steps = stepsOf(work, rename)
   if (countDone(work, steps) !== 0) throw damaged('its metadata is not where such a rename leaves it')
   beginJournal(work, journalRename(rename))
   try {
-    for (const { from, to } of steps) work.treeFiles.rename(from, to)
+    for (const { from, to } of steps) work.writer.rename(from, to)
   } catch (error) {
     try {
       undoGuestRename(work, rename)
@@ -51,7 +51,7 @@ export function undoGuestRename(work: Workspace, rename: DirectoryRename): void 
     throw damaged(`its metadata is not as ${journal} says; see what is where, then remove that file`)
   }
   if (done < steps.length) {
-    for (const { from, to } of steps.slice(0, done).reverse()) work.treeFiles.rename(to, from)
+    for (const { from, to } of steps.slice(0, done).reverse()) work.writer.rename(to, from)
   }
   end(work, steps)
 }
@@ -69,16 +69,16 @@ function stepsOf(work: Workspace, { from, to }: DirectoryRename): Step[] {
 }
 
 /** Nothing is moved through links, out of the tree. */
-function refuseLinks({ treeFiles }: Workspace, tree: Buffer, path: Buffer): void {
+function refuseLinks({ reader }: Workspace, tree: Buffer, path: Buffer): void {
   for (let end = path.indexOf(0x2f); end >= 0; end = path.indexOf(0x2f, end + 1)) {
-    if (treeFiles.lstatOrNull(inTree(tree, path.subarray(0, end)))?.type === 'directory') continue
+    if (reader.lstatOrNull(inTree(tree, path.subarray(0, end)))?.type === 'directory') continue
     throw damaged('there is no directory above its metadata')
   }
 }
 
 /** How many of the steps have been done; null when the trees look like none of these states. */
-function countDone({ treeFiles }: Workspace, [first, second, third]: readonly Step[]): number | null {
-  const typeOf = (path: Buffer) => treeFiles.lstatOrNull(path)?.type ?? null
+function countDone({ reader }: Workspace, [first, second, third]: readonly Step[]): number | null {
+  const typeOf = (path: Buffer) => reader.lstatOrNull(path)?.type ?? null
   // What is looked at through a link in the place of the directory is not of this tree.
   const place = typeOf(first!.to)
   const entry = place === 'directory' ? typeOf(second!.to) : null
@@ -97,11 +97,11 @@ const states = [
 ]
 
 function end(work: Workspace, steps: readonly Step[]): void {
-  const { treeFiles, options } = work
+  const { reader, writer, options } = work
   if (!options.noSync) {
     const places = steps.flatMap(({ from, to }) => [directoryName(from), directoryName(to)])
     const named = new Map(places.map((place) => [place.toString('latin1'), place]))
-    for (const place of named.values()) if (treeFiles.lstatOrNull(place) !== null) treeFiles.syncFile(place)
+    for (const place of named.values()) if (reader.lstatOrNull(place) !== null) writer.syncFile(place)
   }
   removeHumfsJournal(work)
 }

@@ -30,10 +30,10 @@ export function guestRenames(work: Workspace, to: readonly Buffer[], from: reado
 }
 
 /** Directories by the names that they hold. */
-function byNames({ treeFiles }: Workspace, tree: Buffer, paths: readonly Buffer[]): Map<string, Buffer[]> {
+function byNames({ reader }: Workspace, tree: Buffer, paths: readonly Buffer[]): Map<string, Buffer[]> {
   const groups = new Map<string, Buffer[]>()
   for (const path of paths) {
-    const names = [...treeFiles.children(inTree(tree, path))].map(({ name }) => name.toString('latin1'))
+    const names = [...reader.children(inTree(tree, path))].map(({ name }) => name.toString('latin1'))
     const key = names.sort().join('/')
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [path])

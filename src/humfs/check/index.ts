@@ -3,20 +3,14 @@ import { hasCode, UmlcowError } from '../../errors.js'
 import { checkedOptions, flag, textPath } from '../../machine/arguments.js'
 import { readHumfsJournal, unfinished } from '../../trees/kinds/humfs/journal.js'
 import { readSuperblock, refuseWithoutTrees } from '../../trees/kinds/humfs/read-superblock.js'
-import {
-  type HumfsOptions,
-  humfsRules,
-  makeWorkDirectory,
-  openWorkspace,
-  type Workspace,
-  whileLocked,
-} from '../../trees/kinds/humfs/workspace.js'
+import { makeWorkDirectory, openWorkspace, type Workspace, whileLocked } from '../../trees/kinds/humfs/workspace.js'
 import { removeTree } from '../../trees/remove-tree.js'
+import { type TreeOptions, treeRules } from '../../trees/tree-options.js'
 import { checkEntries, type Look } from './check-entries.js'
 import { undoGuestRename } from './follow-guest-rename.js'
 import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
 
-export interface CheckHumfsOptions extends HumfsOptions {
+export interface CheckHumfsOptions extends TreeOptions {
   /** Mend what can be mended without a doubt. */
   readonly repair?: boolean | undefined
   readonly dryRun?: boolean | undefined
@@ -37,7 +31,7 @@ const mostPasses = 16
  * @throws UmlcowError NOT_HUMFS; with `repair` HUMFS_UNFINISHED, IN_USE
  */
 export async function checkHumfs(directory: string | URL, given: CheckHumfsOptions = {}): Promise<CheckHumfsResult> {
-  const options = checkedOptions(given, { ...humfsRules, repair: flag, dryRun: flag })
+  const options = checkedOptions(given, { ...treeRules, repair: flag, dryRun: flag })
   const work = openWorkspace(textPath('directory', directory), options)
   const name = printablePath(work.paths.directory)
   if (!options.repair || options.dryRun) {
@@ -45,7 +39,7 @@ export async function checkHumfs(directory: string | URL, given: CheckHumfsOptio
     return { directory: name, entries, findings: problems.map((one) => findingOf(one, false)) }
   }
   return await whileLocked(work, async () => {
-    const journal = readHumfsJournal(work.treeFiles, work.paths)
+    const journal = readHumfsJournal(work.reader, work.paths)
     if (journal !== null && journal.rename === null) {
       throw unfinished(work.paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
     }
@@ -58,7 +52,7 @@ async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entri
   /** What the host said against a repair, by code and path. */
   const failures = new Map<string, string>()
   // Of a run that was killed.
-  removeTree(work.treeFiles, work.paths.work)
+  removeTree(work, work.paths.work)
   for (let pass = 1; ; pass++) {
     const { entries, problems } = await look(work)
     const mendable = problems.filter((one) => one.repair !== null && !failures.has(keyOf(one)))
@@ -77,7 +71,7 @@ async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entri
         else failures.set(keyOf(one), failure)
       }
     } finally {
-      removeTree(work.treeFiles, work.paths.work)
+      removeTree(work, work.paths.work)
     }
   }
 }
@@ -117,7 +111,7 @@ function checkWhole(work: Workspace): FoundProblem[] {
   }
   const { paths } = work
   try {
-    const journal = readHumfsJournal(work.treeFiles, paths)
+    const journal = readHumfsJournal(work.reader, paths)
     if (journal?.rename) {
       const { rename } = journal
       found('unfinished-run', paths.journal, 'a repair was cut short', () => undoGuestRename(work, rename))

@@ -1,6 +1,6 @@
 import { longestMetadataFile, type ParsedMetadata } from '../../formats/humfs/metadata.js'
 import { joinPath } from '../../machine/path-bytes.js'
-import type { TreeFacts } from '../../trees/host/tree-files.js'
+import type { TreeFacts } from '../../trees/host/tree-facts.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
 import { entryPath } from '../../trees/kinds/humfs/paths.js'
 import { foreignOwner } from '../../trees/kinds/humfs/shadow-entry.js'
@@ -70,25 +70,25 @@ function checkFile(work: Workspace, own: Note, first: Note, found: Found): void 
 
 function relink(work: Workspace, from: Buffer, to: Buffer): void {
   const draft = freeDraft(work)
-  work.treeFiles.link(from, draft)
-  work.treeFiles.rename(draft, to)
+  work.writer.link(from, draft)
+  work.writer.rename(draft, to)
 }
 
 /** One that failed may have left it. */
-function freeDraft({ treeFiles, paths }: Workspace): Buffer {
+function freeDraft({ reader, writer, paths }: Workspace): Buffer {
   const draft = joinPath(paths.work, 'draft')
-  if (treeFiles.lstatOrNull(draft) !== null) treeFiles.unlink(draft)
+  if (reader.lstatOrNull(draft) !== null) writer.unlink(draft)
   return draft
 }
 
 /** A copy takes the place of what is shared. */
 function unshare(work: Workspace, place: Buffer, facts: TreeFacts): void {
-  const { treeFiles, options } = work
+  const { reader, writer, options } = work
   // Another repair may have put something else there.
-  if (treeFiles.lstat(place).inode !== facts.inode) return
+  if (reader.lstat(place).inode !== facts.inode) return
   const draft = freeDraft(work)
-  const text = treeFiles.readStart(place, Math.min(facts.size, longestMetadataFile + 1))
-  treeFiles.writeNew(draft, text, facts.mode, foreignOwner(facts))
-  if (!options.noSync) treeFiles.syncFile(draft)
-  treeFiles.rename(draft, place)
+  const text = reader.readStart(place, Math.min(facts.size, longestMetadataFile + 1))
+  writer.writeNew(draft, text, facts.mode, foreignOwner(facts, reader.user()))
+  if (!options.noSync) writer.syncFile(draft)
+  writer.rename(draft, place)
 }

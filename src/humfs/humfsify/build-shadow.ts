@@ -1,5 +1,5 @@
 import { joinPath } from '../../machine/path-bytes.js'
-import type { Owner } from '../../trees/host/tree-files.js'
+import type { Owner } from '../../trees/host/tree-facts.js'
 import { losesMode } from '../../trees/kinds/humfs/entry.js'
 import { type HumfsifyTerms, journalMode } from '../../trees/kinds/humfs/journal.js'
 import { entryPath, type ShadowTrees } from '../../trees/kinds/humfs/paths.js'
@@ -19,16 +19,16 @@ export function shadowsInWork({ paths }: Workspace): ShadowTrees {
 export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<void> {
   const pace = createPace({ ...work.options, description: 'recording', size: entries })
   const trees = shadowsInWork(work)
-  const owner = foreignOwner(terms.owner)
+  const owner = foreignOwner(terms.owner, work.reader.user())
   /** Entries of files with several names: links of data are links of their entries, so that a guest sees one file. */
   const links = new LinkTable()
-  for (const item of walkTree(work.treeFiles, work.paths.data)) {
+  for (const item of walkTree(work.reader, work.paths.data)) {
     if (item.isLeaving) continue
     item.stored = storedItem(item, terms.renameMetadata)?.stored ?? item.stored
-    if (item.facts.type === 'directory') makeMirrors(work.treeFiles, trees, item.stored, owner)
+    if (item.facts.type === 'directory') makeMirrors(work.writer, trees, item.stored, owner)
     record(work, trees, item, { owner, perlCompat: terms.perlCompat }, links)
     if (losesMode(item.facts, terms.perlCompat)) {
-      work.treeFiles.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
+      work.writer.append(work.paths.journal, journalMode(item.stored, item.facts.mode))
     }
     if (pace.step()) await pace.rest()
   }
@@ -36,7 +36,7 @@ export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries
 }
 
 function record(
-  { treeFiles }: Workspace,
+  { writer }: Workspace,
   trees: ShadowTrees,
   { stored, facts }: TreeItem,
   { owner, perlCompat }: { owner: Owner | null; perlCompat: boolean },
@@ -45,6 +45,6 @@ function record(
   const isDirectory = facts.type === 'directory'
   const path = entryPath(trees, stored, isDirectory)
   const first = links.further(facts, () => stored)
-  if (first === null) writeEntry(treeFiles, path, facts, perlCompat, owner)
-  else treeFiles.link(entryPath(trees, first, false), path)
+  if (first === null) writeEntry(writer, path, facts, perlCompat, owner)
+  else writer.link(entryPath(trees, first, false), path)
 }

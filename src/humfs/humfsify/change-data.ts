@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { joinPath } from '../../machine/path-bytes.js'
-import type { Owner, TreeFacts } from '../../trees/host/tree-files.js'
+import type { Owner, TreeFacts } from '../../trees/host/tree-facts.js'
 import { dataMode, isReplaced } from '../../trees/kinds/humfs/entry.js'
 import type { HumfsifyTerms } from '../../trees/kinds/humfs/journal.js'
 import { entryPath } from '../../trees/kinds/humfs/paths.js'
@@ -21,11 +21,11 @@ import { storedItem } from './metadata-directories.js'
 export async function changeData(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<string[]> {
   const pace = createPace({ ...work.options, description: 'changing', size: entries })
   const warnings: string[] = []
-  for (const item of walkTree(work.treeFiles, work.paths.data)) {
+  for (const item of walkTree(work.reader, work.paths.data)) {
     if (item.isLeaving) continue
     followRename(work, item, terms)
     const recorded = entryPath(work.paths, item.stored, item.facts.type === 'directory')
-    const entry = work.treeFiles.lstatOrNull(recorded)
+    const entry = work.reader.lstatOrNull(recorded)
     if (entry === null) {
       item.descend = false
       warnings.push(`data/${printablePath(item.path)}: appeared meanwhile, is not recorded and was left as it is`)
@@ -40,15 +40,15 @@ export async function changeData(work: Workspace, terms: HumfsifyTerms, entries:
 /** Give directories their new names, where they have not got them yet. */
 export function renameDirectories(work: Workspace, terms: HumfsifyTerms): void {
   if (terms.renameMetadata === null) return
-  for (const item of walkTree(work.treeFiles, work.paths.data)) {
+  for (const item of walkTree(work.reader, work.paths.data)) {
     if (!item.isLeaving) followRename(work, item, terms)
   }
 }
 
-function followRename({ treeFiles, paths }: Workspace, item: TreeItem, terms: HumfsifyTerms): void {
+function followRename({ writer, paths }: Workspace, item: TreeItem, terms: HumfsifyTerms): void {
   const renamed = storedItem(item, terms.renameMetadata)
   if (renamed === null || terms.renameMetadata === null) return
-  treeFiles.rename(joinPath(paths.data, item.path), joinPath(paths.data, renamed.path))
+  writer.rename(joinPath(paths.data, item.path), joinPath(paths.data, renamed.path))
   item.path = renamed.path
   item.stored = renamed.path
 }
@@ -59,14 +59,14 @@ async function changeItem(work: Workspace, terms: HumfsifyTerms, item: TreeItem,
   const mode = dataMode(facts, terms.perlCompat)
   if (isReplaced(facts, terms.perlCompat)) {
     const make = async (draft: Buffer) => {
-      work.treeFiles.writeNew(draft, Buffer.alloc(0), mode, terms.owner)
+      work.writer.writeNew(draft, Buffer.alloc(0), mode, terms.owner)
     }
     await replaceName(work, { path, facts, entry, kind: 'file', make })
     return
   }
   // Bits of setuid go before the file changes hands.
-  if (facts.type !== 'symlink' && facts.mode !== mode) work.treeFiles.setMode(path, mode)
-  if (!isOwner(facts, terms.owner)) work.treeFiles.setOwner(path, terms.owner)
+  if (facts.type !== 'symlink' && facts.mode !== mode) work.writer.setMode(path, mode)
+  if (!isOwner(facts, terms.owner)) work.writer.setOwner(path, terms.owner)
 }
 
 function isOwner(facts: TreeFacts, { uid, gid }: Owner): boolean {

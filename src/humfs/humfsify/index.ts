@@ -41,7 +41,7 @@ export async function humfsify(directory: string | URL, given: HumfsifyOptions):
   const wanted = await termsOf(options)
   const work = openWorkspace(top, options)
   return await whileLocked(work, async () => {
-    const journal = readHumfsJournal(work.treeFiles, work.paths)
+    const journal = readHumfsJournal(work.reader, work.paths)
     refuseRename(work.paths, journal)
     if (journal !== null && journal.phase !== 'building' && journal.phase !== 'changing') {
       throw unfinished(work.paths, 'its metadata is being put back', 'finish that first: umlcow humfsify -r')
@@ -106,9 +106,9 @@ function resultOf(work: Workspace, terms: HumfsifyTerms, { dryRun }: HumfsifyOpt
 
 /** From the moment on when the shadow trees are whole: this is done again from its start when it is cut short. */
 async function finish(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<string[]> {
-  const { treeFiles, paths } = work
+  const { reader, paths } = work
   try {
-    const journal = readHumfsJournal(treeFiles, paths)
+    const journal = readHumfsJournal(reader, paths)
     if (journal?.phase !== 'changing') advanceJournal(work, 'changing')
     makeWorkDirectory(work)
     placeShadow(work, terms)

@@ -1,10 +1,11 @@
 import { flag, nameOrNumber, type Rules, required, text, whole } from '../../machine/arguments.js'
 import { lookUpId } from '../../machine/programs/user-names.js'
 import { checkSuffix } from '../../trees/kinds/humfs/paths.js'
-import { type HumfsForceWord, type HumfsOptions, humfsWriterRules } from '../../trees/kinds/humfs/workspace.js'
+import { type HumfsForceWord, humfsWriterRules } from '../../trees/kinds/humfs/workspace.js'
+import type { TreeOptions } from '../../trees/tree-options.js'
 import type { PreflightTerms } from './preflight.js'
 
-export interface HumfsifyOptions extends HumfsOptions {
+export interface HumfsifyOptions extends TreeOptions {
   /** Who runs the machine: a name or a number. */
   readonly user: string | number
   readonly group: string | number

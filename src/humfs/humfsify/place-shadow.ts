@@ -7,31 +7,31 @@ import { shadowsInWork } from './build-shadow.js'
 
 /** Move what was there aside, and the new trees to their place. */
 export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'aside'>): void {
-  const { treeFiles, paths, options } = work
+  const { reader, writer, paths, options } = work
   for (const name of aside) {
     // A new tree that is no longer in work is what has the name now.
-    const isNew = name !== superblockName && treeFiles.lstatOrNull(joinPath(paths.work, name)) === null
+    const isNew = name !== superblockName && reader.lstatOrNull(joinPath(paths.work, name)) === null
     if (!isNew) moveOnce(work, joinPath(paths.directory, name), `${name}${asideSuffix}`)
   }
   const shadows = shadowsInWork(work)
   for (const [i, from] of [shadows.fileMetadata, shadows.dirMetadata].entries()) {
-    if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(paths.directory, treeNames[i]!))
+    if (reader.lstatOrNull(from) !== null) writer.rename(from, joinPath(paths.directory, treeNames[i]!))
   }
-  if (!options.noSync) treeFiles.syncFile(paths.directory)
+  if (!options.noSync) writer.syncFile(paths.directory)
 }
 
 /** What is there under the new name was moved by the run that was cut short; it may have been removed since. */
-function moveOnce({ treeFiles, paths }: Workspace, from: Buffer, name: string): void {
+function moveOnce({ reader, writer, paths }: Workspace, from: Buffer, name: string): void {
   const to = joinPath(paths.directory, name)
-  if (treeFiles.lstatOrNull(to) === null && treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, to)
+  if (reader.lstatOrNull(to) === null && reader.lstatOrNull(from) !== null) writer.rename(from, to)
 }
 
 /** The last of the tree to appear. */
-export function writeSuperblock({ treeFiles, paths, options }: Workspace, terms: HumfsifyTerms): void {
+export function writeSuperblock({ reader, writer, paths, options }: Workspace, terms: HumfsifyTerms): void {
   const draft = joinPath(paths.work, superblockName)
-  if (treeFiles.lstatOrNull(draft) !== null) treeFiles.unlink(draft)
-  treeFiles.writeNew(draft, serializeSuperblock(terms), 0o644, terms.owner)
-  if (!options.noSync) treeFiles.syncFile(draft)
-  treeFiles.rename(draft, paths.superblock)
-  if (!options.noSync) treeFiles.syncFile(paths.directory)
+  if (reader.lstatOrNull(draft) !== null) writer.unlink(draft)
+  writer.writeNew(draft, serializeSuperblock(terms), 0o644, terms.owner)
+  if (!options.noSync) writer.syncFile(draft)
+  writer.rename(draft, paths.superblock)
+  if (!options.noSync) writer.syncFile(paths.directory)
 }

@@ -2,14 +2,14 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { metadataLine } from '../../formats/humfs/metadata.js'
 import { usedOf } from '../../formats/humfs/superblock.js'
+import type { HostUser } from '../../machine/host-user.js'
 import { joinPath } from '../../machine/path-bytes.js'
-import type { Owner } from '../../trees/host/tree-files.js'
+import type { Owner } from '../../trees/host/tree-facts.js'
 import { isReplaced, losesMode, metadataOf } from '../../trees/kinds/humfs/entry.js'
 import { journalMode, longestModes } from '../../trees/kinds/humfs/journal.js'
 import { asideSuffix, longestPathOf, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { LinkTable } from '../../trees/link-table.js'
-import { effectiveUser, ownGroups } from '../../trees/own-ids.js'
 import { createPace } from '../../trees/pace.js'
 import { createProblems, type Problems } from '../../trees/problems.js'
 import { longestPath } from '../../trees/tree-path.js'
@@ -31,8 +31,8 @@ export interface TreeCount {
 }
 
 /** What an existing metadata would be lost of. @returns the names that are there */
-export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean): string[] {
-  const isThere = (name: string) => treeFiles.lstatOrNull(joinPath(paths.directory, name)) !== null
+export function existingMetadata({ reader, paths }: Workspace, force: boolean): string[] {
+  const isThere = (name: string) => reader.lstatOrNull(joinPath(paths.directory, name)) !== null
   const found = [superblockName, ...treeNames].filter(isThere)
   if (found.length === 0) return []
   const shown = found.map((name) => printablePath(joinPath(paths.directory, name)))
@@ -58,19 +58,19 @@ export function existingMetadata({ treeFiles, paths }: Workspace, force: boolean
 export async function preflight(work: Workspace, terms: PreflightTerms, takesLinks: boolean): Promise<TreeCount> {
   refuseMounts(work)
   const problems = createProblems('data')
-  const euid = effectiveUser()
-  checkOwner(terms, euid, problems)
+  const user = work.reader.user()
+  checkOwner(terms, user, problems)
   const pace = createPace({ ...work.options, description: 'looking at data' })
   const links = new LinkTable()
   let entries = 0
   let allocated = 0
   let modeBytes = 0
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
-  for (const item of walkTree(work.treeFiles, work.paths.data, onError)) {
+  for (const item of walkTree(work.reader, work.paths.data, onError)) {
     if (pace.step()) await pace.rest()
     if (item.isLeaving) continue
     entries++
-    checkItem(work, terms, item, euid, problems)
+    checkItem(work, terms, item, user.uid, problems)
     if (links.further(item.facts, () => item.path) === null) allocated += item.facts.allocatedSize
     if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
   }
@@ -90,7 +90,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
   return { entries, used }
 }
 
-function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, euid: number, problems: Problems): void {
+function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, uid: number, problems: Problems): void {
   const { path, facts } = item
   checkName(work, terms, item, problems)
   const longest = longestPathOf(work.paths, item.stored)
@@ -105,7 +105,7 @@ function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, euid:
   if (isReplaced(facts, terms.perlCompat) && facts.device !== work.facts.device) {
     problems.add(path, 'is a device node or socket on another file system than the directory above data')
   }
-  if (euid !== 0 && facts.uid !== euid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
+  if (uid !== 0 && facts.uid !== uid) problems.add(path, `belongs to user ${facts.uid}, and only root may change it`)
 }
 
 function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, problems: Problems): void {
@@ -116,14 +116,14 @@ function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
     return
   }
   item.stored = renamed.stored
-  if (work.treeFiles.lstatOrNull(joinPath(work.paths.data, renamed.path)) !== null) {
+  if (work.reader.lstatOrNull(joinPath(work.paths.data, renamed.path)) !== null) {
     problems.add(item.path, `cannot be renamed: data/${printablePath(renamed.path)} exists already`)
   }
 }
 
 /** Only root may give files away. The metadata is the owner's, too, and so is what takes the place of devices. */
-function checkOwner({ owner }: PreflightTerms, euid: number, problems: Problems): void {
-  if (euid === 0) return
-  if (owner.uid !== euid) problems.addText(`only root may give data to user ${owner.uid}`)
-  if (!ownGroups().includes(owner.gid)) problems.addText(`only root and members may give data to group ${owner.gid}`)
+function checkOwner({ owner }: PreflightTerms, { uid, groups }: HostUser, problems: Problems): void {
+  if (uid === 0) return
+  if (owner.uid !== uid) problems.addText(`only root may give data to user ${owner.uid}`)
+  if (!groups.includes(owner.gid)) problems.addText(`only root and members may give data to group ${owner.gid}`)
 }

@@ -15,7 +15,6 @@ import {
   beginJournal,
   endJournal,
   type HumfsForceWord,
-  type HumfsOptions,
   humfsWriterRules,
   makeWorkDirectory,
   openWorkspace,
@@ -26,13 +25,14 @@ import {
 import { createPace } from '../../trees/pace.js'
 import { createProblems, type Problems } from '../../trees/problems.js'
 import { removeTree } from '../../trees/remove-tree.js'
+import type { TreeOptions } from '../../trees/tree-options.js'
 import { renameDirectories } from '../humfsify/change-data.js'
 import { placeShadow } from '../humfsify/place-shadow.js'
 import { type RestoreView, restorePreflight } from './preflight.js'
 import { moveMetadata, sweep } from './remove-metadata.js'
 import { restoreItem } from './restore-item.js'
 
-export interface RestoreHumfsOptions extends HumfsOptions {
+export interface RestoreHumfsOptions extends TreeOptions {
   /** `damage`: do what can be done although not everything can; the metadata stays. */
   readonly force?: readonly HumfsForceWord[] | undefined
   readonly dryRun?: boolean | undefined
@@ -61,7 +61,7 @@ export async function restoreHumfs(
   const options = checkedOptions(given, humfsWriterRules('damage'))
   const work = openWorkspace(textPath('directory', directory), options)
   return await whileLocked(work, async () => {
-    const journal = readHumfsJournal(work.treeFiles, work.paths)
+    const journal = readHumfsJournal(work.reader, work.paths)
     refuseRename(work.paths, journal)
     const terms = journal?.terms ?? null
     const result = {
@@ -82,7 +82,7 @@ export async function restoreHumfs(
       renameDirectories(work, terms)
     } else if (phase === null && !options.dryRun) {
       // Of a run that was killed before it had done anything.
-      removeTree(work.treeFiles, work.paths.work)
+      removeTree(work, work.paths.work)
     }
     const warnings = terms === null ? readSuperblock(work).warnings : []
     refuseWithoutTrees(work)
@@ -151,7 +151,7 @@ async function restoreEntries(
 ): Promise<void> {
   const pace = createPace({ ...work.options, description: 'restoring', size: entries })
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
-  for (const one of inspectTree(work.treeFiles, work.paths, onError, known)) {
+  for (const one of inspectTree(work.reader, work.paths, onError, known)) {
     const { path, facts, isLeaving } = one.item
     if (facts.type === 'directory' && !isLeaving) continue
     try {

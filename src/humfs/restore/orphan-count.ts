@@ -1,5 +1,6 @@
 import { hasCode, UmlcowError } from '../../errors.js'
-import type { TreeFacts, TreeFiles } from '../../trees/host/tree-files.js'
+import type { TreeFacts } from '../../trees/host/tree-facts.js'
+import type { TreeReader } from '../../trees/host/tree-reader.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
 import type { HumfsPaths } from '../../trees/kinds/humfs/paths.js'
 import type { Pace } from '../../trees/pace.js'
@@ -17,7 +18,7 @@ export interface OrphanCount {
   isSurelyNone(pace: Pace): Promise<boolean>
 }
 
-export function createOrphanCount(files: TreeFiles, paths: HumfsPaths): OrphanCount {
+export function createOrphanCount(reader: TreeReader, paths: HumfsPaths): OrphanCount {
   const fileTree: NameCounts = { files: 0, directories: 0 }
   const directoryTree: NameCounts = { files: 0, directories: 0 }
   let isCounted = true
@@ -30,7 +31,7 @@ export function createOrphanCount(files: TreeFiles, paths: HumfsPaths): OrphanCo
       return
     }
     // A link in the place of a directory would lead to names that are not of the tree.
-    const isIn = (tree: Buffer) => isDirectory(files.lstatOrNull(inTree(tree, path)))
+    const isIn = (tree: Buffer) => isDirectory(reader.lstatOrNull(inTree(tree, path)))
     if (isIn(paths.fileMetadata)) fileTree.directories++
     if (!isIn(paths.dirMetadata)) return
     directoryTree.directories++
@@ -54,8 +55,8 @@ export function createOrphanCount(files: TreeFiles, paths: HumfsPaths): OrphanCo
       if (!isCounted) return false
       try {
         return (
-          isSame(await countNames(files, paths.fileMetadata, pace), fileTree) &&
-          isSame(await countNames(files, paths.dirMetadata, pace), directoryTree)
+          isSame(await countNames(reader, paths.fileMetadata, pace), fileTree) &&
+          isSame(await countNames(reader, paths.dirMetadata, pace), directoryTree)
         )
       } catch (error) {
         return giveUp(error)

@@ -1,12 +1,12 @@
 import { printablePath } from '../../bytes/escape.js'
 import type { ParsedMetadata } from '../../formats/humfs/metadata.js'
-import type { TreeFacts } from '../../trees/host/tree-files.js'
+import type { HostUser } from '../../machine/host-user.js'
+import type { TreeFacts } from '../../trees/host/tree-facts.js'
 import { type Inspected, inspectTree } from '../../trees/kinds/humfs/inspect-tree.js'
 import { createKnownEntries, type KnownEntries } from '../../trees/kinds/humfs/known-entries.js'
 import { longestPathOf } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { LinkTable } from '../../trees/link-table.js'
-import { effectiveUser, ownGroups } from '../../trees/own-ids.js'
 import { createPace } from '../../trees/pace.js'
 import { createProblems, type Problems } from '../../trees/problems.js'
 import { longestPath } from '../../trees/tree-path.js'
@@ -36,17 +36,17 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   const pace = createPace({ ...work.options, description: 'looking at data and metadata' })
   const links = new LinkTable()
   const known = createKnownEntries()
-  const orphans = createOrphanCount(work.treeFiles, work.paths)
+  const orphans = createOrphanCount(work.reader, work.paths)
   let entries = 0
-  const euid = effectiveUser()
+  const user = work.reader.user()
   const onError = (path: Buffer, error: unknown) => problems.addError(path, error)
-  for (const one of inspectTree(work.treeFiles, work.paths, onError)) {
+  for (const one of inspectTree(work.reader, work.paths, onError)) {
     if (pace.step()) await pace.rest()
     if (one.item.isLeaving) continue
     entries++
     known.add(one.item.facts, one.entry)
     orphans.add(one)
-    checkOne(work, one, euid, problems)
+    checkOne(work, one, user, problems)
     checkNames(one, links, problems)
   }
   if (!(await orphans.isSurelyNone(pace))) {
@@ -63,7 +63,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   return { entries, known, problems }
 }
 
-function checkOne(work: Workspace, { item, entry, failure }: Inspected, euid: number, problems: Problems): void {
+function checkOne(work: Workspace, { item, entry, failure }: Inspected, user: HostUser, problems: Problems): void {
   const { path, facts } = item
   const longest = longestPathOf(work.paths, path)
   if (longest > longestPath) {
@@ -78,16 +78,16 @@ function checkOne(work: Workspace, { item, entry, failure }: Inspected, euid: nu
       problems.add(path, `is a ${facts.type}, and a node by its metadata`)
     }
     if (hasNoOwner(entry)) problems.add(path, noOwner)
-    if (euid !== 0) checkRights(facts, entry, path, euid, problems)
+    if (user.uid !== 0) checkRights(facts, entry, path, user, problems)
   }
 }
 
 /** Only root may make devices and give files away; others' groups and setgid bits take membership. */
-function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, euid: number, problems: Problems): void {
+function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, user: HostUser, problems: Problems): void {
   const setsGroup = facts.gid !== entry.gid || ((entry.mode & setgid) !== 0 && facts.type !== 'symlink')
-  if (facts.uid !== euid || entry.uid !== euid) problems.add(path, `only root may give it to user ${entry.uid}`)
+  if (facts.uid !== user.uid || entry.uid !== user.uid) problems.add(path, `only root may give it to user ${entry.uid}`)
   else if (entry.node?.letter === 'c' || entry.node?.letter === 'b') problems.add(path, 'only root may make a device')
-  else if (setsGroup && !ownGroups().includes(entry.gid)) {
+  else if (setsGroup && !user.groups.includes(entry.gid)) {
     problems.add(path, `only root and members may give it to group ${entry.gid}, or set its setgid bit`)
   }
 }

@@ -5,24 +5,24 @@ import { advanceJournal, endJournal, makeWorkDirectory, type Workspace } from '.
 
 /** Out of the way, so that no half of the metadata is ever taken for the whole. */
 export function moveMetadata(work: Workspace): void {
-  const { treeFiles, paths, options } = work
+  const { reader, writer, paths, options } = work
   const gone = joinPath(paths.work, goneName)
   makeWorkDirectory(work)
-  if (treeFiles.lstatOrNull(gone) === null) treeFiles.makeDirectory(gone, 0o700)
+  if (reader.lstatOrNull(gone) === null) writer.makeDirectory(gone, 0o700)
   for (const name of [superblockName, ...treeNames]) {
     const from = joinPath(paths.directory, name)
-    if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(gone, name))
+    if (reader.lstatOrNull(from) !== null) writer.rename(from, joinPath(gone, name))
   }
-  if (!options.noSync) treeFiles.syncFile(paths.directory)
+  if (!options.noSync) writer.syncFile(paths.directory)
   advanceJournal(work, 'sweeping')
 }
 
 /** What an undone humfsify had moved aside comes back. */
 export function sweep(work: Workspace, terms: HumfsifyTerms | null): void {
-  const { treeFiles, paths } = work
+  const { reader, writer, paths } = work
   for (const name of terms?.aside ?? []) {
     const from = joinPath(paths.directory, `${name}${asideSuffix}`)
-    if (treeFiles.lstatOrNull(from) !== null) treeFiles.rename(from, joinPath(paths.directory, name))
+    if (reader.lstatOrNull(from) !== null) writer.rename(from, joinPath(paths.directory, name))
   }
   endJournal(work)
 }

@@ -1,6 +1,6 @@
 import { UmlcowError } from '../../errors.js'
 import type { MetadataNode } from '../../formats/humfs/metadata.js'
-import type { Owner, TreeFacts } from '../../trees/host/tree-files.js'
+import type { Owner, TreeFacts } from '../../trees/host/tree-facts.js'
 import { permissionBits, typeOfLetter } from '../../trees/kinds/humfs/entry.js'
 import type { Inspected } from '../../trees/kinds/humfs/inspect-tree.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
@@ -26,7 +26,7 @@ function isThatNode(facts: TreeFacts, { letter, major, minor }: MetadataNode): b
  * @throws UmlcowError when it has no entry that can be read, and what the host throws
  */
 export async function restoreItem(work: Workspace, { item, entry, entryFacts, failure }: Inspected): Promise<void> {
-  const { treeFiles, paths } = work
+  const { reader, writer, paths } = work
   if (failure !== null) throw failure
   if (entry === null) throw new UmlcowError('HUMFS_ENTRY', 'has no metadata')
   if (hasNoOwner(entry)) throw new UmlcowError('HUMFS_ENTRY', noOwner)
@@ -42,34 +42,34 @@ export async function restoreItem(work: Workspace, { item, entry, entryFacts, fa
       const make = async (draft: Buffer) => {
         await makeNode(work, draft, node)
         // Before it has its name: nobody shall open a device meanwhile who may not.
-        treeFiles.setOwner(draft, entry)
-        treeFiles.setMode(draft, entry.mode)
+        writer.setOwner(draft, entry)
+        writer.setMode(draft, entry.mode)
       }
       await replaceName(work, { ...place, make })
-      facts = treeFiles.lstat(path)
+      facts = reader.lstat(path)
     }
   }
   // A change of the owner takes bits away: it comes first.
   const changesOwner = facts.uid !== entry.uid || facts.gid !== entry.gid
-  if (changesOwner) treeFiles.setOwner(path, entry)
+  if (changesOwner) writer.setOwner(path, entry)
   const losesBits = changesOwner && entry.mode > permissionBits
   if (facts.type === 'symlink' || (facts.mode === entry.mode && !losesBits)) return
-  treeFiles.setMode(path, entry.mode)
+  writer.setMode(path, entry.mode)
   // The system drops setgid without a word when one is no member of the group.
-  if (entry.mode > permissionBits && treeFiles.lstat(path).mode !== entry.mode) {
+  if (entry.mode > permissionBits && reader.lstat(path).mode !== entry.mode) {
     throw new UmlcowError('HUMFS_INCOMPLETE', 'the system does not set its setuid, setgid or sticky bit')
   }
 }
 
 async function makeNode(work: Workspace, draft: Buffer, { letter, major, minor }: MetadataNode): Promise<void> {
   if (letter === 's') await makeSocketAt(work, draft)
-  else if (letter === 'p') await work.nodes.makeFifo(draft.toString())
-  else await work.nodes.makeDevice(draft.toString(), typeOfLetter[letter], major, minor)
+  else if (letter === 'p') await work.writer.makeFifo(draft.toString())
+  else await work.writer.makeDevice(draft.toString(), typeOfLetter[letter], major, minor)
 }
 
 /** Node's listener removes the name that it has made: it is another one by then. */
-async function makeSocketAt({ nodes, treeFiles }: Workspace, draft: Buffer): Promise<void> {
+async function makeSocketAt({ reader, writer }: Workspace, draft: Buffer): Promise<void> {
   const listening = Buffer.concat([draft, Buffer.from('-socket')])
-  if (treeFiles.lstatOrNull(listening) !== null) treeFiles.unlink(listening)
-  await nodes.makeSocket(listening, () => treeFiles.rename(listening, draft))
+  if (reader.lstatOrNull(listening) !== null) writer.unlink(listening)
+  await writer.makeSocket(listening, () => writer.rename(listening, draft))
 }

@@ -6,18 +6,6 @@ import { baseName, directoryName, joinPath } from '../path-bytes.js'
 import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
 
-/** Makes what Node has no call for. Another implementation can fail it. */
-export interface NodeMaker {
-  /** @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
-  makeDevice(path: string, type: 'character' | 'block', major: number, minor: number): Promise<void>
-  makeFifo(path: string): Promise<void>
-  /**
-   * Make a socket and move it to where it shall be: it has to have gone from `path` before the listener closes, who
-   * removes it there.
-   */
-  makeSocket(path: HostPath, place: () => void): Promise<void>
-}
-
 /** Programs take text: the paths are made by us, of plain letters. */
 async function run(name: string, args: readonly string[], what: string): Promise<void> {
   const program = await findProgram(name)
@@ -32,24 +20,36 @@ async function run(name: string, args: readonly string[], what: string): Promise
   if (status !== 0) throw new UmlcowError('HELPER_FAILED', `${what}: ${name} failed: ${said.trim() || status}`)
 }
 
-export const localNodeMaker: NodeMaker = {
-  async makeDevice(path, type, major, minor) {
-    const letter = type === 'character' ? 'c' : 'b'
-    await run('mknod', ['--', path, letter, `${major}`, `${minor}`], `device ${letter} ${major} ${minor}`)
-  },
+/** Make a device node. @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
+export async function makeDevice(
+  path: string,
+  type: 'character' | 'block',
+  major: number,
+  minor: number,
+): Promise<void> {
+  const letter = type === 'character' ? 'c' : 'b'
+  await run('mknod', ['--', path, letter, `${major}`, `${minor}`], `device ${letter} ${major} ${minor}`)
+}
 
-  makeFifo: (path) => run('mkfifo', ['--', path], 'FIFO'),
+/** @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
+export async function makeFifo(path: string): Promise<void> {
+  await run('mkfifo', ['--', path], 'FIFO')
+}
 
-  async makeSocket(path, place) {
-    // The name of a socket has room for 107 bytes: the directory goes in as a descriptor.
-    const directory = fs.openSync(directoryName(path), 'r')
-    try {
-      const name = joinPath(`/proc/self/fd/${directory}`, baseName(path)).toString('latin1')
-      await listenAndPlace(name, place)
-    } finally {
-      fs.closeSync(directory)
-    }
-  },
+/**
+ * Make a socket.
+ *
+ * @param place  moves it to where it shall be: the listener removes what has the name `path` when it closes
+ */
+export async function makeSocket(path: HostPath, place: () => void): Promise<void> {
+  // The name of a socket has room for 107 bytes: the directory goes in as a descriptor.
+  const directory = fs.openSync(directoryName(path), 'r')
+  try {
+    const name = joinPath(`/proc/self/fd/${directory}`, baseName(path)).toString('latin1')
+    await listenAndPlace(name, place)
+  } finally {
+    fs.closeSync(directory)
+  }
 }
 
 function listenAndPlace(name: string, place: () => void): Promise<void> {

@@ -3,6 +3,11 @@ import type { EntryType } from '../../formats/manifest/entry.js'
 import { deviceNumbers } from '../../machine/file-facts.js'
 import type { HostPath } from '../../machine/host-files.js'
 
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
 /** What `lstat` tells of a name in a tree. */
 export interface TreeFacts {
   readonly type: EntryType

@@ -1,132 +1,108 @@
 import fs from 'node:fs'
+import { printablePath } from '../../bytes/escape.js'
 import { hasCode } from '../../errors.js'
 import type { HostPath } from '../../machine/host-files.js'
-import { joinPath } from '../../machine/path-bytes.js'
-import { type TimedFacts, timedFactsOf } from './tree-facts.js'
-import { named } from './tree-files.js'
+import { type HostUser, hostUser } from '../../machine/host-user.js'
+import { fileError } from '../../machine/stores/file-store.js'
+import { type StreamInput, streamInput, treeFileContent } from './file-content.js'
+import { named } from './named.js'
+import { type OpenDirectory, openDirectory } from './open-directory.js'
+import { type TreeFacts, treeFactsOf } from './tree-facts.js'
 
-/** A file of a tree that is being read. */
-export interface OpenFile {
-  facts(): TimedFacts
-  /** Reads at most `target.length` bytes; 0 is the end. */
-  read(offset: number, target: Uint8Array): number
-  close(): void
+/** What a directory tells of a name in it, without a look at that. */
+export interface Child {
+  readonly name: Buffer
+  readonly isDirectory: boolean
 }
 
 /**
- * A directory that is being read. It stays the same one, whatever becomes of its name, and what is in it is reached
- * through it: nobody who replaces a directory by a link can have another tree read.
+ * How umlcow reads the host's trees; it changes nothing. Synchronous: an entry takes a few of these calls of some
+ * microseconds each, and promises would make that many times as much. A loop of these calls rests now and then.
+ *
+ * Errors are UmlcowError with the system's code. No call follows a link in the last place of a path but `realTop` and
+ * `streamInput`.
  */
-export interface OpenDirectory {
-  /** As they are now. */
-  facts(): TimedFacts
-  /** Of the directory above. */
-  factsAbove(): TimedFacts
-  names(): Iterable<Buffer>
-  /** No call follows a link in the last place of a name, which may have several. */
-  lstatOrNull(name: Buffer): TimedFacts | null
-  readLink(name: Buffer): Buffer
-  /** The first bytes of a file. */
-  readStart(name: Buffer, length: number): Buffer
-  open(name: Buffer): OpenFile
-  mayRead(name: Buffer): boolean
-  close(): void
-}
-
-/** How trees are read. Synchronous, as `TreeFiles` is. */
 export interface TreeReader {
-  /** @throws UmlcowError with the system's code: ELOOP for a link, ENOTDIR for what is no directory */
+  lstat(path: HostPath): TreeFacts
+  lstatOrNull(path: HostPath): TreeFacts | null
+  /** What is in a directory, read a few names at a time. */
+  children(directory: HostPath): Iterable<Child>
+  /** The first bytes of a regular file. */
+  readStart(path: HostPath, length: number): Buffer
+  /** The target of a link. */
+  readLink(path: HostPath): Buffer
+  /** Where a directory is, links resolved, with a slash at the end. */
+  realTop(directory: HostPath): Buffer
+  /**
+   * The bytes of a regular file that has these facts and lies below `top`: links may take the place of directories
+   * meanwhile.
+   *
+   * @param top  of `realTop`
+   * @throws     UmlcowError INPUT_CHANGED, also when the file is changed
+   */
+  content(path: HostPath, facts: TreeFacts, top: Buffer): AsyncIterable<Uint8Array>
+  /** A file or pipe outside of the tree that tells of it. @throws UmlcowError NOT_A_FILE for directories */
+  streamInput(path: HostPath): StreamInput
+  /** @throws UmlcowError ELOOP for a link, ENOTDIR for what is no directory */
   openDirectory(path: HostPath): OpenDirectory
+  /** Whose rights we have. */
+  user(): HostUser
 }
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 
 /** The trees of this machine. */
 export const localTreeReader: TreeReader = {
-  openDirectory(path) {
-    const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
-    return openDirectory(fd, path)
-  },
-}
+  lstat: (path) => named(path, 'look at it', () => treeFactsOf(path, fs.lstatSync(path))),
 
-function openDirectory(fd: number, path: HostPath): OpenDirectory {
-  const base = pathOfDescriptor(fd) ?? Buffer.from(path as string)
-  const at = (name: Buffer) => joinPath(base, name)
-  const on = <T>(name: Buffer, action: string, run: (place: Buffer) => T): T =>
-    named(joinPath(path, name), action, () => run(at(name)))
-  return {
-    facts: () => named(path, 'look at it', () => timedFactsOf(fs.fstatSync(fd, { bigint: true }))),
-    factsAbove: () =>
-      named(path, 'look above it', () => timedFactsOf(fs.statSync(at(Buffer.from('..')), { bigint: true }))),
-    names: () => namesIn(base, path),
-    lstatOrNull: (name) =>
-      on(name, 'look at it', (place) => {
-        const stats = fs.lstatSync(place, { bigint: true, throwIfNoEntry: false })
-        return stats === undefined ? null : timedFactsOf(stats)
-      }),
-    readLink: (name) =>
-      on(name, 'read the link', (place) => fs.readlinkSync(place, { encoding: 'buffer' }) as unknown as Buffer),
-    readStart(name, length) {
-      const file = openFile(on(name, 'open it', openPlain), joinPath(path, name))
-      try {
-        return readUpTo(file, length)
-      } finally {
-        file.close()
-      }
-    },
-    open: (name) => openFile(on(name, 'open it', openPlain), joinPath(path, name)),
-    mayRead: (name) => on(name, 'look at it', mayRead),
-    close: () => fs.closeSync(fd),
-  }
-}
-
-/** Null where the host has no names for descriptors: then paths have to do. */
-function pathOfDescriptor(fd: number): Buffer | null {
-  const path = `/proc/self/fd/${fd}`
-  return fs.existsSync(path) ? Buffer.from(path) : null
-}
-
-function* namesIn(base: Buffer, path: HostPath): Generator<Buffer> {
-  // Types of @types/node 20 know no Buffer names here; Node does.
-  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: 256 }
-  const handle = named(path, 'list it', () => fs.opendirSync(joinPath(base, '.') as unknown as string, options))
-  try {
-    for (;;) {
-      const entry = named(path, 'list it', () => handle.readSync())
-      if (entry === null) return
-      yield entry.name as unknown as Buffer
+  lstatOrNull(path) {
+    try {
+      const stats = fs.lstatSync(path, { throwIfNoEntry: false })
+      return stats === undefined ? null : treeFactsOf(path, stats)
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return null
+      throw fileError(printablePath(path), 'look at it', error)
     }
-  } finally {
-    handle.closeSync()
-  }
-}
+  },
 
-/** O_NONBLOCK: what was a file may be a FIFO by now, and nobody writes to it. */
-function openPlain(place: Buffer): number {
-  return fs.openSync(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-}
+  *children(directory) {
+    // Types of @types/node 20 know no Buffer names here; Node does.
+    const options = { encoding: 'buffer' as BufferEncoding, bufferSize: 1024 }
+    const handle = named(directory, 'list it', () => fs.opendirSync(directory as string, options))
+    try {
+      for (;;) {
+        const entry = named(directory, 'list it', () => handle.readSync())
+        if (entry === null) return
+        yield { name: entry.name as unknown as Buffer, isDirectory: entry.isDirectory() }
+      }
+    } finally {
+      handle.closeSync()
+    }
+  },
 
-function openFile(fd: number, path: Buffer): OpenFile {
-  return {
-    facts: () => named(path, 'look at it', () => timedFactsOf(fs.fstatSync(fd, { bigint: true }))),
-    read: (offset, target) => named(path, 'read it', () => fs.readSync(fd, target, 0, target.length, offset)),
-    close: () => fs.closeSync(fd),
-  }
-}
+  readStart: (path, length) =>
+    named(path, 'read it', () => {
+      const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+      try {
+        const bytes = Buffer.allocUnsafe(length)
+        let done = 0
+        for (let got = 1; got > 0 && done < length; done += got) got = fs.readSync(fd, bytes, done, length - done, done)
+        return bytes.subarray(0, done)
+      } finally {
+        fs.closeSync(fd)
+      }
+    }),
 
-function readUpTo(file: OpenFile, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length)
-  let done = 0
-  for (let got = 1; got > 0 && done < length; done += got) got = file.read(done, bytes.subarray(done))
-  return bytes.subarray(0, done)
-}
+  readLink: (path) => named(path, 'read the link', () => fs.readlinkSync(path, { encoding: 'buffer' })),
 
-function mayRead(place: Buffer): boolean {
-  try {
-    fs.accessSync(place, fs.constants.R_OK)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'EACCES', 'EPERM')) return false
-    throw error
-  }
+  realTop: (directory) =>
+    named(directory, 'resolve it', () => {
+      const top = fs.realpathSync(directory, { encoding: 'buffer' })
+      return top.at(-1) === 0x2f ? top : Buffer.concat([top, Buffer.from('/')])
+    }),
+
+  content: treeFileContent,
+  streamInput,
+  openDirectory,
+  user: hostUser,
 }

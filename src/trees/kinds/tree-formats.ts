@@ -1,4 +1,5 @@
-import type { SourceOptions, TreeSource } from '../source/tree-source.js'
+import type { TreeSource } from '../source/tree-source.js'
+import type { SourceOptions } from '../tree-options.js'
 import { openVirtfsSource } from './9p/source.js'
 import { openDirectorySource } from './directory/source.js'
 import { openHumfsSource } from './humfs/source.js'

@@ -1,35 +1,17 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
-import { object, type Rules, text } from '../../machine/arguments.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../machine/host-files.js'
+import type { HostUser } from '../../machine/host-user.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
-import { localNodeMaker, type NodeMaker } from '../../machine/programs/make-node.js'
-import { syncFileSystem } from '../../machine/programs/sync-tree.js'
-import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
-import { type HeldDirectory, localTreeMaker, type TreeMaker } from '../host/tree-maker.js'
-import { type HumfsOptions, humfsRules } from '../kinds/humfs/workspace.js'
+import type { HeldDirectory } from '../host/new-tree-file.js'
+import type { TreeFacts } from '../host/tree-facts.js'
+import { type TreeHost, treeHostOf } from '../host/tree-host.js'
+import type { TreeReader } from '../host/tree-reader.js'
+import type { TreeWriter } from '../host/tree-writer.js'
 import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
+import type { NewTree, NewTreeOptions } from './new-tree.js'
 import { placeNewTree, removeNewTree } from './place-new-tree.js'
-
-export interface NewTreeOptions extends HumfsOptions {
-  /** What makes files and links; another implementation can record or fail it. */
-  readonly maker?: TreeMaker | undefined
-}
-
-export const newTreeRules: Rules = { ...humfsRules, maker: object, name: text }
-
-/** A tree on its way: nobody else comes to it. */
-export interface NewTree {
-  /** Where it is made. */
-  readonly top: Buffer
-  /** A free name in a directory of ours, on the same file system. */
-  readonly draft: Buffer
-  readonly treeFiles: TreeFiles
-  readonly maker: TreeMaker
-  readonly nodes: NodeMaker
-  readonly options: NewTreeOptions
-}
 
 // While a tree is made it lies in a directory that only we can enter, beside the place where it shall be:
 //   .umlcow-new-NAME/tree    the tree
@@ -51,16 +33,16 @@ export function newTreeWork(directory: HostPath): Buffer {
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND
  */
-export function guardNewTree(files: TreeFiles, directory: HostPath): void {
+export function guardNewTree(reader: TreeReader, directory: HostPath): void {
   const shown = printablePath(directory)
   const name = baseName(directory).toString('latin1')
   if (name === '' || name === '.' || name === '..' || name === '/') {
     throw new UmlcowError('TARGET_KIND', `${shown}: is no name that a new directory can get`)
   }
-  const facts = files.lstatOrNull(joinPath(directoryName(directory), baseName(directory)))
+  const facts = reader.lstatOrNull(joinPath(directoryName(directory), baseName(directory)))
   if (facts === null) return
   if (facts.type !== 'directory') throw new UmlcowError('TARGET_KIND', `${shown}: is there, and is no directory`)
-  for (const _ of files.children(directory)) {
+  for (const _ of reader.children(directory)) {
     throw new UmlcowError('TARGET_EXISTS', `${shown}: is there, and is not empty`, {
       hint: 'give a name that is free, or an empty directory',
     })
@@ -79,22 +61,19 @@ export async function makeNewTree<T>(
   options: NewTreeOptions,
   build: (tree: NewTree, warn: (message: string) => void) => Promise<T>,
 ): Promise<{ readonly result: T; readonly warnings: readonly string[] }> {
-  const treeFiles = options.treeFiles ?? localTreeFiles
-  const maker = options.maker ?? localTreeMaker
-  guardNewTree(treeFiles, directory)
+  const host = treeHostOf(options)
+  guardNewTree(host.reader, directory)
   const work = newTreeWork(directory)
   const warnings: string[] = []
-  const held = takeWork(treeFiles, maker, work)
+  const held = takeWork(host, work)
   try {
-    const lock = await lockWork(options.files ?? localHostFiles, treeFiles, work, held)
+    const lock = await lockWork(options.files ?? localHostFiles, host.reader, work, held)
     try {
-      if (empty(treeFiles, held)) warnings.push('what an earlier run had left was removed')
+      if (empty(host, held)) warnings.push('what an earlier run had left was removed')
       const tree: NewTree = {
+        ...host,
         top: joinPath(held.path, 'tree'),
         draft: joinPath(held.path, 'draft'),
-        treeFiles,
-        maker,
-        nodes: options.nodes ?? localNodeMaker,
         options,
       }
       try {
@@ -106,9 +85,9 @@ export async function makeNewTree<T>(
       } catch (error) {
         throw withPlace(error, held, work)
       } finally {
-        empty(treeFiles, held)
-        removeWork(treeFiles, work)
-        if (!options.noSync) treeFiles.syncFile(directoryName(directory))
+        empty(host, held)
+        removeWork(host.writer, work)
+        if (!options.noSync) host.writer.syncFile(directoryName(directory))
       }
     } finally {
       await lock.release()
@@ -119,19 +98,20 @@ export async function makeNewTree<T>(
 }
 
 /** Make the directory, or take the one that a killed run has left: only we may have been in it. */
-function takeWork(files: TreeFiles, maker: TreeMaker, work: Buffer): HeldDirectory {
+function takeWork({ reader, writer }: TreeHost, work: Buffer): HeldDirectory {
+  const user = reader.user()
   try {
-    files.makeDirectory(work, 0o700)
+    writer.makeDirectory(work, 0o700)
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error
   }
-  const held = isOurs(files.lstat(work)) ? maker.holdDirectory(work) : null
+  const held = isOurs(reader.lstat(work), user) ? writer.holdDirectory(work) : null
   // Once more: where others may rename things, they may have put a directory of theirs in its place.
-  const facts = held === null ? null : files.lstat(joinPath(held.path, '.'))
-  if (held !== null && facts !== null && isOurs(facts) && hasOnlyOurs(files, held)) {
+  const facts = held === null ? null : reader.lstat(joinPath(held.path, '.'))
+  if (held !== null && facts !== null && isOurs(facts, user) && hasOnlyOurs(reader, held)) {
     // A directory above may have given it its group, and the bit that goes on giving it.
-    files.setOwner(joinPath(held.path, '.'), { uid: facts.uid, gid: process.getegid?.() ?? facts.gid })
-    files.setMode(joinPath(held.path, '.'), 0o700)
+    writer.setOwner(joinPath(held.path, '.'), { uid: facts.uid, gid: user.gid })
+    writer.setMode(joinPath(held.path, '.'), 0o700)
     return held
   }
   held?.close()
@@ -140,19 +120,19 @@ function takeWork(files: TreeFiles, maker: TreeMaker, work: Buffer): HeldDirecto
   })
 }
 
-function isOurs({ type, uid, mode }: TreeFacts): boolean {
-  return type === 'directory' && uid === process.geteuid?.() && (mode & 0o077) === 0
+function isOurs({ type, uid, mode }: TreeFacts, user: HostUser): boolean {
+  return type === 'directory' && uid === user.uid && (mode & 0o077) === 0
 }
 
-function hasOnlyOurs(files: TreeFiles, { path }: HeldDirectory): boolean {
-  return [...files.children(path)].every(({ name }) => namesInWork.includes(name.toString('latin1')))
+function hasOnlyOurs(reader: TreeReader, { path }: HeldDirectory): boolean {
+  return [...reader.children(path)].every(({ name }) => namesInWork.includes(name.toString('latin1')))
 }
 
-async function lockWork(hostFiles: HostFiles, files: TreeFiles, work: Buffer, held: HeldDirectory) {
-  const { device, inode } = files.lstat(joinPath(held.path, '.'))
+async function lockWork(hostFiles: HostFiles, reader: TreeReader, work: Buffer, held: HeldDirectory) {
+  const { device, inode } = reader.lstat(joinPath(held.path, '.'))
   const lock = await hostFiles.lock(`umlcow new tree ${device}:${inode}`)
   // Whoever had it may just have ended, and have removed it.
-  if (lock !== null && files.lstatOrNull(work)?.inode === inode) return lock
+  if (lock !== null && reader.lstatOrNull(work)?.inode === inode) return lock
   await lock?.release()
   throw new UmlcowError('IN_USE', `${printablePath(work)}: another umlcow is at work on it`)
 }
@@ -166,15 +146,17 @@ function withPlace(error: unknown, { path }: HeldDirectory, work: Buffer): unkno
 }
 
 /** @returns whether anything was there */
-function empty(files: TreeFiles, held: HeldDirectory): boolean {
-  const found = namesInWork.map((name) => joinPath(held.path, name)).filter((path) => files.lstatOrNull(path) !== null)
-  for (const path of found) removeNewTree(files, path)
+function empty(host: TreeHost, held: HeldDirectory): boolean {
+  const found = namesInWork
+    .map((name) => joinPath(held.path, name))
+    .filter((path) => host.reader.lstatOrNull(path) !== null)
+  for (const path of found) removeNewTree(host, path)
   return found.length > 0
 }
 
-function removeWork(files: TreeFiles, work: Buffer): void {
+function removeWork(writer: TreeWriter, work: Buffer): void {
   try {
-    files.removeDirectory(work)
+    writer.removeDirectory(work)
   } catch (error) {
     // Somebody has moved it; there is nothing in it.
     if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ENOTEMPTY')) throw error
@@ -182,9 +164,9 @@ function removeWork(files: TreeFiles, work: Buffer): void {
 }
 
 /** All of it is on the disk before it gets its name. */
-async function syncNewTree({ top, treeFiles, options }: NewTree): Promise<void> {
-  if (options.noSync || (await syncFileSystem(directoryName(top).toString(), options.signal))) return
-  for (const { path, facts, isLeaving } of walkTree(treeFiles, top)) {
-    if (isLeaving || facts.type === 'file') treeFiles.syncFile(inTree(top, path))
+async function syncNewTree({ reader, writer, top, options }: NewTree): Promise<void> {
+  if (options.noSync || (await writer.syncFileSystem(directoryName(top).toString(), options.signal))) return
+  for (const { path, facts, isLeaving } of walkTree(reader, top)) {
+    if (isLeaving || facts.type === 'file') writer.syncFile(inTree(top, path))
   }
 }

@@ -2,10 +2,10 @@ import { throwIfAborted } from '../../errors.js'
 import { exactContent } from '../../formats/manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
 import type { HostPath } from '../../machine/host-files.js'
-import type { Owner } from '../host/tree-files.js'
-import type { NewTreeFile } from '../host/tree-maker.js'
+import type { NewTreeFile } from '../host/new-tree-file.js'
+import type { Owner } from '../host/tree-facts.js'
 import type { Pace } from '../pace.js'
-import type { NewTree } from './make-new-tree.js'
+import type { NewTree } from './new-tree.js'
 import type { Placement, TreePlan } from './tree-plan.js'
 
 /** Makes the names of one kind of tree. The directories above them are there, and the names are free. */
@@ -57,8 +57,8 @@ export interface FileTerms {
 }
 
 /** Make a file with the content of an item. @throws UmlcowError INPUT_CHANGED when it is not as long as announced */
-export async function copyContent({ maker, options }: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms) {
-  await withNewFile(maker.createFile(path), async (file) => {
+export async function copyContent({ writer, options }: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms) {
+  await withNewFile(writer.createFile(path), async (file) => {
     for await (const bytes of exactContent(item)) {
       throwIfAborted(options.signal)
       file.append(bytes)
@@ -69,13 +69,13 @@ export async function copyContent({ maker, options }: NewTree, path: HostPath, i
 
 /** Make a file of a few bytes. */
 export async function makeFile(
-  { maker }: NewTree,
+  { writer }: NewTree,
   path: HostPath,
   bytes: Uint8Array,
   mtimeNs: bigint,
   terms: FileTerms,
 ) {
-  await withNewFile(maker.createFile(path), async (file) => {
+  await withNewFile(writer.createFile(path), async (file) => {
     file.append(bytes)
     file.complete({ ...terms, mtimeNs })
   })
@@ -90,22 +90,17 @@ async function withNewFile(file: NewTreeFile, use: (file: NewTreeFile) => Promis
 }
 
 /** Make a FIFO under a name of ours, and give it its own. */
-export async function makeFifo(tree: NewTree, path: Buffer, mtimeNs: bigint, { mode, owner }: FileTerms) {
-  const { draft, nodes } = tree
-  await nodes.makeFifo(draft.toString())
+export async function placeFifo(tree: NewTree, path: Buffer, mtimeNs: bigint, { mode, owner }: FileTerms) {
+  const { writer, draft } = tree
+  await writer.makeFifo(draft.toString())
   placeDraft(tree, path, mtimeNs, { mode, owner })
 }
 
 /** Give what was made its owner, mode, time and name. A name that is taken is not replaced. */
-export function placeDraft(
-  { draft, treeFiles, maker }: NewTree,
-  path: Buffer,
-  mtimeNs: bigint,
-  terms: FileTerms,
-): void {
-  if (terms.owner !== null) treeFiles.setOwner(draft, terms.owner)
-  treeFiles.setMode(draft, terms.mode)
-  maker.setMtime(draft, mtimeNs)
-  treeFiles.link(draft, path)
-  treeFiles.unlink(draft)
+export function placeDraft({ writer, draft }: NewTree, path: Buffer, mtimeNs: bigint, terms: FileTerms): void {
+  if (terms.owner !== null) writer.setOwner(draft, terms.owner)
+  writer.setMode(draft, terms.mode)
+  writer.setMtime(draft, mtimeNs)
+  writer.link(draft, path)
+  writer.unlink(draft)
 }

@@ -4,8 +4,8 @@ import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.j
 import { isDevice } from '../../formats/manifest/mode.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { pathBytes } from '../../machine/path-bytes.js'
-import { localTreeFiles, type TreeFacts, type TreeFiles } from '../host/tree-files.js'
-import { readLinkAt, realTop, treeFileContent } from '../host/tree-input.js'
+import type { TreeFacts } from '../host/tree-facts.js'
+import { localTreeReader, type TreeReader } from '../host/tree-reader.js'
 import { LinkTable } from '../link-table.js'
 import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
@@ -21,24 +21,24 @@ export interface TreeName extends ManifestItem {
 export class ContentTree {
   private readonly directory: Buffer
   private readonly top: Buffer
-  private readonly files: TreeFiles
+  private readonly reader: TreeReader
 
   /** @throws UmlcowError with the system's code, ENOTDIR when it is no directory */
-  constructor(directory: HostPath, files: TreeFiles = localTreeFiles) {
-    this.files = files
-    this.top = realTop(directory)
+  constructor(directory: HostPath, reader: TreeReader = localTreeReader) {
+    this.reader = reader
+    this.top = reader.realTop(directory)
     this.directory = pathBytes(this.top)
     // The slash at its end takes a directory.
-    files.lstat(this.directory)
+    reader.lstat(this.directory)
   }
 
   /** The content of a name that is a file, with no link on the way to it. @throws UmlcowError UNSAFE_PATH, ENTRY_UNFIT */
   file(path: Buffer): { readonly facts: TreeFacts; readonly content: AsyncIterable<Uint8Array> } {
     for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, end + 1)) {
-      const type = this.files.lstatOrNull(inTree(this.directory, path.subarray(0, end)))?.type
+      const type = this.reader.lstatOrNull(inTree(this.directory, path.subarray(0, end)))?.type
       if (type === 'symlink') throw fault('UNSAFE_PATH', path, 'lies behind a link of the tree')
     }
-    const facts = this.files.lstatOrNull(inTree(this.directory, path))
+    const facts = this.reader.lstatOrNull(inTree(this.directory, path))
     if (facts?.type !== 'file')
       throw fault('ENTRY_UNFIT', path, `is ${facts === null ? 'not there' : 'no file'} in the tree`)
     return { facts, content: this.contentOf(path, facts) }
@@ -46,17 +46,17 @@ export class ContentTree {
 
   /** Whether a directory is in the tree, or is its top: nothing new may be made there while it is read. */
   holds(directory: HostPath): boolean {
-    const place = realTop(directory)
+    const place = this.reader.realTop(directory)
     return place.subarray(0, this.top.length).equals(this.top)
   }
 
   /** All names, a directory before what it holds; further names of a file as such. */
   async *names(): AsyncGenerator<TreeName> {
     const links = new LinkTable()
-    for (const { path, facts, isLeaving } of walkTree(this.files, this.directory)) {
+    for (const { path, facts, isLeaving } of walkTree(this.reader, this.directory)) {
       if (isLeaving) continue
       const hardLinkTo = links.further(facts, () => path)
-      const linkTarget = facts.type === 'symlink' ? readLinkAt(inTree(this.directory, path)) : null
+      const linkTarget = facts.type === 'symlink' ? this.reader.readLink(inTree(this.directory, path)) : null
       const entry: ManifestEntry = { ...entryOf(path, facts), hardLinkTo, linkTarget }
       const hasContent = facts.type === 'file' && hardLinkTo === null
       yield { facts, entry, content: hasContent ? this.contentOf(path, facts) : null }
@@ -64,7 +64,7 @@ export class ContentTree {
   }
 
   private contentOf(path: Buffer, facts: TreeFacts): AsyncIterable<Uint8Array> {
-    return treeFileContent(inTree(this.directory, path), facts, this.top)
+    return this.reader.content(inTree(this.directory, path), facts, this.top)
   }
 }
 

@@ -1,9 +1,11 @@
 import type { ManifestEntry } from '../../formats/manifest/index.js'
 import { type ChangeTimes, changeBetween } from '../../machine/file-facts.js'
+import { treeHostOf } from '../host/tree-host.js'
 import { LinkTable } from '../link-table.js'
 import { createPace, type Pace } from '../pace.js'
+import type { SourceOptions } from '../tree-options.js'
 import { changed, type FoundName, isSameInode, walkOpen } from '../walk/walk-open.js'
-import { entryOf, located, readerOf, type SourceItem, type SourceOptions, type TreeReading } from './tree-source.js'
+import { entryOf, located, type SourceItem, type TreeReading } from './tree-source.js'
 
 const pieceSize = 256 * 1024
 
@@ -21,7 +23,7 @@ export async function* readItems(reading: TreeReading, options: SourceOptions): 
   const onError = (path: Buffer, error: unknown) => {
     throw located(reading, path, error)
   }
-  for (const found of walkOpen(reading.top, { ...reading, reader: readerOf(options), onError })) {
+  for (const found of walkOpen(reading.top, { ...reading, reader: treeHostOf(options).reader, onError })) {
     if (pace.step()) await pace.rest()
     yield itemOf(reading, found, links, () => contentOf(reading, found, room, pace))
   }

@@ -1,15 +1,15 @@
 import { UmlcowError } from '../../errors.js'
+import { treeHostOf } from '../host/tree-host.js'
 import { LinkTable } from '../link-table.js'
 import { createPace } from '../pace.js'
 import { createProblems, type Problems } from '../problems.js'
+import type { SourceOptions } from '../tree-options.js'
 import { type FoundName, walkOpen } from '../walk/walk-open.js'
 import {
   entryOf,
   located,
   type NameFacts,
   nameIn,
-  readerOf,
-  type SourceOptions,
   type SurveyOptions,
   type TreeReading,
   type TreeSurvey,
@@ -36,7 +36,7 @@ export async function surveyTree(
     isDamaged = true
     problems.addText(own.message)
   }
-  for (const found of walkOpen(reading.top, { ...reading, reader: readerOf(options), onError })) {
+  for (const found of walkOpen(reading.top, { ...reading, reader: treeHostOf(options).reader, onError })) {
     if (pace.step()) await pace.rest()
     entries++
     const facts = attempt(

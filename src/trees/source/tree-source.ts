@@ -2,9 +2,6 @@ import { printablePath } from '../../bytes/escape.js'
 import { type ErrorCode, errorCodes, UmlcowError } from '../../errors.js'
 import type { FileIdentity } from '../../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../../formats/manifest/index.js'
-import { object, operationRules, type Rules } from '../../machine/arguments.js'
-import type { OperationOptions } from '../../machine/operation.js'
-import { localTreeReader, type TreeReader } from '../host/tree-reader.js'
 import type { FoundName } from '../walk/walk-open.js'
 
 /** What a name of a tree is, but for its path, its times and its other names. */
@@ -27,13 +24,6 @@ export interface TreeReading {
   /** Whether all of it can be read now. @throws UmlcowError */
   readonly refuseUnfit?: (() => void) | undefined
 }
-
-export interface SourceOptions extends OperationOptions {
-  /** How the host's trees are read; another implementation can fail it. */
-  readonly reader?: TreeReader | undefined
-}
-
-export const sourceRules: Rules = { ...operationRules, reader: object }
 
 /** An item, with what it is made of. */
 export interface SourceItem extends ManifestItem {
@@ -75,10 +65,6 @@ export interface TreeSource {
    * @throws UmlcowError INPUT_CHANGED, and as the survey
    */
   items(): AsyncGenerator<SourceItem>
-}
-
-export function readerOf({ reader }: SourceOptions): TreeReader {
-  return reader ?? localTreeReader
 }
 
 export function entryOf(found: FoundName, facts: NameFacts, hardLinkTo: Buffer | null): ManifestEntry {

@@ -5,6 +5,7 @@ import type { OperationOptions } from '../../machine/operation.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
 import type { TreeSource } from '../source/tree-source.js'
+import { type TreeOptions, treeRules } from '../tree-options.js'
 
 /** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
 export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
@@ -25,7 +26,7 @@ export interface ExportOptions extends OperationOptions {
   readonly dryRun?: boolean | undefined
 }
 
-export interface ExportTreeOptions extends Pick<ExportOptions, 'noSync' | 'dryRun' | 'signal' | 'onProgress'> {
+export interface ExportTreeOptions extends TreeOptions, Pick<ExportOptions, 'dryRun'> {
   readonly format: WrittenTree
 }
 
@@ -63,7 +64,7 @@ export const exportRules: Rules = {
 
 const writtenTrees: readonly WrittenTree[] = ['directory', '9p']
 
-export const exportTreeRules: Rules = { ...writerRules, format: required(oneOf(writtenTrees)) }
+export const exportTreeRules: Rules = { ...writerRules, ...treeRules, format: required(oneOf(writtenTrees)) }
 
 /** A source that one of the functions for it has opened. @throws TypeError */
 export function assertSource(source: TreeSource): void {

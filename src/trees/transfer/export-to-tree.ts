@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../errors.js'
 import { checkedOptions, textPath } from '../../machine/arguments.js'
 import { localHostFiles } from '../../machine/host-files.js'
-import { localTreeFiles } from '../host/tree-files.js'
+import { treeHostOf } from '../host/tree-host.js'
 import { writeVirtfsTree } from '../kinds/9p/sink.js'
 import { writeDirectory } from '../kinds/directory/sink.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
@@ -40,14 +40,17 @@ export async function exportToTree(
   const options = checkedOptions(given, exportTreeRules)
   const { format, dryRun = false, noSync, signal } = options
   throwIfAborted(signal)
-  guardNewTree(localTreeFiles, directory)
-  refuseInWork(localTreeFiles, [source.top], directory)
-  await refuseInTree(localHostFiles, source, directory)
+  const { reader, writer } = treeHostOf(options)
+  guardNewTree(reader, directory)
+  refuseInWork(reader, [source.top], directory)
+  await refuseInTree(options.files ?? localHostFiles, source, directory)
   const survey = await source.survey({ content: true })
   const warnings = createWarnings(source.warnings)
   const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }
   if (!dryRun) {
     const made = await treeWriters[format](countItems(source.items(), survey, true, options), directory, {
+      reader,
+      writer,
       noSync,
       signal,
     })

@@ -1,74 +1,22 @@
 import { printablePath } from '../../bytes/escape.js'
-import {
-  checkedOptions,
-  flag,
-  nameOrNumber,
-  oneOf,
-  paths,
-  type Rules,
-  required,
-  text,
-  textPath,
-  whole,
-} from '../../machine/arguments.js'
+import { checkedOptions, textPath } from '../../machine/arguments.js'
 import { lookUpId } from '../../machine/programs/user-names.js'
-import { localTreeFiles } from '../host/tree-files.js'
+import type { Owner } from '../host/tree-facts.js'
+import { treeHostOf } from '../host/tree-host.js'
 import { checkSuffix } from '../kinds/humfs/paths.js'
 import { checkHumfsItems, humfsPlan, type WriteHumfsOptions, writeHumfsTree } from '../kinds/humfs/sink.js'
-import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
-import { type TreeFormat, treeFormats } from '../kinds/tree-formats.js'
-import { guardNewTree, type NewTreeOptions, newTreeRules } from '../new-tree/make-new-tree.js'
+import { guardNewTree } from '../new-tree/make-new-tree.js'
+import {
+  type ImportHumfsOptions,
+  type ImportHumfsResult,
+  type ImportInput,
+  importRules,
+  isStream,
+} from './import-options.js'
 import { importSource } from './import-source.js'
-
-/** Where a manifest comes from: a file, the directory that a tree is in, or bytes that come once. */
-export type ImportInput = string | { readonly name: string; readonly bytes: AsyncIterable<Uint8Array> }
 
 /** Where paths are as long as with any short name. */
 const anyDirectory = 'humfs'
-
-export interface ImportHumfsOptions extends NewTreeOptions {
-  readonly from: StreamFormat | TreeFormat
-  /** Where the files lie that mtree text, a save file or a pseudo file tells of. */
-  readonly tree?: string | undefined
-  /** Names or numbers; ourselves where they are not given. */
-  readonly owner?: string | number | undefined
-  readonly group?: string | number | undefined
-  /** Bytes that the guest sees as the size of the file system; twice what is used where it is not given. */
-  readonly size?: number | undefined
-  /** Directories called `metadata` get this at the end of their name. */
-  readonly renameMetadata?: string | undefined
-  readonly dryRun?: boolean | undefined
-}
-
-const importRules: Rules = {
-  ...newTreeRules,
-  from: required(oneOf([...streamFormats, ...treeFormats])),
-  tree: paths.plain,
-  owner: nameOrNumber,
-  group: nameOrNumber,
-  size: whole(0),
-  renameMetadata: text,
-  dryRun: flag,
-}
-
-function isStream(input: unknown): input is Exclude<ImportInput, string> {
-  return typeof input === 'object' && input !== null && 'bytes' in input
-}
-
-export interface ImportHumfsResult {
-  /** Null where none was given. */
-  readonly directory: string | null
-  readonly from: StreamFormat | TreeFormat
-  /** Names in data, the top included. */
-  readonly entries: number
-  /** Null after a dry run, which does not see what the host would store. */
-  readonly used: number | null
-  readonly total: number | null
-  readonly uid: number
-  readonly gid: number
-  readonly dryRun: boolean
-  readonly warnings: readonly string[]
-}
 
 /**
  * Lay a humfs tree out of an archive, of a manifest and the tree that it tells of, or of another tree. It takes no root.
@@ -89,9 +37,10 @@ export async function importHumfs(
   const options = checkedOptions(givenOptions, importRules)
   const { from, dryRun = false } = options
   if (directory === null && !dryRun) throw new TypeError('a directory is needed but for a dry run')
-  const owner = await ownerOf(options)
+  const { reader } = treeHostOf(options)
+  const owner = await ownerOf(options, reader.user())
   if (options.renameMetadata !== undefined) checkSuffix(options.renameMetadata)
-  if (directory !== null) guardNewTree(options.treeFiles ?? localTreeFiles, directory)
+  if (directory !== null) guardNewTree(reader, directory)
   const source = await importSource(input, directory, options)
   const sinkOptions: WriteHumfsOptions = { ...options, owner, name: source.name }
   const plan = humfsPlan(sinkOptions)
@@ -115,8 +64,8 @@ export async function importHumfs(
   return { ...result, ...made, warnings: [...warnings, ...made.warnings] }
 }
 
-async function ownerOf({ owner, group }: ImportHumfsOptions): Promise<{ uid: number; gid: number }> {
-  const uid = owner === undefined ? (process.geteuid?.() ?? 0) : await lookUpId('user', `${owner}`)
-  const gid = group === undefined ? (process.getegid?.() ?? 0) : await lookUpId('group', `${group}`)
+async function ownerOf({ owner, group }: ImportHumfsOptions, user: Owner): Promise<Owner> {
+  const uid = owner === undefined ? user.uid : await lookUpId('user', `${owner}`)
+  const gid = group === undefined ? user.gid : await lookUpId('group', `${group}`)
   return { uid, gid }
 }

@@ -3,13 +3,13 @@ import { orInterrupted, UmlcowError } from '../../errors.js'
 import type { ManifestItem } from '../../formats/manifest/entry.js'
 import { localHostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
-import { localTreeFiles } from '../host/tree-files.js'
-import { inputFile, type StreamInput } from '../host/tree-input.js'
+import type { StreamInput } from '../host/file-content.js'
+import { treeHostOf } from '../host/tree-host.js'
 import type { StreamFormat } from '../kinds/stream-formats.js'
 import { type StreamReader, streamReaders } from '../kinds/stream-readers.js'
 import { isTreeFormat, type TreeFormat, treeSources } from '../kinds/tree-formats.js'
 import { ContentTree } from '../source/content-tree.js'
-import type { ImportHumfsOptions, ImportInput } from './import-humfs.js'
+import type { ImportHumfsOptions, ImportInput } from './import-options.js'
 import { refuseInTree, refuseInWork } from './refuse-overlap.js'
 
 /** What is imported, as often as it can be read. */
@@ -32,7 +32,7 @@ export async function importSource(
 ): Promise<ImportSource> {
   const { from, tree } = options
   const read = [input, tree].filter((one) => typeof one === 'string')
-  if (directory !== null) refuseInWork(options.treeFiles ?? localTreeFiles, read, directory)
+  if (directory !== null) refuseInWork(treeHostOf(options).reader, read, directory)
   return isTreeFormat(from)
     ? await treeSource(from, input, directory, options)
     : streamSource(from, input, directory, options)
@@ -42,12 +42,12 @@ async function treeSource(
   from: TreeFormat,
   input: ImportInput,
   directory: string | null,
-  { tree, signal }: ImportHumfsOptions,
+  { tree, files = localHostFiles, reader, signal }: ImportHumfsOptions,
 ): Promise<ImportSource> {
   if (typeof input !== 'string') throw new UmlcowError('USAGE', `--from ${from} takes a directory`)
   if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
-  const source = treeSources[from](input, { signal })
-  if (directory !== null) await refuseInTree(localHostFiles, source, directory)
+  const source = treeSources[from](input, { reader, signal })
+  if (directory !== null) await refuseInTree(files, source, directory)
   let isSurveyed = false
   return {
     name: printablePath(input),
@@ -67,9 +67,10 @@ function streamSource(
   directory: string | null,
   options: ImportHumfsOptions,
 ): ImportSource {
+  const host = treeHostOf(options)
   const reader: StreamReader = streamReaders[from]
   const isFile = typeof input === 'string'
-  const file: StreamInput = isFile ? inputFile(input) : { isRepeatable: false, read: () => input.bytes }
+  const file: StreamInput = isFile ? host.reader.streamInput(input) : { isRepeatable: false, read: () => input.bytes }
   const name = isFile ? printablePath(input) : input.name
   const bytes = () => interruptible(file.read(), options.signal)
   if (!reader.needsTree) {
@@ -79,7 +80,7 @@ function streamSource(
   if (options.tree === undefined) {
     throw new UmlcowError('USAGE', `${from} holds no content: --tree DIR says where the files lie`)
   }
-  const tree = new ContentTree(options.tree)
+  const tree = new ContentTree(options.tree, host.reader)
   if (directory !== null && tree.holds(directoryName(directory))) {
     throw new UmlcowError('TARGET_KIND', `${printablePath(directory)}: lies in the tree that is read`)
   }

@@ -7,8 +7,7 @@ import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../..
 import type { NewFileTarget } from '../../machine/new-file.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
-import type { TreeFiles } from '../host/tree-files.js'
-import { realTop } from '../host/tree-input.js'
+import type { TreeReader } from '../host/tree-reader.js'
 import { streamWriters } from '../kinds/stream-writers.js'
 import { newTreeWork } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
@@ -55,12 +54,12 @@ export async function refuseInTree(files: HostFiles, source: TreeSource, directo
  *
  * @throws UmlcowError TARGET_KIND
  */
-export function refuseInWork(files: TreeFiles, read: readonly HostPath[], directory: HostPath): void {
+export function refuseInWork(reader: TreeReader, read: readonly HostPath[], directory: HostPath): void {
   const work = newTreeWork(directory)
-  if (files.lstatOrNull(work) === null) return
-  const place = realTop(work)
+  if (reader.lstatOrNull(work) === null) return
+  const place = reader.realTop(work)
   for (const path of read) {
-    if (!realTop(path).subarray(0, place.length).equals(place)) continue
+    if (!reader.realTop(path).subarray(0, place.length).equals(place)) continue
     throw new UmlcowError('TARGET_KIND', `${printablePath(path)}: lies in ${printablePath(work)}, which is removed`)
   }
 }

@@ -1,5 +1,5 @@
 import { joinPath } from '../../machine/path-bytes.js'
-import type { TreeFiles } from '../host/tree-files.js'
+import type { TreeReader } from '../host/tree-reader.js'
 import { walkLevels } from './walk-levels.js'
 
 export interface WalkedName {
@@ -14,11 +14,11 @@ export interface WalkedName {
  *
  * @param top  a directory
  */
-export function walkNames(files: TreeFiles, top: Buffer): Generator<WalkedName> {
+export function walkNames(reader: TreeReader, top: Buffer): Generator<WalkedName> {
   return walkLevels<Buffer, WalkedName>({
     *enter(above, name, pending) {
       const directory = above === null ? top : joinPath(above, name)
-      for (const child of files.children(directory)) {
+      for (const child of reader.children(directory)) {
         if (child.isDirectory) pending.push(child.name.toString('latin1'))
         else yield { path: joinPath(directory, child.name), isDirectory: false }
       }

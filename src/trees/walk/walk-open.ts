@@ -1,7 +1,8 @@
 import { hasCode, UmlcowError } from '../../errors.js'
 import { joinPath } from '../../machine/path-bytes.js'
+import type { OpenDirectory } from '../host/open-directory.js'
 import type { TimedFacts } from '../host/tree-facts.js'
-import type { OpenDirectory, TreeReader } from '../host/tree-reader.js'
+import type { TreeReader } from '../host/tree-reader.js'
 import { inTree } from '../tree-path.js'
 import { look, type OnWalkError, walkLevels } from './walk-levels.js'
 

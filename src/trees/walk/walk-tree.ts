@@ -1,6 +1,6 @@
 import { joinPath } from '../../machine/path-bytes.js'
 import type { TreeFacts } from '../host/tree-facts.js'
-import type { TreeFiles } from '../host/tree-files.js'
+import type { TreeReader } from '../host/tree-reader.js'
 import { inTree } from '../tree-path.js'
 import { look, type OnWalkError, walkLevels } from './walk-levels.js'
 
@@ -25,10 +25,10 @@ const nothing = Buffer.alloc(0)
  *
  * @param onError  gets what cannot be looked at, and the walk goes on; without it the walk ends
  */
-export function walkTree(files: TreeFiles, top: Buffer, onError?: OnWalkError): Generator<TreeItem> {
+export function walkTree(reader: TreeReader, top: Buffer, onError?: OnWalkError): Generator<TreeItem> {
   const itemAt = (above: TreeItem | null, name: Buffer): TreeItem | null => {
     const path = above === null ? nothing : joinPath(above.path, name)
-    const facts = look(path, onError, () => files.lstat(inTree(top, path)))
+    const facts = look(path, onError, () => reader.lstat(inTree(top, path)))
     if (facts === null) return null
     // One Buffer for both while no name differs: most trees have no other.
     const stored = above === null || above.stored === above.path ? path : joinPath(above.stored, name)
@@ -41,7 +41,7 @@ export function walkTree(files: TreeFiles, top: Buffer, onError?: OnWalkError): 
       yield directory
       if (directory.facts.type !== 'directory' || !directory.descend) return null
       try {
-        for (const child of files.children(inTree(top, directory.path))) {
+        for (const child of reader.children(inTree(top, directory.path))) {
           const item = itemAt(directory, child.name)
           if (item === null) continue
           if (item.facts.type === 'directory') pending.push(child.name.toString('latin1'))

@@ -9,9 +9,10 @@ import { writeDirectory } from '../../../src/trees/kinds/directory/sink.js'
 import { readFakerootTree } from '../../../src/trees/kinds/fakeroot/source.js'
 import { ContentTree } from '../../../src/trees/source/content-tree.js'
 import { sampleOf } from '../../support/amount.js'
+import { crashingHost } from '../../support/crashing-trees.js'
 import { isRoot, makeNastyTree, scratchDirectory, snapshot } from '../../support/humfs-tree.js'
 import { asyncOf, bytesOf, entry, furtherName, itemsOf, listOf } from '../../support/manifest-entries.js'
-import { crashingNewTree, placeFor } from '../../support/new-tree.js'
+import { placeFor } from '../../support/new-tree.js'
 
 const noSync = { noSync: true, name: 'x' }
 const directory = (name: string, change: Partial<ManifestEntry> = {}) => entry(name, { type: 'directory', ...change })
@@ -60,14 +61,14 @@ describe.each(sinks)('%s', (_, write) => {
     const some = small.filter(({ type }) => type !== 'block' && type !== 'fifo')
     const entries = some.map((one) => ({ ...one, uid: 0 }))
     const top = scratchDirectory()
-    const whole = crashingNewTree(Number.POSITIVE_INFINITY)
-    await write(itemsOf(entries), path.join(top, 'whole'), { ...noSync, ...whole.host })
+    const { calls, ...whole } = crashingHost(Number.POSITIVE_INFINITY)
+    await write(itemsOf(entries), path.join(top, 'whole'), { ...noSync, ...whole })
     const after = snapshot(path.join(top, 'whole'))
-    const indexes = whole.calls.map((_, index) => index)
-    for (const crashAt of sampleOf(write.name, indexes, 12, (index) => whole.calls[index])) {
+    const indexes = calls.map((_, index) => index)
+    for (const crashAt of sampleOf(write.name, indexes, 12, (index) => calls[index])) {
       const made = path.join(top, `made${crashAt}`)
-      const { host } = crashingNewTree(crashAt)
-      await write(itemsOf(entries), made, { ...noSync, ...host }).catch((error) => expect(error.code).toBe('EIO'))
+      const { writer } = crashingHost(crashAt)
+      await write(itemsOf(entries), made, { ...noSync, writer }).catch((error) => expect(error.code).toBe('EIO'))
       if (fs.existsSync(made)) expect(snapshot(made), `${crashAt}`).toEqual(after)
       else await write(itemsOf(entries), made, noSync)
       expect(snapshot(made), `${crashAt}`).toEqual(after)

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { fakerootRecord, writeFakeroot } from '../../../src/formats/fakeroot/index.js'
 import { type ManifestItem, writeMtree } from '../../../src/formats/manifest/index.js'
-import { localTreeMaker, type TreeMaker } from '../../../src/trees/host/tree-maker.js'
+import { localTreeWriter, type TreeWriter } from '../../../src/trees/host/tree-writer.js'
 import type { StreamFormat } from '../../../src/trees/kinds/stream-formats.js'
 import { streamReaders } from '../../../src/trees/kinds/stream-readers.js'
 import { ContentTree } from '../../../src/trees/source/content-tree.js'
@@ -221,12 +221,12 @@ describe('an import', () => {
     fs.writeFileSync(file, Buffer.concat([await tar(), Buffer.alloc(2 ** 20)]))
     const place = placeFor(path.join(top, 'out'))
     fs.utimesSync(file, 1, 1)
-    const createFile: TreeMaker['createFile'] = (made) => {
+    const createFile: TreeWriter['createFile'] = (made) => {
       fs.utimesSync(file, 2, 2)
-      return localTreeMaker.createFile(made)
+      return localTreeWriter.createFile(made)
     }
-    const maker = { ...localTreeMaker, createFile }
-    await expect(run(file, place.directory, { maker })).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+    const writer = { ...localTreeWriter, createFile }
+    await expect(run(file, place.directory, { writer })).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
     place.expectNothing()
   })
 

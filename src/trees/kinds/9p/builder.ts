@@ -2,7 +2,7 @@ import { hasCode } from '../../../errors.js'
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { serializeVirtfs } from '../../../formats/virtfs/index.js'
 import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.js'
-import type { NewTree } from '../../new-tree/make-new-tree.js'
+import type { NewTree } from '../../new-tree/new-tree.js'
 import { copyContent, makeFile, type TreeBuilder } from '../../new-tree/tree-builder.js'
 import { missingDirectory } from '../../new-tree/tree-plan.js'
 import { inTree } from '../../tree-path.js'
@@ -49,7 +49,7 @@ export class VirtfsBuilder implements TreeBuilder {
   }
 
   makeDirectory(path: Buffer, entry: ManifestEntry | null): void {
-    this.tree.treeFiles.makeDirectory(this.placeOf(path), directoryMode)
+    this.tree.writer.makeDirectory(this.placeOf(path), directoryMode)
     if (entry !== null) this.record(path, entry)
   }
 
@@ -59,8 +59,8 @@ export class VirtfsBuilder implements TreeBuilder {
 
   /** The attributes are one file, too, as with links that QEMU makes. */
   link(path: Buffer, first: Buffer): void {
-    this.tree.treeFiles.link(this.placeOf(first), this.placeOf(path))
-    this.tree.treeFiles.link(this.attributesOf(first), this.attributesOf(path))
+    this.tree.writer.link(this.placeOf(first), this.placeOf(path))
+    this.tree.writer.link(this.attributesOf(first), this.attributesOf(path))
   }
 
   async makeNode(path: Buffer, item: ManifestItem): Promise<void> {
@@ -74,7 +74,7 @@ export class VirtfsBuilder implements TreeBuilder {
 
   /** Write the attributes of a name. */
   record(path: Buffer, entry: ManifestEntry): void {
-    this.tree.treeFiles.writeNew(this.attributesOf(path), serializeVirtfs(entry), fileMode, null)
+    this.tree.writer.writeNew(this.attributesOf(path), serializeVirtfs(entry), fileMode, null)
   }
 
   private placeOf(path: Buffer): Buffer {
@@ -91,7 +91,7 @@ export class VirtfsBuilder implements TreeBuilder {
 
   private makeMetadata(metadata: Buffer): void {
     try {
-      this.tree.treeFiles.makeDirectory(metadata, directoryMode)
+      this.tree.writer.makeDirectory(metadata, directoryMode)
     } catch (error) {
       // There already, of a name that came earlier.
       if (!hasCode(error, 'EEXIST')) throw error

@@ -4,7 +4,8 @@ import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entr
 import { serializeVirtfs } from '../../../formats/virtfs/index.js'
 import { checkedOptions, hostPath } from '../../../machine/arguments.js'
 import type { HostPath } from '../../../machine/host-files.js'
-import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/make-new-tree.js'
+import { makeNewTree } from '../../new-tree/make-new-tree.js'
+import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { type Placement, TreePlan } from '../../new-tree/tree-plan.js'
 import { createPace } from '../../pace.js'
@@ -12,11 +13,6 @@ import { createProblems, type Problems } from '../../problems.js'
 import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
 import { isReservedName, missingEntry, VirtfsBuilder } from './builder.js'
-
-export interface WriteVirtfsOptions extends NewTreeOptions {
-  /** Name of the input for messages. */
-  readonly name?: string | undefined
-}
 
 export interface VirtfsTreeResult {
   readonly directory: string
@@ -34,7 +30,7 @@ export interface VirtfsTreeResult {
 export async function writeVirtfsTree(
   items: AsyncIterable<ManifestItem>,
   place: HostPath | URL,
-  given: WriteVirtfsOptions = {},
+  given: NewTreeOptions = {},
 ): Promise<VirtfsTreeResult> {
   const directory = hostPath('directory', place)
   const options = checkedOptions(given, newTreeRules)
@@ -70,12 +66,12 @@ function isFit(entry: ManifestEntry, { path, missing }: Placement, problems: Pro
 /** Directories get their times when all is in them, and those that nobody told of their attributes. */
 async function complete(tree: NewTree, builder: VirtfsBuilder, plan: TreePlan): Promise<void> {
   const pace = createPace({ signal: tree.options.signal, description: 'completing' })
-  for (const item of walkTree(tree.treeFiles, tree.top)) {
+  for (const item of walkTree(tree.reader, tree.top)) {
     if (pace.step()) await pace.rest()
     if (isReservedName(item.path)) item.descend = false
     else if (item.isLeaving) {
       const told = plan.directory(item.path)
-      if (told !== null) tree.maker.setMtime(inTree(tree.top, item.path), told.mtimeNs)
+      if (told !== null) tree.writer.setMtime(inTree(tree.top, item.path), told.mtimeNs)
       else builder.record(item.path, missingEntry(item.path))
     }
   }

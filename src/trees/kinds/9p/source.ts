@@ -4,18 +4,12 @@ import { type EntryType, isDevice, maxPathLength } from '../../../formats/manife
 import { parseVirtfs, type VirtfsAttributes } from '../../../formats/virtfs/index.js'
 import { checkedOptions, textPath } from '../../../machine/arguments.js'
 import { baseName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
-import type { TreeFacts } from '../../host/tree-files.js'
-import type { OpenDirectory } from '../../host/tree-reader.js'
+import type { OpenDirectory } from '../../host/open-directory.js'
+import type { TreeFacts } from '../../host/tree-facts.js'
 import { readItems } from '../../source/read-items.js'
 import { surveyTree } from '../../source/survey-tree.js'
-import {
-  type NameFacts,
-  type SourceItem,
-  type SourceOptions,
-  sourceRules,
-  type TreeReading,
-  type TreeSource,
-} from '../../source/tree-source.js'
+import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
+import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open.js'
 
 // A directory that QEMU's 9p server exports with security_model=mapped-file.

@@ -1,13 +1,13 @@
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { isDevice } from '../../../formats/manifest/mode.js'
-import type { Owner } from '../../host/tree-files.js'
-import type { NewTree } from '../../new-tree/make-new-tree.js'
+import type { Owner } from '../../host/tree-facts.js'
+import type { NewTree } from '../../new-tree/new-tree.js'
 import {
   copyContent,
   type FileTerms,
-  makeFifo,
   makeFile,
   placeDraft,
+  placeFifo,
   type TreeBuilder,
 } from '../../new-tree/tree-builder.js'
 import { missingDirectory } from '../../new-tree/tree-plan.js'
@@ -22,25 +22,27 @@ export class DirectoryBuilder implements TreeBuilder {
   differing = 0
   private readonly tree: NewTree
   private readonly asRoot: boolean
+  private readonly user: Owner
   private readonly onMade: (path: Buffer, entry: ManifestEntry) => Promise<void> | void
 
   /** @param onMade  told of each name that has come to be, but for further names */
   constructor(tree: NewTree, asRoot: boolean, onMade: DirectoryBuilder['onMade']) {
     this.tree = tree
     this.asRoot = asRoot
+    this.user = tree.reader.user()
     this.onMade = onMade
   }
 
   /** Only we may enter it, until all is in it. */
   async makeDirectory(path: Buffer, entry: ManifestEntry | null): Promise<void> {
     const place = this.placeOf(path)
-    this.tree.treeFiles.makeDirectory(place, 0o700)
+    this.tree.writer.makeDirectory(place, 0o700)
     if (entry !== null) await this.completeDirectory(path, entry)
-    else if (this.asRoot) this.tree.treeFiles.setOwner(place, missingDirectory)
+    else if (this.asRoot) this.tree.writer.setOwner(place, missingDirectory)
   }
 
   async completeDirectory(path: Buffer, entry: ManifestEntry): Promise<void> {
-    if (this.asRoot) this.tree.treeFiles.setOwner(this.placeOf(path), entry)
+    if (this.asRoot) this.tree.writer.setOwner(this.placeOf(path), entry)
     await this.made(path, entry)
   }
 
@@ -50,7 +52,7 @@ export class DirectoryBuilder implements TreeBuilder {
   }
 
   link(path: Buffer, first: Buffer): void {
-    this.tree.treeFiles.link(this.placeOf(first), this.placeOf(path))
+    this.tree.writer.link(this.placeOf(first), this.placeOf(path))
   }
 
   async makeNode(path: Buffer, item: ManifestItem): Promise<void> {
@@ -60,7 +62,7 @@ export class DirectoryBuilder implements TreeBuilder {
     const terms: FileTerms = { mode: this.modeOf(entry.mode), owner: this.ownerOf(entry) }
     if (entry.type === 'file') await copyContent(tree, place, item, terms)
     else if (entry.type === 'symlink') this.makeLink(place, entry)
-    else if (entry.type === 'fifo') await makeFifo(tree, place, entry.mtimeNs, terms)
+    else if (entry.type === 'fifo') await placeFifo(tree, place, entry.mtimeNs, terms)
     else if (entry.type === 'socket') await this.makeSocket(place, entry, terms)
     else if (this.asRoot) await this.makeDevice(place, entry, terms)
     else await makeFile(tree, place, nothing, entry.mtimeNs, terms)
@@ -76,33 +78,33 @@ export class DirectoryBuilder implements TreeBuilder {
   }
 
   private async made(path: Buffer, entry: ManifestEntry): Promise<void> {
-    if (!this.asRoot && isOutOfReach(entry)) this.differing++
+    if (!this.asRoot && isOutOfReach(entry, this.user)) this.differing++
     await this.onMade(path, entry)
   }
 
   private makeLink(place: Buffer, entry: ManifestEntry): void {
-    const { maker, treeFiles } = this.tree
-    maker.makeLink(entry.linkTarget!, place)
-    if (this.asRoot) treeFiles.setOwner(place, entry)
-    maker.setMtime(place, entry.mtimeNs)
+    const { writer } = this.tree
+    writer.makeLink(entry.linkTarget!, place)
+    if (this.asRoot) writer.setOwner(place, entry)
+    writer.setMtime(place, entry.mtimeNs)
   }
 
   private async makeDevice(place: Buffer, { type, device, mtimeNs }: ManifestEntry, terms: FileTerms): Promise<void> {
     const kind = type === 'block' ? 'block' : 'character'
-    await this.tree.nodes.makeDevice(this.tree.draft.toString(), kind, device!.major, device!.minor)
+    await this.tree.writer.makeDevice(this.tree.draft.toString(), kind, device!.major, device!.minor)
     placeDraft(this.tree, place, mtimeNs, terms)
   }
 
   /** Node's listener removes the name that it has made: it is another one by then. */
   private async makeSocket(place: Buffer, { mtimeNs }: ManifestEntry, terms: FileTerms): Promise<void> {
-    const { nodes, treeFiles, draft } = this.tree
+    const { writer, draft } = this.tree
     const listening = Buffer.concat([draft, Buffer.from('-socket')])
-    await nodes.makeSocket(listening, () => treeFiles.rename(listening, draft))
+    await writer.makeSocket(listening, () => writer.rename(listening, draft))
     placeDraft(this.tree, place, mtimeNs, terms)
   }
 }
 
-function isOutOfReach({ type, mode, uid, gid }: ManifestEntry): boolean {
-  const isOwn = uid === process.geteuid?.() && gid === process.getegid?.()
+function isOutOfReach({ type, mode, uid, gid }: ManifestEntry, user: Owner): boolean {
+  const isOwn = uid === user.uid && gid === user.gid
   return !isOwn || isDevice(type) || (type !== 'symlink' && mode > permissionBits)
 }

@@ -3,7 +3,8 @@ import type { ManifestItem } from '../../../formats/manifest/entry.js'
 import { checkedOptions, flag, hostPath, paths } from '../../../machine/arguments.js'
 import { type HostPath, localHostFiles } from '../../../machine/host-files.js'
 import { inspectTarget, writeNewFile } from '../../../machine/new-file.js'
-import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/make-new-tree.js'
+import { makeNewTree } from '../../new-tree/make-new-tree.js'
+import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
 import { createPace } from '../../pace.js'
@@ -13,8 +14,6 @@ import { FakerootSave } from '../fakeroot/save.js'
 import { DirectoryBuilder } from './builder.js'
 
 export interface WriteDirectoryOptions extends NewTreeOptions {
-  /** Name of the input for messages. */
-  readonly name?: string | undefined
   /** Give everything its own owner and type, which takes root. Root gets it where it is not given. */
   readonly asRoot?: boolean | undefined
   /** A new file with what the tree does not hold, for `fakeroot -i`. It fits this tree, and no copy of it. */
@@ -75,7 +74,7 @@ async function build(
   records: FakerootSave | null,
   warn: (message: string) => void,
 ): Promise<Pick<DirectoryTreeResult, 'entries' | 'differing'>> {
-  const { asRoot = process.geteuid?.() === 0, name = 'the input', signal, onProgress } = options
+  const { asRoot = tree.reader.user().uid === 0, name = 'the input', signal, onProgress } = options
   const plan = new TreePlan(name)
   const builder = new DirectoryBuilder(tree, asRoot, (path, entry) => records?.add(path, entry))
   const pace = createPace({ signal, onProgress, description: 'laying out' })
@@ -94,14 +93,14 @@ async function complete(
   plan: TreePlan,
   records: FakerootSave | null,
 ): Promise<void> {
-  const { treeFiles, maker, top, options } = tree
+  const { reader, writer, top, options } = tree
   const pace = createPace({ signal: options.signal, description: 'completing' })
-  for (const { path, facts, isLeaving } of walkTree(treeFiles, top)) {
+  for (const { path, facts, isLeaving } of walkTree(reader, top)) {
     if (pace.step()) await pace.rest()
     if (facts.type !== 'directory' || !isLeaving) continue
     const told = plan.directory(path)
     if (told === null) await records?.addMissing(path)
-    else maker.setMtime(inTree(top, path), told.mtimeNs)
-    treeFiles.setMode(inTree(top, path), builder.modeOf((told ?? missingDirectory).mode))
+    else writer.setMtime(inTree(top, path), told.mtimeNs)
+    writer.setMode(inTree(top, path), builder.modeOf((told ?? missingDirectory).mode))
   }
 }

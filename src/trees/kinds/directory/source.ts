@@ -4,14 +4,8 @@ import { checkedOptions, textPath } from '../../../machine/arguments.js'
 import { pathBytes } from '../../../machine/path-bytes.js'
 import { readItems } from '../../source/read-items.js'
 import { surveyTree } from '../../source/survey-tree.js'
-import {
-  type NameFacts,
-  type SourceItem,
-  type SourceOptions,
-  sourceRules,
-  type TreeReading,
-  type TreeSource,
-} from '../../source/tree-source.js'
+import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
+import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open.js'
 
 /** A directory as it is: owners, modes and devices are those of the host's files. */

@@ -1,7 +1,7 @@
 import { type FakerootRecord, fakerootRecord, serializeFakerootLine } from '../../../formats/fakeroot/index.js'
 import type { ManifestEntry } from '../../../formats/manifest/entry.js'
 import { type BlockStore, writeExact } from '../../../stores/block-store.js'
-import type { NewTree } from '../../new-tree/make-new-tree.js'
+import type { NewTree } from '../../new-tree/new-tree.js'
 import { missingDirectory } from '../../new-tree/tree-plan.js'
 import { inTree } from '../../tree-path.js'
 
@@ -37,7 +37,7 @@ export class FakerootSave {
   }
 
   private identityOf(path: Buffer, linkCount: number | undefined): Pick<FakerootRecord, 'dev' | 'ino' | 'nlink'> {
-    const { device, inode, nlink } = this.tree.treeFiles.lstat(inTree(this.tree.top, path))
+    const { device, inode, nlink } = this.tree.reader.lstat(inTree(this.tree.top, path))
     return { dev: device, ino: inode, nlink: linkCount ?? nlink }
   }
 

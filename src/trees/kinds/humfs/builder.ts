@@ -1,8 +1,8 @@
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { joinPath } from '../../../machine/path-bytes.js'
-import type { Owner } from '../../host/tree-files.js'
-import type { NewTree } from '../../new-tree/make-new-tree.js'
-import { copyContent, makeFifo, makeFile, type TreeBuilder } from '../../new-tree/tree-builder.js'
+import type { Owner } from '../../host/tree-facts.js'
+import type { NewTree } from '../../new-tree/new-tree.js'
+import { copyContent, makeFile, placeFifo, type TreeBuilder } from '../../new-tree/tree-builder.js'
 import { inTree } from '../../tree-path.js'
 import { dataMode, isReplaced, type NodeFacts } from './entry.js'
 import { nodeFactsOf } from './fit.js'
@@ -25,24 +25,24 @@ export class HumfsBuilder implements TreeBuilder {
   }
 
   makeDirectory(path: Buffer, entry: ManifestEntry | null): void {
-    const { treeFiles } = this.tree
+    const { writer } = this.tree
     const data = inTree(this.paths.data, path)
-    treeFiles.makeDirectory(data, entry === null ? 0o755 : dataMode(entry, false))
+    writer.makeDirectory(data, entry === null ? 0o755 : dataMode(entry, false))
     this.give(data)
-    makeMirrors(treeFiles, this.paths, path, this.owner)
+    makeMirrors(writer, this.paths, path, this.owner)
     if (entry !== null) this.record(path, nodeFactsOf(entry))
   }
 
   completeDirectory(path: Buffer, entry: ManifestEntry): void {
-    this.tree.treeFiles.setMode(inTree(this.paths.data, path), dataMode(entry, false))
+    this.tree.writer.setMode(inTree(this.paths.data, path), dataMode(entry, false))
     this.record(path, nodeFactsOf(entry))
   }
 
   /** The entries are one file, too, so that a guest sees a change under all names. */
   link(path: Buffer, first: Buffer): void {
-    const { treeFiles } = this.tree
-    treeFiles.link(inTree(this.paths.data, first), inTree(this.paths.data, path))
-    treeFiles.link(entryPath(this.paths, first, false), entryPath(this.paths, path, false))
+    const { writer } = this.tree
+    writer.link(inTree(this.paths.data, first), inTree(this.paths.data, path))
+    writer.link(entryPath(this.paths, first, false), entryPath(this.paths, path, false))
   }
 
   async makeNode(path: Buffer, item: ManifestItem): Promise<void> {
@@ -53,24 +53,24 @@ export class HumfsBuilder implements TreeBuilder {
     if (entry.type === 'file') await copyContent(tree, data, item, terms)
     else if (entry.type === 'symlink') this.makeLink(data, entry)
     else if (isReplaced(entry, false)) await makeFile(tree, data, nothing, entry.mtimeNs, terms)
-    else await makeFifo(tree, data, entry.mtimeNs, terms)
+    else await placeFifo(tree, data, entry.mtimeNs, terms)
     this.record(path, nodeFactsOf(entry))
   }
 
   /** Write the entry of a name. */
   record(path: Buffer, facts: NodeFacts): void {
     const place = entryPath(this.paths, path, facts.type === 'directory')
-    writeEntry(this.tree.treeFiles, place, facts, false, this.owner)
+    writeEntry(this.tree.writer, place, facts, false, this.owner)
   }
 
   /** Give what was made to whom the tree shall belong. */
   give(path: Buffer): void {
-    if (this.owner !== null) this.tree.treeFiles.setOwner(path, this.owner)
+    if (this.owner !== null) this.tree.writer.setOwner(path, this.owner)
   }
 
   private makeLink(data: Buffer, entry: ManifestEntry): void {
-    this.tree.maker.makeLink(entry.linkTarget!, data)
+    this.tree.writer.makeLink(entry.linkTarget!, data)
     this.give(data)
-    this.tree.maker.setMtime(data, entry.mtimeNs)
+    this.tree.writer.setMtime(data, entry.mtimeNs)
   }
 }

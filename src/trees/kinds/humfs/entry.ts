@@ -1,6 +1,6 @@
 import type { MetadataEntry, NodeLetter } from '../../../formats/humfs/metadata.js'
 import type { EntryType } from '../../../formats/manifest/entry.js'
-import type { TreeFacts } from '../../host/tree-files.js'
+import type { TreeFacts } from '../../host/tree-facts.js'
 
 export const letterOf: Readonly<Partial<Record<EntryType, NodeLetter>>> = { character: 'c', block: 'b', socket: 's' }
 

@@ -1,6 +1,7 @@
 import { hasCode, UmlcowError } from '../../../errors.js'
 import { longestMetadataFile, type ParsedMetadata, parseMetadata } from '../../../formats/humfs/metadata.js'
-import type { TreeFacts, TreeFiles } from '../../host/tree-files.js'
+import type { TreeFacts } from '../../host/tree-facts.js'
+import type { TreeReader } from '../../host/tree-reader.js'
 import type { OnWalkError } from '../../walk/walk-levels.js'
 import { type TreeItem, walkTree } from '../../walk/walk-tree.js'
 import type { KnownEntries } from './known-entries.js'
@@ -24,7 +25,7 @@ export interface Inspected {
  * @param known  what an earlier walk has read and need not be read again
  */
 export function* inspectTree(
-  files: TreeFiles,
+  reader: TreeReader,
   paths: HumfsPaths,
   onError?: OnWalkError,
   known?: KnownEntries,
@@ -32,25 +33,25 @@ export function* inspectTree(
   let count = 0
   /** Of the directories that the walk is in. */
   const open: number[] = []
-  for (const item of walkTree(files, paths.data, onError)) {
+  for (const item of walkTree(reader, paths.data, onError)) {
     const isDirectory = item.facts.type === 'directory'
     const index = item.isLeaving ? open.pop()! : count++
     const place = entryPath(paths, item.path, isDirectory)
     const entry = known?.at(index, item.facts) ?? null
-    const read = entry === null ? readEntry(files, place) : { entry, entryFacts: null, failure: null }
+    const read = entry === null ? readEntry(reader, place) : { entry, entryFacts: null, failure: null }
     yield { item, entryPath: place, ...read }
     if (isDirectory && !item.isLeaving && item.descend) open.push(index)
   }
 }
 
 /** The entry at a place. */
-export function readEntry(files: TreeFiles, place: Buffer): Pick<Inspected, 'entryFacts' | 'entry' | 'failure'> {
+export function readEntry(reader: TreeReader, place: Buffer): Pick<Inspected, 'entryFacts' | 'entry' | 'failure'> {
   let entryFacts: TreeFacts | null = null
   try {
-    entryFacts = files.lstatOrNull(place)
+    entryFacts = reader.lstatOrNull(place)
     if (entryFacts === null) return { entryFacts, entry: null, failure: null }
     if (entryFacts.type !== 'file') throw new UmlcowError('HUMFS_ENTRY', `is a ${entryFacts.type}, not a file`)
-    const entry = parseMetadata(files.readStart(place, Math.min(entryFacts.size, longestMetadataFile + 1)))
+    const entry = parseMetadata(reader.readStart(place, Math.min(entryFacts.size, longestMetadataFile + 1)))
     return { entryFacts, entry, failure: null }
   } catch (error) {
     if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error

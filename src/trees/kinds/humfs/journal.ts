@@ -1,7 +1,8 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { UmlcowError } from '../../../errors.js'
 import { isCanonicalPath } from '../../../formats/manifest/path.js'
-import type { Owner, TreeFiles } from '../../host/tree-files.js'
+import type { Owner } from '../../host/tree-facts.js'
+import type { TreeReader } from '../../host/tree-reader.js'
 import { type HumfsPaths, journalName } from './paths.js'
 
 // The journal of a humfsify, its reverse or a repair: lines of JSON, each written and synced before what it tells of.
@@ -134,12 +135,12 @@ function areTerms(start: Record<string, unknown>): start is { [key: string]: unk
  * @returns null when there is none
  * @throws  UmlcowError JOURNAL_DAMAGED
  */
-export function readHumfsJournal(files: TreeFiles, { journal }: HumfsPaths): HumfsJournal | null {
-  const facts = files.lstatOrNull(journal)
+export function readHumfsJournal(reader: TreeReader, { journal }: HumfsPaths): HumfsJournal | null {
+  const facts = reader.lstatOrNull(journal)
   if (facts === null) return null
   const parsed =
     facts.type === 'file' && facts.size <= longestJournal
-      ? parseHumfsJournal(files.readStart(journal, facts.size))
+      ? parseHumfsJournal(reader.readStart(journal, facts.size))
       : null
   if (parsed !== null) return parsed
   throw new UmlcowError('JOURNAL_DAMAGED', `${printablePath(journal)}: is not a journal that this release can read`)

@@ -1,5 +1,5 @@
 import type { ParsedMetadata } from '../../../formats/humfs/metadata.js'
-import type { TreeFacts } from '../../host/tree-files.js'
+import type { TreeFacts } from '../../host/tree-facts.js'
 
 /** So many take 27 MB. The entries after them are read again. */
 const mostKept = 1_500_000

@@ -10,11 +10,11 @@ import type { Workspace } from './workspace.js'
  *
  * @throws UmlcowError NOT_HUMFS when nothing of humfs is there, HUMFS_SUPERBLOCK, HUMFS_VERSION
  */
-export function readSuperblock({ treeFiles, paths }: Workspace): ParsedSuperblock {
-  const facts = treeFiles.lstatOrNull(paths.superblock)
+export function readSuperblock({ reader, paths }: Workspace): ParsedSuperblock {
+  const facts = reader.lstatOrNull(paths.superblock)
   if (facts === null) {
     const names = [superblockName, ...treeNames].map((name) => joinPath(paths.directory, name))
-    if (names.every((name) => treeFiles.lstatOrNull(name) === null)) {
+    if (names.every((name) => reader.lstatOrNull(name) === null)) {
       throw new UmlcowError('NOT_HUMFS', `${printablePath(paths.directory)}: there is no humfs metadata`)
     }
     throw new UmlcowError('HUMFS_SUPERBLOCK', `${printablePath(paths.superblock)}: does not exist`)
@@ -22,13 +22,13 @@ export function readSuperblock({ treeFiles, paths }: Workspace): ParsedSuperbloc
   if (facts.type !== 'file') {
     throw new UmlcowError('HUMFS_SUPERBLOCK', `${printablePath(paths.superblock)}: is a ${facts.type}, not a file`)
   }
-  return parseSuperblock(treeFiles.readStart(paths.superblock, longestSuperblock + 1))
+  return parseSuperblock(reader.readStart(paths.superblock, longestSuperblock + 1))
 }
 
 /** @throws UmlcowError HUMFS_DAMAGED */
-export function refuseWithoutTrees({ treeFiles, paths }: Workspace): void {
+export function refuseWithoutTrees({ reader, paths }: Workspace): void {
   const missing = [paths.fileMetadata, paths.dirMetadata].filter(
-    (tree) => treeFiles.lstatOrNull(tree)?.type !== 'directory',
+    (tree) => reader.lstatOrNull(tree)?.type !== 'directory',
   )
   if (missing.length === 0) return
   const lines = missing.map((tree) => `${printablePath(tree)}: is not there, or no directory`)

@@ -1,30 +1,31 @@
 import { metadataLine } from '../../../formats/humfs/metadata.js'
-import type { Owner, TreeFiles } from '../../host/tree-files.js'
+import type { Owner } from '../../host/tree-facts.js'
+import type { TreeWriter } from '../../host/tree-writer.js'
 import { inTree } from '../../tree-path.js'
 import { metadataOf, type NodeFacts } from './entry.js'
 import type { ShadowTrees } from './paths.js'
 
 /** Make the two mirrors of a directory of data. @param owner  null where we are that */
-export function makeMirrors(files: TreeFiles, trees: ShadowTrees, path: Buffer, owner: Owner | null): void {
+export function makeMirrors(writer: TreeWriter, trees: ShadowTrees, path: Buffer, owner: Owner | null): void {
   for (const tree of [trees.fileMetadata, trees.dirMetadata]) {
     const mirror = inTree(tree, path)
-    files.makeDirectory(mirror, 0o755)
-    if (owner !== null) files.setOwner(mirror, owner)
+    writer.makeDirectory(mirror, 0o755)
+    if (owner !== null) writer.setOwner(mirror, owner)
   }
 }
 
 /** Write the entry of a name to its place. @throws UmlcowError HUMFS_ENTRY_TOO_LONG */
 export function writeEntry(
-  files: TreeFiles,
+  writer: TreeWriter,
   place: Buffer,
   facts: NodeFacts,
   perlCompat: boolean,
   owner: Owner | null,
 ): void {
-  files.writeNew(place, metadataLine(metadataOf(facts, perlCompat)), 0o644, owner)
+  writer.writeNew(place, metadataLine(metadataOf(facts, perlCompat)), 0o644, owner)
 }
 
-/** What we make belongs to us already. */
-export function foreignOwner({ uid, gid }: Owner): Owner | null {
-  return uid === process.geteuid?.() && gid === process.getegid?.() ? null : { uid, gid }
+/** The owner that has to be set: what the user makes is the user's already. */
+export function foreignOwner({ uid, gid }: Owner, user: Owner): Owner | null {
+  return uid === user.uid && gid === user.gid ? null : { uid, gid }
 }

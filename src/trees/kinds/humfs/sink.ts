@@ -4,9 +4,12 @@ import { serializeSuperblock, usedOf } from '../../../formats/humfs/superblock.j
 import type { ManifestItem } from '../../../formats/manifest/entry.js'
 import { checkedOptions, hostPath, object, type Rules, text, whole } from '../../../machine/arguments.js'
 import type { HostPath } from '../../../machine/host-files.js'
-import type { Owner } from '../../host/tree-files.js'
+import type { HostUser } from '../../../machine/host-user.js'
+import type { Owner } from '../../host/tree-facts.js'
+import { treeHostOf } from '../../host/tree-host.js'
 import { LinkTable } from '../../link-table.js'
-import { makeNewTree, type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/make-new-tree.js'
+import { makeNewTree } from '../../new-tree/make-new-tree.js'
+import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
 import { createPace } from '../../pace.js'
@@ -18,8 +21,6 @@ import { HumfsFit, withRenamedDirectories } from './fit.js'
 import { foreignOwner } from './shadow-entry.js'
 
 export interface WriteHumfsOptions extends NewTreeOptions {
-  /** Name of the input for messages. */
-  readonly name?: string | undefined
   /** Whose the files shall be: ourselves where it is not given, and others for root only. */
   readonly owner?: Owner | undefined
   /** Bytes that the guest sees as the size of the file system; where it is not given, twice what is used. */
@@ -68,12 +69,15 @@ export async function writeHumfsTree(
 ): Promise<HumfsTreeResult> {
   const directory = hostPath('directory', place)
   const options = checkedOptions(given, writeHumfsRules)
-  const owner = ownerOf(options)
+  const { reader } = treeHostOf(options)
+  const user = reader.user()
+  const owner = ownerOf(options, user)
+  const foreign = foreignOwner(owner, user)
   const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
-    const builder = new HumfsBuilder(tree, foreignOwner(owner))
+    const builder = new HumfsBuilder(tree, foreign)
     const problems = createProblems('data')
     const counted = countXattrs(items)
-    tree.treeFiles.makeDirectory(tree.top, 0o777 & ~process.umask())
+    tree.writer.makeDirectory(tree.top, 0o777 & ~user.umask)
     const pace = createPace({ ...paceOf(options), description: 'laying out' })
     const fit = new HumfsFit(problems, directory, tree.top)
     await buildTree(counted.items, plan, builder, pace, (entry, place) => fit.check(entry, place))
@@ -81,7 +85,7 @@ export async function writeHumfsTree(
     const used = await completeTree(tree, builder, plan)
     const total = options.size ?? roomFor(used)
     refuseTooSmall(used, total, problems)
-    tree.treeFiles.writeNew(builder.paths.superblock, serializeSuperblock({ used, total }), 0o644, foreignOwner(owner))
+    tree.writer.writeNew(builder.paths.superblock, serializeSuperblock({ used, total }), 0o644, foreign)
     builder.give(tree.top)
     for (const warning of [...plan.warnings(), ...counted.warnings()]) warn(warning)
     return { entries: plan.entries + plan.missing, used, total }
@@ -101,7 +105,7 @@ export async function checkHumfsItems(
   options: WriteHumfsOptions = {},
   plan: TreePlan = humfsPlan(options),
 ): Promise<Pick<HumfsTreeResult, 'entries' | 'warnings'>> {
-  ownerOf(options)
+  ownerOf(options, treeHostOf(options).reader.user())
   const problems = createProblems('data')
   const counted = countXattrs(items)
   const pace = createPace({ ...paceOf(options), description: 'looking at it' })
@@ -126,12 +130,9 @@ function paceOf({ signal, onProgress, entries }: WriteHumfsOptions) {
 }
 
 /** @throws UmlcowError HUMFS_UNFIT when the files would have to be given away, and only root may do that */
-function ownerOf({ owner }: WriteHumfsOptions): Owner {
-  const own = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
-  if (owner === undefined) return own
-  const mayGive =
-    own.uid === 0 || (owner.uid === own.uid && [own.gid, ...(process.getgroups?.() ?? [])].includes(owner.gid))
-  if (mayGive) return owner
+function ownerOf({ owner }: WriteHumfsOptions, { uid, gid, groups }: HostUser): Owner {
+  if (owner === undefined) return { uid, gid }
+  if (uid === 0 || (owner.uid === uid && groups.includes(owner.gid))) return owner
   throw new UmlcowError('HUMFS_UNFIT', `only root may give the tree to ${owner.uid}:${owner.gid}`, {
     hint: nothingMade,
   })
@@ -153,7 +154,7 @@ async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan
   const pace = createPace({ signal, description: 'completing' })
   const links = new LinkTable()
   let allocated = 0
-  for (const { path, facts, isLeaving } of walkTree(tree.treeFiles, builder.paths.data)) {
+  for (const { path, facts, isLeaving } of walkTree(tree.reader, builder.paths.data)) {
     if (pace.step()) await pace.rest()
     if (!isLeaving) {
       if (links.further(facts, () => path) === null) allocated += facts.allocatedSize
@@ -161,7 +162,7 @@ async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan
     }
     const told = plan.directory(path)
     if (told === null) builder.record(path, missingDirectory)
-    else tree.maker.setMtime(inTree(builder.paths.data, path), told.mtimeNs)
+    else tree.writer.setMtime(inTree(builder.paths.data, path), told.mtimeNs)
   }
   return usedOf(allocated)
 }

@@ -2,17 +2,11 @@ import { UmlcowError } from '../../../errors.js'
 import type { MetadataNode } from '../../../formats/humfs/metadata.js'
 import { type DeviceNumber, type EntryType, isDevice } from '../../../formats/manifest/index.js'
 import { checkedOptions, textPath } from '../../../machine/arguments.js'
-import type { TreeFacts } from '../../host/tree-files.js'
+import type { TreeFacts } from '../../host/tree-facts.js'
 import { readItems } from '../../source/read-items.js'
 import { surveyTree } from '../../source/survey-tree.js'
-import {
-  type NameFacts,
-  type SourceItem,
-  type SourceOptions,
-  sourceRules,
-  type TreeReading,
-  type TreeSource,
-} from '../../source/tree-source.js'
+import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
+import { type TreeOptions, treeRules } from '../../tree-options.js'
 import { inTree } from '../../tree-path.js'
 import type { FoundName } from '../../walk/walk-open.js'
 import { typeOfLetter } from './entry.js'
@@ -20,9 +14,7 @@ import { readEntry } from './inspect-tree.js'
 import { readHumfsJournal, refuseRename, unfinished } from './journal.js'
 import { entryPath } from './paths.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
-import { type HumfsOptions, humfsRules, openWorkspace, type Workspace } from './workspace.js'
-
-export interface HumfsSourceOptions extends SourceOptions, HumfsOptions {}
+import { openWorkspace, type Workspace } from './workspace.js'
 
 /**
  * A humfs tree as what a guest sees: owners, modes, types and devices from the metadata; content, targets, times and
@@ -31,8 +23,8 @@ export interface HumfsSourceOptions extends SourceOptions, HumfsOptions {}
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_UNFINISHED; its survey and its items
  *         HUMFS_DAMAGED with all that is wrong
  */
-export function openHumfsSource(directory: string | URL, given: HumfsSourceOptions = {}): TreeSource {
-  const options = checkedOptions(given, { ...sourceRules, ...humfsRules })
+export function openHumfsSource(directory: string | URL, given: TreeOptions = {}): TreeSource {
+  const options = checkedOptions(given, treeRules)
   const work = openWorkspace(textPath('directory', directory), options)
   const { paths } = work
   refuseUnfinished(work)
@@ -58,17 +50,14 @@ export function openHumfsSource(directory: string | URL, given: HumfsSourceOptio
 }
 
 /** The manifest of a humfs tree, all of which is looked at before the first item comes. */
-export async function* readHumfsTree(
-  directory: string | URL,
-  options: HumfsSourceOptions = {},
-): AsyncGenerator<SourceItem> {
+export async function* readHumfsTree(directory: string | URL, options: TreeOptions = {}): AsyncGenerator<SourceItem> {
   const source = openHumfsSource(directory, options)
   await source.survey({ content: true })
   yield* source.items()
 }
 
-function refuseUnfinished({ treeFiles, paths }: Workspace): void {
-  const journal = readHumfsJournal(treeFiles, paths)
+function refuseUnfinished({ reader, paths }: Workspace): void {
+  const journal = readHumfsJournal(reader, paths)
   if (journal === null) return
   refuseRename(paths, journal)
   throw unfinished(paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
@@ -81,7 +70,7 @@ function damaged(message: string, cause?: unknown): UmlcowError {
 function describe(work: Workspace, { path, facts, place, name }: FoundName): NameFacts {
   const isDirectory = facts.type === 'directory'
   if (isDirectory) refuseLinked(work, path)
-  const { entry, failure } = readEntry(work.treeFiles, entryPath(work.paths, path, isDirectory))
+  const { entry, failure } = readEntry(work.reader, entryPath(work.paths, path, isDirectory))
   if (failure !== null) throw damaged(`its metadata cannot be read: ${failure.message}`, failure)
   if (entry === null) throw damaged('has no metadata')
   const { mode, uid, gid, node } = entry
@@ -91,9 +80,9 @@ function describe(work: Workspace, { path, facts, place, name }: FoundName): Nam
 }
 
 /** Metadata that is looked for through a link is that of another tree. */
-function refuseLinked({ treeFiles, paths }: Workspace, path: Buffer): void {
+function refuseLinked({ reader, paths }: Workspace, path: Buffer): void {
   for (const tree of [paths.fileMetadata, paths.dirMetadata]) {
-    const type = treeFiles.lstatOrNull(inTree(tree, path))?.type ?? 'directory'
+    const type = reader.lstatOrNull(inTree(tree, path))?.type ?? 'directory'
     if (type !== 'directory') throw damaged(`has a ${type} in the place of a directory of metadata`)
   }
 }

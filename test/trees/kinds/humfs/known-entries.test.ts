@@ -3,11 +3,11 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { humfsify } from '../../../../src/humfs/humfsify/index.js'
 import { restoreHumfs } from '../../../../src/humfs/restore/index.js'
-import { localTreeFiles } from '../../../../src/trees/host/tree-files.js'
+import { localTreeReader } from '../../../../src/trees/host/tree-reader.js'
 import { createKnownEntries } from '../../../../src/trees/kinds/humfs/known-entries.js'
 import { makeSmallTree, owner, scratchDirectory } from '../../../support/humfs-tree.js'
 
-const facts = localTreeFiles.lstat('.')
+const facts = localTreeReader.lstat('.')
 const plain = { mode: 0o4755, uid: 3_000_000_000, gid: 2 ** 32 - 1, node: null, isTooLong: false }
 const options = { ...owner, size: 2 ** 30, noSync: true }
 
@@ -37,11 +37,11 @@ describe('entries that were read before', () => {
     makeSmallTree(top)
     await humfsify(top, options)
     const read: string[] = []
-    const readStart: typeof localTreeFiles.readStart = (file, length) => {
+    const readStart: typeof localTreeReader.readStart = (file, length) => {
       read.push(file.toString('latin1'))
-      return localTreeFiles.readStart(file, length)
+      return localTreeReader.readStart(file, length)
     }
-    await restoreHumfs(top, { noSync: true, treeFiles: { ...localTreeFiles, readStart } })
+    await restoreHumfs(top, { noSync: true, reader: { ...localTreeReader, readStart } })
     expect(read.filter((file) => file.endsWith('file_metadata/metadata'))).toHaveLength(1)
   })
 })

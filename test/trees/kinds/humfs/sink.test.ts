@@ -7,10 +7,11 @@ import { readTar, writeTar } from '../../../../src/formats/tar/index.js'
 import { checkHumfs } from '../../../../src/humfs/check/index.js'
 import { humfsify } from '../../../../src/humfs/humfsify/index.js'
 import { restoreHumfs } from '../../../../src/humfs/restore/index.js'
-import { localTreeMaker, type TreeMaker } from '../../../../src/trees/host/tree-maker.js'
+import { localTreeWriter, type TreeWriter } from '../../../../src/trees/host/tree-writer.js'
 import { checkHumfsItems, writeHumfsTree } from '../../../../src/trees/kinds/humfs/sink.js'
 import { ContentTree } from '../../../../src/trees/source/content-tree.js'
 import { amount, sampleOf } from '../../../support/amount.js'
+import { crashingHost } from '../../../support/crashing-trees.js'
 import {
   isRoot,
   makeNastyTree,
@@ -21,7 +22,7 @@ import {
 } from '../../../support/humfs-tree.js'
 import { copyDirectory } from '../../../support/killed-runs.js'
 import { bytesOf, entry, furtherName, itemsOf, treeArbitrary } from '../../../support/manifest-entries.js'
-import { crashingNewTree, placeFor } from '../../../support/new-tree.js'
+import { placeFor } from '../../../support/new-tree.js'
 
 const owner = isRoot ? { uid: 1000, gid: 1001 } : { uid: process.geteuid!(), gid: process.getegid!() }
 const options = { owner, size: 2 ** 30, noSync: true, name: 'x' }
@@ -298,14 +299,14 @@ describe('the place of a new tree', () => {
   it('is not made in a directory of others that takes the place of the work just before it is opened', async () => {
     const top = scratchDirectory()
     const work = path.join(top, '.umlcow-new-made')
-    const holdDirectory: TreeMaker['holdDirectory'] = (directory) => {
+    const holdDirectory: TreeWriter['holdDirectory'] = (directory) => {
       fs.rmdirSync(work)
       fs.mkdirSync(path.join(work, 'tree/theirs'), { recursive: true })
       fs.chmodSync(work, 0o755)
-      return localTreeMaker.holdDirectory(directory)
+      return localTreeWriter.holdDirectory(directory)
     }
-    const maker = { ...localTreeMaker, holdDirectory }
-    await expect(write(path.join(top, 'made'), { maker })).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
+    const writer = { ...localTreeWriter, holdDirectory }
+    await expect(write(path.join(top, 'made'), { writer })).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
     expect(fs.readdirSync(path.join(work, 'tree'))).toEqual(['theirs'])
     expect(fs.statSync(work).mode & 0o777).toBe(0o755)
   })
@@ -369,7 +370,7 @@ describe('a run that fails or is killed at any call', () => {
   /** `chosen`: calls of each name, in a deep run all of them. */
   async function expected(): Promise<{ after: Snapshot; count: number; chosen: number[] }> {
     const top = scratchDirectory()
-    const { host, calls } = crashingNewTree(Number.POSITIVE_INFINITY)
+    const { calls, ...host } = crashingHost(Number.POSITIVE_INFINITY)
     await writeHumfsTree(itemsOf(tree), path.join(top, 'made'), { ...options, ...host })
     const indexes = calls.map((_, index) => index)
     const chosen = sampleOf('a humfs tree that fails', indexes, 12, (index) => calls[index])
@@ -382,7 +383,7 @@ describe('a run that fails or is killed at any call', () => {
     for (const crashAt of chosen) {
       const top = scratchDirectory()
       const made = path.join(top, 'made')
-      const { host, calls } = crashingNewTree(crashAt)
+      const { calls, ...host } = crashingHost(crashAt)
       const outcome = await writeHumfsTree(itemsOf(tree), made, { ...options, ...host }).catch((error) => error)
       const label = `${crashAt}: ${calls[crashAt]}`
       if (fs.existsSync(made)) {
@@ -403,7 +404,7 @@ describe('a run that fails or is killed at any call', () => {
     for (const failAt of chosen) {
       const top = scratchDirectory()
       const made = path.join(top, 'made')
-      const { host, calls } = crashingNewTree(failAt, true)
+      const { calls, ...host } = crashingHost(failAt, { once: true })
       await writeHumfsTree(itemsOf(tree), made, { ...options, ...host }).catch(() => {})
       const label = `${failAt}: ${calls[failAt]}`
       // The calls that tidy up can fail, too.

@@ -3,32 +3,24 @@ import { forEachDataStretch } from '../../bytes/zeros.js'
 import { microsecondsOf } from '../../formats/manifest/time.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { timeArgument } from '../../machine/time-argument.js'
-import { named, type Owner } from './tree-files.js'
+import { named } from './named.js'
+import type { Owner } from './tree-facts.js'
 
 /** A file that is being made. */
 export interface NewTreeFile {
   /** Adds at the end. Blocks of zeros become holes. */
   append(bytes: Uint8Array): void
-  /** Gives it what is its own, the owner first: that takes setuid bits away. Null leaves the owner. */
+  /** Gives it owner, mode and time. The owner comes first, as its change takes setuid bits away. Null leaves it. */
   complete(facts: { readonly mode: number; readonly owner: Owner | null; readonly mtimeNs: bigint }): void
-  /** To be called whatever has happened. */
+  /** The maker calls it in any case. */
   close(): void
 }
 
-/** A directory that stays the same one, whatever happens to its name. */
+/** A directory that stays the same one, also when its name goes to another. */
 export interface HeldDirectory {
-  /** Leads to it as long as it is held. Programs that we start may use it, too. */
+  /** Leads to it as long as it is held, also for programs that umlcow starts. */
   readonly path: Buffer
   close(): void
-}
-
-/** Makes what `TreeFiles` does not. Synchronous for the same reason. No call follows a link in the last place of a path. */
-export interface TreeMaker {
-  /** Only we may read it until it is complete. @throws UmlcowError EEXIST when the name is taken, by a link too */
-  createFile(path: HostPath): NewTreeFile
-  makeLink(target: Buffer, path: HostPath): void
-  setMtime(path: HostPath, mtimeNs: bigint): void
-  holdDirectory(path: HostPath): HeldDirectory
 }
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = fs.constants
@@ -36,7 +28,8 @@ const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = fs.cons
 /** Seconds: beyond what any file system stores, and within what Node converts. */
 const lastSecond = 2 ** 40
 
-function timeOf(mtimeNs: bigint): string {
+/** A modification time as Node takes it. */
+export function timeOf(mtimeNs: bigint): string {
   const seconds = Number(microsecondsOf(mtimeNs)) / 1e6
   return timeArgument(Math.min(Math.max(seconds, -lastSecond), lastSecond))
 }
@@ -70,19 +63,16 @@ function held(fd: number, path: HostPath): Buffer {
   return Buffer.from((seen?.ino === own.ino && seen.dev === own.dev ? byDescriptor : path) as string)
 }
 
-/** The trees of this machine. */
-export const localTreeMaker: TreeMaker = {
-  createFile: (path) =>
-    named(path, 'create it', () => newFile(fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), path)),
+/** `TreeWriter.createFile` of this machine. */
+export function createFile(path: HostPath): NewTreeFile {
+  const open = () => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  return named(path, 'create it', () => newFile(open(), path))
+}
 
-  makeLink: (target, path) => named(path, 'create it', () => fs.symlinkSync(target, path)),
-
-  setMtime: (path, mtimeNs) =>
-    named(path, 'set its times', () => fs.lutimesSync(path, timeOf(mtimeNs), timeOf(mtimeNs))),
-
-  holdDirectory: (path) =>
-    named(path, 'open it', () => {
-      const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-      return { path: held(fd, path), close: () => fs.closeSync(fd) }
-    }),
+/** `TreeWriter.holdDirectory` of this machine. */
+export function holdDirectory(path: HostPath): HeldDirectory {
+  return named(path, 'open it', () => {
+    const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    return { path: held(fd, path), close: () => fs.closeSync(fd) }
+  })
 }

@@ -4,8 +4,8 @@ import { UmlcowError } from '../../errors.js'
 import { changeBetween } from '../../machine/file-facts.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { fileError } from '../../machine/stores/file-store.js'
+import { named } from './named.js'
 import type { TreeFacts } from './tree-facts.js'
-import { named } from './tree-files.js'
 
 const pieceSize = 256 * 1024
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
@@ -29,26 +29,7 @@ function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
   throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was ${change} while it was read`)
 }
 
-/** Where the names of this machine's trees lead, links resolved, with a slash at the end. */
-export function realTop(directory: HostPath): Buffer {
-  return named(directory, 'resolve it', () => {
-    const top = fs.realpathSync(directory, { encoding: 'buffer' })
-    return top.at(-1) === 0x2f ? top : Buffer.concat([top, Buffer.from('/')])
-  })
-}
-
-/** The target of a link. */
-export function readLinkAt(path: HostPath): Buffer {
-  return named(path, 'read the link', () => fs.readlinkSync(path, { encoding: 'buffer' }))
-}
-
-/**
- * The bytes of a regular file of a tree, which is the one that `facts` tell of and lies in the tree: somebody may put
- * links in the place of directories meanwhile.
- *
- * @param top  of `realTop`
- * @throws     UmlcowError INPUT_CHANGED, also when it is changed
- */
+/** `TreeReader.content` of this machine. */
 export async function* treeFileContent(path: HostPath, facts: TreeFacts, top: Buffer): AsyncGenerator<Uint8Array> {
   const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
   try {
@@ -78,8 +59,8 @@ export interface StreamInput {
   read(): AsyncIterable<Uint8Array>
 }
 
-/** @throws UmlcowError with the system's code, NOT_A_FILE for directories */
-export function inputFile(path: HostPath): StreamInput {
+/** `TreeReader.streamInput` of this machine. */
+export function streamInput(path: HostPath): StreamInput {
   const stats = named(path, 'look at it', () => fs.statSync(path))
   if (stats.isDirectory()) throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: is a directory`)
   if (stats.isFile()) return { isRepeatable: true, read: () => regularFile(path) }
@@ -95,7 +76,7 @@ async function* regularFile(path: HostPath): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Pipes: whoever writes may take his time, and signals come through meanwhile. */
+/** A pipe: its writer may take a long time, and signals come through meanwhile. */
 async function* streamOf(path: HostPath): AsyncGenerator<Uint8Array> {
   try {
     for await (const bytes of fs.createReadStream(path, { highWaterMark: pieceSize })) yield bytes

@@ -1,0 +1,12 @@
+import { printablePath } from '../../bytes/escape.js'
+import type { HostPath } from '../../machine/host-files.js'
+import { fileError } from '../../machine/stores/file-store.js'
+
+/** Run a call of the host; its errors get the name of the file. */
+export function named<T>(path: HostPath, action: string, run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    throw fileError(printablePath(path), action, error)
+  }
+}

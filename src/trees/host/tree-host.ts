@@ -1,0 +1,18 @@
+import { localTreeReader, type TreeReader } from './tree-reader.js'
+import { localTreeWriter, type TreeWriter } from './tree-writer.js'
+
+/** The two ports to the host's trees: one reads them, the other changes them. */
+export interface TreeHost {
+  readonly reader: TreeReader
+  readonly writer: TreeWriter
+}
+
+interface HostOptions {
+  readonly reader?: TreeReader | undefined
+  readonly writer?: TreeWriter | undefined
+}
+
+/** The ports that options name; this machine's where they name none. */
+export function treeHostOf({ reader, writer }: HostOptions): TreeHost {
+  return { reader: reader ?? localTreeReader, writer: writer ?? localTreeWriter }
+}
