@@ -4,18 +4,26 @@ import { formatSize } from '../../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../machine/findings.js'
 import { standardOutput } from '../../machine/stores/standard-output.js'
-import { type StreamFormat, streamFormats } from '../../trees/kinds/stream-formats.js'
-import { streamWriters } from '../../trees/kinds/stream-writers.js'
-import { type TreeFormat, treeFormats, treeSources } from '../../trees/kinds/tree-formats.js'
-import type { ExportResult, WrittenTree } from '../../trees/transfer/export-options.js'
-import { exportToTree, treeWriters } from '../../trees/transfer/export-to-tree.js'
+import {
+  isWrittenTree,
+  type StreamFormat,
+  streamFormats,
+  streamKinds,
+  type TreeFormat,
+  treeFormats,
+  treeKinds,
+  type WrittenTree,
+  writtenTrees,
+} from '../../trees/kinds/table.js'
+import type { ExportResult } from '../../trees/transfer/export-options.js'
+import { exportToTree } from '../../trees/transfer/export-to-tree.js'
 import { exportTree } from '../../trees/transfer/export-tree.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import { withProgress } from '../progress.js'
 
-const written = [...streamFormats, ...Object.keys(treeWriters)]
+const written = [...streamFormats, ...writtenTrees]
 
 interface Flags extends CommonFlags {
   readonly to: StreamFormat | WrittenTree
@@ -70,10 +78,10 @@ async function runExport(output: string, directory: string, flags: Flags, contex
   refuseMixed(output, flags)
   const { signal } = context
   const result = await withProgress(flags, isPipe || wantsJson(flags), async ({ onProgress }) => {
-    const source = treeSources[from](directory, { signal })
+    const source = treeKinds[from].source(directory, { signal })
     const common = { dryRun, noSync: !flags.sync, signal, onProgress }
     if (isWrittenTree(format)) return exportToTree(source, output, { ...common, format })
-    const target = isPipe ? standardOutput(streamWriters[format].isText ? null : 'an archive') : output
+    const target = isPipe ? standardOutput(streamKinds[format].sink.isText ? null : 'an archive') : output
     const noSockets = !flags.sockets
     return exportTree(source, target, { ...common, format, excludeFile, overwrite, force, noSockets })
   }).catch((error: unknown) => {
@@ -98,10 +106,6 @@ function refuseWithTree(format: WrittenTree, output: string, { overwrite, force,
   if (output === '-') throw new UmlcowError('USAGE', `--to ${format} makes a directory, and needs a name for it`)
   const foreign = overwrite ? '--overwrite' : force !== undefined ? '--force' : sockets ? null : '--no-sockets'
   if (foreign !== null) throw new UmlcowError('USAGE', `--to ${format} goes without ${foreign}`)
-}
-
-function isWrittenTree(format: StreamFormat | WrittenTree): format is WrittenTree {
-  return Object.hasOwn(treeWriters, format)
 }
 
 /** What a reader of standard output got so far must not pass for all. */

@@ -3,7 +3,7 @@ import type { ForceWord } from '../../machine/findings.js'
 import type { FileFacts } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation.js'
 import type { BlockStore } from '../../stores/block-store.js'
-import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
+import { type StreamFormat, streamFormats, type WrittenTree, writtenTrees } from '../kinds/table.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 
@@ -29,9 +29,6 @@ export interface ExportOptions extends OperationOptions {
 export interface ExportTreeOptions extends TreeOptions, Pick<ExportOptions, 'dryRun'> {
   readonly format: WrittenTree
 }
-
-/** The trees that can be written. */
-export type WrittenTree = 'directory' | '9p'
 
 export interface ExportResult {
   readonly format: StreamFormat | WrittenTree
@@ -61,8 +58,6 @@ export const exportRules: Rules = {
   noSockets: flag,
   excludeFile: paths.plain,
 }
-
-const writtenTrees: readonly WrittenTree[] = ['directory', '9p']
 
 export const exportTreeRules: Rules = { ...writerRules, ...treeRules, format: required(oneOf(writtenTrees)) }
 

@@ -2,26 +2,13 @@ import { throwIfAborted } from '../../errors.js'
 import { checkedOptions, textPath } from '../../machine/arguments.js'
 import { localHostFiles } from '../../machine/host-files.js'
 import { treeHostOf } from '../host/tree-host.js'
-import { writeVirtfsTree } from '../kinds/9p/sink.js'
-import { writeDirectory } from '../kinds/directory/sink.js'
+import { treeKinds } from '../kinds/table.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { countItems } from './count-items.js'
-import {
-  assertSource,
-  type ExportResult,
-  type ExportTreeOptions,
-  exportTreeRules,
-  type WrittenTree,
-} from './export-options.js'
+import { assertSource, type ExportResult, type ExportTreeOptions, exportTreeRules } from './export-options.js'
 import { refuseInTree, refuseInWork } from './refuse-overlap.js'
 import { createWarnings } from './warnings.js'
-
-/** The trees that a tree can be written as; `importHumfs` makes humfs trees. */
-export const treeWriters = { directory: writeDirectory, '9p': writeVirtfsTree } as const satisfies Record<
-  WrittenTree,
-  unknown
->
 
 /**
  * Write a tree as another one: a new directory, or in the place of an empty one. It appears under its name whole or not
@@ -48,7 +35,7 @@ export async function exportToTree(
   const warnings = createWarnings(source.warnings)
   const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }
   if (!dryRun) {
-    const made = await treeWriters[format](countItems(source.items(), survey, true, options), directory, {
+    const made = await treeKinds[format].sink(countItems(source.items(), survey, true, options), directory, {
       reader,
       writer,
       noSync,

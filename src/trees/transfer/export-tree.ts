@@ -6,7 +6,7 @@ import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { writeNewFile } from '../../machine/new-file.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
-import { streamWriters } from '../kinds/stream-writers.js'
+import { streamKinds } from '../kinds/table.js'
 import type { SourceItem, TreeSource } from '../source/tree-source.js'
 import { countItems } from './count-items.js'
 import {
@@ -53,15 +53,15 @@ async function exportStream(
   const output = await guardOutput(files, source, target, options)
   const exclusions = excludeFile === null ? null : await guardOutput(files, source, excludeFile, options)
   if (exclusions !== null) await refuseSamePlace(files, output, exclusions)
-  const writer = streamWriters[format]
+  const { sink } = streamKinds[format]
   const check = entryCheck(exclusions === null ? [output] : [output, exclusions], options)
-  const survey = await source.survey({ check, content: writer.hasContent })
+  const survey = await source.survey({ check, content: sink.hasContent })
   const warnings = createWarnings(source.warnings)
   const result = { format, target: typeof target === 'string' ? target : null, ...survey, excludeFile, dryRun }
   if (dryRun) return { ...result, written: null, warnings: warnings.list() }
 
-  const items = countItems(source.items(), survey, writer.hasContent, options)
-  const bytes = writer.write(options.noSockets ? withoutSockets(items) : items, { onWarning: warnings.add })
+  const items = countItems(source.items(), survey, sink.hasContent, options)
+  const bytes = sink.write(options.noSockets ? withoutSockets(items) : items, { onWarning: warnings.add })
   const pipe = typeof target === 'string' ? null : target.pipe
   let written = 0
   const writeTree = async () => {

@@ -1,6 +1,5 @@
 import { flag, nameOrNumber, oneOf, paths, type Rules, required, text, whole } from '../../machine/arguments.js'
-import { type StreamFormat, streamFormats } from '../kinds/stream-formats.js'
-import { type TreeFormat, treeFormats } from '../kinds/tree-formats.js'
+import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../kinds/table.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 
 /** Where a manifest comes from: a file, the directory that a tree is in, or bytes that come once. */

@@ -5,9 +5,8 @@ import { localHostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import type { StreamInput } from '../host/file-content.js'
 import { treeHostOf } from '../host/tree-host.js'
-import type { StreamFormat } from '../kinds/stream-formats.js'
-import { type StreamReader, streamReaders } from '../kinds/stream-readers.js'
-import { isTreeFormat, type TreeFormat, treeSources } from '../kinds/tree-formats.js'
+import type { StreamSource } from '../kinds/kind.js'
+import { isTreeFormat, type StreamFormat, streamKinds, type TreeFormat, treeKinds } from '../kinds/table.js'
 import { ContentTree } from '../source/content-tree.js'
 import type { ImportHumfsOptions, ImportInput } from './import-options.js'
 import { refuseInTree, refuseInWork } from './refuse-overlap.js'
@@ -46,7 +45,7 @@ async function treeSource(
 ): Promise<ImportSource> {
   if (typeof input !== 'string') throw new UmlcowError('USAGE', `--from ${from} takes a directory`)
   if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
-  const source = treeSources[from](input, { reader, signal })
+  const source = treeKinds[from].source(input, { reader, signal })
   if (directory !== null) await refuseInTree(files, source, directory)
   let isSurveyed = false
   return {
@@ -68,7 +67,7 @@ function streamSource(
   options: ImportHumfsOptions,
 ): ImportSource {
   const host = treeHostOf(options)
-  const reader: StreamReader = streamReaders[from]
+  const reader: StreamSource = streamKinds[from].source
   const isFile = typeof input === 'string'
   const file: StreamInput = isFile ? host.reader.streamInput(input) : { isRepeatable: false, read: () => input.bytes }
   const name = isFile ? printablePath(input) : input.name

@@ -8,7 +8,7 @@ import type { NewFileTarget } from '../../machine/new-file.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { TreeReader } from '../host/tree-reader.js'
-import { streamWriters } from '../kinds/stream-writers.js'
+import { streamKinds } from '../kinds/table.js'
 import { newTreeWork } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { type FoundName, isSameInode } from '../walk/walk-open.js'
@@ -111,14 +111,14 @@ export function entryCheck(
   outputs: readonly GuardedOutput[],
   { format, noSockets, excludeFile }: ExportOptions,
 ): (entry: ManifestEntry, found: FoundName) => void {
-  const writer = streamWriters[format]
+  const { sink } = streamKinds[format]
   return (entry, { facts }) => {
     for (const { existing, name } of outputs) {
       if (existing === null || !isSameInode(existing, facts)) continue
       throw new UmlcowError('SAME_FILE', `${name}: is the same file as ${printablePath(entry.path)} in the tree`)
     }
     if (format === 'squashfs' && entry.type !== facts.type) checkExclusion(entry, excludeFile !== undefined)
-    if (!noSockets || entry.type !== 'socket') writer.check(entry, facts.type)
+    if (!noSockets || entry.type !== 'socket') sink.check(entry, facts.type)
   }
 }
 

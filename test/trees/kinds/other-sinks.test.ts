@@ -6,7 +6,7 @@ import type { ManifestEntry, ManifestItem } from '../../../src/formats/manifest/
 import { parseVirtfs } from '../../../src/formats/virtfs/index.js'
 import { writeVirtfsTree } from '../../../src/trees/kinds/9p/sink.js'
 import { writeDirectory } from '../../../src/trees/kinds/directory/sink.js'
-import { readFakerootTree } from '../../../src/trees/kinds/fakeroot/source.js'
+import { fakerootSource } from '../../../src/trees/kinds/fakeroot/source.js'
 import { ContentTree } from '../../../src/trees/source/content-tree.js'
 import { sampleOf } from '../../support/amount.js'
 import { crashingHost } from '../../support/crashing-trees.js'
@@ -109,7 +109,7 @@ describe('a plain directory', () => {
     expect(fs.statSync(path.join(made, 'socket')).isSocket()).toBe(true)
     const lines = fs.readFileSync(save, 'latin1').trimEnd().split('\n')
     expect(lines.every((line) => parseFakerootLine(Buffer.from(line)) !== null)).toBe(true)
-    const back = await listOf(readFakerootTree(asyncOf([fs.readFileSync(save)]), new ContentTree(made), {}))
+    const back = await listOf(fakerootSource.read(asyncOf([fs.readFileSync(save)]), new ContentTree(made), {}))
     const facts = ({ path: name, type, mode, uid, gid, device }: ManifestEntry) =>
       JSON.stringify([name.toString('latin1'), type, mode, uid, gid, device])
     const expected = [...entries, directory('missing', { mode: 0o755 })].map(facts).sort()

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { fakerootRecord, writeFakeroot } from '../../../src/formats/fakeroot/index.js'
 import { type ManifestItem, writeMtree } from '../../../src/formats/manifest/index.js'
 import { localTreeWriter, type TreeWriter } from '../../../src/trees/host/tree-writer.js'
-import type { StreamFormat } from '../../../src/trees/kinds/stream-formats.js'
-import { streamReaders } from '../../../src/trees/kinds/stream-readers.js'
+import { type StreamFormat, streamKinds } from '../../../src/trees/kinds/table.js'
 import { ContentTree } from '../../../src/trees/source/content-tree.js'
 import { importHumfs } from '../../../src/trees/transfer/import-humfs.js'
 import { expectHardened } from '../../support/archive-trials.js'
@@ -16,7 +15,7 @@ import { placeFor } from '../../support/new-tree.js'
 type Tried = (source: AsyncIterable<Uint8Array>, tree: ContentTree, options: object) => AsyncIterable<ManifestItem>
 
 const read = (format: 'mtree' | 'fakeroot' | 'squashfs', text: string | Buffer, tree: string) => {
-  const reader: { read: Tried } = streamReaders[format]
+  const reader: { read: Tried } = streamKinds[format].source
   const bytes = typeof text === 'string' ? bytesOf(text) : text
   const warnings: string[] = []
   const onWarning = (message: string) => warnings.push(message)
@@ -172,7 +171,7 @@ describe('hostile input', () => {
   it.each(Object.keys(sources))('of %s gives a coded error or is read, within the tree', async (format) => {
     const { tree } = makeTree()
     const archive = await sources[format]!(tree)
-    const reader: { read: Tried } = streamReaders[format as 'mtree']
+    const reader: { read: Tried } = streamKinds[format as 'mtree'].source
     const trial = (source: AsyncIterable<Uint8Array>) => readAll(reader.read(source, new ContentTree(tree), {}))
     const counts = await expectHardened(trial, archive, 200)
     expect(counts.size).toBeGreaterThan(1)

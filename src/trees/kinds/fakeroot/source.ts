@@ -11,6 +11,9 @@ import type { EntryType, ManifestItem } from '../../../formats/manifest/entry.js
 import { asBuffer } from '../../../machine/path-bytes.js'
 import { inodeKey } from '../../link-table.js'
 import type { ContentTree, TreeName } from '../../source/content-tree.js'
+import type { StreamSource } from '../kind.js'
+
+export const fakerootSource = { needsTree: true, read: readFakerootTree } as const satisfies StreamSource
 
 /** What fakeroot makes nodes of. */
 const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', 'socket'])
@@ -20,7 +23,7 @@ const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', '
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE when the save file is of another tree, TRUNCATED_ARCHIVE
  */
-export async function* readFakerootTree(
+async function* readFakerootTree(
   source: AsyncIterable<Uint8Array>,
   tree: ContentTree,
   options: ReadOptions,

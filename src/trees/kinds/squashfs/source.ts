@@ -3,6 +3,9 @@ import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entr
 import { pathKey } from '../../../formats/manifest/path.js'
 import { readSquashfsPseudo, type SquashfsDefinition } from '../../../formats/squashfs-pseudo/index.js'
 import type { ContentTree } from '../../source/content-tree.js'
+import type { StreamSource } from '../kind.js'
+
+export const squashfsSource = { needsTree: true, read: readSquashfsTree } as const satisfies StreamSource
 
 /**
  * A tree as mksquashfs packs it with a pseudo file: names of the tree get the owners and modes that it says, and what it
@@ -10,7 +13,7 @@ import type { ContentTree } from '../../source/content-tree.js'
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE
  */
-export async function* readSquashfsTree(
+async function* readSquashfsTree(
   source: AsyncIterable<Uint8Array>,
   tree: ContentTree,
   options: ReadOptions,

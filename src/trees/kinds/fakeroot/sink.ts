@@ -1,0 +1,18 @@
+import { fakerootRecord, writeFakeroot } from '../../../formats/fakeroot/index.js'
+import { checkEntry } from '../../../formats/manifest/index.js'
+import type { SourceItem } from '../../source/tree-source.js'
+import type { StreamSink } from '../kind.js'
+
+export const fakerootSink: StreamSink = {
+  hasContent: false,
+  isText: true,
+  check: checkEntry,
+  write: (items) => writeFakeroot(recordsOf(items)),
+}
+
+/** One for each file. */
+async function* recordsOf(items: AsyncIterable<SourceItem>): AsyncGenerator<ReturnType<typeof fakerootRecord>> {
+  for await (const { entry, identity } of items) {
+    if (entry.hardLinkTo === null) yield fakerootRecord(entry, identity)
+  }
+}

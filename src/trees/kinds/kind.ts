@@ -1,0 +1,52 @@
+import type { ReadOptions } from '../../formats/manifest/archive-error.js'
+import type { EntryType, ManifestEntry, ManifestItem, WriteOptions } from '../../formats/manifest/index.js'
+import type { HostPath } from '../../machine/host-files.js'
+import type { NewTreeOptions } from '../new-tree/new-tree.js'
+import type { ContentTree } from '../source/content-tree.js'
+import type { SourceItem, TreeSource } from '../source/tree-source.js'
+import type { SourceOptions } from '../tree-options.js'
+
+type Bytes = AsyncIterable<Uint8Array>
+type Items = AsyncIterable<ManifestItem>
+
+/** Reads a tree from a stream of bytes. A format without content takes it from a tree of files. */
+export type StreamSource =
+  | {
+      readonly needsTree: false
+      readonly read: (source: Bytes, options: ReadOptions) => Items
+    }
+  | {
+      readonly needsTree: true
+      readonly read: (source: Bytes, tree: ContentTree, options: ReadOptions) => Items
+    }
+
+/** Writes a tree as a stream of bytes. */
+export interface StreamSink {
+  /** The content of files goes in, too. */
+  readonly hasContent: boolean
+  /** What it writes is plain text that a terminal may have. */
+  readonly isText: boolean
+  /** @throws UmlcowError ENTRY_UNFIT when the format cannot hold it */
+  check(entry: ManifestEntry, hostType: EntryType): void
+  write(items: AsyncIterable<SourceItem>, options: WriteOptions): AsyncGenerator<Buffer>
+}
+
+/** A kind of tree that is one stream: an archive, or a manifest beside the files. */
+export interface StreamKind {
+  readonly source: StreamSource
+  readonly sink: StreamSink
+}
+
+/** What every tree that was made says of itself. */
+export interface MadeTree {
+  readonly directory: string
+  readonly entries: number
+  readonly warnings: readonly string[]
+}
+
+/** A kind of tree that is a directory. */
+export interface TreeKind {
+  readonly source: (directory: string | URL, options: SourceOptions) => TreeSource
+  /** Makes a new directory. */
+  readonly sink?: (items: Items, place: HostPath | URL, options: NewTreeOptions) => Promise<MadeTree>
+}

@@ -1,0 +1,26 @@
+import { warnOf } from '../../../formats/manifest/archive-error.js'
+import { checkEntry, entriesOf, type WriteOptions, writeMtree } from '../../../formats/manifest/index.js'
+import type { SourceItem } from '../../source/tree-source.js'
+import type { StreamSink } from '../kind.js'
+import { watchHostTypes } from '../watch-host-types.js'
+
+export const mtreeSink: StreamSink = {
+  hasContent: false,
+  isText: true,
+  check: checkEntry,
+  write(items, options) {
+    const watched = watchHostTypes(warnOfSocket(items, options))
+    return writeMtree(entriesOf(watched.items), { ...options, isOtherInTree: () => !watched.isAsInTree() })
+  },
+}
+
+async function* warnOfSocket(items: AsyncIterable<SourceItem>, options: WriteOptions): AsyncGenerator<SourceItem> {
+  let isTold = false
+  for await (const item of items) {
+    if (item.entry.type === 'socket' && !isTold) {
+      warnOf(options, item.entry.path, 'bsdtar ends at the first socket in mtree text; --no-sockets leaves them out')
+      isTold = true
+    }
+    yield item
+  }
+}

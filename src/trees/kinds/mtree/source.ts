@@ -1,0 +1,25 @@
+import { type ManifestItem, type ReadOptions, readMtree } from '../../../formats/manifest/index.js'
+import type { ContentTree } from '../../source/content-tree.js'
+import type { StreamSource } from '../kind.js'
+
+export const mtreeSource = { needsTree: true, read: readMtreeTree } as const satisfies StreamSource
+
+/** The entries of mtree text, with the content that the tree has under the same names. */
+async function* readMtreeTree(
+  source: AsyncIterable<Uint8Array>,
+  tree: ContentTree,
+  options: ReadOptions,
+): AsyncGenerator<ManifestItem> {
+  // What was looked at for its size is not looked at again for its content.
+  const sized: { file: ReturnType<ContentTree['file']> | null } = { file: null }
+  const sizeOf = (path: Buffer) => {
+    sized.file = tree.file(path)
+    return sized.file.facts.size
+  }
+  for await (const entry of readMtree(source, { ...options, sizeOf })) {
+    const hasContent = entry.type === 'file' && entry.hardLinkTo === null
+    const file = hasContent ? (sized.file ?? tree.file(entry.path)) : null
+    sized.file = null
+    yield { entry, content: file?.content ?? null }
+  }
+}
