@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { verbGroups } from '../../src/cli/verbs.js'
 import { umlcow } from '../support/command.js'
 import { root } from '../support/paths.js'
 
@@ -63,24 +64,16 @@ function optionsOfHelp(text: string): HelpOption[] {
   })
 }
 
-/** The verbs of the program's help: the lines with two blanks before the name. */
-function verbsOfHelp(text: string): string[] {
-  const all = text.split('\n')
-  const start = all.indexOf('Commands:')
-  if (start < 0) return []
-  const end = all.indexOf('', start)
-  return all.slice(start + 1, end).flatMap((line) => {
-    return line.startsWith('  ') && isLetter(line[2]) ? [words(line)[0] as string] : []
-  })
-}
+/** All verbs, and the actions of a verb that have options of their own: `humfs export`. */
+const verbs = [
+  ...verbGroups.flatMap((group) =>
+    group.verbs.flatMap(({ name, actions = [] }) => [name, ...actions.map((action) => `${name} ${action.name}`)]),
+  ),
+  'help',
+]
 
 const programHelp = umlcow(['--help']).stdout
-/** The help of a verb, or of one of its actions that has options of its own: `humfs export`. */
 const helpOf = (verb: string): string => umlcow([...verb.split(' '), '--help']).stdout
-const verbs = verbsOfHelp(programHelp).flatMap((verb) => [
-  verb,
-  ...verbsOfHelp(helpOf(verb)).map((action) => `${verb} ${action}`),
-])
 /** `help` takes no options, and the arguments of these two are those of other tools. */
 const withoutOptions = ['help', 'moo', 'mkcow']
 const verbsWithOptions = verbs.filter((verb) => !withoutOptions.includes(verb))
