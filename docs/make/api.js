@@ -28,8 +28,6 @@ const printer = ts.createPrinter({ removeComments: true })
 const isType = ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias
 const commonOptions = new Set(['files', 'signal', 'onProgress'])
 const publicSymbols = new Set(entries.flatMap(({ file }) => exportsOfModule(file)).map(originOf))
-/** Unions of more literals are tables: the page names them only. */
-const mostLiterals = 12
 
 function apiPage(page) {
   const [start, stop] = [page.indexOf(begin), page.indexOf(end)]
@@ -173,7 +171,7 @@ function classLines(name, { heritageClauses = [], members }) {
 function membersOf(symbol) {
   const [declaration] = symbol.declarations
   if (ts.isTypeAliasDeclaration(declaration) && !ts.isTypeLiteralNode(declaration.type)) {
-    return `\`${aliasText(checker.getDeclaredTypeOfSymbol(symbol), declaration)}\``
+    return `\`${typeText(declaration.type)}\``
   }
   const properties = checker.getDeclaredTypeOfSymbol(symbol).getProperties()
   const shown = symbol.name.endsWith('Options') ? properties.filter(isOwnOption) : properties
@@ -191,13 +189,6 @@ function isOwnOption(property) {
 
 function isOurs({ declarations = [] }) {
   return declarations.some((declaration) => declaration.getSourceFile().fileName.startsWith(path.join(root, 'src/')))
-}
-
-function aliasText(type, declaration) {
-  const parts = type.isUnion() ? type.types : []
-  const areLiterals = parts.length > 0 && parts.every((part) => part.isStringLiteral())
-  if (!areLiterals || parts.length > mostLiterals) return typeText(declaration.type)
-  return parts.map((part) => `'${part.value}'`).join(' | ')
 }
 
 /** Which functions of a group take or return a type that has no docstring. */

@@ -33,7 +33,7 @@ function typeOf({ item, entry }: Inspected): EntryType {
 }
 
 /**
- * What a humfs tree holds.
+ * Count what a humfs tree holds.
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED, HUMFS_UNFINISHED before there is a superblock
  */

@@ -130,7 +130,7 @@ export async function openImage(path: HostPath | URL, options: OpenImageOptions 
   return openByPath(hostPath('path', path), checkedOptions(options, openImageRules))
 }
 
-/** As `openImage`, for a file that has to be an overlay. @throws UmlcowError NOT_COW */
+/** Open an overlay as `openImage` does, and refuse any other file. @throws UmlcowError NOT_COW */
 export async function openCow(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
   return openByPath(hostPath('path', path), checkedOptions(options, openImageRules), 'cow')
 }

@@ -165,7 +165,7 @@ export interface CreateRawOptions extends NewFileVerbOptions {
 }
 
 /**
- * Make a sparse raw image: nothing but a hole.
+ * Make a sparse raw image, which is one hole.
  *
  * @param size  bytes
  * @throws      UmlcowError HELPER_MISSING, HELPER_FAILED, TARGET_…, and what the host throws

@@ -22,7 +22,7 @@ export interface InfoOptions extends OperationOptions, BackingOptions {
 
 const infoRules: Rules = { ...operationRules, ...backingRules, fast: flag, noBacking: flag }
 
-/** What is known of an overlay beyond its file. Counts are null where they were not asked for. */
+/** What an overlay has beyond its file. Counts are null if the caller did not ask for them. */
 export interface OverlayInfo {
   readonly header: CowHeader
   readonly layout: CowLayout
@@ -32,7 +32,7 @@ export interface OverlayInfo {
   readonly rewrite: RewriteState
 }
 
-/** What `info` tells of one file. Sizes are bytes. */
+/** What `info` returns for one file. Sizes are bytes. */
 export interface ImageInfo {
   readonly path: HostPath
   readonly format: ImageFormat
@@ -48,7 +48,7 @@ export interface ImageInfo {
 }
 
 /**
- * Tell what a file is: for an overlay its header, layout, backing file, users and allocated sectors.
+ * Describe a file: of an overlay the header, layout, backing file, users and allocated sectors.
  *
  * Anything without the magic of a COW file is a raw image. Reads the header and the bitmap, never any data.
  *
@@ -91,7 +91,7 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
 }
 
 /**
- * The same for a file and all its backing files, top first.
+ * Describe a file and all its backing files, top first.
  *
  * @throws UmlcowError CHAIN_TOO_LONG for a circle
  */
@@ -114,7 +114,7 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
 }
 
 /**
- * The same for the first bytes of an overlay, from a pipe.
+ * Describe an overlay from its first bytes, which may come from a pipe.
  *
  * @param bytes  `maxHeaderSize` of them where there are so many
  * @throws       UmlcowError as `parseCowHeader`

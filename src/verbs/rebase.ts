@@ -42,7 +42,7 @@ export interface RebaseResult {
 }
 
 /**
- * Give an overlay another backing file by its header alone; not a byte of data is looked at.
+ * Write the path of another backing file into the header of an overlay. No data is read.
  *
  * The header's mtime stays, so that the kernel goes on refusing a file that is not the one the overlay was made on,
  * unless `mtime` is forced.

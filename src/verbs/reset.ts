@@ -45,8 +45,8 @@ export interface ResetResult {
 const newOverlay = { sectorSize: 512, alignment: 4096 }
 
 /**
- * Put an empty overlay on the same backing file in the place of an overlay: version 3, with the path that was stored.
- * The old one is there, whole, until the new one is.
+ * Replace an overlay by an empty one on the same backing file: version 3, with the stored path. The old one stays whole
+ * until the new one is there.
  *
  * @throws UmlcowError IN_USE, WRITE_PROTECTED, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
  *         and what the host throws

@@ -7,6 +7,7 @@ export interface DeviceNumber {
   readonly minor: number
 }
 
+/** One extended attribute of a file. */
 export interface ExtendedAttribute {
   readonly name: Buffer
   readonly value: Buffer
@@ -46,7 +47,7 @@ export interface ManifestEntry {
   readonly linkCount?: number | undefined
 }
 
-/** An entry on its way, with the bytes of a file. */
+/** An entry, and the bytes if it is a file. */
 export interface ManifestItem {
   readonly entry: ManifestEntry
   /** `entry.size` bytes, to be read before the next item is asked for; null for all but the first name of a file. */

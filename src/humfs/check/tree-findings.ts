@@ -30,6 +30,7 @@ export const humfsFindings = {
 
 export type HumfsFindingCode = keyof typeof humfsFindings
 
+/** One thing that is wrong in a humfs tree. */
 export interface HumfsFinding {
   readonly code: HumfsFindingCode
   readonly severity: HumfsSeverity

@@ -29,9 +29,9 @@ import { existingMetadata, type PreflightTerms, preflight } from './preflight.js
 export type { HumfsifyOptions, HumfsifyResult } from './options.js'
 
 /**
- * Make a humfs tree of a directory with `data/` in it: owners, modes and devices go into metadata, the files become the
- * user's. Nothing is changed before everything was looked at; a run that was cut short is finished by the next one, or
- * undone by `restoreHumfs`.
+ * Make a humfs tree of a directory with `data/` in it: record owners, modes and devices as metadata, and give the files
+ * to the user. Nothing changes before the whole tree has been looked at. The next run finishes one that was cut short,
+ * or `restoreHumfs` undoes it.
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_EXISTS, HUMFS_UNFIT, HUMFS_UNFINISHED, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP
  */

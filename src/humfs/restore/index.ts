@@ -48,8 +48,8 @@ export interface RestoreHumfsResult {
 }
 
 /**
- * The reverse of humfsify: every name of data gets the owner, mode and type that its metadata has, and then the metadata
- * goes. Nothing of it goes unless every name could be given what is its own. What was cut short is done by the next run.
+ * Undo humfsify: give every name in data the owner, mode and type that its metadata has, then remove the metadata. The
+ * metadata stays if any name could not get its own. The next run finishes one that was cut short.
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED with all that stands against it,
  *         HUMFS_INCOMPLETE, IN_USE

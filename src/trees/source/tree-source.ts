@@ -25,7 +25,7 @@ export interface TreeReading {
   readonly refuseUnfit?: (() => void) | undefined
 }
 
-/** An item, with what it is made of. */
+/** An item, and the file of the host that it comes from. */
 export interface SourceItem extends ManifestItem {
   /** The host's file. */
   readonly identity: FileIdentity
@@ -47,7 +47,7 @@ export interface TreeSurvey {
   readonly size: number
 }
 
-/** A tree on the disk to be read. */
+/** A tree on the disk, open for reading. */
 export interface TreeSource {
   readonly top: Buffer
   /** Files and directories that no output may be, or be in. */

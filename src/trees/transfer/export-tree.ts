@@ -24,8 +24,8 @@ import { createWarnings } from './warnings.js'
 const permissions = 0o600
 
 /**
- * Write a tree as a stream in one of the formats, into a new file or a pipe. The tree is looked at first, and what is
- * wrong with it or does not fit the format is told before a byte is written.
+ * Write a tree as a stream in one of the formats, into a new file or a pipe. It looks at the whole tree first, and
+ * reports damage and names that do not fit the format before it writes a byte.
  *
  * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and as the source. A new file
  *         is then not there, not even in part.

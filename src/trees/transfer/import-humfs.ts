@@ -19,7 +19,8 @@ import { importSource } from './import-source.js'
 const anyDirectory = 'humfs'
 
 /**
- * Lay a humfs tree out of an archive, of a manifest and the tree that it tells of, or of another tree. It takes no root.
+ * Make a humfs tree from an archive, from a manifest and the tree that it describes, or from another tree, without
+ * root.
  *
  * An input that can be read twice is looked at as a whole before anything is made.
  *

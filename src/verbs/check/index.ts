@@ -30,6 +30,7 @@ import {
   type Problem,
 } from './rules.js'
 
+/** One thing that `check` found in an overlay. */
 export interface CheckFinding {
   /** An error code, or one of BITS_PAST_END, TRAILING_BYTES, LEFTOVER_JOURNAL, SAME_AS_BACKING, KERNEL_… */
   readonly code: string
@@ -64,7 +65,7 @@ export interface CheckResult {
 }
 
 /**
- * Check an overlay: header, bitmap, length, the agreement with its backing file.
+ * Check an overlay: header, bitmap, length, and agreement with its backing file.
  *
  * What is repaired relies on the sizes in the header, so nothing is while anything else is wrong with the overlay, while
  * its backing file was not there to confirm them, or where they are not those that the kernel writes.

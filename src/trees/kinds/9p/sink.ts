@@ -21,8 +21,8 @@ export interface VirtfsTreeResult {
 }
 
 /**
- * Make a tree for QEMU's 9p server with `security_model=mapped-file` of a manifest: a new directory, or in the place of an
- * empty one. It takes no root.
+ * Make a tree for QEMU's 9p server (`security_model=mapped-file`) from a manifest, without root: a new directory, or in
+ * the place of an empty one.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, ENTRY_UNFIT with all that QEMU would not take, BAD_ARCHIVE when
  *         entries contradict one another, and what `items` throws

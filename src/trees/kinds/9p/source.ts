@@ -24,7 +24,7 @@ const above = Buffer.from('..')
 const longestAttributes = 4096
 
 /**
- * A tree of QEMU's 9p server, mapped-file, as what a guest sees.
+ * Open a tree of QEMU's 9p server (`security_model=mapped-file`) as a guest sees it.
  *
  * @throws UmlcowError its survey and its items BAD_ARCHIVE with all that is wrong
  */
@@ -48,7 +48,7 @@ export function openVirtfsSource(directory: string | URL, given: SourceOptions =
   }
 }
 
-/** The manifest of such a tree, all names of which are looked at before the first item comes. */
+/** Read the manifest of such a tree. It looks at all names before the first item comes. */
 export async function* readVirtfsTree(
   directory: string | URL,
   options: SourceOptions = {},

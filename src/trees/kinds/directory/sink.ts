@@ -29,9 +29,9 @@ export interface DirectoryTreeResult {
 }
 
 /**
- * Make a plain directory tree of a manifest: a new directory, or in the place of an empty one. Root gives everything its
- * owner and makes devices; for others all files are their own, devices are empty files and bits above 0777 are left out,
- * which is told, and can be recorded for fakeroot.
+ * Make a plain directory tree from a manifest: a new directory, or in the place of an empty one. Root gives everything
+ * its owner and makes devices. For other users all files are their own, devices are empty files, and bits above 0777
+ * are left out; the result counts these, and a save file of fakeroot can record them.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, BAD_ARCHIVE when entries contradict one another, HELPER_MISSING,
  *         HELPER_FAILED, and what `items` throws

@@ -8,7 +8,7 @@ import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../sourc
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open.js'
 
-/** A directory as it is: owners, modes and devices are those of the host's files. */
+/** Open a directory as it is: owners, modes and devices are those of the host's files. */
 export function openDirectorySource(directory: string | URL, given: SourceOptions = {}): TreeSource {
   const options = checkedOptions(given, sourceRules)
   const top = pathBytes(textPath('directory', directory))
@@ -28,7 +28,7 @@ export function openDirectorySource(directory: string | URL, given: SourceOption
   }
 }
 
-/** The manifest of a directory, all names of which are looked at before the first item comes. */
+/** Read the manifest of a directory. It looks at all names before the first item comes. */
 export async function* readDirectory(directory: string | URL, options: SourceOptions = {}): AsyncGenerator<SourceItem> {
   const source = openDirectorySource(directory, options)
   await source.survey({ content: true })

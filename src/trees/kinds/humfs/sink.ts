@@ -54,7 +54,7 @@ const mebibyte = 1024 * 1024
 const nothingMade = 'nothing was made'
 
 /**
- * Make a humfs tree of a manifest: a new directory, or in the place of an empty one. It takes no root: owners, modes and
+ * Make a humfs tree from a manifest, without root: a new directory, or in the place of an empty one. Owners, modes and
  * devices go into metadata, byte for byte as `humfsify` writes it.
  *
  * @param plan  in which nothing has come yet

@@ -17,8 +17,8 @@ import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { openWorkspace, type Workspace } from './workspace.js'
 
 /**
- * A humfs tree as what a guest sees: owners, modes, types and devices from the metadata; content, targets, times and
- * which names are one file from data.
+ * Open a humfs tree as a guest sees it. Owners, modes, types and devices come from the metadata. Content, link targets,
+ * times and hard links come from data.
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_UNFINISHED; its survey and its items
  *         HUMFS_DAMAGED with all that is wrong
@@ -49,7 +49,7 @@ export function openHumfsSource(directory: string | URL, given: TreeOptions = {}
   }
 }
 
-/** The manifest of a humfs tree, all of which is looked at before the first item comes. */
+/** Read the manifest of a humfs tree. It looks at the whole tree before the first item comes. */
 export async function* readHumfsTree(directory: string | URL, options: TreeOptions = {}): AsyncGenerator<SourceItem> {
   const source = openHumfsSource(directory, options)
   await source.survey({ content: true })

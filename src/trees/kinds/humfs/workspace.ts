@@ -13,8 +13,8 @@ import { type HumfsPhase, journalPhase } from './journal.js'
 import { type HumfsPaths, humfsPaths } from './paths.js'
 
 /**
- * What `--force` may name: metadata that is there already, files with names outside of data, and names that cannot be
- * given what is their own.
+ * What `--force` may name: existing metadata, files that also have names outside of data, and names that cannot get
+ * their owner, mode or type.
  */
 export type HumfsForceWord = 'exists' | 'links' | 'damage'
 

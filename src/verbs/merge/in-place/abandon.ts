@@ -40,7 +40,8 @@ export interface AbandonResult {
 }
 
 /**
- * Give up a merge that was cut short. Its overlay, and siblings that were copied up, stay usable; nothing else is touched.
+ * Give up a merge that was cut short. Its overlay stays usable, and so do siblings that the merge copied into. Nothing
+ * else changes.
  *
  * @param path  of the overlay or of the backing file
  * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_MISMATCH, IN_USE
@@ -167,7 +168,11 @@ export interface MergeStatus {
   readonly merge: UnfinishedMerge | null
 }
 
-/** The unfinished merge that an overlay, a backing file or a kept sibling is a part of. @throws UmlcowError JOURNAL_DAMAGED */
+/**
+ * Find the unfinished merge that an overlay, a backing file or a kept sibling belongs to.
+ *
+ * @throws UmlcowError JOURNAL_DAMAGED
+ */
 export async function mergeStatus(
   path: string | URL,
   options: { readonly files?: HostFiles } = {},
