@@ -156,11 +156,11 @@ export type ErrorDetails = Record<string, string | number | boolean | null | rea
 /**
  * What every operation throws when a file, not the caller, is at fault.
  *
- * `code` is one of `errorCodes` or a code of the operating system. `details` holds the operands. `hint` is the next thing
- * to do, where there is one.
+ * `code` is one of `errorCodes` or a code of the operating system. `details` holds the operands. `hint` is the next
+ * thing to do, where there is one.
  *
- * An error that an AbortSignal caused has the code INTERRUPTED, the name `AbortError` and the reason of the signal as its
- * `cause`, as errors of Node's own functions have. All others have the name `UmlcowError`.
+ * An error that an AbortSignal caused has the code INTERRUPTED, the name `AbortError` and the reason of the signal as
+ * its `cause`, as errors of Node's own functions have. All others have the name `UmlcowError`.
  */
 export class UmlcowError extends Error {
   override readonly name: 'UmlcowError' | 'AbortError'

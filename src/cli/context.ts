@@ -4,13 +4,13 @@ import { openPipeStore } from '../machine/stores/pipe-store.js'
 import { writeExact } from '../stores/block-store.js'
 import { warn } from './messages.js'
 
-/** What commands need of the process: where to print, and when to stop. */
+/** What commands need from the process: where to print, when to stop, how to end. */
 export interface CliContext {
   readonly signal: AbortSignal
   /** Resolves when the text is written. @throws UmlcowError INTERRUPTED, or the system's code */
   print(text: string): Promise<void>
   printJson(value: unknown): Promise<void>
-  /** Tell of what has been done: a signal that comes now comes too late to stop it, and is no failure. */
+  /** Print what was done. A signal that comes now is too late to stop it, so it is no failure. */
   printDone(text: string): Promise<void>
   printJsonDone(value: unknown): Promise<void>
   warn(message: string): void
@@ -33,11 +33,11 @@ export function wantsJson(flags: CommonFlags): boolean {
   return flags.json === true || flags.output === 'json'
 }
 
-/** The reader of a text has seen enough, as `head` has: nothing to tell, and nobody to tell it. */
+/** The reader of standard output has gone, as `head` does: there is nobody left to print for. */
 export class ReaderGone extends Error {}
 
 export function createContext(signal: AbortSignal, statusOf: CliContext['statusOf']): CliContext {
-  // Not process.stdout, whose writes to a pipe block: with a reader that does not read, no signal would come through.
+  // Not process.stdout: its writes to a pipe block, and no signal would arrive while a reader does not read.
   const output = openPipeStore(1, 'standard output')
   const context: CliContext = {
     signal,
@@ -72,7 +72,7 @@ export function errorDocument(error: unknown): string {
   return jsonText(describeError(error))
 }
 
-/** What a failure is in a JSON document. */
+/** A failure as a part of a JSON document. */
 export function describeError(error: unknown): { error: Record<string, unknown> } {
   const { code, details, hint } =
     error instanceof UmlcowError ? error : { code: 'INTERNAL', details: {}, hint: undefined }

@@ -13,22 +13,26 @@ export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 
   readonly buffer?: number
 }
 
-/** Those that mean nothing to a merge into a new file. */
+/** The options that a merge into a new file does not take. */
 export const inPlaceFlagNames = ['keepSiblings', 'siblingsIn', 'backup'] as const
 
 export function addInPlaceOptions(command: Command): Command {
   return command
     .option(
       '--keep-siblings',
-      'in place: other overlays on the backing file keep what they show: they get what the merge changes first',
+      'in place: copy what the merge changes into the other overlays on the backing file first, so that they keep ' +
+        'what they show',
     )
     .option(
       '--siblings-in <dir>',
-      'in place: look for other overlays below this directory, too; may be given more than once',
+      'in place: look for other overlays below this directory, too; can be given more than once',
       (directory: string, before: readonly string[] = []) => [...before, directory],
     )
-    .option('--backup <file>', 'in place: save what is overwritten as an overlay whose merge takes this one back')
-    .option('--verify', 'read back and compare what was written; in place: before the overlay is touched')
+    .option(
+      '--backup <file>',
+      'in place: save what is overwritten as an overlay; merging that overlay undoes this merge',
+    )
+    .option('--verify', 'read back what was written and compare it; in place: before the overlay changes')
     .addOption(
       new Option('--buffer <size>', 'bytes moved at a time, a multiple of 4K from 4K to 16M (default: 256K)').argParser(
         bufferArgument,
@@ -117,8 +121,8 @@ function inPlaceText(result: InPlaceResult): string {
   const overlay = printablePath(result.overlay)
   const size = formatSize(result.allocatedSectors * result.sectorSize)
   if (!result.changed) {
-    const would = result.dryRun ? 'would be ' : ''
-    const lines = [`${backing}: held all of ${overlay} (${size}) already, ${would}left as it is`]
+    const kept = result.dryRun ? 'would stay unchanged' : 'unchanged'
+    const lines = [`${backing}: held all of ${overlay} (${size}) already, ${kept}`]
     if (result.afterwards === 'reset') lines.push(`${overlay}: ${result.dryRun ? 'would be emptied' : 'is empty now'}`)
     if (result.afterwards === 'delete') lines.push(`${overlay}: ${result.dryRun ? 'would be removed' : 'was removed'}`)
     return `${lines.join('\n')}\n`
@@ -128,7 +132,7 @@ function inPlaceText(result: InPlaceResult): string {
     ...result.siblings.map((one) => `${printablePath(one.path)}: ${siblingText(one.copiedLength, result.dryRun)}`),
   ]
   if (result.backup !== null)
-    lines.push(`${printablePath(result.backup)}: ${result.dryRun ? 'would take' : 'takes'} the merge back`)
+    lines.push(`${printablePath(result.backup)}: ${result.dryRun ? 'would undo' : 'undoes'} the merge`)
   if (result.mtime !== null) lines.push(`new modification time: ${result.mtime} (${dateText(result.mtime)})`)
   lines.push(...verifiedLines(result.verified))
   return `${lines.join('\n')}\n`
@@ -149,5 +153,5 @@ function afterwardsText({ afterwards, dryRun }: InPlaceResult): string {
 export function verifiedLines(verified: InPlaceResult['verified']): string[] {
   if (verified === null) return []
   if (verified === 'disk') return ['read back from the disk: equal']
-  return ['read back: equal, but from the page cache only: this file system has no direct reads']
+  return ['read back from the page cache: equal (this file system has no direct reads)']
 }

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode } from '../errors.js'
 
-/** Writes lines to a descriptor without waiting for them; when its reader has gone or is slow, lines are dropped. */
+/** Writes lines to a descriptor and never waits. It drops lines when the reader has gone or is slow. */
 export interface LineWriter {
   write(line: string): void
   /** Gives the last line a moment to arrive. Never fails, never waits for long. */
@@ -14,15 +14,15 @@ const lastTries = 20
 const lastPause = 10
 
 /**
- * A pipe gets a description of its own that does not block: a write that waits for a reader would hold up signals, or
- * in the thread pool the end of the process. The flags of the given descriptor, which others share, stay as they are.
+ * Open a pipe again so that writes do not block: a write that waits for a reader would hold up signals, or the end of
+ * the process. The given descriptor keeps its flags, because other processes share them.
  */
 function openUnblocked(fd: number): number | null {
   try {
     if (!fs.fstatSync(fd).isFIFO()) return null
     return fs.openSync(`/proc/self/fd/${fd}`, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
   } catch {
-    return null // No /proc: then the descriptor is used as it is.
+    return null // No /proc: use the descriptor itself.
   }
 }
 
@@ -30,7 +30,7 @@ export function createLineWriter(fd: number): LineWriter {
   const own = openUnblocked(fd)
   let waiting: string | null = null
 
-  /** False when the reader is slow. Progress is a courtesy: nothing fails because nobody listens. */
+  /** False when the reader is slow. A failed write is no error: progress is a courtesy. */
   function send(line: string): boolean {
     try {
       fs.writeSync(own ?? fd, line)

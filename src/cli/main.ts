@@ -33,7 +33,7 @@ const signalStatus = {
 export async function main(argv: readonly string[]): Promise<number> {
   const [, command = 'umlcow', ...given] = argv
   const name = path.basename(command)
-  // A link of this name is the verb.
+  // A link to umlcow with this name stands for the verb.
   const args = name === 'humfsify' ? [name, ...given] : given
   releaseTerminalsAtExit()
   const stop = new AbortController()
@@ -51,17 +51,17 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (!hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args, running.writes)
     tell(stopLines(error))
-    // A write to a pipe that nobody reads still waits in the thread pool; it must not keep the process. Without a signal
-    // it was a write to a terminal that is gone: SIGHUP is on its way, or goes to the jobs in the foreground only.
+    // Exit at once: a write to a pipe that nobody reads still waits in the thread pool. Without a signal, the write
+    // went to a terminal that is gone: SIGHUP is on its way, or goes to the jobs in the foreground only.
     process.exit(stopStatus ?? exitStatus.hungUp)
   }
 }
 
 function stopLines(error: unknown): string {
-  // A merge in place that was stopped says itself how things stand.
+  // The message of a stopped merge in place says what to do next.
   if (error instanceof UmlcowError && error.details.unfinished === true) return errorLines(error)
   const hint = error instanceof UmlcowError ? error.hint : undefined
-  return `umlcow: stopped; the inputs are as they were, and ${hint ?? 'nothing half-made is left'}\n`
+  return `umlcow: stopped; the inputs are unchanged, and ${hint ?? 'no unfinished output is left'}\n`
 }
 
 async function dispatch(name: string, args: string[], signal: AbortSignal, running: Running): Promise<number> {
@@ -111,7 +111,7 @@ function withoutHelpVerb(args: string[]): string[] {
   return first === 'help' && verb !== undefined && isVerb(verb) ? [verb, '--help'] : args
 }
 
-/** Commander's message in our form, with the help that tells more. */
+/** Commander's message in our form. The hint is the help of the verb. */
 function wrongUsage(error: CommanderError, program: Command, args: readonly string[]): UmlcowError {
   const text = error.message.startsWith('error: ') ? error.message.slice('error: '.length) : error.message
   const verb = program.commands.find((one) => one.name() === args[0])
@@ -129,7 +129,7 @@ function wantsJson(args: readonly string[]): boolean {
 
 function reportFailure(thrown: unknown, args: readonly string[], writes: boolean): number {
   if (thrown instanceof ReaderGone) return exitStatus.failed
-  // Anything may need a file descriptor, down to loading a part of the program.
+  // Everything may need a file descriptor, even loading a part of the program.
   const error = hasCode(thrown, 'EMFILE', 'ENFILE') ? fileError('umlcow', 'open a file', thrown) : thrown
   if (!(error instanceof UmlcowError)) tell(internalErrorNote(error))
   if (wantsJson(args)) printDocument(errorDocument(error))
@@ -137,7 +137,7 @@ function reportFailure(thrown: unknown, args: readonly string[], writes: boolean
   return statusOf(error, writes)
 }
 
-/** Not through a context: the one that there was may have been stopped. */
+/** Does not use the context: a signal may have stopped it. */
 function printDocument(text: string): void {
   process.stdout.on('error', (error) => {
     if (!hasCode(error, 'EPIPE')) tell(errorLines(fileError('standard output', 'write', error)))

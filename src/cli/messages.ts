@@ -1,12 +1,12 @@
 import { escapeText } from '../bytes/escape.js'
 
 /**
- * Standard error. Only when there is something to say: to look at `process.stderr` takes 3 ms, as long as all else that
- * a short command does.
+ * Standard error. Call it only to print: the first use of `process.stderr` takes 3 ms, as long as all else that a short
+ * command does.
  */
 export function messageStream(): NodeJS.WriteStream {
   const { stderr } = process
-  // Messages whose reader has gone change nothing.
+  // A reader that has gone changes nothing.
   if (stderr.listenerCount('error') === 0) stderr.on('error', () => {})
   return stderr
 }

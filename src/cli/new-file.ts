@@ -33,7 +33,7 @@ export function newFileOptions(target: string | undefined, flags: NewFileFlags):
     throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
   }
   if (target === '-' && flags.verify) {
-    throw new UmlcowError('USAGE', '--verify: what went to standard output cannot be read back')
+    throw new UmlcowError('USAGE', '--verify needs a file: umlcow cannot read standard output back')
   }
   return {
     backing: flags.backing,
@@ -90,11 +90,11 @@ async function reportNewFile(result: NewFileResult, flags: CommonFlags, context:
   else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
 }
 
-/** What a reader of standard output got so far must not pass for an image. */
+/** The reader of standard output must not take the part that it got for a whole image. */
 function withIncompleteOutput(error: unknown): unknown {
   if (!hasCode(error, 'INTERRUPTED')) return error
   return new UmlcowError('INTERRUPTED', 'stopped', {
-    hint: 'what went to standard output is a part of the image only',
+    hint: 'standard output got only a part of the image',
     cause: error,
   })
 }

@@ -8,7 +8,7 @@ import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
 /** A size or offset of an option. */
 export function sizeArgument(text: string): number {
   const size = parseSize(text)
-  if (size === null) throw new InvalidArgumentError('It takes bytes, or a number with K, M, G, T or P, such as 10G.')
+  if (size === null) throw new InvalidArgumentError('Give bytes, or a number with K, M, G, T or P, such as 10G.')
   return size
 }
 
@@ -16,7 +16,7 @@ export function sizeArgument(text: string): number {
 export function bufferArgument(text: string): number {
   const size = sizeArgument(text)
   if (isWindowSize(size)) return size
-  throw new InvalidArgumentError('It takes a multiple of 4K from 4K to 16M.')
+  throw new InvalidArgumentError('Give a multiple of 4K from 4K to 16M.')
 }
 
 /** The words of `--force`, separated by commas. */
@@ -32,16 +32,16 @@ function forceArgument<Word extends string>(allowed: readonly Word[]): (text: st
   }
 }
 
-/** Those that a merge in place knows. */
+/** The words that a merge in place takes. */
 export const inPlaceForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'siblings', 'room']
 
-/** Those that what finishes or gives up a merge in place knows. */
+/** The words that `merge --resume` and `merge --abandon` take. */
 export const unfinishedForceWords: readonly ForceWord[] = ['in-use', 'siblings', 'journal']
 
-/** Those of `merge` in all its forms. */
+/** The words that `merge` takes in all its forms. */
 export const allForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal']
 
-/** One form of `merge` passes over the words of the others. */
+/** The words that one form of `merge` knows: it ignores those of the other forms. */
 export function knownForce(force: readonly ForceWord[] | undefined, known: readonly ForceWord[]): ForceWord[] {
   return (force ?? []).filter((word) => known.includes(word))
 }
@@ -51,18 +51,18 @@ const forceMeanings: Record<ForceWord, string> = {
   mtime: 'mtime (the backing file has another modification time)',
   size: 'size (the backing file has another size)',
   siblings:
-    'siblings (other overlays on the backing file, or what may be some, are left to the kernel to refuse; an overlay ' +
-    'that others stand on is removed or emptied)',
-  room: 'room (the disk may become full on the way)',
+    'siblings (other overlays use the backing file, or files that may be overlays: the kernel refuses them ' +
+    'afterwards; or another overlay uses this one as its backing file: what it shows changes)',
+  room: 'room (the disk may become full before the end)',
   journal:
-    'journal (it cannot be told whether the process that began the merge has ended; and with --abandon: the files are ' +
-    'not those that its journal tells of)',
+    'journal (umlcow cannot see whether the process that began the merge has ended; with --abandon also: the files ' +
+    'are not the ones that the journal names)',
 }
 
 const humfsForceMeanings: Record<HumfsForceWord, string> = {
-  exists: 'exists (metadata that is there is moved aside, to names that end in .umlcow-old)',
-  links: 'links (files that have names outside of data/ change there, too)',
-  damage: 'damage (the reverse does what can be done, and keeps the metadata)',
+  exists: 'exists (there is metadata already: it gets names that end in .umlcow-old)',
+  links: 'links (files in data/ have names outside of it: they change there, too)',
+  damage: 'damage (restore what can be restored, and keep the metadata)',
 }
 
 export function addForceOption(command: Command, allowed: readonly ForceWord[] = forceWords): Command {
@@ -79,7 +79,7 @@ function addForce<Word extends string>(
   meaningOf: Record<Word, string>,
 ): Command {
   const meanings = allowed.map((word) => meaningOf[word]).join('; ')
-  const option = new Option('--force <what>', `override what is named, separated by commas: ${meanings}`)
+  const option = new Option('--force <what>', `go on in spite of this; separate words by commas: ${meanings}`)
   return command.addOption(option.argParser(forceArgument(allowed)))
 }
 
@@ -91,15 +91,18 @@ export function addJsonOptions(command: Command): Command {
 
 export function addProgressOptions(command: Command): Command {
   return command
-    .option('--progress <how>', 'bar, json (lines on standard error), none, or a file descriptor for lines "N/100"')
+    .option(
+      '--progress <how>',
+      'bar, json (lines on standard error), none, or a number: a file descriptor that gets lines "N/100"',
+    )
     .option('-q, --quiet', 'print errors only')
 }
 
 export function addBackingOptions(command: Command): Command {
   return command
-    .option('-b, --backing <file>', 'use this backing file, whatever the header says')
-    .option('--backing-root <dir>', 'resolve the path in the header inside this directory, as in a chroot jail')
-    .option('--chain', 'the backing file may itself be an overlay (the kernel takes it as plain data)')
+    .option('-b, --backing <file>', 'use this backing file, not the one in the header')
+    .option('--backing-root <dir>', 'look up the path in the header inside this directory, as in a chroot jail')
+    .option('--chain', 'the backing file may itself be an overlay (the kernel would read it as plain data)')
 }
 
 /** Makes `--backing <file>` and `--no-backing` one flag: a path, false or undefined. */
@@ -122,7 +125,7 @@ export interface PathStyleFlags {
 export function addPathStyleOptions(command: Command): Command {
   return command
     .addOption(new Option('--relative', "store the path relative to the overlay's directory").conflicts('chroot'))
-    .option('--chroot <jail>', 'store the path as a process sees it whose root directory is <jail>')
+    .option('--chroot <jail>', 'store the path as a process inside this chroot jail sees it')
 }
 
 export function pathStyleOf(flags: PathStyleFlags, otherwise: PathStyle): PathStyle {

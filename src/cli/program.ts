@@ -23,8 +23,8 @@ export function createProgram(parts: ProgramParts): Command {
   const { wanted } = parts
   const program = new Command('umlcow')
     .description(
-      'Copy-on-write disk images of User-Mode Linux: many machines share one backing file, and each keeps its changes in ' +
-        'an overlay (a COW file).',
+      'Copy-on-write disk images of User-Mode Linux: many machines share one backing file, and each keeps its ' +
+        'changes in an overlay (a COW file).',
     )
     .helpOption('-h, --help', 'print help')
     .configureHelp({ subcommandTerm: (command) => command.name() })

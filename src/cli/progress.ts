@@ -21,8 +21,8 @@ const silent: ProgressView = { onProgress: undefined, stop: async () => {} }
 const jsonInterval = 250
 
 /**
- * The view that `--progress` asks for: a bar on a terminal by default, `json` for lines of JSON on stderr, a number for
- * lines `N/100` on that file descriptor, `none`.
+ * The view for `--progress`: a bar on a terminal by default; `json`: lines of JSON on stderr; a number: lines `N/100`
+ * on that file descriptor; `none`.
  *
  * @param stdoutTaken  standard output carries an image or a JSON document
  * @throws             UmlcowError USAGE
@@ -56,7 +56,7 @@ function checkedDescriptor(text: string, stdoutTaken: boolean): number {
     throw new UmlcowError('USAGE', `--progress takes bar, json, none or a file descriptor, not "${text}"`)
   }
   if (fd === 1 && stdoutTaken)
-    throw new UmlcowError('USAGE', '--progress=1: standard output has something else to carry')
+    throw new UmlcowError('USAGE', '--progress=1: standard output is taken by the image or the JSON document')
   if (isInheritedAndWritable(fd)) return fd
   throw new UmlcowError('USAGE', `--progress: file descriptor ${fd} is not open for writing`)
 }
@@ -93,7 +93,7 @@ function percentLines(fd: number): ProgressView {
   }
 }
 
-/** A bar on stderr, drawn from the first report on: what is done at once shows none. */
+/** A bar on stderr. It appears with the first report, so an operation that ends at once shows none. */
 async function openBar(): Promise<ProgressView> {
   const { default: cliProgress } = await import('cli-progress')
   const bar = new cliProgress.SingleBar({

@@ -11,7 +11,7 @@ import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json
 
-/** A path in JSON: the text it is, or the escaped form when it is no UTF-8. */
+/** A path in JSON: its text, or its escaped form when it is not UTF-8. */
 export function jsonPath(path: HostPath | Uint8Array): string {
   const bytes = pathBytes(path)
   return pathText(bytes) ?? printablePath(bytes)
@@ -19,10 +19,10 @@ export function jsonPath(path: HostPath | Uint8Array): string {
 
 const backingCode = 'BACKING_'
 
-/** Findings of a merge in place that was not finished: what is wrong with the backing file otherwise tells more. */
+/** Codes of an unfinished merge. Another problem of the backing file says more, so it comes first. */
 const aboutMerges: readonly string[] = ['UNFINISHED_MERGE', 'JOURNAL_DAMAGED', 'JOURNAL_MISMATCH']
 
-/** One word for what is wrong with the backing file first of all. */
+/** One word for the first problem of the backing file. */
 function backingState(backing: BackingInspection | null): string | null {
   if (backing === null) return null
   const first = backing.findings.find(({ code }) => !aboutMerges.includes(code))
@@ -124,10 +124,10 @@ function overlayLines(image: ImageInfo, overlay: OverlayInfo): string[] {
     const size = formatSize(allocatedSectors * header.sectorSize)
     lines.push(`allocated: ${allocatedSectors} of ${layout.sectorCount} sectors (${size})`)
   } else if (overlay.users !== null) {
-    lines.push(`allocated: not counted, for the bitmap has ${formatSize(layout.bitmapLength)}; "umlcow check" counts`)
+    lines.push(`allocated: not counted: the bitmap has ${formatSize(layout.bitmapLength)}; run "umlcow check" to count`)
   }
   if (overlay.users !== null) lines.push(`in use: ${usersText(overlay.users)}`)
-  if (overlay.rewrite === 'torn') lines.push('header: its rewrite was cut short; run "umlcow check --repair"')
+  if (overlay.rewrite === 'torn') lines.push('header: a rewrite was cut short; run "umlcow check --repair"')
   lines.push(
     'Format specific information:',
     `    version: ${header.version}${header.layout === 'v3padded' ? ', padded 64-bit layout' : ''}`,
@@ -153,7 +153,7 @@ function backingLines(image: ImageInfo, backing: BackingInspection | null): stri
   if (backing.lookalike !== null) {
     const command = `umlcow rebase -u --relative -b ${shellQuote(backing.lookalike)} ${shellQuote(image.path)}`
     lines.push(
-      `    a file of that name, size and modification time lies beside the overlay: ${printablePath(backing.lookalike)}`,
+      `    beside the overlay is a file with that name, size and mtime: ${printablePath(backing.lookalike)}`,
       `    to use it: ${command}`,
     )
   }

@@ -23,7 +23,7 @@ export function unfinishedAction(flags: UnfinishedFlags): UnfinishedAction | nul
   return flags.abandon ? 'abandon' : null
 }
 
-/** What is done about a merge in place that was cut short. @param path  of the overlay or of the backing file */
+/** Finish, show or abandon a merge in place that was cut short. @param path  of the overlay or of the backing file */
 export async function runUnfinished(
   action: UnfinishedAction,
   path: string,
@@ -90,10 +90,14 @@ function abandonText(result: AbandonResult): string {
   const backing = result.backing === null ? 'the backing file' : printablePath(result.backing)
   const usable = result.usable.map((path) => printablePath(path)).join(', ')
   const texts: Record<AbandonResult['content'], string> = {
-    old: `${backing}: as it was before the merge; ${overlay} is whole`,
-    merged: `${backing}: holds all of ${overlay}: the merge was finished but for its journal`,
-    mixed: `${backing}: holds some of the changes of ${overlay}, so do not use it by itself; what reads right: ${usable}`,
-    unknown: `${backing}: may hold some of the changes of ${overlay}, and nothing tells of it any more; do not use it without that overlay`,
+    old: `${backing}: unchanged by the merge; ${overlay} is complete`,
+    merged: `${backing}: holds all of ${overlay}; only the journal was left`,
+    mixed:
+      `${backing}: holds some of the changes of ${overlay}: do not use it alone; ` +
+      `these overlays read correctly: ${usable}`,
+    unknown:
+      `${backing}: may hold some of the changes of ${overlay}, and no journal records it any more: ` +
+      'do not use it without that overlay',
   }
   const removed = result.removed.map((path) => `removed: ${printablePath(path)}\n`).join('')
   return `${texts[result.content]}\n${removed}no other file was removed\n`

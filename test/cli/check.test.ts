@@ -291,7 +291,7 @@ describe('waste is status 3, and --repair mends it', () => {
       { code: 'TRAILING_BYTES', repairable: true, fixed: false },
     ])
     expect(stateOf(cow)).toEqual(before)
-    expect(umlcow(['check', '-n', '--repair', cow]).stdout).toContain('(--repair mends it)')
+    expect(umlcow(['check', '-n', '--repair', cow]).stdout).toContain('(--repair repairs it)')
     expect(stateOf(cow)).toEqual(before)
   })
 

@@ -207,7 +207,7 @@ describe('create SIZE', () => {
     const directory = temporaryDirectory()
     const outcome = umlcow(['create', 'raw', '--', text], { cwd: directory })
     expectPlainFailure(outcome, 64)
-    expect(outcome.stderr).toContain(`"${text}" is no size`)
+    expect(outcome.stderr).toContain(`"${text}" is not a size`)
     expect(outcome.stdout).toBe('')
     expect(namesIn(directory)).toEqual([])
   })

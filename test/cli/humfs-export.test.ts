@@ -68,7 +68,7 @@ describe('humfs export', () => {
     ['no such format', ['--to', 'zip', 'out'], /Allowed choices are tar, cpio, mtree, fakeroot, squashfs/],
     ['no output', ['--to', 'tar'], /missing required argument 'output'/],
     ['JSON and the archive', ['--to', 'tar', '--json', '-'], /cannot take both the archive and JSON/],
-    ['a file of exclusions for tar', ['--to', 'tar', '--exclude-file', 'x', 'out'], /goes with --to squashfs, not tar/],
+    ['a file of exclusions for tar', ['--to', 'tar', '--exclude-file', 'x', 'out'], /needs --to squashfs, not tar/],
     ['twice the same file', ['--to', 'squashfs', '--exclude-file', 'out', 'out'], /are the same file/],
     ['an option of another action', ['--to', 'tar', '--repair', 'out'], /unknown option '--repair'/],
   ])('is wrong usage with %s', (_, args, message) => {
@@ -140,7 +140,7 @@ describe('humfs export', () => {
     await waitUntil(() => fs.readdirSync(out).some((name) => name.endsWith('.tmp')), 'the temporary file')
     running.child.kill(signal)
     expect(await running.ended).toMatchObject({ status, signal: null })
-    expect(running.stderr()).toMatch(/^umlcow: stopped; the inputs are as they were, and nothing half-made is left\n$/)
+    expect(running.stderr()).toMatch(/^umlcow: stopped; the inputs are unchanged, and no unfinished output is left\n$/)
     expect(fs.readdirSync(out)).toEqual([])
   })
 
@@ -155,7 +155,7 @@ describe('humfs export', () => {
       await untilFull(fifo)
       running.child.kill('SIGINT')
       expect(await running.ended).toMatchObject({ status: 130, signal: null })
-      expect(running.stderr()).toMatch(/stopped; .* what went to standard output is a part only/)
+      expect(running.stderr()).toMatch(/stopped; .* standard output got only a part of the archive/)
     } finally {
       fs.closeSync(fd)
     }
@@ -194,10 +194,10 @@ describe('humfs export to a tree', () => {
 
   it.each([
     [['-'], 'needs a name'],
-    [['--overwrite', 'x'], 'goes without --overwrite'],
-    [['--force=in-use', 'x'], 'goes without --force'],
-    [['--no-sockets', 'x'], 'goes without --no-sockets'],
-    [['--exclude-file', 'y', 'x'], 'goes with --to squashfs'],
+    [['--overwrite', 'x'], 'does not support --overwrite'],
+    [['--force=in-use', 'x'], 'does not support --force'],
+    [['--no-sockets', 'x'], 'does not support --no-sockets'],
+    [['--exclude-file', 'y', 'x'], 'needs --to squashfs'],
   ])('does not take %j', (args, complaint) => {
     const outcome = umlcow(['humfs', 'export', '--to', 'directory', ...args])
     expect(outcome.status).toBe(64)

@@ -84,7 +84,7 @@ describe('umlcow humfs import', () => {
     while (!existsSync(path.join(cwd, '.umlcow-new-made/tree/data'))) await new Promise((done) => setTimeout(done, 10))
     child.kill(signal)
     expect(await once(child, 'close')).toEqual([status, null])
-    expect(stderr).toContain('nothing half-made is left')
+    expect(stderr).toContain('no unfinished output is left')
     expect(readdirSync(cwd)).toEqual([])
   })
 })

@@ -77,7 +77,7 @@ describe('merge -d', () => {
     expectMerged(['merge', '-d', scene.cow])
     keepsUntouched(scene.backing, scene.cow)
     expect(expectMerged(['merge', '-d', scene.cow]).stdout).toMatch(
-      /root_fs: held all of .*cow \(6 KiB\) already, left as it is\n$/,
+      /root_fs: held all of .*cow \(6 KiB\) already, unchanged\n$/,
     )
     expectMerged(['merge', '-d', '--leave', scene.cow])
     expect(umlcow(['merge', '-d', '--backup', 'undo', scene.cow], { cwd: scene.directory })).toMatchObject({

@@ -181,16 +181,16 @@ describe('--buffer', () => {
 
 describe('wrong usage', () => {
   it.each<[args: string[], says: RegExp]>([
-    [['-d', '--copier=cp'], /a merge in place goes without --copier/],
-    [['-d', '--copier=auto'], /a merge in place goes without --copier/],
-    [['-d', '--sparse=always'], /a merge in place goes without --sparse/],
-    [['-d', '--sparse=auto'], /a merge in place goes without --sparse/],
-    [['--resume', '--copier=cp'], /merge --resume goes without --copier/],
-    [['--resume', '--sparse=never'], /merge --resume goes without --sparse/],
-    [['--resume', '--buffer=4K'], /merge --resume goes without --buffer/],
+    [['-d', '--copier=cp'], /a merge in place does not support --copier/],
+    [['-d', '--copier=auto'], /a merge in place does not support --copier/],
+    [['-d', '--sparse=always'], /a merge in place does not support --sparse/],
+    [['-d', '--sparse=auto'], /a merge in place does not support --sparse/],
+    [['--resume', '--copier=cp'], /merge --resume does not support --copier/],
+    [['--resume', '--sparse=never'], /merge --resume does not support --sparse/],
+    [['--resume', '--buffer=4K'], /merge --resume does not support --buffer/],
     [['merged', '--copier=dd'], /Allowed choices are auto, reflink, cp, extents, read/],
     [['merged', '--sparse=sometimes'], /Allowed choices are auto, always, never/],
-    [['-', '--verify'], /cannot be read back/],
+    [['-', '--verify'], /cannot read standard output back/],
   ])('%j', (args, says) => {
     const scene = makeScene()
     const outcome = umlcow(['merge', 'cow', ...args], { cwd: scene.directory })

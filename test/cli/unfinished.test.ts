@@ -202,7 +202,7 @@ describe('merge --resume', () => {
 
 describe('merge --abandon', () => {
   const texts = {
-    preparing: /as it was before the merge; /,
+    preparing: /unchanged by the merge; /,
     writing: /holds some of the changes/,
     merged: /holds all of /,
   }

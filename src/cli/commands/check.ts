@@ -25,12 +25,13 @@ export function configureCheck(command: Command, context: CliContext, finish: Fi
   command
     .arguments('<file...>')
     .description(
-      'Check the header, the bitmap and the length of an overlay, and whether its backing file is the one in the header. ' +
-        'Exit status as qemu-img check: 0 consistent, 2 damaged, 3 waste only, 63 no COW file, 1 could not be checked.',
+      'Check the header, the bitmap and the length of an overlay, and whether its backing file is the one in the ' +
+        'header. The exit status is that of qemu-img check: 0 consistent, 2 damaged, 3 consistent with wasted space, ' +
+        '63 not a COW file, 1 the check failed.',
     )
-    .option('--repair', 'mend bits past the end, bytes past the end, and a header rewrite that was cut short')
-    .option('--deep', "read the data, too: find allocated sectors that equal the backing file's")
-    .option('-n, --dry-run', 'with --repair: tell what would be mended, change nothing')
+    .option('--repair', 'repair bits past the last sector, bytes past the end, and a header rewrite that was cut short')
+    .option('--deep', 'read the data, too, and find allocated sectors that equal those of the backing file')
+    .option('-n, --dry-run', 'with --repair: show what it would repair, change nothing')
   addProgressOptions(addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['in-use']))
   command.addHelpText('after', '\nExamples:\n  umlcow check cow.node0 cow.node1\n  umlcow check --repair cow.node0')
   command.action(async (paths: string[], flags: Flags) => {
@@ -39,17 +40,17 @@ export function configureCheck(command: Command, context: CliContext, finish: Fi
     const warned = new Set<string>()
     for (const path of paths) {
       const outcome = await checkOne(path, flags, context)
-      // What was repaired is told even so.
+      // After a stop, too, the user must learn what was repaired.
       if (!flags.repair) throwIfAborted(context.signal)
       if (!(outcome instanceof Error) && !flags.quiet) {
-        // Once for all files.
+        // Each warning once for all files.
         for (const warning of outcome.warnings.filter((one) => !warned.has(one))) context.warn(warning)
         for (const warning of outcome.warnings) warned.add(warning)
       }
       statuses.push(outcome instanceof Error ? context.statusOf(outcome) : statusOfResult(outcome))
-      // Among several documents an error stands in its own.
-      const told = wantsJson(flags) && paths.length > 1
-      if (outcome instanceof Error && !told) tell(errorLines(outcome))
+      // Among several documents an error has its own.
+      const hasDocument = wantsJson(flags) && paths.length > 1
+      if (outcome instanceof Error && !hasDocument) tell(errorLines(outcome))
       if (wantsJson(flags))
         documents.push(
           outcome instanceof Error ? describeError(outcome) : checkDocument(outcome, flags.repair === true),
@@ -57,7 +58,7 @@ export function configureCheck(command: Command, context: CliContext, finish: Fi
       else if (outcome instanceof Error) continue
       else if (!flags.quiet || outcome.findings.length > 0) await context.print(checkText(outcome))
     }
-    // As qemu-img: a format without a check prints no JSON.
+    // As qemu-img does: no JSON for a format that it cannot check.
     if (wantsJson(flags) && !(paths.length === 1 && statuses[0] === exitStatus.notThisFormat)) {
       await context.printJson(paths.length === 1 ? documents[0] : documents)
     }
@@ -138,7 +139,7 @@ const headlines: Record<Severity, string> = { damage: 'damage', waste: 'waste', 
 
 function checkText(result: CheckResult): string {
   const lines = result.findings.map((finding) => {
-    const state = finding.fixed ? ' (repaired)' : finding.repairable ? ' (--repair mends it)' : ''
+    const state = finding.fixed ? ' (repaired)' : finding.repairable ? ' (--repair repairs it)' : ''
     return `${headlines[finding.severity]}: ${escapeText(finding.message)}${state}`
   })
   lines.push(`${printablePath(result.path)}: ${verdict(result)}`)

@@ -23,14 +23,14 @@ export function configureCreate(command: Command, context: CliContext, finish: F
   command
     .arguments('<file> [size]')
     .description(
-      'With -b: make an empty overlay on a backing file, byte for byte what uml_mkcow makes. ' +
-        'With SIZE: make a sparse raw image. SIZE is in bytes, or with K, M, G, T or P (powers of 1024).',
+      'With -b: make an empty overlay on a backing file, the same bytes as uml_mkcow. With SIZE: make a sparse raw ' +
+        'image. SIZE is a number of bytes, or a number with K, M, G, T or P (powers of 1024).',
     )
     .option('-b, --backing <file>', 'the backing file of the new overlay')
-    .option('--fs <type>', "make this file system in the raw image with the host's mkfs: ext4, swap, ...")
+    .option('--fs <type>', "make this file system in the raw image, with the host's mkfs: ext4, swap, ...")
     .option('--chain', 'the backing file may itself be an overlay (only umlcow reads such chains)')
     .option('--overwrite', 'replace FILE when it exists')
-    .option('--no-sync', 'skip every fsync: for throwaway images')
+    .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
     .option('-q, --quiet', 'print errors only')
   addForceOption(addJsonOptions(addPathStyleOptions(command)), ['in-use'])
@@ -38,7 +38,7 @@ export function configureCreate(command: Command, context: CliContext, finish: F
     'after',
     '\nExamples:\n  umlcow create cow.node0 -b root_fs\n  umlcow create swap.img 512M --fs swap\n' +
       '  umlcow create data.img 10G --fs ext4\n' +
-      '\nExit status: 0 done, 1 failed (nothing was left behind), 4 refused to protect data, 64 wrong usage.',
+      '\nExit status: 0 done, 1 failed (no file was left behind), 4 refused to protect data, 64 wrong usage.',
   )
   command.action(async (file: string, size: string | undefined, flags: Flags) => {
     const result = await run(file, size, flags, context)
@@ -59,8 +59,9 @@ async function run(
   const common = { force, overwrite, dryRun, noSync: !flags.sync, signal: context.signal }
   if (backing !== undefined) {
     if (sizeText !== undefined)
-      throw new UmlcowError('USAGE', 'an overlay has the size of its backing file: give -b or SIZE')
-    if (fs !== undefined) throw new UmlcowError('USAGE', '--fs is for raw images: an overlay shows its backing file')
+      throw new UmlcowError('USAGE', 'an overlay has the size of its backing file: give -b or SIZE, not both')
+    if (fs !== undefined)
+      throw new UmlcowError('USAGE', '--fs is for raw images: an overlay shows the file system of its backing file')
     return createOverlay(file, backing, { ...common, chain, pathStyle: pathStyleOf(flags, { kind: 'absolute' }) })
   }
   if (chain || flags.relative || flags.chroot !== undefined) {
@@ -72,7 +73,7 @@ async function run(
   if (size === null) {
     throw new UmlcowError(
       'USAGE',
-      `"${sizeText}" is no size: it takes bytes, or a number with K, M, G, T or P, such as 10G`,
+      `"${sizeText}" is not a size: give bytes, or a number with K, M, G, T or P, such as 10G`,
     )
   }
   return createRaw(file, size, { ...common, fs })

@@ -37,12 +37,13 @@ interface Flags extends CommonFlags {
 }
 
 const description =
-  'Write the tree that DIR holds, by default the humfs tree in the current directory, into OUTPUT, a new file, or to ' +
-  'standard output when OUTPUT is "-": with the owners, modes and devices that its metadata says, and no root. The whole ' +
-  'tree is looked at first; what is damaged, or does not fit the format, is told before anything is written. tar and cpio ' +
-  'hold all of it. The others go with the files as they lie in data/: mtree for "bsdtar -cf NEW @OUTPUT" in data/, fakeroot ' +
-  'for "fakeroot -i OUTPUT", squashfs for "mksquashfs data NEW -pf OUTPUT". directory makes a plain tree, of which root gets ' +
-  "all and others what is theirs; 9p a tree for QEMU's 9p server with security_model=mapped-file."
+  'Write the tree in DIR to OUTPUT, a new file, or to standard output if OUTPUT is "-". DIR is the current directory ' +
+  'by default, and holds a humfs tree. The archive has the owners, modes and devices from the metadata; this needs ' +
+  'no root. umlcow first reads the whole tree, and reports everything that is damaged or does not fit the format ' +
+  'before it writes. tar and cpio hold the whole tree. The next three need the files in data/, too: use mtree with ' +
+  '"bsdtar -cf NEW @OUTPUT" in data/, fakeroot with "fakeroot -i OUTPUT", squashfs with "mksquashfs data NEW -pf ' +
+  'OUTPUT". directory makes a plain tree; only root can give its files their owners and make its devices. 9p makes a ' +
+  "tree for QEMU's 9p server with security_model=mapped-file."
 
 export function configureHumfsExport(command: Command, context: CliContext, finish: Finish): void {
   command
@@ -54,17 +55,21 @@ export function configureHumfsExport(command: Command, context: CliContext, fini
         .choices(treeFormats)
         .default('humfs'),
     )
-    .option('--no-sockets', 'leave sockets out, as tar does anyway: bsdtar reads none in mtree text')
-    .option('--exclude-file <file>', 'squashfs: a new file for "mksquashfs -ef", which devices and sockets take')
-    .option('--overwrite', 'replace OUTPUT, unless it is in the tree')
-    .option('--no-sync', 'skip every sync of the disk')
-    .option('-n, --dry-run', 'look at everything, write nothing')
+    .option('--no-sockets', 'leave sockets out: tar always does, and bsdtar cannot read them in mtree text')
+    .option(
+      '--exclude-file <file>',
+      'squashfs: a new file for "mksquashfs -ef"; a tree with devices or sockets needs it',
+    )
+    .option('--overwrite', 'replace OUTPUT, unless it is part of the tree')
+    .option('--no-sync', 'skip every fsync')
+    .option('-n, --dry-run', 'check everything, write nothing')
   addProgressOptions(addForceOption(addJsonOptions(command), ['in-use']))
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow humfs export --to tar root.tar\n  umlcow humfs export --to cpio - /srv/uml/root | gzip > root.cpio.gz\n' +
-      '  umlcow humfs export --to squashfs --exclude-file root.ef root.pf && mksquashfs data root.img -pf root.pf -ef root.ef\n' +
-      '\nExit status: 0 done, 1 failed, 4 refused and nothing written, 63 no humfs tree, 64 wrong usage.',
+    '\nExamples:\n  umlcow humfs export --to tar root.tar\n  umlcow humfs export --to cpio - /srv/uml/root | gzip ' +
+      '> root.cpio.gz\n  umlcow humfs export --to squashfs --exclude-file root.ef root.pf && mksquashfs data ' +
+      'root.img -pf root.pf -ef root.ef\n\nExit status: 0 done, 1 failed, 4 refused, nothing was written, 63 not a ' +
+      'humfs tree, 64 wrong usage.',
   )
   command.action(async (output: string, directory: string | undefined, flags: Flags) => {
     await runExport(output, directory ?? '.', flags, context)
@@ -98,20 +103,20 @@ function refuseMixed(output: string, flags: Flags): void {
   }
   if (isWrittenTree(flags.to)) refuseWithTree(flags.to, output, flags)
   if (flags.excludeFile === undefined) return
-  if (flags.to !== 'squashfs') throw new UmlcowError('USAGE', `--exclude-file goes with --to squashfs, not ${flags.to}`)
+  if (flags.to !== 'squashfs') throw new UmlcowError('USAGE', `--exclude-file needs --to squashfs, not ${flags.to}`)
   if (flags.excludeFile === output) throw new UmlcowError('USAGE', '--exclude-file and OUTPUT are the same file')
 }
 
 function refuseWithTree(format: WrittenTree, output: string, { overwrite, force, sockets }: Flags): void {
-  if (output === '-') throw new UmlcowError('USAGE', `--to ${format} makes a directory, and needs a name for it`)
+  if (output === '-') throw new UmlcowError('USAGE', `--to ${format} makes a directory and needs its name, not "-"`)
   const foreign = overwrite ? '--overwrite' : force !== undefined ? '--force' : sockets ? null : '--no-sockets'
-  if (foreign !== null) throw new UmlcowError('USAGE', `--to ${format} goes without ${foreign}`)
+  if (foreign !== null) throw new UmlcowError('USAGE', `--to ${format} does not support ${foreign}`)
 }
 
-/** What a reader of standard output got so far must not pass for all. */
+/** The reader of standard output must not take the part that it got for a whole archive. */
 function withIncompleteOutput(error: unknown): unknown {
   if (!hasCode(error, 'INTERRUPTED')) return error
-  const hint = 'what went to standard output is a part only'
+  const hint = 'standard output got only a part of the archive'
   return new UmlcowError('INTERRUPTED', 'stopped', { hint, cause: error })
 }
 

@@ -22,11 +22,11 @@ interface Flags extends CommonFlags {
 }
 
 const description =
-  'Lay a humfs tree out of an archive: DIR is made, with data/, its metadata and a superblock, or replaced when it is empty. ' +
-  'It takes no root: owners, modes and devices go into metadata. INPUT "-" is standard input. A file is looked at as a ' +
-  'whole before anything is made; DIR appears whole or not at all. mtree text, a save file of fakeroot and a pseudo file of ' +
-  'mksquashfs hold no content: --tree says where the files lie. directory, 9p and humfs are trees: INPUT is the directory ' +
-  'that they are in. Without DIR only --dry-run works.'
+  'Make a humfs tree from an archive. DIR gets data/, the metadata and a superblock; it must not exist, or be empty. ' +
+  'This needs no root: owners, modes and devices go into the metadata. If INPUT is "-", umlcow reads standard input. ' +
+  'It reads a file to its end before it makes anything. DIR appears complete or not at all. mtree text, save files ' +
+  'of fakeroot and pseudo files of mksquashfs hold no content: name the directory with the files by --tree. With ' +
+  'directory, 9p and humfs, INPUT is the directory of the tree. Without DIR, only --dry-run works.'
 
 export function configureHumfsImport(command: Command, context: CliContext, finish: Finish): void {
   command
@@ -35,19 +35,19 @@ export function configureHumfsImport(command: Command, context: CliContext, fini
     .addOption(
       new Option('--from <format>', 'what INPUT is').choices([...streamFormats, ...treeFormats]).makeOptionMandatory(),
     )
-    .option('--tree <dir>', 'mtree, fakeroot, squashfs: where the files lie')
-    .option('--size <size>', 'what the guest sees, with K, M, G or T; default: twice what is used')
-    .option('--owner <user>', 'root: whose the files shall be, by name or number; default: yours')
-    .option('--group <group>', 'the same of the group')
-    .option('--rename-metadata <suffix>', 'add this to the names of directories called "metadata"')
-    .option('--no-sync', 'skip every sync of the disk')
-    .option('-n, --dry-run', 'look at everything, make nothing')
+    .option('--tree <dir>', 'mtree, fakeroot, squashfs: the directory with the files')
+    .option('--size <size>', 'the size that the guest sees, also with K, M, G or T; default: twice the used size')
+    .option('--owner <user>', 'as root: the user who will own the files, a name or number; default: you')
+    .option('--group <group>', 'as root: the group of the files; default: yours')
+    .option('--rename-metadata <suffix>', 'append this to the names of directories called "metadata"')
+    .option('--no-sync', 'skip every fsync')
+    .option('-n, --dry-run', 'check everything, make nothing')
   addProgressOptions(addJsonOptions(command))
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow humfs import --from tar --size 4G root.tar tree\n' +
-      '  zcat root.tar.gz | umlcow humfs import --from tar - tree\n' +
-      '\nExit status: 0 done, 1 failed (nothing was left behind), 4 refused and nothing made, 63 not that format, 64 wrong usage.',
+    '\nExamples:\n  umlcow humfs import --from tar --size 4G root.tar tree\n  zcat root.tar.gz | umlcow humfs ' +
+      'import --from tar - tree\n\nExit status: 0 done, 1 failed (no file was left behind), 4 refused, nothing was ' +
+      'made, 63 another format, 64 wrong usage.',
   )
   command.action(async (input: string, directory: string | undefined, flags: Flags) => {
     await runImport(input, directory, flags, context)
@@ -62,7 +62,7 @@ async function runImport(
   context: CliContext,
 ): Promise<void> {
   if (directory === undefined && !flags.dryRun) {
-    throw new UmlcowError('USAGE', 'humfs import takes INPUT and the directory to make, or --dry-run')
+    throw new UmlcowError('USAGE', 'humfs import needs INPUT and the directory to make, or --dry-run')
   }
   const { from, tree, owner, group, renameMetadata, dryRun, sync } = flags
   const size = flags.size === undefined ? undefined : humfsSize(flags.size)
@@ -108,6 +108,6 @@ function document(result: ImportHumfsResult): unknown {
 }
 
 function text({ directory, entries, used, total, uid, gid }: ImportHumfsResult): string {
-  if (used === null || total === null) return `${entries} entries, all of which humfs can hold\n`
+  if (used === null || total === null) return `humfs can hold all ${entries} entries\n`
   return `${directory}: humfs of ${uid}:${gid}, ${entries} entries, ${formatSize(used)} of ${formatSize(total)} used\n`
 }

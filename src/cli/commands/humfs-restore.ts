@@ -9,7 +9,7 @@ export interface RestoreFlags extends CommonFlags {
   readonly sync: boolean
 }
 
-/** The reverse of humfsify, by whichever name it was asked for. */
+/** The reverse of humfsify: `humfsify -r` and `humfs restore`. */
 export async function runRestore(directory: string, flags: RestoreFlags, context: CliContext): Promise<void> {
   const { force, dryRun, sync } = flags
   const { signal } = context

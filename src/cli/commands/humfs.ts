@@ -18,18 +18,19 @@ interface Flags extends RestoreFlags {
 type Action = 'restore' | 'info' | 'check'
 
 const description =
-  'info: the superblock, and how many names of each type there are. check: whether data and metadata fit together, by the ' +
-  'rules of the kernels that mount humfs; exit status 0 consistent, 2 damaged, 3 waste only. restore: the same as "umlcow ' +
-  'humfsify -r". import: see "umlcow humfs import --help". Without DIR: the current directory. No kernel of today mounts humfs; these are the rules of 2.4 and 2.6.'
+  'info shows the superblock and counts the names of each type. check finds out whether data and metadata fit ' +
+  'together, by the rules of the kernels 2.4 and 2.6, for no kernel of today mounts humfs; its exit status is 0 ' +
+  'consistent, 2 damaged, 3 consistent with wasted space. restore does the same as "umlcow humfsify -r". import and ' +
+  'export have a help of their own: run "umlcow humfs import --help". DIR is the current directory by default.'
 
 export function configureHumfs(command: Command, context: CliContext, finish: Finish): void {
   command
     .addArgument(new Argument('<action>', 'restore, info or check').choices(['restore', 'info', 'check']))
     .addArgument(new Argument('[dir]', 'the directory that holds data/').default('.', 'the current one'))
     .description(description)
-    .option('--repair', 'check: mend what can be mended without a doubt')
-    .option('--no-sync', 'restore: skip every sync of the disk')
-    .option('-n, --dry-run', 'restore, check --repair: look at everything, change nothing')
+    .option('--repair', 'check: repair what can be repaired safely')
+    .option('--no-sync', 'restore: skip every fsync')
+    .option('-n, --dry-run', 'restore, check --repair: check everything, change nothing')
   addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['damage']))
   command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
   // Verbs below this one have options of their own.
@@ -44,10 +45,10 @@ export function configureHumfs(command: Command, context: CliContext, finish: Fi
 }
 
 function refuseForeign(action: Action, flags: Flags): void {
-  if (flags.repair && action !== 'check') throw new UmlcowError('USAGE', `humfs ${action} goes without --repair`)
-  if (flags.force && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} goes without --force`)
-  if (!flags.sync && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} goes without --no-sync`)
-  if (flags.dryRun && action === 'info') throw new UmlcowError('USAGE', 'humfs info goes without --dry-run')
+  if (flags.repair && action !== 'check') throw new UmlcowError('USAGE', `humfs ${action} does not support --repair`)
+  if (flags.force && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} does not support --force`)
+  if (!flags.sync && action !== 'restore') throw new UmlcowError('USAGE', `humfs ${action} does not support --no-sync`)
+  if (flags.dryRun && action === 'info') throw new UmlcowError('USAGE', 'humfs info does not support --dry-run')
 }
 
 async function runInfo(directory: string, flags: Flags, context: CliContext): Promise<void> {
@@ -128,7 +129,7 @@ const verdicts: Readonly<Record<number, string>> = {
 
 function checkText(result: CheckHumfsResult, status: number): string {
   const lines = result.findings.map(({ severity, path, message, repairable, fixed }) => {
-    const state = fixed ? ' (repaired)' : repairable ? ' (--repair mends it)' : ''
+    const state = fixed ? ' (repaired)' : repairable ? ' (--repair repairs it)' : ''
     return `${severity}: ${path}: ${escapeText(message)}${state}`
   })
   lines.push(`${result.directory}: ${verdicts[status]}; ${result.entries} entries`)

@@ -20,28 +20,29 @@ interface Flags extends CommonFlags {
 }
 
 const description =
-  'Make a humfs tree of the current directory: owners, modes and devices of all in data/ go into metadata beside it, and ' +
-  'the files become those of USER and GROUP (names or numbers), who may then run a machine on them. SIZE is what the guest ' +
-  'sees, with K, M, G or T. Everything is looked at before anything is changed. A run that was cut short is finished by the ' +
-  'same command, or undone by -r. A link to umlcow that is called humfsify does the same.'
+  'Make a humfs tree of the current directory. umlcow writes the owners, modes and devices of all files in data/ ' +
+  'into metadata beside it, and gives the files to USER and GROUP (names or numbers), who can then run a machine on ' +
+  'them. SIZE is the size that the guest sees, also with K, M, G or T. umlcow checks everything before it changes ' +
+  'anything. If a run was cut short, the same command finishes it, and -r undoes it. A link to umlcow with the name ' +
+  'humfsify does the same.'
 
 export function configureHumfsify(command: Command, context: CliContext, finish: Finish): void {
   command
     .arguments('[user] [group] [size]')
     .description(description)
-    .option('-r', 'the reverse: put back what the metadata says, then remove it')
+    .option('-r', 'undo: restore what the metadata says, then remove the metadata')
     .option(
       '--perl-compat',
-      'as the Perl tool: no setuid, setgid and sticky, 0755 for all data, nodes left as they are',
+      'do as the Perl tool: drop setuid, setgid and sticky bits, give all data mode 0755, leave device nodes',
     )
-    .option('--rename-metadata <suffix>', 'add this to the names of directories called "metadata"')
-    .option('--no-sync', 'skip every sync of the disk')
-    .option('-n, --dry-run', 'look at everything, change nothing')
+    .option('--rename-metadata <suffix>', 'append this to the names of directories called "metadata"')
+    .option('--no-sync', 'skip every fsync')
+    .option('-n, --dry-run', 'check everything, change nothing')
   addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['exists', 'links', 'damage']))
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow humfsify lab users 4G\n  umlcow humfsify -r\n' +
-      '\nExit status: 0 done, 1 failed, 4 refused and nothing changed, 63 no humfs tree, 64 wrong usage.',
+      '\nExit status: 0 done, 1 failed, 4 refused, nothing was changed, 63 not a humfs tree, 64 wrong usage.',
   )
   command.action(
     async (user: string | undefined, group: string | undefined, size: string | undefined, flags: Flags) => {
@@ -50,11 +51,11 @@ export function configureHumfsify(command: Command, context: CliContext, finish:
         await runRestore('.', flags, context)
       } else {
         if (user === undefined || group === undefined || size === undefined) {
-          throw new UmlcowError('USAGE', 'humfsify takes USER, GROUP and SIZE, or -r', {
+          throw new UmlcowError('USAGE', 'humfsify needs USER, GROUP and SIZE, or -r', {
             hint: 'umlcow humfsify --help',
           })
         }
-        if (flags.force?.includes('damage')) throw new UmlcowError('USAGE', '--force=damage goes with -r')
+        if (flags.force?.includes('damage')) throw new UmlcowError('USAGE', '--force=damage needs -r')
         await runHumfsify(user, group, humfsSize(size), flags, context)
       }
       finish(exitStatus.done)
@@ -67,7 +68,7 @@ function refuseWithReverse(user: string | undefined, flags: Flags): void {
   const named = taken ?? (flags.renameMetadata === undefined ? null : '--rename-metadata')
   const foreign = flags.force?.find((word) => word !== 'damage')
   const other = named ?? (foreign === undefined ? null : `--force=${foreign}`)
-  if (other !== null) throw new UmlcowError('USAGE', `humfsify -r goes without ${other}`)
+  if (other !== null) throw new UmlcowError('USAGE', `humfsify -r does not support ${other}`)
 }
 
 async function runHumfsify(

@@ -20,17 +20,18 @@ export function configureInfo(command: Command, context: CliContext, finish: Fin
   command
     .arguments('<file...>')
     .description(
-      'Show what a file is: for an overlay its header, layout, the state of its backing file, who has it open and how ' +
-        'many sectors are allocated. Anything else is a raw image. "-" reads a header from standard input.',
+      'Show what a file is. For an overlay: its header and layout, the state of its backing file, the processes ' +
+        'that have it open, and how many sectors are allocated. Any other file is a raw image. With "-", umlcow ' +
+        'reads a header from standard input.',
     )
-    .option('--fast', 'header only: no counting of sectors, no looking who has it open')
-    .option('--backing-chain', 'show the backing files, too, top first')
+    .option('--fast', 'read the header only: do not count sectors, do not look for processes')
+    .option('--backing-chain', 'show the backing files, too, the overlay first')
   addJsonOptions(addNoBackingOption(addBackingOptions(command)))
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow info cow.node0\n  umlcow info --json cow.node0 | jq \'."format-specific".data.version\'\n' +
       '  head -c 4136 cow.node0 | umlcow info -\n' +
-      '\nExit status: 0 done, 1 a file is damaged or cannot be read, 63 standard input holds no COW header.',
+      '\nExit status: 0 done, 1 a file is damaged or cannot be read, 63 standard input has no COW header.',
   )
   command.action(async (paths: string[], flags: Flags) => {
     const documents: unknown[] = []
@@ -57,7 +58,7 @@ export function configureInfo(command: Command, context: CliContext, finish: Fin
   })
 }
 
-/** A file and, with `--backing-chain`, what it stands on; or the error that it gave. */
+/** A file and, with `--backing-chain`, its backing files; or the error that it gave. */
 async function lookAt(path: string, flags: Flags, context: CliContext): Promise<ImageInfo[] | UmlcowError> {
   const options = {
     ...backingFlags(flags),
@@ -75,7 +76,7 @@ async function lookAt(path: string, flags: Flags, context: CliContext): Promise<
   }
 }
 
-/** As much of standard input as a header has. */
+/** As much of standard input as a header needs. */
 async function readStandardInput(): Promise<Uint8Array> {
   const chunks: Buffer[] = []
   let length = 0

@@ -31,28 +31,26 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
   command
     .arguments('<file>')
     .description(
-      "Show the extents of an image in the shape of qemu-img map: depth 0 is the file itself, 1 its backing file. The backing file's data is not read, so its extents are told as data unless --detect-zeroes.",
+      'Show the extents of an image as qemu-img map does: depth 0 is the file itself, 1 its backing file. umlcow ' +
+        'does not read the data of the backing file, so it shows its extents as data unless you give --detect-zeroes.',
     )
-    .option('--start-offset <offset>', 'first guest byte', sizeArgument)
-    .option('--max-length <length>', 'guest bytes at most', sizeArgument)
-    .option(
-      '--picture',
-      'draw the image in the terminal: shades where the overlay, dots where the backing file supplies',
-    )
-    .option('--svg <file>', 'write the picture as SVG')
-    .option('--png <file>', 'write the picture as PNG')
-    .option('--overwrite', 'replace the file of a picture')
-    .option('--detect-zeroes', 'read all data and tell what is zeros')
+    .option('--start-offset <offset>', 'start at this guest byte', sizeArgument)
+    .option('--max-length <length>', 'show at most this many guest bytes', sizeArgument)
+    .option('--picture', 'draw the image in the terminal: shades for the overlay, dots for the backing file')
+    .option('--svg <file>', 'write the picture as SVG to this file')
+    .option('--png <file>', 'write the picture as PNG to this file')
+    .option('--overwrite', 'replace the file of the picture')
+    .option('--detect-zeroes', 'read all data and show what is zeros')
   addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size'])
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture cow.node0\n' +
-      '\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit, ' +
-      '4 the file of a picture exists, 64 wrong usage.',
+    '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture ' +
+      'cow.node0\n\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit, 4 ' +
+      'refused to write the file of a picture, 64 wrong usage.',
   )
   command.action(async (path: string, flags: Flags) => {
     if (flags.backing === false && flags.detectZeroes) {
-      throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it goes without --no-backing')
+      throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it does not support --no-backing')
     }
     const image = await map(path, {
       ...backingFlags(flags),
@@ -78,11 +76,11 @@ const terminalGrid = { columns: 64, rows: 16 }
 const pictureGrid = { columns: 128, rows: 64 }
 const pngScale = 6
 
-/** All pictures that are asked for, from one walk over the map. */
+/** Draws all pictures from one walk over the map. */
 async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise<void> {
   const inFiles = flags.svg !== undefined || flags.png !== undefined
-  if (flags.picture && inFiles) throw new UmlcowError('USAGE', '--picture goes without --svg and --png')
-  if (wantsJson(flags)) throw new UmlcowError('USAGE', 'a picture is no JSON')
+  if (flags.picture && inFiles) throw new UmlcowError('USAGE', '--picture does not support --svg and --png')
+  if (wantsJson(flags)) throw new UmlcowError('USAGE', 'a picture cannot be printed as JSON')
   const { columns, rows } = inFiles ? pictureGrid : terminalGrid
   const grid = await gatherCells(image.extents, image.mappedLength, columns, rows)
   if (flags.picture) {
@@ -102,7 +100,7 @@ async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise
   for (const warning of warnings) context.warn(warning)
 }
 
-/** Text is handed on in pieces of about this many characters. */
+/** Text is printed in pieces of about this many characters. */
 const pieceLength = 32 * 1024
 
 async function printPieces(context: CliContext, lines: AsyncIterable<string>): Promise<void> {
@@ -116,7 +114,7 @@ async function printPieces(context: CliContext, lines: AsyncIterable<string>): P
   await context.print(piece)
 }
 
-/** One object a line, as qemu-img prints them; written as they come, for a map may be longer than memory. */
+/** Prints one object a line, as qemu-img does, and keeps none: a map can be larger than memory. */
 async function printJsonMap(context: CliContext, image: ImageMap): Promise<void> {
   async function* lines(): AsyncGenerator<string> {
     let separator = '['

@@ -24,56 +24,55 @@ export function configureMerge(command: Command, context: CliContext, finish: Fi
   command
     .arguments('<cow> [target]')
     .description(
-      'Merge an overlay and its backing file into TARGET, a new file, or to standard output when TARGET is "-". ' +
-        'The new file appears whole or not at all; the overlay and the backing file stay as they are. ' +
-        'With -d, or when TARGET is the backing file itself, the overlay is merged into the backing file: whatever ' +
-        'happens on the way, the merge can be finished with --resume, and no guest opens an overlay that would show ' +
-        'anything wrong.',
+      'Merge an overlay and its backing file into TARGET, a new file, or to standard output if TARGET is "-". The ' +
+        'new file appears complete or not at all. The overlay and the backing file stay unchanged. With -d, or if ' +
+        'TARGET is the backing file itself, umlcow merges the overlay into the backing file. If this merge is cut ' +
+        'short, --resume finishes it, and until then no guest opens an overlay that would show wrong data.',
     )
     .option('-d, --in-place', 'merge into the backing file')
     .addOption(
-      new Option('--leave', 'in place: leave the overlay byte for byte, as uml_moo does').conflicts([
-        'reset',
-        'delete',
-      ]),
+      new Option('--leave', 'in place: keep every byte of the overlay, as uml_moo does').conflicts(['reset', 'delete']),
     )
     .addOption(new Option('--reset', 'in place: empty the overlay afterwards').conflicts(['leave', 'delete']))
     .addOption(new Option('--delete', 'in place: remove the overlay afterwards').conflicts(['leave', 'reset']))
   addInPlaceOptions(command)
     .addOption(new Option('--resume', 'finish a merge in place that was cut short').conflicts(['status', 'abandon']))
-    .addOption(new Option('--status', 'tell of a merge in place that was cut short').conflicts(['resume', 'abandon']))
-    .addOption(new Option('--abandon', 'give up a merge in place that was cut short').conflicts(['resume', 'status']))
-    .option('--overwrite', 'replace TARGET, unless it is an input, an overlay, or the backing file of one beside it')
+    .addOption(new Option('--status', 'show a merge in place that was cut short').conflicts(['resume', 'abandon']))
+    .addOption(new Option('--abandon', 'abandon a merge in place that was cut short').conflicts(['resume', 'status']))
+    .option(
+      '--overwrite',
+      'replace TARGET, unless it is an input, an overlay, or the backing file of an overlay beside it',
+    )
     .addOption(
       new Option(
         '--sparse <when>',
-        'auto, the default: holes stay holes, and zeros become holes where that costs nothing; always: all zeros do; never',
+        'auto (default): keep holes, and make holes of zeros where that is free; always: make holes of all zeros; ' +
+          'never',
       ).choices(['auto', 'always', 'never']),
     )
     .addOption(
       new Option(
         '--copier <way>',
-        'how the backing file is copied: sharing its storage, by cp, by the extents that filefrag tells, or by reading; ' +
-          'auto, the default: the fastest that works',
+        'how to copy the backing file: reflink shares its storage, cp runs cp, extents reads what filefrag lists, ' +
+          'read reads all; auto (default) takes the fastest that works',
       ).choices(['auto', ...copiers]),
     )
-    .option('--allow-short', 'allocated sectors beyond the end of the overlay read as zeros, as in the kernel')
-    .option('--no-sync', 'skip every fsync: for throwaway images')
+    .option('--allow-short', 'read allocated sectors beyond the end of the overlay as zeros, as the kernel does')
+    .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
   addProgressOptions(addForceOption(addJsonOptions(addBackingOptions(command)), allForceWords))
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow merge cow.node0 merged.img\n  umlcow merge -b root_fs cow.node0 merged.img\n' +
-      '  umlcow merge cow.node0 - | gzip > merged.img.gz\n  umlcow merge -d --keep-siblings cow.node0\n' +
-      '  umlcow merge --resume cow.node0\n' +
-      '\nExit status: 0 done, 1 failed (a new file was not left behind; a merge in place can be resumed when the message ' +
-      'says so), 4 refused to protect data, 63 no COW file, 64 wrong usage.',
+    '\nExamples:\n  umlcow merge cow.node0 merged.img\n  umlcow merge -b root_fs cow.node0 merged.img\n  umlcow ' +
+      'merge cow.node0 - | gzip > merged.img.gz\n  umlcow merge -d --keep-siblings cow.node0\n  umlcow merge ' +
+      '--resume cow.node0\n\nExit status: 0 done, 1 failed (no new file was left behind; a merge in place can be ' +
+      'resumed if the message says so), 4 refused to protect data, 63 not a COW file, 64 wrong usage.',
   )
   command.action(async (cow: string, target: string | undefined, flags: Flags) => {
     const action = unfinishedAction(flags)
     if (action !== null) {
       if (target !== undefined) throw new UmlcowError('USAGE', `merge --${action} takes one file, no target`)
-      refuseFlags(flags, notForUnfinished, (option) => `merge --${action} goes without --${option}`)
+      refuseFlags(flags, notForUnfinished, (option) => `merge --${action} does not support --${option}`)
       return finish(await runUnfinished(action, cow, flags, context))
     }
     const optionsOf = (kind: MergeKind) => (kind === 'inPlace' ? forInPlace(flags) : forNewFile(target, flags))
@@ -86,7 +85,7 @@ export function configureMerge(command: Command, context: CliContext, finish: Fi
 
 /** @throws UmlcowError USAGE for a flag that a merge in place does not take */
 function forInPlace(flags: Flags): InPlaceOptions {
-  refuseFlags(flags, notForInPlace, (option) => `a merge in place goes without --${option}`)
+  refuseFlags(flags, notForInPlace, (option) => `a merge in place does not support --${option}`)
   return { ...inPlaceOptions(flags), afterwards: afterwardsOf(flags) }
 }
 

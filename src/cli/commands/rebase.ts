@@ -19,24 +19,28 @@ export function configureRebase(command: Command, context: CliContext, finish: F
   command
     .arguments('<cow>')
     .description(
-      'Write another path of the backing file into the header of an overlay. Nothing else of the overlay changes, and ' +
-        'no data is looked at: NEW has to hold the very bytes of the old backing file. The modification time in the ' +
-        'header stays, so the kernel goes on refusing a file that is not that one, unless --force=mtime.',
+      'Write another path of the backing file into the header of an overlay. Nothing else in the overlay changes. ' +
+        'umlcow does not compare data: NEW must hold the same bytes as the old backing file. The header keeps its ' +
+        'modification time, so the kernel still refuses a file with another one. Use --force=mtime to change that ' +
+        'time, too.',
     )
-    .option('-u, --unsafe', 'header only; rebasing with a copy of what differs is not available in this release')
-    .option('-b, --backing <new>', 'the new backing file; stored as typed, unless --relative or --chroot')
+    .option('-u, --unsafe', 'change the header only; this release cannot copy the sectors that differ')
+    .option(
+      '-b, --backing <new>',
+      'the new backing file; stored as you type it, unless you give --relative or --chroot',
+    )
     .option('-n, --dry-run', 'check everything, write nothing')
     .option('-q, --quiet', 'print errors only')
   addForceOption(addJsonOptions(addPathStyleOptions(command)))
   command.addHelpText(
     'after',
-    '\nExamples:\n  umlcow rebase -u -b /srv/images/root_fs cow.node0\n  umlcow rebase -u --relative -b ../root_fs cow.node0\n' +
-      '  umlcow rebase -u --chroot /srv/jail -b /srv/jail/images/root_fs /srv/jail/cow.node0\n' +
-      '\nExit status: 0 done, 1 failed, 4 refused to protect data, 63 no COW file, 64 wrong usage.',
+    '\nExamples:\n  umlcow rebase -u -b /srv/images/root_fs cow.node0\n  umlcow rebase -u --relative -b ../root_fs ' +
+      'cow.node0\n  umlcow rebase -u --chroot /srv/jail -b /srv/jail/images/root_fs /srv/jail/cow.node0\n\nExit ' +
+      'status: 0 done, 1 failed, 4 refused to protect data, 63 not a COW file, 64 wrong usage.',
   )
   command.action(async (cow: string, flags: Flags) => {
     if (!flags.unsafe) {
-      throw new UmlcowError('USAGE', 'rebase needs -u: only the header-only form is available in this release')
+      throw new UmlcowError('USAGE', 'rebase needs -u: this release can change the header only')
     }
     if (flags.backing === undefined) throw new UmlcowError('USAGE', 'rebase needs -b NEW')
     const { force, dryRun } = flags

@@ -15,23 +15,23 @@ export function configureReset(command: Command, context: CliContext, finish: Fi
   command
     .arguments('<cow>')
     .description(
-      'Start clean: put an empty overlay on the same backing file in the place of COW. All its changes are gone, its ' +
-        'room on the disk is given back, and it fits the backing file as that is now.',
+      'Start clean: replace COW by an empty overlay on the same backing file. All changes in COW are lost, and its ' +
+        'disk space is free again. The new overlay fits the backing file as it is now.',
     )
-    .option('--backing-root <dir>', 'resolve the path in the header inside this directory, as in a chroot jail')
+    .option('--backing-root <dir>', 'look up the path in the header inside this directory, as in a chroot jail')
     .option(
       '--siblings-in <dir>',
-      'look for overlays on COW below this directory, too; may be given more than once',
+      'look for overlays on COW below this directory, too; can be given more than once',
       (directory: string, before: readonly string[] = []) => [...before, directory],
     )
-    .option('--no-sync', 'skip every fsync: for throwaway images')
+    .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
     .option('-q, --quiet', 'print errors only')
   addForceOption(addJsonOptions(command), ['in-use', 'siblings'])
   command.addHelpText(
     'after',
     '\nExample:\n  umlcow reset cow.node0\n' +
-      '\nExit status: 0 done, 1 failed, 4 refused to protect data, 63 no COW file, 64 wrong usage.',
+      '\nExit status: 0 done, 1 failed, 4 refused to protect data, 63 not a COW file, 64 wrong usage.',
   )
   command.action(async (cow: string, flags: Flags) => {
     const result = await resetOverlay(cow, {

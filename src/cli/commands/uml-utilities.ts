@@ -7,14 +7,14 @@ import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell, warn } from '../messages.js'
 
-// The arguments, defaults and exit statuses of the C tools, as they were seen to behave: options only where these tools
-// take them, whatever is left over ignored where these ignore it.  What differs stands in docs/differences.md.
+// The arguments, defaults and exit statuses are those that the C tools were seen to have: options work only where these
+// tools take them, and arguments that these ignore are ignored.  docs/differences.md lists the differences.
 
 const mooUsage = `usage: uml_moo [-b BACKING] COW OUTPUT
        uml_moo -d [-b BACKING] COW
-Merge a COW file and its backing file into OUTPUT, a new file, which is overwritten.
-  -b BACKING  use this backing file, whatever the header says
-  -d          merge into the backing file; COW stays byte for byte
+Merge a COW file and its backing file into OUTPUT. An existing OUTPUT is overwritten.
+  -b BACKING  use this backing file, not the one in the header
+  -d          merge into the backing file; COW does not change
 `
 
 const mkcowUsage = `usage: uml_mkcow [-f] COW BACKING
@@ -22,7 +22,7 @@ Make an empty COW file on a backing file.
   -f          replace an existing COW file
 `
 
-/** Everything that uml_moo reports is status 1. */
+/** Every failure of uml_moo is status 1. */
 export async function moo(args: readonly string[], signal: AbortSignal): Promise<number> {
   let rest = [...args]
   const inPlace = rest[0] === '-d'
@@ -52,7 +52,7 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
   }
 }
 
-/** uml_mkcow says 2 for wrong usage, 1 for everything else. */
+/** uml_mkcow exits with 2 for wrong usage, and with 1 for every other failure. */
 export async function mkcow(args: readonly string[], signal: AbortSignal): Promise<number> {
   const overwrite = args[0] === '-f'
   const [cow, backing] = overwrite ? args.slice(1) : args
@@ -68,7 +68,7 @@ export async function mkcow(args: readonly string[], signal: AbortSignal): Promi
   }
 }
 
-/** These tools refuse the long options that a hint names: it then names the verb that takes them. */
+/** These tools refuse the long options that a hint names. The hint then names the verb that takes them. */
 function withOwnHint(error: UmlcowError, verb: string, own: Readonly<Record<string, string>>): UmlcowError {
   const { code, message, details, hint } = error
   if (hint === undefined || hint.startsWith('umlcow ') || !/(^| )--[a-z]/.test(hint)) return error
