@@ -7,7 +7,7 @@ import { targetFacts } from '../../overlays/guard-target.js'
 import { openOverlay } from '../../overlays/open-overlay.js'
 import { mergeOver } from './in-place/merge-in-place.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './in-place/options.js'
-import type { FirstLook } from './in-place/prepare.js'
+import type { FirstLook } from './in-place/under-locks.js'
 import { mergeInspected, type NewFileResult } from './new-file.js'
 import { isPipe, type MergeTargetSpec, type NewFileOptions, newFileRules } from './options.js'
 

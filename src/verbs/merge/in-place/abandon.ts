@@ -19,9 +19,9 @@ import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
 import { findUnfinishedMerge, markerPathOrNull } from '../../../overlays/unfinished/unfinished-merge.js'
 import { removeFiles, undoPreparation } from './leftovers.js'
 import { resumeRules } from './options.js'
-import { makeWork, removeCommitted } from './resume.js'
+import { removeCommitted, takeUpWork } from './resume.js'
 import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
-import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
+import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'
 
 export interface AbandonResult {
   readonly overlay: Buffer
@@ -53,27 +53,27 @@ export async function abandonMerge(path: string | URL, options: ResumeOptions = 
 }
 
 async function abandon(files: HostFiles, path: string, options: ResumeOptions): Promise<AbandonResult> {
-  let taken: TakenUp
+  let stopped: StoppedMerge
   try {
     const found = await findUnfinishedMerge(files, path)
     if (found !== null && found.journal === null) return await forget(files, path)
-    taken = await takeUp(files, path, options)
+    stopped = await takeUp(files, path, options)
   } catch (error) {
     if (!options.force?.includes('journal') || !hasCode(error, 'JOURNAL_MISMATCH', 'JOURNAL_DAMAGED', 'ENOENT'))
       throw error
     return await forget(files, path)
   }
   try {
-    const { backing } = taken
-    const { journal } = taken.merge
+    const { backing } = stopped
+    const { journal } = stopped.merge
     const common = { overlay: journal.overlay.path, backing: backing.path, usable: [], warnings: [] }
-    if (journal.phase === 'preparing') return { ...common, ...(await restore(taken)) }
-    if (journal.phase === 'writing' && (taken.isCommitted || taken.overlay === null)) {
-      return { ...common, content: 'merged', removed: await removeCommitted(taken) }
+    if (journal.phase === 'preparing') return { ...common, ...(await restore(stopped)) }
+    if (journal.phase === 'writing' && (stopped.isCommitted || stopped.overlay === null)) {
+      return { ...common, content: 'merged', removed: await removeCommitted(stopped) }
     }
-    return { ...common, ...(await leaveMixed(taken, options)) }
+    return { ...common, ...(await leaveMixed(stopped, options)) }
   } finally {
-    await taken.close()
+    await stopped.close()
   }
 }
 
@@ -118,8 +118,8 @@ async function markerOf(files: HostFiles, journal: MergeJournal, journalPath: Bu
   return marker?.overlayPath?.equals(journal.overlay.path) ? [place] : []
 }
 
-async function restore(taken: TakenUp): Promise<Pick<AbandonResult, 'content' | 'removed' | 'warnings'>> {
-  const { files, merge, backing, markerPath } = taken
+async function restore(stopped: StoppedMerge): Promise<Pick<AbandonResult, 'content' | 'removed' | 'warnings'>> {
+  const { files, merge, backing, markerPath } = stopped
   const { journal, journalPath } = merge
   const { untouched, removed } = await undoPreparation({ files, backing, journal, journalPath, markerPath })
   // It is an overlay over the old content, with nothing of its own.
@@ -142,16 +142,16 @@ async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<Buff
 
 /** The backing file holds a part of the changes: through the overlay and its kept siblings it reads right all the same. */
 async function leaveMixed(
-  taken: TakenUp,
+  stopped: StoppedMerge,
   options: ResumeOptions,
 ): Promise<Pick<AbandonResult, 'content' | 'usable' | 'removed' | 'warnings'>> {
-  const { files, overlay } = taken
+  const { files, overlay } = stopped
   if (overlay === null) {
-    const { markerPath, merge } = taken
+    const { markerPath, merge } = stopped
     const removed = await removeJournal({ files, markerPath, journalPath: merge.journalPath })
     return { content: 'merged', usable: [], removed, warnings: [] }
   }
-  const { work, warnings } = await makeWork(taken, overlay, options)
+  const { work } = await takeUpWork(stopped, overlay, options)
   work.journal = { ...work.journal, phase: 'abandoning' }
   // Otherwise a resume would take the new mtime in the overlay's header for the end of the merge.
   await replaceJournal(files, work.journalPath, work.journal)
@@ -160,7 +160,7 @@ async function leaveMixed(
   if (work.journal.leadsToBacking) await writeFinalMtime(work, overlay)
   const removed = await removeJournal(work)
   const usable = [...(work.journal.leadsToBacking ? [overlay.path] : []), ...work.kept.map(({ path }) => path)]
-  return { content: 'mixed', usable, removed, warnings }
+  return { content: 'mixed', usable, removed, warnings: work.warnings }
 }
 
 export interface MergeStatus {

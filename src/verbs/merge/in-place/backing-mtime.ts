@@ -55,7 +55,7 @@ async function setDeviceMtime(files: HostFiles, store: FileStore, mtime: number)
 }
 
 /** The mtime that the headers get. */
-export function finalMtime({ files, backing, mtimes }: InPlaceWork): number {
+export function finalMtime({ files, backing, journal }: InPlaceWork): number {
   // Nobody promises that a device's node takes the one that was chosen.
-  return backing.facts.kind === 'blockDevice' ? files.statOpen(backing.store).mtime : mtimes.final
+  return backing.facts.kind === 'blockDevice' ? files.statOpen(backing.store).mtime : journal.mtimes.final
 }

@@ -8,12 +8,14 @@ import { openInput } from '../../../overlays/open.js'
 import { rewriteHeader } from '../../../overlays/rewrite-header.js'
 import type { Sibling } from '../../../overlays/siblings/siblings.js'
 import { finalMtime } from './backing-mtime.js'
+import { beginWork } from './begin.js'
 import { emptyOverlay, removeOverlay } from './empty-overlay.js'
 import { afterFailure } from './failure.js'
 import { refuseUsers } from './find-users.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './options.js'
-import { type FirstLook, lookFirst, makeReady, prepareWork, type Ready } from './prepare.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
+import type { SurveyedMerge } from './survey.js'
+import { type FirstLook, lookFirst, underLocks } from './under-locks.js'
 import { warningsFor } from './warnings.js'
 import { type InPlaceWork, layersOf } from './work.js'
 
@@ -53,26 +55,22 @@ export async function mergeOver(
   options: InPlaceOptions,
   steps: readonly ProtocolStep[] = protocol,
 ): Promise<InPlaceResult> {
-  const ready = await makeReady(files, first, options)
-  try {
-    const isDifferent = await hasChanges(files, ready, options)
-    const result = describe(ready, isDifferent, options)
+  return underLocks(files, first, options, async (merge) => {
+    const isDifferent = await hasChanges(files, merge, options)
+    const result = describe(merge, isDifferent, options)
     if (options.dryRun) return result
-    if (!isDifferent) return { ...result, ...(await finishUnchanged(files, ready, options)) }
-    return { ...result, ...(await mergeChanges(files, ready, options, steps)) }
-  } finally {
-    await ready.overlay.store.close()
-    for (const lock of ready.locks) await lock.release()
-  }
+    if (!isDifferent) return { ...result, ...(await finishUnchanged(files, merge, options)) }
+    return { ...result, ...(await mergeChanges(files, merge, options, steps)) }
+  })
 }
 
 /** Whether the merge would change a byte. One that would not changes nothing, not even the mtime. */
-async function hasChanges(files: HostFiles, ready: Ready, options: InPlaceOptions): Promise<boolean> {
-  const backing = await openInput(files, ready.backing.path)
+async function hasChanges(files: HostFiles, merge: SurveyedMerge, options: InPlaceOptions): Promise<boolean> {
+  const backing = await openInput(files, merge.backing.path)
   try {
     let differs = false
     const plan = planCompareRuns(
-      layersOf({ overlay: ready.overlay, backing: { ...backing, path: ready.backing.path } }),
+      layersOf({ overlay: merge.overlay, backing: { ...backing, path: merge.backing.path } }),
       (part) => {
         differs = !isSame(part.overlay, part.backing, part.from, part.to)
         return !differs
@@ -85,8 +83,8 @@ async function hasChanges(files: HostFiles, ready: Ready, options: InPlaceOption
   }
 }
 
-function describe(ready: Ready, changed: boolean, options: InPlaceOptions): InPlaceResult {
-  const { overlay, backing, kept, search } = ready
+function describe(merge: SurveyedMerge, changed: boolean, options: InPlaceOptions): InPlaceResult {
+  const { overlay, backing, kept, search } = merge
   const left = search.siblings.filter((one) => !kept.includes(one))
   return {
     inPlace: true,
@@ -94,7 +92,7 @@ function describe(ready: Ready, changed: boolean, options: InPlaceOptions): InPl
     backing: backing.path,
     virtualSize: overlay.header.virtualSize,
     sectorSize: overlay.header.sectorSize,
-    allocatedSectors: ready.counts.allocatedSectors,
+    allocatedSectors: merge.counts.allocatedSectors,
     afterwards: options.afterwards ?? 'keep',
     changed,
     resumed: false,
@@ -104,22 +102,22 @@ function describe(ready: Ready, changed: boolean, options: InPlaceOptions): InPl
     mtime: null,
     verified: null,
     dryRun: options.dryRun === true,
-    warnings: warningsFor(ready, changed, options),
+    warnings: warningsFor(merge, changed, options),
   }
 }
 
 /** The backing file holds all of it already: only the overlay is left to deal with. */
 async function finishUnchanged(
   files: HostFiles,
-  ready: Ready,
+  merge: SurveyedMerge,
   options: InPlaceOptions,
 ): Promise<Partial<InPlaceResult>> {
-  const { overlay, leadsToBacking } = ready
+  const { overlay, leadsToBacking } = merge
   const noSync = options.noSync === true
   const afterwards = options.afterwards ?? 'keep'
   if (afterwards === 'leave' || (afterwards !== 'delete' && !leadsToBacking)) return {}
-  const warnings = warningsFor(ready, false, options)
-  const backing = { ...(await openInput(files, ready.backing.path)), path: ready.backing.path }
+  const warnings = warningsFor(merge, false, options)
+  const backing = { ...(await openInput(files, merge.backing.path)), path: merge.backing.path }
   try {
     // Comparing takes its time, and nothing has kept guests out meanwhile.
     await refuseUsers(files, [overlay, backing], options.force ?? [], options.signal)
@@ -141,14 +139,14 @@ async function finishUnchanged(
 
 async function mergeChanges(
   files: HostFiles,
-  ready: Ready,
+  merge: SurveyedMerge,
   options: InPlaceOptions,
   steps: readonly ProtocolStep[],
 ): Promise<Partial<InPlaceResult>> {
-  const work = await prepareWork(files, ready, options)
+  const work = await beginWork(files, merge, options)
   try {
     await runProtocol(work, steps)
-    const warnings = [...warningsFor(ready, true, options), ...work.warnings]
+    const warnings = [...warningsFor(merge, true, options), ...work.warnings]
     return { ...outcomeOf(work), warnings }
   } catch (error) {
     throw await afterFailure(work, error)

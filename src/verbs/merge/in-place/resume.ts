@@ -20,8 +20,8 @@ import { type InPlaceResult, resumeRules } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { findChainTrouble } from './sibling-trouble.js'
 import { removeJournal } from './steps.js'
-import { type ResumeOptions, type TakenUp, takeUp } from './take-up.js'
-import { type InPlaceWork, syncUnlessForbidden } from './work.js'
+import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'
+import { type InPlaceWork, makeWork, syncUnlessForbidden } from './work.js'
 
 /**
  * Finish a merge in place that was cut short.
@@ -42,54 +42,54 @@ export async function resumeBySteps(
 ): Promise<InPlaceResult> {
   const file = textPath('path', path)
   const checked = checkedOptions(options, resumeRules)
-  return withUnseenTold(options.files ?? localHostFiles, (files) => resumeTaken(files, file, checked, steps))
+  return withUnseenTold(options.files ?? localHostFiles, (files) => resumeStopped(files, file, checked, steps))
 }
 
-async function resumeTaken(
+async function resumeStopped(
   files: HostFiles,
   path: string,
   options: ResumeOptions,
   steps: readonly ProtocolStep[],
 ): Promise<InPlaceResult> {
-  const taken = await takeUp(files, path, options)
+  const stopped = await takeUp(files, path, options)
   try {
-    const { journal } = taken.merge
+    const { journal } = stopped.merge
     if (journal.phase === 'abandoning') {
-      const { code, message, hint } = unfinishedFinding(taken.merge)
+      const { code, message, hint } = unfinishedFinding(stopped.merge)
       throw new UmlcowError(code, `${message}, and was being abandoned`, { hint })
     }
-    if (taken.isCommitted || taken.overlay === null) {
-      await removeCommitted(taken)
-      return await describe(taken, options)
+    if (stopped.isCommitted || stopped.overlay === null) {
+      await removeCommitted(stopped)
+      return await describe(stopped, options)
     }
     // Before the protocol, which may empty the overlay: the result tells what was in it.
-    const result = await describe(taken, options)
-    const { work, search, warnings } = await makeWork(taken, taken.overlay, options)
-    refuseUnlessForced(findChainTrouble(taken.overlay, search, journal), options.force)
+    const result = await describe(stopped, options)
+    const { work, search } = await takeUpWork(stopped, stopped.overlay, options)
+    refuseUnlessForced(findChainTrouble(stopped.overlay, search, journal), options.force)
     try {
       await runProtocol(work, steps)
     } catch (error) {
       throw await withResumeHint(work, error)
     }
-    return { ...result, ...outcomeOf(work), warnings: [...warnings, ...work.warnings] }
+    return { ...result, ...outcomeOf(work), warnings: work.warnings }
   } finally {
-    await taken.close()
+    await stopped.close()
   }
 }
 
 /** Only the journal is left to remove: tells what was. Whoever was killed before that may not have synced the overlay. */
-export async function removeCommitted({ files, merge, markerPath, overlay }: TakenUp): Promise<Buffer[]> {
+export async function removeCommitted({ files, merge, markerPath, overlay }: StoppedMerge): Promise<Buffer[]> {
   if (overlay !== null) await syncUnlessForbidden(merge, overlay.store)
   return removeJournal({ files, markerPath, journalPath: merge.journalPath })
 }
 
 /** The work as the journal and the files as they are now say. */
-export async function makeWork(
-  taken: TakenUp,
+export async function takeUpWork(
+  stopped: StoppedMerge,
   overlay: Overlay & { readonly path: Buffer },
   options: ResumeOptions,
-): Promise<{ work: InPlaceWork; search: SiblingSearch; warnings: string[] }> {
-  const { files, merge, markerPath, backing } = taken
+): Promise<{ work: InPlaceWork; search: SiblingSearch }> {
+  const { files, merge, markerPath, backing } = stopped
   const search = await findSiblings(files, overlay, backing, options)
   const { kept: pinned, findings, warnings } = await findPinned(files, merge.journal, backing.facts, search)
   refuseUnlessForced(findings, options.force)
@@ -107,25 +107,10 @@ export async function makeWork(
     process: thisProcess(),
     mtimes: { shown: backing.facts.mtime, invalid: mtimes.invalid, final: mtimes.final },
   }
-  const work: InPlaceWork = {
-    files,
-    options,
-    force: options.force ?? [],
-    overlay,
-    backing,
-    kept,
-    knownMtimes: [...headers, ...shown],
-    journalPath: merge.journalPath,
-    markerPath,
-    resumed: true,
-    journal,
-    mtimes,
-    copied: new Map(),
-    verified: null,
-    warnings: [],
-  }
   const told = [...findings.map(({ message }) => message), ...warnings, ...lost.map(notCopiedUpWarning)]
-  return { work, search, warnings: told }
+  const known = { files, options, overlay, backing, kept, knownMtimes: [...headers, ...shown], markerPath }
+  const work = makeWork({ ...known, journalPath: merge.journalPath, journal, resumed: true }, told)
+  return { work, search }
 }
 
 /**
@@ -138,7 +123,7 @@ function shownBefore({ phase, mtimes, backing }: MergeJournal): number[] {
 }
 
 /** Before a byte of it was changed by the merge, the backing file has an mtime of the journal; any other is somebody's write. */
-function refuseWrittenSince(journal: MergeJournal, backing: TakenUp['backing']): void {
+function refuseWrittenSince(journal: MergeJournal, backing: StoppedMerge['backing']): void {
   const { mtime } = backing.facts
   if (journal.phase !== 'preparing' || backing.facts.kind !== 'file') return
   if (mtime === journal.backing.mtime || isOurMtime(journal, mtime)) return
@@ -149,8 +134,8 @@ function refuseWrittenSince(journal: MergeJournal, backing: TakenUp['backing']):
   )
 }
 
-async function describe(taken: TakenUp, options: ResumeOptions): Promise<InPlaceResult> {
-  const { merge, overlay, backing } = taken
+async function describe(stopped: StoppedMerge, options: ResumeOptions): Promise<InPlaceResult> {
+  const { merge, overlay, backing } = stopped
   const { journal } = merge
   return {
     inPlace: true,

@@ -6,18 +6,26 @@ import { executeLocally } from '../../../machine/execute.js'
 import type { Finding } from '../../../machine/findings.js'
 import type { HostFiles, HostPath } from '../../../machine/host-files.js'
 import { directoryName } from '../../../machine/path-bytes.js'
+import type { Overlay } from '../../../overlays/open-overlay.js'
+import type { LocatedFile } from '../../../overlays/resolve-backing.js'
+import type { Sibling } from '../../../overlays/siblings/siblings.js'
 import type { InPlaceOptions } from './options.js'
-import type { Survey } from './survey.js'
 import { forEachSibling } from './work.js'
+
+/** The overlay, and the files that take its sectors and what these overwrite. */
+interface MergedFiles {
+  readonly overlay: Overlay
+  readonly backing: LocatedFile
+  readonly kept: readonly Sibling[]
+}
 
 /** What the merge may have to store, for each file system it writes to. An upper bound: holes may be there already. */
 export async function findRoom(
   files: HostFiles,
-  { overlay, backing, kept }: Pick<Survey, 'overlay' | 'backing' | 'kept'>,
+  { overlay, backing, kept }: MergedFiles,
   { touchedLength: touched }: OverlayCounts,
   options: InPlaceOptions,
 ): Promise<Finding[]> {
-  if (backing === null) return []
   const needs = new Map<string, { path: HostPath; bytes: number }>()
   const need = (path: HostPath, device: bigint, bytes: number) => {
     const known = needs.get(String(device))

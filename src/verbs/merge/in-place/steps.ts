@@ -63,12 +63,12 @@ async function asUnfinished(pending: Promise<void>): Promise<void> {
 }
 
 export async function invalidateBacking(work: InPlaceWork): Promise<void> {
-  await setBackingMtime(work, work.mtimes.invalid)
+  await setBackingMtime(work, work.journal.mtimes.invalid)
 }
 
 export async function lookAgain(work: InPlaceWork): Promise<void> {
   const { files, overlay, backing, kept } = work
-  await refuseUsers(files, [overlay, backing, ...kept], work.force, work.options.signal)
+  await refuseUsers(files, [overlay, backing, ...kept], work.options.force ?? [], work.options.signal)
   await refuseNewHeader(overlay, overlay.header.bytes)
   if (files.statOpen(overlay.store).size !== overlay.store.size) throw changedMeanwhile(overlay.store.name)
   for (const one of [overlay, backing]) {
@@ -117,7 +117,7 @@ export async function declareWriting(work: InPlaceWork): Promise<void> {
 
 export async function writeSectors(work: InPlaceWork): Promise<void> {
   const { files, overlay, backing, options } = work
-  const { mtimes } = work
+  const { mtimes } = work.journal
   const onPosition = progressReporter(options, overlay.header.virtualSize, 'merge')
   // A write gives the file the second of the clock, which must not be that of a header.
   const toAvoid = work.knownMtimes.filter((one) => one > mtimes.invalid)
@@ -137,8 +137,8 @@ export async function verifyWritten(work: InPlaceWork): Promise<void> {
 }
 
 export async function setFinalMtime(work: InPlaceWork): Promise<void> {
-  const { mtimes, backing } = work
-  await setBackingMtime(work, backing.facts.kind === 'blockDevice' ? mtimes.final : finalMtime(work))
+  const { journal, backing } = work
+  await setBackingMtime(work, backing.facts.kind === 'blockDevice' ? journal.mtimes.final : finalMtime(work))
 }
 
 export async function refreshSiblings(work: InPlaceWork): Promise<void> {

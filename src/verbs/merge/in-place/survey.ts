@@ -10,7 +10,7 @@ import { countOverlay } from '../../../overlays/count-allocated.js'
 import { lookInto } from '../../../overlays/open.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
 import { type LocatedFile, resolveBackingPath } from '../../../overlays/resolve-backing.js'
-import { findSiblings, nothingFound, type Sibling, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
+import { findSiblings, type Sibling, type SiblingSearch } from '../../../overlays/siblings/siblings.js'
 import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
 import { unfinishedFindings } from '../../../overlays/unfinished/unfinished-merge.js'
 import { findUsersOf } from './find-users.js'
@@ -19,32 +19,39 @@ import type { InPlaceOptions } from './options.js'
 import { findRoom } from './room.js'
 import { findChainTrouble, findSiblingTrouble, findUnfit } from './sibling-trouble.js'
 
-/** Everything that matters to a merge in place, looked at and not touched. */
-export interface Survey {
-  readonly overlay: Overlay
-  /** Null when there is no such file: then there is a finding. */
-  readonly backing: LocatedFile | null
+/** The files of a merge in place and what a look at them found; nothing was touched. */
+export interface SurveyedMerge {
+  /** Open. Its path is absolute, links resolved. */
+  readonly overlay: Overlay & { readonly path: Buffer }
+  readonly backing: LocatedFile
+  /** The path in the overlay's header leads to the backing file. */
   readonly leadsToBacking: boolean
   readonly search: SiblingSearch
   /** The siblings that the merge keeps whole. */
   readonly kept: readonly Sibling[]
   /** Not counted where it is refused anyway. */
   readonly counts: OverlayCounts
-  readonly findings: readonly Finding[]
   /** What could not be looked at. */
   readonly notes: readonly string[]
 }
 
-/** Look at everything that may speak against a merge in place. */
-export async function survey(files: HostFiles, overlay: Overlay, options: InPlaceOptions): Promise<Survey> {
+/**
+ * Look at everything that may speak against a merge in place.
+ *
+ * @returns what speaks against it; and the merge, or null when there is no backing file: then that is a finding
+ */
+export async function survey(
+  files: HostFiles,
+  overlay: Overlay,
+  options: InPlaceOptions,
+): Promise<{ findings: readonly Finding[]; merge: SurveyedMerge | null }> {
   const inspection = await inspectBacking(files, overlay, options)
   const findings = inspection.findings.map(withoutSizeForce)
   const backing = inspection.located
   findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings, options)))
   if (backing === null) {
     findings.push(...(await findUsersOf(files, [overlay], options.signal)))
-    const rest = { leadsToBacking: false, search: nothingFound, kept: [], counts: notCounted, notes: [] }
-    return { overlay, backing, findings, ...rest }
+    return { findings, merge: null }
   }
   const search = await findSiblings(files, overlay, backing, options)
   const kept = options.keepSiblings ? search.siblings.filter(({ state }) => state === 'fresh') : []
@@ -57,13 +64,14 @@ export async function survey(files: HostFiles, overlay: Overlay, options: InPlac
   const written = [backing, ...kept].filter(({ facts }) => facts.kind === 'file').map(({ path }) => path)
   findings.push(...(await findWriteProtected(files, written)))
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
-  const { notes } = inspection
-  const rest: Survey = { overlay, backing, leadsToBacking, search, kept, counts: notCounted, findings, notes }
+  const found = { ...overlay, path: await files.realPath(overlay.path) }
+  const merge = { overlay: found, backing, leadsToBacking, search, kept, counts: notCounted, notes: inspection.notes }
   // What does not fit together need not be measured.
   const isRefused = findings.some(({ force }) => force === undefined || !options.force?.includes(force))
-  if (isRefused) return rest
+  if (isRefused) return { findings, merge }
   const counts = await countOverlay(overlay, options.signal)
-  return { ...rest, counts, findings: [...findings, ...(await findRoom(files, rest, counts, options))] }
+  findings.push(...(await findRoom(files, { overlay, backing, kept }, counts, options)))
+  return { findings, merge: { ...merge, counts } }
 }
 
 const notCounted: OverlayCounts = { allocatedSectors: 0, touchedLength: 0 }

@@ -13,12 +13,12 @@ import {
   isPinned,
   isSameBoot,
   type MergeJournal,
-  markerPathOf,
   type PinnedFile,
   readMarker,
   type UnfinishedMerge,
 } from '../../../overlays/unfinished/merge-journal.js'
 import { findUnfinishedMerge, unfinishedFinding } from '../../../overlays/unfinished/unfinished-merge.js'
+import { markerPlace } from './work.js'
 
 export interface ResumeOptions extends OperationOptions {
   /** Directories to look for siblings in, for those that have moved. */
@@ -30,8 +30,8 @@ export interface ResumeOptions extends OperationOptions {
   readonly force?: readonly ForceWord[] | undefined
 }
 
-/** An unfinished merge whose files are locked, and opened where they are there. */
-export interface TakenUp {
+/** An unfinished merge whose process has ended. Its files are locked, and open where they are there. */
+export interface StoppedMerge {
   readonly files: HostFiles
   readonly merge: UnfinishedMerge & { readonly journal: MergeJournal }
   readonly markerPath: Buffer
@@ -44,7 +44,7 @@ export interface TakenUp {
 }
 
 /** Find, lock and open. @throws UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE, JOURNAL_…, IN_USE */
-export async function takeUp(files: HostFiles, path: string, options: ResumeOptions): Promise<TakenUp> {
+export async function takeUp(files: HostFiles, path: string, options: ResumeOptions): Promise<StoppedMerge> {
   const early = await findStopped(files, path, options)
   const opened: { store: { close(): Promise<void> } }[] = []
   const locks: HostLock[] = []
@@ -73,10 +73,7 @@ export async function takeUp(files: HostFiles, path: string, options: ResumeOpti
     refuseOther(backing, merge.journal, merge.journal.backing, backing.facts.size === merge.journal.backing.size)
     const overlay = overlayFacts === null ? null : await openPinned(files, merge.journal)
     if (overlay !== null) opened.push(overlay)
-    const isFile = backing.facts.kind === 'file'
-    const markerPath = isFile
-      ? await markerPathOf(files, backing.path)
-      : Buffer.concat([merge.journal.overlay.path, Buffer.from('.umlcow-merging')])
+    const markerPath = await markerPlace(files, merge.journal.overlay.path, backing)
     const isMarked = (await readMarker(files, markerPath))?.overlayPath?.equals(merge.journal.overlay.path) === true
     const isCommitted = isFinished(merge.journal, backing, overlay)
     if (!isCommitted)
@@ -124,7 +121,7 @@ function refuseDoubtful(journal: MergeJournal, markerPath: Buffer, overlay: Over
 }
 
 /** The merge, which has to be there and whose process has to have ended. */
-async function findStopped(files: HostFiles, path: string, options: ResumeOptions): Promise<TakenUp['merge']> {
+async function findStopped(files: HostFiles, path: string, options: ResumeOptions): Promise<StoppedMerge['merge']> {
   const merge = await findUnfinishedMerge(files, path)
   if (merge === null) {
     throw new UmlcowError('NOTHING_UNFINISHED', `${printablePath(path)}: there is no unfinished merge`)

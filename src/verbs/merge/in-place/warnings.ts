@@ -1,15 +1,15 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { dependentWarnings } from '../../dependents.js'
 import type { InPlaceOptions } from './options.js'
-import type { Ready } from './prepare.js'
+import type { SurveyedMerge } from './survey.js'
 
 /** Files told of one by one; of more than these only the number is told. */
 const mostTold = 20
 
 /** What the user should know of a merge in place although it is right. @param changed  whether it changes a byte */
-export function warningsFor(ready: Ready, changed: boolean, options: InPlaceOptions): string[] {
-  const { overlay, kept, search, leadsToBacking } = ready
-  const warnings: string[] = [...ready.notes]
+export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InPlaceOptions): string[] {
+  const { overlay, kept, search, leadsToBacking } = merge
+  const warnings: string[] = [...merge.notes]
   const name = printablePath(overlay.path)
   if (overlay.header.sectorSize !== 512) {
     warnings.push(
@@ -31,7 +31,7 @@ export function warningsFor(ready: Ready, changed: boolean, options: InPlaceOpti
       `${search.unknown.length - mostTold} more files may be overlays on the backing file; left as they are`,
     )
   }
-  warnings.push(...chainWarnings(ready, changed, options))
+  warnings.push(...chainWarnings(merge, changed, options))
   if (!leadsToBacking && options.afterwards !== 'leave' && options.afterwards !== 'delete') {
     warnings.push(`${name}: its header leads to another file, so it was left as it is`)
   }
@@ -41,7 +41,11 @@ export function warningsFor(ready: Ready, changed: boolean, options: InPlaceOpti
 }
 
 /** Overlays on the overlay itself, and on siblings that are kept: the headers of these get another mtime. */
-function chainWarnings({ overlay, kept, search, leadsToBacking }: Ready, changed: boolean, options: InPlaceOptions) {
+function chainWarnings(
+  { overlay, kept, search, leadsToBacking }: SurveyedMerge,
+  changed: boolean,
+  options: InPlaceOptions,
+) {
   const { afterwards = 'keep' } = options
   const isTouched = leadsToBacking && (afterwards === 'reset' || (afterwards === 'keep' && changed))
   return [...(isTouched ? [overlay] : []), ...(changed ? kept : [])].flatMap((one) => dependentWarnings(one, search))

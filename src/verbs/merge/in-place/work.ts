@@ -9,15 +9,14 @@ import { withLock } from '../../../machine/processes/file-locks.js'
 import type { FileAccess } from '../../../machine/stores/file-store.js'
 import type { InputFile } from '../../../overlays/open.js'
 import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
+import type { LocatedFile } from '../../../overlays/resolve-backing.js'
 import type { Sibling } from '../../../overlays/siblings/siblings.js'
-import type { MergeJournal } from '../../../overlays/unfinished/merge-journal.js'
-import type { MergeMtimes } from './mtimes.js'
+import { type MergeJournal, markerPathOf, markerSuffix } from '../../../overlays/unfinished/merge-journal.js'
 
-/** A merge in place on its way through the protocol. */
+/** What the steps of the protocol share: the open files, the journal as it is on the disk, and what was done so far. */
 export interface InPlaceWork {
   readonly files: HostFiles
-  readonly options: OperationOptions & { readonly bufferSize?: number | undefined }
-  readonly force: readonly ForceWord[]
+  readonly options: WorkOptions
   readonly overlay: Overlay & { readonly path: Buffer }
   readonly backing: InputFile & { readonly path: Buffer }
   /** Siblings to keep, the undo overlay among them. */
@@ -29,10 +28,29 @@ export interface InPlaceWork {
   /** The journal was there already. */
   readonly resumed: boolean
   journal: MergeJournal
-  readonly mtimes: MergeMtimes
+  /** Bytes that each sibling took. */
   readonly copied: Map<Sibling, number>
   verified: 'disk' | 'cache' | null
   readonly warnings: string[]
+}
+
+interface WorkOptions extends OperationOptions {
+  readonly bufferSize?: number | undefined
+  readonly force?: readonly ForceWord[] | undefined
+}
+
+/** A merge before its first step, whether it begins or is taken up again. @param warnings  what there is to say so far */
+export function makeWork(
+  known: Omit<InPlaceWork, 'copied' | 'verified' | 'warnings'>,
+  warnings: readonly string[],
+): InPlaceWork {
+  return { ...known, copied: new Map(), verified: null, warnings: [...warnings] }
+}
+
+/** A device has no directory of its own for a marker. */
+export async function markerPlace(files: HostFiles, overlayPath: Buffer, backing: LocatedFile): Promise<Buffer> {
+  if (backing.facts.kind === 'file') return markerPathOf(files, backing.path)
+  return Buffer.concat([overlayPath, Buffer.from(markerSuffix)])
 }
 
 export function layersOf({ overlay, backing }: Pick<InPlaceWork, 'overlay' | 'backing'>): Layers {

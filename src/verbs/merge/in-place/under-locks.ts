@@ -1,0 +1,65 @@
+import { UmlcowError } from '../../../errors.js'
+import { refuseUnlessForced } from '../../../machine/findings.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
+import { lockFiles } from '../../../machine/processes/file-locks.js'
+import type { HostLock } from '../../../machine/processes/process-lock.js'
+import { inspectBacking } from '../../../overlays/backing.js'
+import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
+import type { LocatedFile } from '../../../overlays/resolve-backing.js'
+import { refuseTruncated } from '../check-inputs.js'
+import type { InPlaceOptions } from './options.js'
+import { type SurveyedMerge, survey } from './survey.js'
+
+/** An overlay and its backing file as they were before anything was locked: they say what to lock. */
+export interface FirstLook {
+  readonly path: string
+  readonly facts: FileFacts
+  readonly located: LocatedFile | null
+}
+
+export async function lookFirst(files: HostFiles, path: string, options: InPlaceOptions): Promise<FirstLook> {
+  const overlay = await openOverlay(files, path)
+  try {
+    const { located } = await inspectBacking(files, overlay, options)
+    return { path, facts: overlay.facts, located }
+  } finally {
+    await overlay.store.close()
+  }
+}
+
+/**
+ * Lock and look at everything, open the overlay, and run with what was found when nothing speaks against the merge. The
+ * locks keep it true for every other umlcow. The backing file is locked first: of two merges into it, one finds it taken
+ * before it holds anything that the other needs.
+ *
+ * @throws UmlcowError with all that was found
+ */
+export async function underLocks<T>(
+  files: HostFiles,
+  first: FirstLook,
+  options: InPlaceOptions,
+  run: (merge: SurveyedMerge) => Promise<T>,
+): Promise<T> {
+  const { path, located } = first
+  const locks: HostLock[] = []
+  let overlay: Overlay | null = null
+  try {
+    // An overlay that is its own backing file is the survey's to refuse.
+    if (located !== null && !isSameFile(located.facts, first.facts)) locks.push(await lockFiles(files, [located]))
+    locks.push(await lockFiles(files, [first]))
+    overlay = await openOverlay(files, path, options.afterwards === 'leave' ? 'read' : 'readWrite')
+    const { findings, merge } = await survey(files, overlay, options)
+    refuseUnlessForced(findings, options.force)
+    if (merge === null) throw new Error('unreachable: a missing backing file is a finding')
+    // Until the locks were ours, another umlcow may have been at work.
+    const isSame = located !== null && isSameFile(located.facts, merge.backing.facts)
+    if (!isSame || !isSameFile(overlay.facts, first.facts)) {
+      throw new UmlcowError('INPUT_CHANGED', `${overlay.store.name}: was changed while it was looked at; try again`)
+    }
+    if (!options.allowShort) await refuseTruncated(overlay, options.signal)
+    return await run(merge)
+  } finally {
+    await overlay?.store.close()
+    for (const lock of locks) await lock.release()
+  }
+}

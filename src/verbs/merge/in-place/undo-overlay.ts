@@ -1,0 +1,52 @@
+import { computeLayout, markUndo } from '../../../formats/cow/index.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
+import { writeNewFile } from '../../../machine/new-file.js'
+import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.js'
+import { guardTarget } from '../../../overlays/guard-target.js'
+import { openOverlay } from '../../../overlays/open-overlay.js'
+import type { Sibling } from '../../../overlays/siblings/siblings.js'
+import { writeExact } from '../../../stores/block-store.js'
+import type { InPlaceOptions } from './options.js'
+import type { InPlaceWork } from './work.js'
+
+/**
+ * Make the overlay that takes the merge back, still empty: read over the old backing file it shows the old content at
+ * every instant, like a sibling, and like one it is copied up.
+ */
+export async function createUndo(
+  files: HostFiles,
+  path: string,
+  backing: InPlaceWork['backing'],
+  options: InPlaceOptions,
+): Promise<Sibling> {
+  const place = await guardTarget(files, path, { signal: options.signal })
+  const { size: virtualSize, mtime, permissions } = backing.facts
+  const fields = { virtualSize, mtime, sectorSize: 512, alignment: 4096, backingPath: backing.path }
+  const bytes = markUndo(fields)
+  const { dataOffset } = computeLayout({ ...fields, layout: 'v3' })
+  let made: FileFacts | null = null
+  try {
+    await writeNewFile(files, place, { permissions, noSync: options.noSync }, async (store) => {
+      made = files.statOpen(store)
+      await writeExact(store, 0, bytes)
+      await store.truncate(dataOffset + virtualSize)
+    })
+    const realPath = joinPath(await files.realPath(directoryName(place.path)), baseName(place.path))
+    const overlay = await openOverlay(files, realPath)
+    await overlay.store.close()
+    return { ...overlay, path: realPath, state: 'undo' }
+  } catch (error) {
+    if (made !== null) await removeMade(files, place.path, made)
+    throw error
+  }
+}
+
+/** On the way out of a failure: the undo overlay may have its name already. A second failure must not hide the first. */
+async function removeMade(files: HostFiles, path: Buffer, made: FileFacts): Promise<void> {
+  try {
+    const now = await files.lstatOrNull(path)
+    if (now !== null && isSameFile(now, made)) await files.unlink(path)
+  } catch {
+    // It is empty, and its name is all that it takes.
+  }
+}
