@@ -1,8 +1,8 @@
 // Merge
 
 export { type MergeOptions, type MergeResult, merge } from './verbs/merge/index.js'
-export type { NewFileResult } from './verbs/merge/new-file.js'
-export type { MergeTargetSpec, NewFileOptions } from './verbs/merge/options.js'
+export type { NewImageResult } from './verbs/merge/new-file.js'
+export type { MergeTargetSpec, NewImageOptions } from './verbs/merge/options.js'
 
 // Merge in place
 
@@ -23,13 +23,8 @@ export { type ImageMap, type MapOptions, map } from './verbs/map.js'
 // Make and change overlays
 
 export type { PathStyle } from './overlays/stored-path.js'
-export {
-  type CreateOverlayOptions,
-  type CreateRawOptions,
-  type CreateResult,
-  createOverlay,
-  createRaw,
-} from './verbs/create.js'
+export { type CreateOverlayOptions, type CreateResult, createOverlay } from './verbs/create.js'
+export { type CreateRawOptions, createRaw } from './verbs/create-raw.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
 export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
 

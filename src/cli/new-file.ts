@@ -4,8 +4,8 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { forceWords } from '../machine/findings.js'
 import { standardOutput } from '../machine/stores/standard-output.js'
 import { type MergeKind, type MergeOptions, type MergeResult, mergeDecided } from '../verbs/merge/index.js'
-import type { NewFileResult } from '../verbs/merge/new-file.js'
-import type { NewFileOptions } from '../verbs/merge/options.js'
+import type { NewImageResult } from '../verbs/merge/new-file.js'
+import type { NewImageOptions } from '../verbs/merge/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { reportInPlace, verifiedLines } from './in-place.js'
@@ -16,13 +16,13 @@ import { jsonPath } from './report-info.js'
 /** What the command line says of a merge into a new file; `buffer` stands for `bufferSize`, `sync` for no `noSync`. */
 export interface NewFileFlags
   extends CommonFlags,
-    Omit<NewFileOptions, 'signal' | 'files' | 'onProgress' | 'noSync' | 'bufferSize'> {
+    Omit<NewImageOptions, 'signal' | 'files' | 'onProgress' | 'noSync' | 'bufferSize'> {
   readonly buffer?: number
   readonly sync: boolean
 }
 
 /** The options of a merge into a new file. @throws UmlcowError USAGE where flags and target do not fit */
-export function newFileOptions(target: string | undefined, flags: NewFileFlags): NewFileOptions {
+export function newFileOptions(target: string | undefined, flags: NewFileFlags): NewImageOptions {
   if (target === undefined) {
     throw new UmlcowError(
       'USAGE',
@@ -84,7 +84,7 @@ export async function runMerge(
   return exitStatus.done
 }
 
-async function reportNewFile(result: NewFileResult, flags: CommonFlags, context: CliContext): Promise<void> {
+async function reportNewFile(result: NewImageResult, flags: CommonFlags, context: CliContext): Promise<void> {
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(mergeDocument(result))
   else if (result.target !== null && !flags.quiet) await context.printDone(mergeText(result))
@@ -100,7 +100,7 @@ function withIncompleteOutput(error: unknown): unknown {
 }
 
 /** Schema: docs/schema/merge.json */
-function mergeDocument(result: NewFileResult): unknown {
+function mergeDocument(result: NewImageResult): unknown {
   return {
     overlay: jsonPath(result.overlay),
     'backing-filename': jsonPath(result.backing),
@@ -116,7 +116,7 @@ function mergeDocument(result: NewFileResult): unknown {
   }
 }
 
-function mergeText(result: NewFileResult): string {
+function mergeText(result: NewImageResult): string {
   const from = `${formatSize(result.allocatedSectors * result.sectorSize)} of them from ${printablePath(result.overlay)}`
   const verb = result.dryRun ? 'would be ' : ''
   const first = `${printablePath(result.target ?? '-')}: ${verb}${formatSize(result.virtualSize)}, ${from}`

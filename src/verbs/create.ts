@@ -2,17 +2,7 @@ import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
 import { type ImageFormat, isPlain } from '../images/formats.js'
-import {
-  checkedOptions,
-  flag,
-  forceOf,
-  pathStyle,
-  type Rules,
-  text,
-  textPath,
-  whole,
-  writerRules,
-} from '../machine/arguments.js'
+import { checkedOptions, flag, forceOf, pathStyle, type Rules, textPath, writerRules } from '../machine/arguments.js'
 import type { ForceWord } from '../machine/findings.js'
 import { type HostFiles, localHostFiles } from '../machine/host-files.js'
 import { writeNewFile } from '../machine/new-file.js'
@@ -20,7 +10,6 @@ import type { OperationOptions } from '../machine/operation.js'
 import { lockFiles } from '../machine/processes/file-locks.js'
 import type { HostLock } from '../machine/processes/process-lock.js'
 import { withUnseenTold } from '../machine/processes/unseen-users.js'
-import { assertMkfsAvailable, runMkfs } from '../machine/programs/mkfs.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../overlays/guard-target.js'
 import { type InputFile, layerOf, openProbed, type ProbedFile } from '../overlays/open.js'
 import { openBacking } from '../overlays/open-image.js'
@@ -54,7 +43,7 @@ export interface CreateResult {
   readonly warnings: readonly string[]
 }
 
-const newFileRules: Rules = { ...writerRules, force: forceOf('in-use') }
+export const newFileRules: Rules = { ...writerRules, force: forceOf('in-use') }
 
 /** What the kernel and uml_mkcow write. The alignment is the page size of their hosts. */
 const newOverlay = { sectorSize: 512, alignment: 4096 }
@@ -157,45 +146,4 @@ function warningsFor(backing: InputFile, virtualSize: number): string[] {
   return [
     `${printablePath(backing.path)}: has ${virtualSize} bytes; a guest hangs at its first write to 32 KiB or less`,
   ]
-}
-
-export interface CreateRawOptions extends NewFileVerbOptions {
-  /** Make this file system in it with the host's mkfs: ext4, swap, ... */
-  readonly fs?: string | undefined
-}
-
-/**
- * Make a sparse raw image, which is one hole.
- *
- * @param size  bytes
- * @throws      UmlcowError HELPER_MISSING, HELPER_FAILED, TARGET_…, and what the host throws
- */
-export async function createRaw(
-  path: string | URL,
-  size: number,
-  options: CreateRawOptions = {},
-): Promise<CreateResult> {
-  const place = textPath('path', path)
-  whole(0)(size, 'size')
-  const checked = checkedOptions(options, { ...newFileRules, fs: text })
-  return withUnseenTold(options.files ?? localHostFiles, (files) => makeRaw(files, place, size, checked))
-}
-
-async function makeRaw(files: HostFiles, path: string, size: number, options: CreateRawOptions): Promise<CreateResult> {
-  const result: CreateResult = {
-    path,
-    format: 'raw',
-    virtualSize: size,
-    backingPath: null,
-    dryRun: options.dryRun === true,
-    warnings: [],
-  }
-  if (options.fs !== undefined) await assertMkfsAvailable(options.fs)
-  const place = await guardTarget(files, path, options)
-  if (options.dryRun) return result
-  await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store, temporaryPath) => {
-    await store.truncate(size)
-    if (options.fs !== undefined) await runMkfs(options.fs, temporaryPath, options.signal)
-  })
-  return result
 }

@@ -5,13 +5,8 @@ import { editHeader, parseCowHeader } from '../../src/formats/cow/index.js'
 import { type HostFiles, localHostFiles } from '../../src/machine/host-files.js'
 import type { FileStore } from '../../src/machine/stores/file-store.js'
 import { openOverlay } from '../../src/overlays/open-overlay.js'
-import {
-  assertNotTorn,
-  findUnfinishedRewrite,
-  rewriteHeader,
-  rewriteJournalPath,
-  undoRewrite,
-} from '../../src/overlays/rewrite-header.js'
+import { assertNotTorn, findUnfinishedRewrite, rewriteHeader, undoRewrite } from '../../src/overlays/rewrite-header.js'
+import { rewriteJournalPath } from '../../src/overlays/rewrite-journal.js'
 import { type GenerateOptions, generatePair, type PairLayout, writePair } from '../support/generate.js'
 import { failAt, hookedFiles, injected } from '../support/hooked-files.js'
 import { temporaryDirectory } from '../support/paths.js'

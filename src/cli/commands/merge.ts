@@ -5,7 +5,7 @@ import { UmlcowError } from '../../errors.js'
 import { mergeInPlace } from '../../verbs/merge/in-place/merge-in-place.js'
 import type { InPlaceOptions } from '../../verbs/merge/in-place/options.js'
 import type { MergeKind } from '../../verbs/merge/index.js'
-import type { NewFileOptions } from '../../verbs/merge/options.js'
+import type { NewImageOptions } from '../../verbs/merge/options.js'
 import type { CliContext, Finish } from '../context.js'
 import { addInPlaceOptions, type InPlaceFlags, inPlaceFlagNames, inPlaceOptions, runInPlace } from '../in-place.js'
 import { type NewFileFlags, newFileOptions, runMerge } from '../new-file.js'
@@ -90,7 +90,7 @@ function forInPlace(flags: Flags): InPlaceOptions {
 }
 
 /** @throws UmlcowError USAGE for a flag that a merge into a new file does not take, or a target that is none */
-function forNewFile(target: string | undefined, flags: Flags): NewFileOptions {
+function forNewFile(target: string | undefined, flags: Flags): NewImageOptions {
   if (flags.inPlace) throw new UmlcowError('USAGE', 'merge -d takes no target: it merges into the backing file')
   refuseFlags(flags, notForNewFile, (option) => `--${option} is for merging in place: add -d`)
   return newFileOptions(target, flags)

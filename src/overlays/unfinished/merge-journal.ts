@@ -10,11 +10,10 @@ import {
   type MergeJournal,
   type PinnedFile,
   type PinnedOverlay,
-  parseJournal,
-  parseMarker,
   serializeJournal,
   serializeMarker,
 } from './journal-json.js'
+import { parseJournal, parseMarker } from './parse-journal.js'
 
 export {
   type Afterwards,

@@ -11,7 +11,7 @@ import { refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { InputFile } from '../../overlays/open.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
-import type { MergeTargetSpec, NewFileOptions } from './options.js'
+import type { MergeTargetSpec, NewImageOptions } from './options.js'
 
 /** What is at the place of the output, and what to call it. */
 export interface TargetPlace {
@@ -41,7 +41,7 @@ export interface NewFileInputs {
 export async function guardInputs(
   files: HostFiles,
   { overlay, inspection, target }: NewFileInputs,
-  options: NewFileOptions,
+  options: NewImageOptions,
 ): Promise<LocatedFile> {
   const place = await placeOf(files, target)
   refuseSameFile(place.facts, place.name, overlay.facts, overlay.path)
@@ -76,7 +76,7 @@ async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: Targe
 }
 
 /** The options that shape the result, as they are typed. */
-function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: NewFileOptions): string {
+function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: NewImageOptions): string {
   const words = [
     overwrite ? '--overwrite' : '',
     sparse === undefined || sparse === 'auto' ? '' : `--sparse=${sparse}`,
@@ -93,7 +93,7 @@ function withLookalike(
   lookalike: Buffer | null,
   overlay: Overlay,
   target: MergeTargetSpec,
-  options: NewFileOptions,
+  options: NewImageOptions,
 ): Finding {
   if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
   const output = typeof target === 'string' ? shellQuote(target) : '-'

@@ -8,19 +8,19 @@ import { openOverlay } from '../../overlays/open-overlay.js'
 import { mergeOver } from './in-place/merge-in-place.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './in-place/options.js'
 import type { FirstLook } from './in-place/under-locks.js'
-import { mergeInspected, type NewFileResult } from './new-file.js'
-import { isPipe, type MergeTargetSpec, type NewFileOptions, newFileRules } from './options.js'
+import { mergeInspected, type NewImageResult } from './new-file.js'
+import { isPipeTarget, type MergeTargetSpec, type NewImageOptions, newImageRules } from './options.js'
 
 /** Where the merged image goes. */
 export type MergeKind = 'newFile' | 'inPlace'
 
 /** Those of a merge into a new file and of one in place: what the target is decides which of them a merge takes. */
-export type MergeOptions = NewFileOptions & InPlaceOptions
+export type MergeOptions = NewImageOptions & InPlaceOptions
 
 /** `inPlace` says which of the two it was. */
-export type MergeResult = NewFileResult | InPlaceResult
+export type MergeResult = NewImageResult | InPlaceResult
 
-const rulesOf: Readonly<Record<MergeKind, Rules>> = { newFile: newFileRules, inPlace: inPlaceRules }
+const rulesOf: Readonly<Record<MergeKind, Rules>> = { newFile: newImageRules, inPlace: inPlaceRules }
 
 /** Options that only one kind of merge takes. */
 const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
@@ -45,8 +45,8 @@ export async function merge(
   options: MergeOptions = {},
 ): Promise<MergeResult> {
   const overlay = textPath('overlayPath', overlayPath)
-  const place = isPipe(target) ? target : textPath('target', target)
-  const checked = checkedOptions(options, { ...newFileRules, ...inPlaceRules, force: writerRules.force! })
+  const place = isPipeTarget(target) ? target : textPath('target', target)
+  const checked = checkedOptions(options, { ...newImageRules, ...inPlaceRules, force: writerRules.force! })
   return mergeDecided(overlay, place, checked, (kind) => optionsFor(kind, checked))
 }
 

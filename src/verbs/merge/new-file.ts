@@ -12,10 +12,10 @@ import { type Overlay, openOverlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
 import { lookedAtNote } from '../../overlays/unfinished/other-names.js'
 import { guardInputs, type NewFileInputs, placeOf, refuseTruncated } from './check-inputs.js'
-import { type MergeTargetSpec, type NewFileOptions, newFileRules } from './options.js'
+import { type MergeTargetSpec, type NewImageOptions, newImageRules } from './options.js'
 import { mergeIntoNewFile, mergeIntoPipe } from './write-new.js'
 
-export interface NewFileResult {
+export interface NewImageResult {
   readonly inPlace: false
   readonly overlay: string
   readonly backing: Buffer
@@ -41,9 +41,9 @@ export interface NewFileResult {
 export async function mergeNewFile(
   overlayPath: string,
   target: MergeTargetSpec,
-  options: NewFileOptions,
-): Promise<NewFileResult> {
-  const checked = checkedOptions(options, newFileRules)
+  options: NewImageOptions,
+): Promise<NewImageResult> {
+  const checked = checkedOptions(options, newImageRules)
   return withUnseenTold(options.files ?? localHostFiles, async (files) => {
     const overlay = await openOverlay(files, overlayPath)
     try {
@@ -59,8 +59,8 @@ export async function mergeNewFile(
 export async function mergeInspected(
   files: HostFiles,
   inputs: NewFileInputs,
-  options: NewFileOptions,
-): Promise<NewFileResult> {
+  options: NewImageOptions,
+): Promise<NewImageResult> {
   const { overlay, target } = inputs
   const located = await guardInputs(files, inputs, options)
   const backing = await openBacking(files, located, options, [overlay.facts])
@@ -93,8 +93,8 @@ async function describeMerge(
   overlay: Overlay,
   located: LocatedFile,
   target: MergeTargetSpec,
-  options: NewFileOptions,
-): Promise<NewFileResult> {
+  options: NewImageOptions,
+): Promise<NewImageResult> {
   const note = await lookedAtNote(files, located.path, located.facts, [overlay.path])
   return {
     inPlace: false,

@@ -3,7 +3,7 @@ import type { HostFiles } from '../../machine/host-files.js'
 import type { PartReporter } from '../../machine/operation.js'
 import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
-import type { NewFileOptions } from './options.js'
+import type { NewImageOptions } from './options.js'
 
 /** A merge into something new, its inputs open and found fit. */
 export interface NewMerge {
@@ -12,7 +12,7 @@ export interface NewMerge {
   readonly backing: FileImage
   /** Bytes that the overlay supplies. */
   readonly overlaySize: number
-  readonly options: NewFileOptions
+  readonly options: NewImageOptions
   readonly progress: PartReporter
 }
 

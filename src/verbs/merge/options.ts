@@ -8,7 +8,7 @@ import type { BackingOptions } from '../../overlays/backing.js'
 import type { BlockStore } from '../../stores/block-store.js'
 
 /** Options of a merge into a new file or a pipe. */
-export interface NewFileOptions extends OperationOptions, BackingOptions {
+export interface NewImageOptions extends OperationOptions, BackingOptions {
   /** Replace TARGET when it is a regular file that is nobody's input, overlay or backing file. */
   readonly overwrite?: boolean | undefined
   /**
@@ -37,7 +37,7 @@ export type MergeTargetSpec = string | { readonly pipe: BlockStore; readonly fac
 
 type Pipe = Exclude<MergeTargetSpec, string>
 
-export function isPipe(target: unknown): target is Pipe {
+export function isPipeTarget(target: unknown): target is Pipe {
   return typeof target === 'object' && target !== null && 'pipe' in target
 }
 
@@ -48,7 +48,7 @@ export const bufferSize: Rule = (value, name) => {
   return value
 }
 
-export const newFileRules: Rules = {
+export const newImageRules: Rules = {
   ...writerRules,
   ...backingRules,
   force: forceOf(...forceWords),

@@ -20,7 +20,7 @@ import { findUnfinishedMerge, markerPathOrNull } from '../../../overlays/unfinis
 import { removeFiles, undoPreparation } from './leftovers.js'
 import { resumeRules } from './options.js'
 import { removeCommitted, takeUpWork } from './resume.js'
-import { refreshSiblings, removeJournal, setFinalMtime, writeFinalMtime } from './steps.js'
+import { refreshSiblings, removeJournalAndMarker, setFinalMtime, writeFinalMtime } from './steps.js'
 import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'
 
 export interface AbandonResult {
@@ -148,7 +148,7 @@ async function leaveMixed(
   const { files, overlay } = stopped
   if (overlay === null) {
     const { markerPath, merge } = stopped
-    const removed = await removeJournal({ files, markerPath, journalPath: merge.journalPath })
+    const removed = await removeJournalAndMarker({ files, markerPath, journalPath: merge.journalPath })
     return { content: 'merged', usable: [], removed, warnings: [] }
   }
   const { work } = await takeUpWork(stopped, overlay, options)
@@ -158,7 +158,7 @@ async function leaveMixed(
   await setFinalMtime(work)
   await refreshSiblings(work)
   if (work.journal.leadsToBacking) await writeFinalMtime(work, overlay)
-  const removed = await removeJournal(work)
+  const removed = await removeJournalAndMarker(work)
   const usable = [...(work.journal.leadsToBacking ? [overlay.path] : []), ...work.kept.map(({ path }) => path)]
   return { content: 'mixed', usable, removed, warnings: work.warnings }
 }

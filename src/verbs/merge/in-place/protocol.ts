@@ -3,11 +3,11 @@ import {
   commitOverlay,
   copyUpIntoSiblings,
   declareWriting,
+  emptyIfReset,
   invalidateBacking,
   lookAgain,
   refreshSiblings,
-  removeJournal,
-  resetOverlay,
+  removeJournalAndMarker,
   setFinalMtime,
   syncRedoLogs,
   verifyWritten,
@@ -79,7 +79,7 @@ export const protocol: readonly ProtocolStep[] = [
   {
     name: 'resetOverlay',
     invariant: 'with --reset: O has no sectors. It still carries its old mtime, so no guest can write what this wipes',
-    run: resetOverlay,
+    run: emptyIfReset,
   },
   {
     name: 'commitOverlay',
@@ -89,7 +89,7 @@ export const protocol: readonly ProtocolStep[] = [
   {
     name: 'removeJournal',
     invariant: 'nothing is left over: the marker goes first, then the journal',
-    run: removeJournal,
+    run: removeJournalAndMarker,
   },
 ]
 

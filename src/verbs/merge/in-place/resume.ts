@@ -19,7 +19,7 @@ import { shownMtimes } from './mtimes.js'
 import { type InPlaceResult, resumeRules } from './options.js'
 import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
 import { findChainTrouble } from './sibling-trouble.js'
-import { removeJournal } from './steps.js'
+import { removeJournalAndMarker } from './steps.js'
 import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'
 import { type InPlaceWork, makeWork, syncUnlessForbidden } from './work.js'
 
@@ -80,7 +80,7 @@ async function resumeStopped(
 /** Only the journal is left to remove: tells what was. Whoever was killed before that may not have synced the overlay. */
 export async function removeCommitted({ files, merge, markerPath, overlay }: StoppedMerge): Promise<Buffer[]> {
   if (overlay !== null) await syncUnlessForbidden(merge, overlay.store)
-  return removeJournal({ files, markerPath, journalPath: merge.journalPath })
+  return removeJournalAndMarker({ files, markerPath, journalPath: merge.journalPath })
 }
 
 /** The work as the journal and the files as they are now say. */

@@ -150,7 +150,7 @@ export async function writeFinalMtime(work: InPlaceWork, { path, store, header }
   await rewriteHeader(work.files, path, store, header.bytes, after, work.journal.noSync)
 }
 
-export async function resetOverlay(work: InPlaceWork): Promise<void> {
+export async function emptyIfReset(work: InPlaceWork): Promise<void> {
   if (work.journal.afterwards !== 'reset') return
   await emptyOverlay(work)
 }
@@ -164,7 +164,7 @@ export async function commitOverlay(work: InPlaceWork): Promise<void> {
   }
 }
 
-export async function removeJournal(
+export async function removeJournalAndMarker(
   work: Pick<InPlaceWork, 'files' | 'markerPath' | 'journalPath'>,
 ): Promise<Buffer[]> {
   return removeFiles(work.files, [work.markerPath, work.journalPath])
