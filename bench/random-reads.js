@@ -22,7 +22,7 @@ const optionTypes = {
 }
 
 const readLength = 4096
-/** An open image keeps 64 pieces of the bitmap: one has the bits of 256 MiB, and those of the last span do not all fit. */
+/** An open image keeps the bits of 16 GiB in memory, in pieces of 64 MiB each: those of the last span do not all fit. */
 const spans = [256 * mib, 4 * gib, 16 * gib, 64 * gib]
 
 const few = {

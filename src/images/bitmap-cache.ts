@@ -2,11 +2,14 @@ import { allocateUnsafe } from '../bytes/fast.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { storedReader } from './read-stored.js'
 
-/** Bytes of bitmap that are read together. 64 KiB are the bits of 256 MiB of 512-byte sectors. */
-export const bitmapPieceSize = 64 * 1024
+/**
+ * Bytes of bitmap that are read together: the bits of 64 MiB of 512-byte sectors. Longer ones would spare walks little, and
+ * cost reads at random places of a large image more than the data they are after.
+ */
+export const bitmapPieceSize = 16 * 1024
 
 /** Pieces in memory, of an overlay: 4 MiB, the bits of 16 GiB of 512-byte sectors. */
-export const cachedPieces = 64
+export const cachedPieces = 256
 
 /** A piece of the bitmap; a promise of one that has to be read first. */
 export type PieceAt = (index: number) => Uint8Array | Promise<Uint8Array>

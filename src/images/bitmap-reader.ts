@@ -100,7 +100,7 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
 }
 
 /** Bytes of bitmap that are looked at for a hole at a time. */
-const holeProbeLength = 8 * bitmapPieceSize
+const holeProbeLength = 512 * 1024
 
 /** Probes between two turns of the event loop, a few milliseconds. */
 const probesPerTurn = 64
