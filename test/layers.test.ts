@@ -48,10 +48,6 @@ const globalExceptions: Readonly<Record<string, string>> = {
 /** The only packages there are, and the folder that has them. */
 const packageFolders: Readonly<Record<string, string>> = { commander: 'cli', 'cli-progress': 'cli' }
 
-/** Archives are read and written by Buffers, outside the closure of `core`. */
-const usesBuffer =
-  /^(bytes\/(gather|input-reader|zeros)|formats\/(cpio|fakeroot|humfs|manifest|squashfs-pseudo|tar|virtfs)\/.*)/
-
 interface Edge {
   /** Path of a file below src/. */
   readonly from: string
@@ -156,7 +152,7 @@ function isCore(file: string): boolean {
 /** The globals of Node that files of the core name, in code or in types. */
 function globalsInCore(sources: Sources): string[] {
   return [...sources].flatMap(([file, text]) => {
-    if (!isCore(file) || usesBuffer.test(file)) return []
+    if (!isCore(file)) return []
     const found = new Set<string>()
     const visit = (node: ts.Node): void => {
       if (ts.isIdentifier(node) && nodeGlobals.has(node.text)) found.add(node.text)

@@ -1,19 +1,19 @@
-import { asBuffer } from './zeros.js'
+import { allocateUnsafe } from './fast.js'
 
 const pieceSize = 64 * 1024
 
 /** The same bytes in pieces of about 64 KiB: a million headers are not a million writes. Small pieces are copied. */
-export async function* gatherBytes(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-  let room = Buffer.allocUnsafe(pieceSize)
+export async function* gatherBytes(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let room = allocateUnsafe(pieceSize)
   let used = 0
   for await (const bytes of source) {
     if (used + bytes.length > pieceSize && used > 0) {
       yield room.subarray(0, used)
-      room = Buffer.allocUnsafe(pieceSize)
+      room = allocateUnsafe(pieceSize)
       used = 0
     }
     if (bytes.length >= pieceSize) {
-      yield asBuffer(bytes)
+      yield bytes
     } else {
       room.set(bytes, used)
       used += bytes.length

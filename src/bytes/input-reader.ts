@@ -1,4 +1,7 @@
-import { asBuffer, isZero } from './zeros.js'
+import { concatBytes, copyOf, indexOfByte } from './fast.js'
+import { isZero } from './zeros.js'
+
+const nothing = new Uint8Array(0)
 
 /**
  * Pieces of bytes, however they are cut, read by length or by line. It holds what was asked for and the piece that it
@@ -10,7 +13,7 @@ export class InputReader {
   /** The line that was read last has no newline: the end of the input may have been cut off. */
   isLineCut = false
   private readonly pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>
-  private held: Buffer = Buffer.alloc(0)
+  private held: Uint8Array = nothing
   private ended = false
 
   constructor(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
@@ -22,12 +25,12 @@ export class InputReader {
     while (this.held.length === 0 && !this.ended) {
       const next = await this.pieces.next()
       if (next.done) this.ended = true
-      else this.held = asBuffer(next.value)
+      else this.held = next.value
     }
     return this.held.length > 0
   }
 
-  private cut(length: number): Buffer {
+  private cut(length: number): Uint8Array {
     const bytes = this.held.subarray(0, length)
     this.held = this.held.subarray(length)
     this.offset += bytes.length
@@ -35,24 +38,24 @@ export class InputReader {
   }
 
   /** The next bytes as they come, at most `limit` of them; empty at the end of the input only. */
-  async some(limit: number): Promise<Buffer> {
-    return limit > 0 && (await this.fill()) ? this.cut(limit) : Buffer.alloc(0)
+  async some(limit: number): Promise<Uint8Array> {
+    return limit > 0 && (await this.fill()) ? this.cut(limit) : nothing
   }
 
   /** The next `length` bytes, fewer only at the end of the input. */
-  async upTo(length: number): Promise<Buffer> {
+  async upTo(length: number): Promise<Uint8Array> {
     const first = await this.some(length)
     if (first.length === length) return first
     // Copies, for a source may use its memory again once it is asked for more.
-    const parts = [Buffer.from(first)]
+    const parts = [copyOf(first)]
     let got = first.length
     while (got < length) {
       const part = await this.some(length - got)
       if (part.length === 0) break
-      parts.push(Buffer.from(part))
+      parts.push(copyOf(part))
       got += part.length
     }
-    return Buffer.concat(parts, got)
+    return concatBytes(parts, got)
   }
 
   /** Passes over `length` bytes. Returns how many of them there were. */
@@ -78,21 +81,21 @@ export class InputReader {
    *
    * @returns 'long' when there are more than `limit` bytes before the newline
    */
-  async line(limit: number): Promise<Buffer | null | 'long'> {
-    const parts: Buffer[] = []
+  async line(limit: number): Promise<Uint8Array | null | 'long'> {
+    const parts: Uint8Array[] = []
     let got = 0
     while (await this.fill()) {
-      const newline = this.held.indexOf(0x0a)
+      const newline = indexOfByte(this.held, 0x0a)
       const part = this.cut(newline < 0 ? this.held.length : newline)
       got += part.length
       if (got > limit) return 'long'
       if (newline >= 0) this.cut(1)
       if (newline >= 0 && parts.length === 0) return part
-      parts.push(Buffer.from(part))
-      if (newline >= 0) return Buffer.concat(parts, got)
+      parts.push(copyOf(part))
+      if (newline >= 0) return concatBytes(parts, got)
     }
     this.isLineCut = parts.length > 0
-    return parts.length === 0 ? null : Buffer.concat(parts, got)
+    return parts.length === 0 ? null : concatBytes(parts, got)
   }
 
   /** To be called when reading ends early, so that the source can let go of its file. */

@@ -56,8 +56,3 @@ export function forEachDataStretch(
   }
   if (dataStart >= 0) visit(dataStart, length)
 }
-
-/** The same memory as a Buffer, whose `compare` and `copy` are the fastest there are. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}

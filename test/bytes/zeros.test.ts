@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { asBuffer, forEachDataStretch, isZero, leadingZeros, zeroBlockSize } from '../../src/bytes/zeros.js'
+import { forEachDataStretch, isZero, leadingZeros, zeroBlockSize } from '../../src/bytes/zeros.js'
 import { runs } from '../support/amount.js'
 
 type Stretch = readonly [start: number, end: number]
@@ -129,13 +129,4 @@ describe('leadingZeros', () => {
     )
     fc.assert(property, { numRuns: runs(200) })
   })
-})
-
-test('asBuffer is the same memory, bounded', () => {
-  const larger = new Uint8Array(10)
-  const view = larger.subarray(3, 6)
-  const buffer = asBuffer(view)
-  buffer.fill(9)
-  expect([...larger]).toEqual([0, 0, 0, 9, 9, 9, 0, 0, 0, 0])
-  expect(asBuffer(buffer)).toBe(buffer)
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { latin1Text } from '../../src/bytes/fast.js'
 import { checkEntry, type ManifestEntry, type ManifestItem } from '../../src/formats/manifest/index.js'
 
 export const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1')
@@ -196,7 +197,7 @@ const deepPath = Array.from({ length: 40 }, () => 'd'.repeat(99)).join('/')
 /** The same tree with the number of names at each. */
 export function withLinkCounts(tree: readonly ManifestEntry[]): ManifestEntry[] {
   const counts = new Map<string, number>()
-  const key = ({ path, hardLinkTo }: ManifestEntry) => (hardLinkTo ?? path).toString('latin1')
+  const key = ({ path, hardLinkTo }: ManifestEntry) => latin1Text(hardLinkTo ?? path)
   for (const one of tree) counts.set(key(one), (counts.get(key(one)) ?? 0) + 1)
   return tree.map((one) => ({ ...one, linkCount: counts.get(key(one))! }))
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
+import { latin1Text } from '../../src/bytes/fast.js'
 import type { ManifestItem } from '../../src/formats/manifest/index.js'
 import { humfsify } from '../../src/humfs/humfsify/index.js'
 import { makeSmallTree, owner, scratchDirectory } from '../support/humfs-tree.js'
@@ -34,16 +35,11 @@ export async function readAll(items: AsyncIterable<ManifestItem>): Promise<Recor
   for await (const { entry, content } of items) {
     const { type, mode, uid, gid, device, linkTarget, size, mtimeNs, linkCount, hardLinkTo } = entry
     const numbers = [mode.toString(8), uid, gid, device?.major, device?.minor, size, mtimeNs / 1_000_000n, linkCount]
-    const text = [type, ...numbers, linkTarget?.toString('latin1')].join(' ')
+    const text = [type, ...numbers, linkTarget && latin1Text(linkTarget)].join(' ')
     const parts: Buffer[] = []
     for await (const bytes of content ?? []) parts.push(Buffer.from(bytes))
-    const group = (hardLinkTo ?? entry.path).toString('latin1')
-    all.push([
-      entry.path.toString('latin1'),
-      text,
-      group,
-      content === null ? null : Buffer.concat(parts).toString('latin1'),
-    ])
+    const group = latin1Text(hardLinkTo ?? entry.path)
+    all.push([latin1Text(entry.path), text, group, content === null ? null : Buffer.concat(parts).toString('latin1')])
   }
   const inGroup = (group: string) => all.filter((other) => other[2] === group)
   return Object.fromEntries(

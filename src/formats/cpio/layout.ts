@@ -1,4 +1,5 @@
 import { parseDigits } from '../../bytes/decimal.js'
+import { latin1Bytes } from '../../bytes/fast.js'
 
 // The header of an entry in the "newc" form: a magic and 13 numbers of 8 hexadecimal digits each. The name with its NUL
 // follows, then the content, each filled up with NULs to a multiple of 4 bytes from the start of the archive.
@@ -45,7 +46,7 @@ export const trailerName = 'TRAILER!!!'
 export const maxFileSize = 0xffffffff
 
 /** Null when a field is no number. The magic is up to the caller. */
-export function parseNewcHeader(bytes: Buffer): NewcHeader | null {
+export function parseNewcHeader(bytes: Uint8Array): NewcHeader | null {
   const header = {} as NewcHeader
   for (const [i, field] of newcFields.entries()) {
     const start = newcMagic.length + i * digits
@@ -56,7 +57,7 @@ export function parseNewcHeader(bytes: Buffer): NewcHeader | null {
   return header
 }
 
-export function serializeNewcHeader(header: NewcHeader): Buffer {
+export function serializeNewcHeader(header: NewcHeader): Uint8Array {
   const numbers = newcFields.map((field) => header[field].toString(16).toUpperCase().padStart(digits, '0'))
-  return Buffer.from(newcMagic + numbers.join(''), 'latin1')
+  return latin1Bytes(newcMagic + numbers.join(''))
 }

@@ -69,6 +69,6 @@ function release(group: Group): ManifestEntry[] {
   return [{ ...first, size }, ...further.map((entry) => furtherName(entry, { path: first.path, size }))]
 }
 
-function furtherName(entry: ManifestEntry, first: { path: Buffer; size: number }): ManifestEntry {
+function furtherName(entry: ManifestEntry, first: { path: Uint8Array; size: number }): ManifestEntry {
   return { ...entry, hardLinkTo: first.path, size: entry.type === 'file' ? first.size : 0 }
 }

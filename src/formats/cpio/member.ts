@@ -1,4 +1,5 @@
 import { ceilTo } from '../../bytes/align.js'
+import { copyOf, equalBytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import type { InputReader } from '../../bytes/input-reader.js'
 import type { UmlcowError } from '../../errors.js'
 import { type ArchiveCode, archiveError } from '../manifest/archive-error.js'
@@ -36,7 +37,7 @@ export class CpioMembers {
     const rawName = await this.text(header.namesize, headerSize + header.namesize)
     if (rawName.at(-1) !== 0) throw this.error('BAD_ARCHIVE', 'a name without an end')
     const name = rawName.subarray(0, -1)
-    if (name.equals(Buffer.from(trailerName))) return null
+    if (equalBytes(name, utf8Bytes(trailerName))) return null
     return this.member(header, safePath(name, this.name, { offset: this.offset }))
   }
 
@@ -52,7 +53,7 @@ export class CpioMembers {
 
   private async header(): Promise<NewcHeader> {
     const bytes = await this.input.upTo(headerSize)
-    const magic = bytes.toString('latin1', 0, newcMagic.length)
+    const magic = latin1Text(bytes, 0, newcMagic.length)
     if (bytes.length >= newcMagic.length && magic !== newcMagic) {
       const isOther = magic === '070707' || magic === '070702'
       if (isOther) throw this.error('ARCHIVE_FEATURE', 'of the forms of cpio only "newc" is supported')
@@ -66,7 +67,7 @@ export class CpioMembers {
   }
 
   /** A name or target. The padding behind it, read too, fills up `padFrom` bytes. */
-  private async text(length: number, padFrom: number): Promise<Buffer> {
+  private async text(length: number, padFrom: number): Promise<Uint8Array> {
     if (length === 0 || length > maxPathLength + 1) {
       throw this.error('BAD_ARCHIVE', `a name or target of ${length} bytes`)
     }
@@ -76,7 +77,7 @@ export class CpioMembers {
     return bytes.subarray(0, length)
   }
 
-  private async member(header: NewcHeader, path: Buffer): Promise<CpioMember> {
+  private async member(header: NewcHeader, path: Uint8Array): Promise<CpioMember> {
     const split = splitMode(header.mode)
     if (split === null) throw this.error('BAD_ARCHIVE', `the mode 0${header.mode.toString(8)} is none`)
     const { type, mode } = split
@@ -106,9 +107,9 @@ export class CpioMembers {
   }
 
   /** The kernel's gen_init_cpio stores a NUL after it. */
-  private async target(length: number): Promise<Buffer> {
+  private async target(length: number): Promise<Uint8Array> {
     const bytes = await this.text(length, length)
-    const target = Buffer.from(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes)
+    const target = copyOf(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes)
     if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return target
     throw this.error('BAD_ARCHIVE', 'the target of a symbolic link is empty, too long or holds a NUL byte')
   }

@@ -1,4 +1,5 @@
 import { ceilTo } from '../../bytes/align.js'
+import { allocate, concatBytes, equalBytes, utf8Bytes } from '../../bytes/fast.js'
 import { gatherBytes } from '../../bytes/gather.js'
 import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
 import { exactContent } from '../manifest/content.js'
@@ -19,7 +20,7 @@ import { alignment, maxFileSize, type NewcHeader, serializeNewcHeader, trailerNa
  * @throws UmlcowError ENTRY_UNFIT, for files of 4 GiB and more among others; INPUT_CHANGED when content is not as long
  *   as announced
  */
-export function writeCpio(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Buffer> {
+export function writeCpio(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Uint8Array> {
   return gatherBytes(members(items, options))
 }
 
@@ -50,9 +51,9 @@ async function* members(items: AsyncIterable<ManifestItem>, options: WriteOption
     })
     if (target !== null) yield target
     if (hasContent) yield* exactContent(item)
-    yield Buffer.alloc(ceilTo(size, alignment) - size)
+    yield allocate(ceilTo(size, alignment) - size)
   }
-  yield serializeMember(Buffer.from(trailerName), { ...emptyHeader, nlink: 1 })
+  yield serializeMember(utf8Bytes(trailerName), { ...emptyHeader, nlink: 1 })
 }
 
 const emptyHeader: NewcHeader = {
@@ -89,14 +90,14 @@ function warnOfLosses(entry: ManifestEntry, options: WriteOptions): void {
   if ((entry.xattrs?.length ?? 0) > 0) warnOf(options, entry.path, 'cpio holds no extended attributes')
 }
 
-function nameOf({ path }: ManifestEntry): Buffer {
-  if (path.length === 0) return Buffer.from('.')
+function nameOf({ path }: ManifestEntry): Uint8Array {
+  if (path.length === 0) return utf8Bytes('.')
   // A file may be called as the end mark is.
-  return path.equals(Buffer.from(trailerName)) ? Buffer.from(`./${trailerName}`) : path
+  return equalBytes(path, utf8Bytes(trailerName)) ? utf8Bytes(`./${trailerName}`) : path
 }
 
-function serializeMember(name: Buffer, header: NewcHeader): Buffer {
+function serializeMember(name: Uint8Array, header: NewcHeader): Uint8Array {
   const start = serializeNewcHeader({ ...header, namesize: name.length + 1 })
   const length = start.length + name.length + 1
-  return Buffer.concat([start, name], ceilTo(length, alignment))
+  return concatBytes([start, name], ceilTo(length, alignment))
 }

@@ -1,3 +1,4 @@
+import { viewOf } from '../../bytes/struct.js'
 import { fullMode, isDevice, splitMode } from '../manifest/mode.js'
 import type { FakerootRecord } from './save-file.js'
 
@@ -8,14 +9,16 @@ export type FileRecord = Pick<FakerootRecord, 'type' | 'mode' | 'uid' | 'gid' | 
 export const packedLength = 20
 
 /** A record in a few bytes, for a million of them have to be remembered. */
-export function packRecord({ type, mode, uid, gid, device }: FileRecord, out: Buffer): void {
+export function packRecord({ type, mode, uid, gid, device }: FileRecord, out: Uint8Array): void {
   const words = [fullMode(type, mode), uid, gid, device?.major ?? 0, device?.minor ?? 0]
-  for (const [i, word] of words.entries()) out.writeUInt32LE(word, 4 * i)
+  const view = viewOf(out)
+  for (const [i, word] of words.entries()) view.setUint32(4 * i, word)
 }
 
 /** What `packRecord` has written. */
-export function unpackRecord(bytes: Buffer): FileRecord {
-  const { type, mode } = splitMode(bytes.readUInt32LE(0))!
-  const device = isDevice(type) ? { major: bytes.readUInt32LE(12), minor: bytes.readUInt32LE(16) } : null
-  return { type, mode, uid: bytes.readUInt32LE(4), gid: bytes.readUInt32LE(8), device }
+export function unpackRecord(bytes: Uint8Array): FileRecord {
+  const view = viewOf(bytes)
+  const { type, mode } = splitMode(view.getUint32(0))!
+  const device = isDevice(type) ? { major: view.getUint32(12), minor: view.getUint32(16) } : null
+  return { type, mode, uid: view.getUint32(4), gid: view.getUint32(8), device }
 }

@@ -1,4 +1,5 @@
 import { parseDigits } from '../../bytes/decimal.js'
+import { latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { gatherBytes } from '../../bytes/gather.js'
 import { InputReader } from '../../bytes/input-reader.js'
 import { archiveError, cutLine, type ReadOptions } from '../manifest/archive-error.js'
@@ -39,21 +40,21 @@ export function fakerootRecord(entry: ManifestEntry, identity: FileIdentity): Fa
 }
 
 /** One line for each file: of a file with several names, pass the record once. */
-export function writeFakeroot(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Buffer> {
+export function writeFakeroot(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Uint8Array> {
   return gatherBytes(lines(records))
 }
 
-async function* lines(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Buffer> {
+async function* lines(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Uint8Array> {
   for await (const record of records) yield serializeFakerootLine(record)
 }
 
-export function serializeFakerootLine(record: FakerootRecord): Buffer {
+export function serializeFakerootLine(record: FakerootRecord): Uint8Array {
   const { dev, ino, type, mode, uid, gid, nlink, device } = record
   if (dev < 0n || dev > maxWord || ino < 0n || ino > maxWord) throw new RangeError('dev and ino have 64 bits')
   const rdev = device === null ? 0 : encodeDevice(device)
   const modeText = fullMode(type, mode).toString(8)
   const words = [`dev=${dev.toString(16)}`, `ino=${ino}`, `mode=${modeText}`, `uid=${uid}`, `gid=${gid}`]
-  return Buffer.from(`${words.join(',')},nlink=${nlink},rdev=${rdev}\n`, 'latin1')
+  return latin1Bytes(`${words.join(',')},nlink=${nlink},rdev=${rdev}\n`)
 }
 
 /** @throws UmlcowError NOT_ARCHIVE when the first line is none of fakeroot, BAD_ARCHIVE when a later one is, TRUNCATED_ARCHIVE */
@@ -83,13 +84,13 @@ export async function* readFakeroot(
 const keywords = ['dev', 'ino', 'mode', 'uid', 'gid', 'nlink', 'rdev'] as const
 
 /** @param line  without its newline */
-export function parseFakerootLine(line: Buffer): FakerootRecord | null {
-  const words = line.toString('latin1').split(',')
+export function parseFakerootLine(line: Uint8Array): FakerootRecord | null {
+  const words = latin1Text(line).split(',')
   if (words.length !== keywords.length) return null
   const texts = words.map((word, i) => (word.startsWith(`${keywords[i]}=`) ? word.slice(keywords[i]!.length + 1) : ''))
   const [devText = '', inoText = '', modeText = '', ...rest] = texts
-  const [uid, gid, nlink, rdev] = rest.map((text) => parseDigits(Buffer.from(text, 'latin1'), 10))
-  const split = splitMode(parseDigits(Buffer.from(modeText, 'latin1'), 8) ?? -1)
+  const [uid, gid, nlink, rdev] = rest.map((text) => parseDigits(latin1Bytes(text), 10))
+  const split = splitMode(parseDigits(latin1Bytes(modeText), 8) ?? -1)
   const dev = wordOf(devText, 16)
   const ino = wordOf(inoText, 10)
   if (split === null || dev === null || ino === null || nlink == null || rdev == null) return null

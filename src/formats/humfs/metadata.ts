@@ -1,4 +1,5 @@
 import { parseInteger } from '../../bytes/decimal.js'
+import { latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
 import { maxMajor, maxMinor } from '../manifest/device.js'
 
@@ -46,7 +47,7 @@ function bad(message: string): UmlcowError {
  */
 export function parseMetadata(bytes: Uint8Array): ParsedMetadata {
   if (bytes.length > longestMetadataFile) throw bad(`more than ${longestMetadataFile} bytes`)
-  const text = Buffer.from(bytes).toString('latin1')
+  const text = latin1Text(bytes)
   const end = text.indexOf('\n')
   if (end >= 0 && end !== text.length - 1) throw bad(`more than a line: ${JSON.stringify(text)}`)
   const line = end < 0 ? text : text.slice(0, end)
@@ -74,7 +75,7 @@ function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {
 }
 
 function numberIn(text: string, what: string, from: number, to: number): number {
-  const value = isShortNumber(text) ? Number(text) : Number(parseInteger(Buffer.from(text, 'latin1')) ?? Number.NaN)
+  const value = isShortNumber(text) ? Number(text) : Number(parseInteger(latin1Bytes(text)) ?? Number.NaN)
   if (value >= from && value <= to) return value
   throw bad(`${what} is none: ${JSON.stringify(text)}`)
 }
@@ -96,8 +97,8 @@ function idOf(text: string, what: string): number {
  *
  * @throws UmlcowError HUMFS_ENTRY_TOO_LONG when the kernel would cut it
  */
-export function serializeMetadata(entry: MetadataEntry): Buffer {
-  return Buffer.from(metadataLine(entry), 'latin1')
+export function serializeMetadata(entry: MetadataEntry): Uint8Array {
+  return latin1Bytes(metadataLine(entry))
 }
 
 /** The same as text, which is ASCII. */

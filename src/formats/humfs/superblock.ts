@@ -1,4 +1,5 @@
 import { parseDigits } from '../../bytes/decimal.js'
+import { latin1Bytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
 
 // The superblock of a humfs tree: text, one item a line, in any order.  Source: Linux fs/hostfs/humfs.c of the UML patches
@@ -42,7 +43,7 @@ function quoted(line: string): string {
 export function parseSuperblock(bytes: Uint8Array): ParsedSuperblock {
   if (bytes.length === 0) throw bad('is empty')
   if (bytes.length > longestSuperblock) throw bad(`is longer than ${longestSuperblock} bytes`)
-  const text = Buffer.from(bytes).toString('latin1')
+  const text = latin1Text(bytes)
   if (!text.endsWith('\n')) throw bad('the last line has no end')
   const items = new Map<Item, string>()
   for (const line of text.slice(0, -1).split('\n')) {
@@ -67,7 +68,7 @@ function parseLine(line: string): [Item, string] {
 
 function checkKind(items: ReadonlyMap<Item, string>): void {
   const version = items.get('version') ?? '2'
-  const number = parseDigits(Buffer.from(version, 'latin1'), 10)
+  const number = parseDigits(latin1Bytes(version), 10)
   if (number === null) throw bad(`version is no number: ${quoted(version)}`)
   if (number !== 2) {
     throw new UmlcowError('HUMFS_VERSION', `superblock: version ${number} is not supported, only 2 is`)
@@ -79,15 +80,15 @@ function checkKind(items: ReadonlyMap<Item, string>): void {
 function sizeOf(items: ReadonlyMap<Item, string>, item: 'used' | 'total'): number {
   const text = items.get(item)
   if (text === undefined) throw bad(`has no ${item}`)
-  const value = parseDigits(Buffer.from(text, 'latin1'), 10)
+  const value = parseDigits(latin1Bytes(text), 10)
   if (value === null) throw bad(`${item} is no size: ${quoted(text)}`)
   if (value === 0) throw bad(`${item} is 0`)
   return value
 }
 
 /** Byte for byte what the Perl tool writes, but that `used` is never 0: the kernel refuses that. */
-export function serializeSuperblock({ used, total }: HumfsSuperblock): Buffer {
-  return Buffer.from(`version 2\nmetadata shadow_fs\nused ${used}\ntotal ${total}\n`)
+export function serializeSuperblock({ used, total }: HumfsSuperblock): Uint8Array {
+  return utf8Bytes(`version 2\nmetadata shadow_fs\nused ${used}\ntotal ${total}\n`)
 }
 
 /** `used` of a tree whose files take that much on the disk: as `du -sk` rounds, at least a block. */

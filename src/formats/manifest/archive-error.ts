@@ -1,4 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
+import { concatBytes, utf8Bytes } from '../../bytes/fast.js'
 import { type ErrorDetails, UmlcowError } from '../../errors.js'
 
 export interface ReadOptions {
@@ -46,7 +47,7 @@ export function shownPath(path: Uint8Array): string {
 /** A message is no place for a path of 64 KiB. */
 export function shorten(path: Uint8Array): Uint8Array {
   if (path.length <= 400) return path
-  return Buffer.concat([path.subarray(0, 200), Buffer.from('...'), path.subarray(path.length - 200)])
+  return concatBytes([path.subarray(0, 200), utf8Bytes('...'), path.subarray(path.length - 200)])
 }
 
 /** A warning about an entry. */

@@ -9,8 +9,8 @@ export interface DeviceNumber {
 
 /** One extended attribute of a file. */
 export interface ExtendedAttribute {
-  readonly name: Buffer
-  readonly value: Buffer
+  readonly name: Uint8Array
+  readonly value: Uint8Array
 }
 
 /**
@@ -21,7 +21,7 @@ export interface ExtendedAttribute {
  */
 export interface ManifestEntry {
   /** Relative to the top of the tree, without `./`, `..` or a slash at either end; empty for the top itself. */
-  readonly path: Buffer
+  readonly path: Uint8Array
   readonly type: EntryType
   /** 0 to 07777: permissions, setuid, setgid and sticky. */
   readonly mode: number
@@ -31,9 +31,9 @@ export interface ManifestEntry {
   /** Of `character` and `block`; null for all others. */
   readonly device: DeviceNumber | null
   /** Of `symlink`, as it stands; null for all others. */
-  readonly linkTarget: Buffer | null
+  readonly linkTarget: Uint8Array | null
   /** Of a further name of a file: the path of its first name. Everything but `path` is as it is there. */
-  readonly hardLinkTo: Buffer | null
+  readonly hardLinkTo: Uint8Array | null
   /** Bytes of a file; 0 for all others. */
   readonly size: number
   /** Nanoseconds since 1970. */

@@ -1,4 +1,5 @@
 import { parseDigits, parseInteger } from '../../bytes/decimal.js'
+import { latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { decodeDevice, isDeviceNumber } from './device.js'
 import type { DeviceNumber, EntryType } from './entry.js'
 import { maxMode } from './mode.js'
@@ -26,13 +27,13 @@ export interface MtreeValues {
   size?: number
   mtimeNs?: bigint
   device?: DeviceNumber
-  linkTarget?: Buffer
+  linkTarget?: Uint8Array
   nlink?: number
   inode?: string
   resdevice?: string
 }
 
-type Parser<T> = (value: Buffer) => T | null
+type Parser<T> = (value: Uint8Array) => T | null
 
 function numberWithin(limit: number, base: 8 | 10 = 10): Parser<number> {
   return (value) => {
@@ -42,7 +43,7 @@ function numberWithin(limit: number, base: 8 | 10 = 10): Parser<number> {
 }
 
 /** A text that is only compared with others. */
-const token: Parser<string> = (value) => (value.length > 0 && value.length <= 64 ? value.toString('latin1') : null)
+const token: Parser<string> = (value) => (value.length > 0 && value.length <= 64 ? latin1Text(value) : null)
 
 /** Seconds, and after a point nanoseconds: libarchive writes them without leading zeros, so it is no fraction. */
 const time: Parser<bigint> = (value) => {
@@ -55,25 +56,25 @@ const time: Parser<bigint> = (value) => {
 
 /** `native,MAJOR,MINOR`, `linux,MAJOR,MINOR` or a dev_t of Linux. */
 const device: Parser<DeviceNumber> = (value) => {
-  const [format, ...numbers] = value.toString('latin1', 0, 64).split(',')
+  const [format, ...numbers] = latin1Text(value, 0, 64).split(',')
   if (numbers.length === 0) {
     const number = parseDigits(value, 10)
     return number === null ? null : decodeDevice(number)
   }
   if ((format !== 'native' && format !== 'linux') || numbers.length !== 2) return null
-  const [major, minor] = numbers.map((text) => parseDigits(Buffer.from(text, 'latin1'), 10))
+  const [major, minor] = numbers.map((text) => parseDigits(latin1Bytes(text), 10))
   if (major == null || minor == null) return null
   return isDeviceNumber({ major, minor }) ? { major, minor } : null
 }
 
-const link: Parser<Buffer> = (value) => {
+const link: Parser<Uint8Array> = (value) => {
   const target = unescapeName(value)
   const isTarget = target !== null && target.length > 0 && target.length <= maxPathLength && !target.includes(0)
   return isTarget ? target : null
 }
 
 const parsers: { readonly [K in keyof MtreeValues]-?: readonly [string, Parser<NonNullable<MtreeValues[K]>>] } = {
-  type: ['type', (value) => types.get(value.toString('latin1')) ?? null],
+  type: ['type', (value) => types.get(latin1Text(value)) ?? null],
   mode: ['mode', numberWithin(maxMode, 8)],
   uid: ['uid', numberWithin(maxId)],
   gid: ['gid', numberWithin(maxId)],
@@ -91,8 +92,8 @@ const fieldsByKeyword = new Map(
 )
 
 /** The words of a line, between blanks and tabs. */
-export function wordsOf(line: Buffer): Buffer[] {
-  const words: Buffer[] = []
+export function wordsOf(line: Uint8Array): Uint8Array[] {
+  const words: Uint8Array[] = []
   let start = -1
   for (let i = 0; i <= line.length; i++) {
     const byte = i < line.length ? line[i] : 0x20
@@ -105,9 +106,9 @@ export function wordsOf(line: Buffer): Buffer[] {
 }
 
 /** Puts the value of a word `keyword=value` into `values`. Returns the keyword when the value is none, else null. */
-export function applyWord(word: Buffer, values: MtreeValues): string | null {
+export function applyWord(word: Uint8Array, values: MtreeValues): string | null {
   const equals = word.indexOf(0x3d)
-  const keyword = word.toString('latin1', 0, equals < 0 ? Math.min(word.length, 64) : Math.min(equals, 64))
+  const keyword = latin1Text(word, 0, equals < 0 ? Math.min(word.length, 64) : Math.min(equals, 64))
   const field = fieldsByKeyword.get(keyword)
   if (field === undefined) return null
   const value = equals < 0 ? null : parsers[field][1](word.subarray(equals + 1))
@@ -117,8 +118,8 @@ export function applyWord(word: Buffer, values: MtreeValues): string | null {
 }
 
 /** What `/unset` makes of the defaults. */
-export function unset(word: Buffer, values: MtreeValues): void {
-  const keyword = word.toString('latin1', 0, 64)
+export function unset(word: Uint8Array, values: MtreeValues): void {
+  const keyword = latin1Text(word, 0, 64)
   if (keyword === 'all') for (const field of Object.keys(values)) delete values[field as keyof MtreeValues]
   const field = fieldsByKeyword.get(keyword)
   if (field !== undefined) delete values[field]

@@ -1,3 +1,4 @@
+import { allocate, concatBytes, copyOf, equalBytes, latin1Bytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import { InputReader } from '../../bytes/input-reader.js'
 import type { UmlcowError } from '../../errors.js'
 import { type ArchiveCode, archiveError, cutLine, type ReadOptions } from './archive-error.js'
@@ -12,7 +13,7 @@ const maxLineLength = 1024 * 1024
 
 export interface MtreeReadOptions extends ReadOptions {
   /** The size of a file that the text gives none of; without it that is 0. */
-  readonly sizeOf?: ((path: Buffer) => number) | undefined
+  readonly sizeOf?: ((path: Uint8Array) => number) | undefined
 }
 
 /**
@@ -44,13 +45,13 @@ export async function* readMtree(
 
 class MtreeReader {
   private readonly name: string
-  private readonly sizeOf: (path: Buffer) => number
+  private readonly sizeOf: (path: Uint8Array) => number
   private line = 0
   private isKnown = false
   private readonly defaults: MtreeValues = {}
   /** Lengths of the directories that the lines have gone into: all are beginnings of `directory`. */
   private readonly depths: number[] = []
-  private directory: Buffer = Buffer.alloc(0)
+  private directory: Uint8Array = allocate(0)
   private readonly firstNames = new Map<string, { readonly path: string; left: number }>()
 
   constructor({ name = 'mtree text', sizeOf = () => 0 }: MtreeReadOptions) {
@@ -59,22 +60,22 @@ class MtreeReader {
   }
 
   /** A line, with those after it as long as they end in a backslash. */
-  async logicalLine(input: InputReader): Promise<Buffer | null> {
-    const parts: Buffer[] = []
+  async logicalLine(input: InputReader): Promise<Uint8Array | null> {
+    const parts: Uint8Array[] = []
     let room = maxLineLength
     for (;;) {
       this.line++
       const line = await input.line(room)
       if (line === 'long') throw this.error('BAD_ARCHIVE', `a line of more than ${maxLineLength} bytes`)
-      if (line === null) return parts.length === 0 ? null : Buffer.concat(parts)
+      if (line === null) return parts.length === 0 ? null : concatBytes(parts)
       if (input.isLineCut) throw cutLine(this.name, this.line)
       const goesOn = endsInBackslash(line)
       if (!goesOn && parts.length === 0) return line
-      parts.push(Buffer.from(goesOn ? line.subarray(0, -1) : line))
+      parts.push(copyOf(goesOn ? line.subarray(0, -1) : line))
       // The one more byte keeps empty lines that go on from being endless.
       room -= line.length + 1
       if (room <= 0) throw this.error('BAD_ARCHIVE', `a line of more than ${maxLineLength} bytes`)
-      if (!goesOn) return Buffer.concat(parts)
+      if (!goesOn) return concatBytes(parts)
     }
   }
 
@@ -83,14 +84,14 @@ class MtreeReader {
     if (!this.isKnown) throw this.error('BAD_ARCHIVE', 'the end comes before the first entry')
   }
 
-  parse(line: Buffer): ManifestEntry | null {
+  parse(line: Uint8Array): ManifestEntry | null {
     const [first, ...rest] = wordsOf(line)
     if (first === undefined) return null
     if (first[0] === 0x23) {
-      this.isKnown ||= first.equals(Buffer.from('#mtree'))
+      this.isKnown ||= equalBytes(first, utf8Bytes('#mtree'))
       return null
     }
-    const command = first.toString('latin1', 0, 8)
+    const command = latin1Text(first, 0, 8)
     if (command === '/set') this.apply(rest, this.defaults)
     else if (command === '/unset') for (const word of rest) unset(word, this.defaults)
     else if (command === '..' && first.length === 2) this.leave()
@@ -98,7 +99,7 @@ class MtreeReader {
     return null
   }
 
-  private apply(words: readonly Buffer[], values: MtreeValues): MtreeValues {
+  private apply(words: readonly Uint8Array[], values: MtreeValues): MtreeValues {
     for (const word of words) {
       const wrong = applyWord(word, values)
       if (wrong !== null) throw this.error('BAD_ARCHIVE', `the value of "${wrong}" is none that is known`)
@@ -112,7 +113,7 @@ class MtreeReader {
     this.directory = this.directory.subarray(0, length)
   }
 
-  private entry(first: Buffer, rest: readonly Buffer[]): ManifestEntry {
+  private entry(first: Uint8Array, rest: readonly Uint8Array[]): ManifestEntry {
     const values = this.apply(rest, { ...this.defaults })
     const named = unescapeName(first)
     if (named === null || values.type === undefined) throw this.error('BAD_ARCHIVE', 'a line that is no entry')
@@ -130,7 +131,7 @@ class MtreeReader {
     return entry
   }
 
-  private complete(path: Buffer, values: MtreeValues): ManifestEntry {
+  private complete(path: Uint8Array, values: MtreeValues): ManifestEntry {
     const { type, mode, uid, gid, device = null, linkTarget = null } = values
     const finalMode = mode ?? (type === 'symlink' ? 0o777 : undefined)
     if (type === undefined || finalMode === undefined || uid === undefined || gid === undefined) {
@@ -157,7 +158,7 @@ class MtreeReader {
   }
 
   /** The path of the first name when this is a further one. */
-  private firstName(path: Buffer, { inode, nlink, resdevice }: MtreeValues): Buffer | null {
+  private firstName(path: Uint8Array, { inode, nlink, resdevice }: MtreeValues): Uint8Array | null {
     if (inode === undefined || nlink === 1) return null
     const key = `${resdevice ?? ''} ${inode}`
     const group = this.firstNames.get(key)
@@ -167,7 +168,7 @@ class MtreeReader {
     }
     group.left--
     if (group.left <= 0) this.firstNames.delete(key)
-    return Buffer.from(group.path, 'latin1')
+    return latin1Bytes(group.path)
   }
 
   private error(code: ArchiveCode, what: string): UmlcowError {
@@ -179,7 +180,7 @@ class MtreeReader {
 }
 
 /** An odd number of them: an even one are escaped backslashes. */
-function endsInBackslash(line: Buffer): boolean {
+function endsInBackslash(line: Uint8Array): boolean {
   let count = 0
   while (count < line.length && line[line.length - 1 - count] === 0x5c) count++
   return count % 2 === 1

@@ -1,3 +1,5 @@
+import { allocate, copyOf, latin1Bytes } from '../../bytes/fast.js'
+
 // Names in mtree text.  Source: mtree(5) of libarchive and NetBSD, vis(3).
 
 /** Escapes of vis(3) in the style of C, besides octal digits. */
@@ -17,7 +19,7 @@ const shortEscapes: Readonly<Record<string, number>> = {
 const backslash = 0x5c
 
 /** Blank, controls, all above ASCII, and what some reader takes for a comment, an assignment or a pattern. */
-const escaped = new Set([0x7f, backslash, ...Buffer.from('#=*?[]"\'')])
+const escaped = new Set([0x7f, backslash, ...latin1Bytes('#=*?[]"\'')])
 
 export function escapeName(name: Uint8Array): string {
   let out = ''
@@ -29,9 +31,9 @@ export function escapeName(name: Uint8Array): string {
 }
 
 /** The bytes of a name, a copy; null when a backslash has no meaning that is known here. */
-export function unescapeName(text: Buffer): Buffer | null {
-  if (!text.includes(backslash)) return Buffer.from(text)
-  const out = Buffer.alloc(text.length)
+export function unescapeName(text: Uint8Array): Uint8Array | null {
+  if (!text.includes(backslash)) return copyOf(text)
+  const out = allocate(text.length)
   let length = 0
   let at = 0
   while (at < text.length) {
@@ -51,7 +53,7 @@ export function unescapeName(text: Buffer): Buffer | null {
 }
 
 /** Three octal digits, at most 377. */
-function octalAt(text: Buffer, at: number): number | null {
+function octalAt(text: Uint8Array, at: number): number | null {
   if (at + 3 > text.length) return null
   let value = 0
   for (const byte of text.subarray(at, at + 3)) {

@@ -1,3 +1,4 @@
+import { latin1Bytes, utf8Bytes } from '../../bytes/fast.js'
 import { gatherBytes } from '../../bytes/gather.js'
 import { type WriteOptions, warnOf } from './archive-error.js'
 import type { EntryType, ManifestEntry } from './entry.js'
@@ -33,19 +34,22 @@ export interface MtreeOptions extends WriteOptions {
  * @throws UmlcowError ENTRY_UNFIT
  * @see    mtree(5) of libarchive
  */
-export function writeMtree(entries: AsyncIterable<ManifestEntry>, options: MtreeOptions = {}): AsyncGenerator<Buffer> {
+export function writeMtree(
+  entries: AsyncIterable<ManifestEntry>,
+  options: MtreeOptions = {},
+): AsyncGenerator<Uint8Array> {
   return gatherBytes(lines(entries, options))
 }
 
-async function* lines(entries: AsyncIterable<ManifestEntry>, options: MtreeOptions): AsyncGenerator<Buffer> {
+async function* lines(entries: AsyncIterable<ManifestEntry>, options: MtreeOptions): AsyncGenerator<Uint8Array> {
   const links = new LinkNumbers()
-  yield Buffer.from('#mtree\n')
+  yield utf8Bytes('#mtree\n')
   for await (const entry of entries) {
     checkEntry(entry)
     if ((entry.xattrs?.length ?? 0) > 0) warnOf(options, entry.path, 'mtree text holds no extended attributes')
     const words = [pathText(entry), ...keywords(entry), ...linkKeywords(entry, links)]
     if (options.isOtherInTree?.(entry)) words.push(`contents=${pathText(entry)}/`)
-    yield Buffer.from(`${words.join(' ')}\n`, 'latin1')
+    yield latin1Bytes(`${words.join(' ')}\n`)
   }
 }
 

@@ -1,3 +1,4 @@
+import { concatBytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import { archiveError } from './archive-error.js'
 
 /** Longest path and link target that is read or written. Linux takes 4095 bytes a call, and trees go deeper. */
@@ -6,7 +7,7 @@ export const maxPathLength = 65_535
 const slash = 0x2f
 
 /** The components of a path, without empty ones and `.`. */
-function* componentsOf(path: Buffer): Generator<Buffer> {
+function* componentsOf(path: Uint8Array): Generator<Uint8Array> {
   let start = 0
   while (start <= path.length) {
     const found = path.indexOf(slash, start)
@@ -17,12 +18,12 @@ function* componentsOf(path: Buffer): Generator<Buffer> {
   }
 }
 
-function isDotDot(component: Buffer): boolean {
+function isDotDot(component: Uint8Array): boolean {
   return component.length === 2 && component[0] === 0x2e && component[1] === 0x2e
 }
 
 /** What keeps a path from being used, or null. */
-function faultOf(path: Buffer): string | null {
+function faultOf(path: Uint8Array): string | null {
   if (path.length > maxPathLength) return `a path of ${path.length} bytes`
   if (path.includes(0)) return 'a path with a NUL byte'
   for (const component of componentsOf(path)) if (isDotDot(component)) return 'a path with the component ".."'
@@ -30,23 +31,23 @@ function faultOf(path: Buffer): string | null {
 }
 
 /** True for a path as `ManifestEntry` has it. */
-export function isCanonicalPath(path: Buffer): boolean {
+export function isCanonicalPath(path: Uint8Array): boolean {
   if (faultOf(path) !== null) return false
   let length = 0
   for (const component of componentsOf(path)) length += component.length + 1
   return path.length === Math.max(0, length - 1)
 }
 
-function canonical(path: Buffer): Buffer {
-  const parts: Buffer[] = []
+function canonical(path: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = []
   for (const component of componentsOf(path)) {
     if (parts.length > 0) parts.push(separator)
     parts.push(component)
   }
-  return Buffer.concat(parts)
+  return concatBytes(parts)
 }
 
-const separator = Buffer.from('/')
+const separator = utf8Bytes('/')
 
 /**
  * A path out of an archive, safe below any directory: `./`, doubled slashes and slashes at either end dropped. The
@@ -54,19 +55,19 @@ const separator = Buffer.from('/')
  *
  * @throws UmlcowError UNSAFE_PATH when it holds `..` or a NUL byte, or is too long
  */
-export function safePath(path: Buffer, name: string, place: { offset?: number; line?: number }): Buffer {
+export function safePath(path: Uint8Array, name: string, place: { offset?: number; line?: number }): Uint8Array {
   const fault = faultOf(path)
   if (fault !== null) throw archiveError('UNSAFE_PATH', name, fault, place)
   return canonical(path)
 }
 
 /** `entry` below `directory`, either of which may be empty. */
-export function joinPath(directory: Buffer, entry: Buffer): Buffer {
-  if (directory.length === 0 || entry.length === 0) return Buffer.concat([directory, entry])
-  return Buffer.concat([directory, separator, entry])
+export function joinPath(directory: Uint8Array, entry: Uint8Array): Uint8Array {
+  if (directory.length === 0 || entry.length === 0) return concatBytes([directory, entry])
+  return concatBytes([directory, separator, entry])
 }
 
 /** A path as a key of a Map: one character a byte. */
-export function pathKey(path: Buffer): string {
-  return path.toString('latin1')
+export function pathKey(path: Uint8Array): string {
+  return latin1Text(path)
 }

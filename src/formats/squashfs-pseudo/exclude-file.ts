@@ -1,3 +1,4 @@
+import { concatBytes } from '../../bytes/fast.js'
 import { unfit } from '../manifest/archive-error.js'
 import { backslash, isBlank, newline } from './layout.js'
 
@@ -10,9 +11,9 @@ const hash = 0x23
  * @throws UmlcowError ENTRY_UNFIT for names that no line holds
  * @see    squashfs-tools 4.5.1, behaviour
  */
-export function serializeExclusion(path: Buffer): Buffer {
+export function serializeExclusion(path: Uint8Array): Uint8Array {
   if (!isBlank(path[0]) && path[0] !== hash && path.at(-1) !== backslash && !path.includes(newline)) {
-    return Buffer.concat([path, Buffer.of(newline)])
+    return concatBytes([path, Uint8Array.of(newline)])
   }
   throw unfit(
     path,

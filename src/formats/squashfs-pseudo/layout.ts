@@ -12,14 +12,14 @@ import type { EntryType } from '../manifest/entry.js'
 // refused in reading.  Source: squashfs-tools 4.5.1, USAGE and behaviour.
 
 export interface SquashfsDefinition {
-  readonly path: Buffer
+  readonly path: Uint8Array
   /** Null for `m`: the tree has it. */
   readonly type: EntryType | null
   readonly mode: number
   readonly uid: number
   readonly gid: number
   readonly device: { readonly major: number; readonly minor: number } | null
-  readonly linkTarget: Buffer | null
+  readonly linkTarget: Uint8Array | null
   /** Null where the line has none: what is made gets the time of the run, what is there keeps its own. */
   readonly mtimeNs: bigint | null
 }

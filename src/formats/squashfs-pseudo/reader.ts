@@ -1,4 +1,5 @@
 import { parseDigits } from '../../bytes/decimal.js'
+import { allocate, copyOf, latin1Text } from '../../bytes/fast.js'
 import { InputReader } from '../../bytes/input-reader.js'
 import { archiveError, cutLine, type ReadOptions } from '../manifest/archive-error.js'
 import { isDeviceNumber } from '../manifest/device.js'
@@ -49,10 +50,10 @@ export async function* readSquashfsPseudo(
 
 /** The words of a line, one after another. */
 class Words {
-  private readonly line: Buffer
+  private readonly line: Uint8Array
   private at = 0
 
-  constructor(line: Buffer) {
+  constructor(line: Uint8Array) {
     this.line = line
     this.skipBlanks()
   }
@@ -62,13 +63,13 @@ class Words {
   }
 
   /** What is left of the line, as it stands. */
-  rest(): Buffer {
-    const rest = Buffer.from(this.line.subarray(this.at))
+  rest(): Uint8Array {
+    const rest = copyOf(this.line.subarray(this.at))
     this.at = this.line.length
     return rest
   }
 
-  next(): Buffer {
+  next(): Uint8Array {
     const start = this.at
     while (!this.isEmpty() && !isBlank(this.line[this.at])) this.at++
     const word = this.line.subarray(start, this.at)
@@ -77,10 +78,10 @@ class Words {
   }
 
   /** A name, quoted or not; null when a quote or a backslash has no end. */
-  name(): Buffer | null {
+  name(): Uint8Array | null {
     const isQuoted = this.line[this.at] === quote
     if (isQuoted) this.at++
-    const out = Buffer.alloc(this.line.length - this.at)
+    const out = allocate(this.line.length - this.at)
     let length = 0
     while (!this.isEmpty()) {
       const byte = this.line[this.at]!
@@ -104,7 +105,7 @@ class Words {
 function parseDefinition(words: Words, name: string, line: number): SquashfsDefinition | null {
   const rawName = words.name()
   if (rawName === null) return null
-  const kind = words.next().toString('latin1', 0, 2)
+  const kind = latin1Text(words.next(), 0, 2)
   const letter = kind.toLowerCase()
   if (letter.length === 1 && 'frlhx'.includes(letter)) {
     throw archiveError('ARCHIVE_FEATURE', name, `definitions of kind "${kind}" are not supported`, { line })
@@ -129,7 +130,7 @@ function parseTail(letter: string, words: Words): Pick<SquashfsDefinition, 'type
   if (letter === 'm') return { type: null, ...none }
   if (letter === 'd') return { type: 'directory', ...none }
   if (letter === 'i') {
-    const kind = words.next().toString('latin1', 0, 2)
+    const kind = latin1Text(words.next(), 0, 2)
     return kind === 'f' ? { type: 'fifo', ...none } : kind === 's' ? { type: 'socket', ...none } : null
   }
   if (letter === 's') {

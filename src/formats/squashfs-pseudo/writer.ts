@@ -1,3 +1,4 @@
+import { concatBytes, latin1Bytes, utf8Bytes } from '../../bytes/fast.js'
 import { gatherBytes } from '../../bytes/gather.js'
 import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
 import type { ManifestEntry } from '../manifest/entry.js'
@@ -27,7 +28,7 @@ export interface SquashfsPseudoOptions extends WriteOptions {
 export function writeSquashfsPseudo(
   entries: AsyncIterable<ManifestEntry>,
   options: SquashfsPseudoOptions = {},
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Uint8Array> {
   return gatherBytes(lines(entries, options))
 }
 
@@ -42,7 +43,10 @@ export function checkSquashfsEntry(entry: ManifestEntry, isInTree: boolean): voi
   if (entry.path.length > 0) line(entry, isInTree, {})
 }
 
-async function* lines(entries: AsyncIterable<ManifestEntry>, options: SquashfsPseudoOptions): AsyncGenerator<Buffer> {
+async function* lines(
+  entries: AsyncIterable<ManifestEntry>,
+  options: SquashfsPseudoOptions,
+): AsyncGenerator<Uint8Array> {
   const isInTree = options.isInTree ?? (({ type }) => type === 'directory' || type === 'file')
   for await (const entry of entries) {
     checkEntry(entry)
@@ -55,14 +59,14 @@ async function* lines(entries: AsyncIterable<ManifestEntry>, options: SquashfsPs
   }
 }
 
-function line(entry: ManifestEntry, isInTree: boolean, options: SquashfsPseudoOptions): Buffer {
+function line(entry: ManifestEntry, isInTree: boolean, options: SquashfsPseudoOptions): Uint8Array {
   const { letter, tail } = isInTree ? { letter: 'm', tail: null } : definition(entry, options)
   const owner = `${entry.mode.toString(8)} ${entry.uid} ${entry.gid}`
   const hasTime = options.times === true && !isInTree
   const kind = hasTime ? `${letter.toUpperCase()} ${timeOf(entry, options)}` : letter
-  const parts = [quoted(entry), Buffer.from(` ${kind} ${owner}`, 'latin1')]
-  if (tail !== null) parts.push(Buffer.from(' '), tail)
-  return Buffer.concat([...parts, Buffer.of(newline)])
+  const parts = [quoted(entry), latin1Bytes(` ${kind} ${owner}`)]
+  if (tail !== null) parts.push(utf8Bytes(' '), tail)
+  return concatBytes([...parts, Uint8Array.of(newline)])
 }
 
 function timeOf(entry: ManifestEntry, options: WriteOptions): number {
@@ -72,7 +76,7 @@ function timeOf(entry: ManifestEntry, options: WriteOptions): number {
 }
 
 /** How something is made. */
-function definition(entry: ManifestEntry, options: WriteOptions): { letter: string; tail: Buffer | null } {
+function definition(entry: ManifestEntry, options: WriteOptions): { letter: string; tail: Uint8Array | null } {
   const { type, device, linkTarget } = entry
   if (entry.hardLinkTo !== null) warnOf(options, entry.path, 'made as a file of its own, not as a further name')
   switch (type) {
@@ -82,15 +86,15 @@ function definition(entry: ManifestEntry, options: WriteOptions): { letter: stri
       return { letter: 'd', tail: null }
     case 'fifo':
     case 'socket':
-      return { letter: 'i', tail: Buffer.from(type === 'fifo' ? 'f' : 's') }
+      return { letter: 'i', tail: utf8Bytes(type === 'fifo' ? 'f' : 's') }
     case 'symlink':
       return { letter: 's', tail: checkedTarget(entry, linkTarget!) }
     default:
-      return { letter: type === 'block' ? 'b' : 'c', tail: Buffer.from(`${device!.major} ${device!.minor}`) }
+      return { letter: type === 'block' ? 'b' : 'c', tail: utf8Bytes(`${device!.major} ${device!.minor}`) }
   }
 }
 
-function checkedTarget(entry: ManifestEntry, target: Buffer): Buffer {
+function checkedTarget(entry: ManifestEntry, target: Uint8Array): Uint8Array {
   if (!target.includes(newline) && !isBlank(target[0]) && target.at(-1) !== backslash) return target
   throw unfit(
     entry.path,
@@ -98,12 +102,12 @@ function checkedTarget(entry: ManifestEntry, target: Buffer): Buffer {
   )
 }
 
-function quoted({ path }: ManifestEntry): Buffer {
+function quoted({ path }: ManifestEntry): Uint8Array {
   if (path.includes(newline)) throw unfit(path, 'a pseudo file cannot hold a name with a newline')
   const out = [quote]
   for (const byte of path) {
     if (byte === quote || byte === backslash) out.push(backslash)
     out.push(byte)
   }
-  return Buffer.from([...out, quote])
+  return Uint8Array.from([...out, quote])
 }

@@ -1,4 +1,5 @@
 import { parseDigits } from '../../bytes/decimal.js'
+import { allocate, concatBytes, copyOf, equalBytes, latin1Bytes } from '../../bytes/fast.js'
 import type { UmlcowError } from '../../errors.js'
 import { type ArchiveCode, archiveError } from '../manifest/archive-error.js'
 import { isDeviceNumber } from '../manifest/device.js'
@@ -60,7 +61,7 @@ export class EntryFields {
     }
   }
 
-  linkPath(): Buffer {
+  linkPath(): Uint8Array {
     return safePath(this.rawLink(), this.name, this.member)
   }
 
@@ -79,23 +80,23 @@ export class EntryFields {
     return found === 'file' && this.rawPath().at(-1) === slash && this.size() === 0 ? 'directory' : found
   }
 
-  private rawPath(): Buffer {
+  private rawPath(): Uint8Array {
     const { records, longName, fields } = this.member
     const long = records.get('path') ?? longName
     if (long !== null) return long
-    const prefix = posixMagic.equals(fields.magic) ? textField(fields.prefix) : Buffer.alloc(0)
+    const prefix = equalBytes(posixMagic, fields.magic) ? textField(fields.prefix) : allocate(0)
     const path = textField(fields.name)
-    return prefix.length === 0 ? path : Buffer.concat([prefix, Buffer.of(slash), path])
+    return prefix.length === 0 ? path : concatBytes([prefix, Uint8Array.of(slash), path])
   }
 
-  private rawLink(): Buffer {
+  private rawLink(): Uint8Array {
     const { records, longLink, fields } = this.member
     return records.get('linkpath') ?? longLink ?? textField(fields.link)
   }
 
-  private linkTarget(): Buffer {
+  private linkTarget(): Uint8Array {
     const target = this.rawLink()
-    if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return Buffer.from(target)
+    if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return copyOf(target)
     throw this.error('BAD_ARCHIVE', 'the target of a symbolic link is empty, too long or holds a NUL byte')
   }
 
@@ -137,7 +138,7 @@ export class EntryFields {
     const found: ExtendedAttribute[] = []
     for (const [keyword, value] of this.member.records) {
       if (!keyword.startsWith(xattrPrefix)) continue
-      const name = Buffer.from(keyword.slice(xattrPrefix.length), 'latin1')
+      const name = latin1Bytes(keyword.slice(xattrPrefix.length))
       if (name.length === 0 || name.length > maxXattrName || name.includes(0) || value.length > maxXattrValue) {
         throw this.error('BAD_ARCHIVE', 'an extended attribute is none')
       }

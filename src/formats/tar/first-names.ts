@@ -1,6 +1,7 @@
+import { allocate, concatBytes, copyOf } from '../../bytes/fast.js'
 import { NameTable } from '../../bytes/name-table.js'
 import { RecordStore } from '../../bytes/record-store.js'
-import { asBuffer } from '../../bytes/zeros.js'
+import { viewOf } from '../../bytes/struct.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 
 /** What a hard link has from the first name of its file. */
@@ -16,6 +17,7 @@ const types: readonly EntryType[] = ['file', 'symlink', 'character', 'block', 'f
 // A record: type (1 byte), size (8), major, minor, length of the path, length of the target (4 each), path, target.
 // The path is empty where it is the one that is asked for.
 const fixedLength = 25
+const nothing = new Uint8Array(0)
 
 /**
  * Files that hard links may name, by path, in 23 bytes for a file and some more for links, devices and further names.
@@ -27,42 +29,44 @@ export class FirstNames {
 
   add(entry: FirstName): void {
     if (entry.type === 'file') this.table.set(entry.path, fileTag, entry.size)
-    else this.addRecord(entry.path, entry, Buffer.alloc(0))
+    else this.addRecord(entry.path, entry, nothing)
   }
 
-  addFurther(path: Buffer, first: FirstName): void {
+  addFurther(path: Uint8Array, first: FirstName): void {
     this.addRecord(path, first, first.path)
   }
 
-  find(path: Buffer): FirstName | null {
+  find(path: Uint8Array): FirstName | null {
     const found = this.table.get(path)
     if (found === null) return null
     if (found.tag === recordTag) return this.read(path, found.value)
     return { path, type: 'file', device: null, linkTarget: null, size: found.value }
   }
 
-  private addRecord(name: Buffer, { type, device, linkTarget, size }: FirstName, path: Buffer): void {
-    const target = linkTarget ?? Buffer.alloc(0)
-    const fixed = Buffer.alloc(fixedLength)
-    fixed.writeUInt8(types.indexOf(type), 0)
-    fixed.writeDoubleLE(size, 1)
+  private addRecord(name: Uint8Array, { type, device, linkTarget, size }: FirstName, path: Uint8Array): void {
+    const target = linkTarget ?? nothing
+    const fixed = allocate(fixedLength)
+    const view = viewOf(fixed)
+    view.setUint8(0, types.indexOf(type))
+    view.setFloat64(1, size)
     for (const [i, value] of [device?.major ?? 0, device?.minor ?? 0, path.length, target.length].entries()) {
-      fixed.writeUInt32LE(value, 9 + 4 * i)
+      view.setUint32(9 + 4 * i, value)
     }
-    this.table.set(name, recordTag, this.records.add(Buffer.concat([fixed, path, target])))
+    this.table.set(name, recordTag, this.records.add(concatBytes([fixed, path, target])))
   }
 
-  private read(name: Buffer, place: number): FirstName {
-    const bytes = asBuffer(this.records.at(place))
-    const type = types[bytes.readUInt8(0)]!
-    const [major, minor, pathLength, targetLength] = [9, 13, 17, 21].map((at) => bytes.readUInt32LE(at))
+  private read(name: Uint8Array, place: number): FirstName {
+    const bytes = this.records.at(place)
+    const view = viewOf(bytes)
+    const type = types[view.getUint8(0)]!
+    const [major, minor, pathLength, targetLength] = [9, 13, 17, 21].map((at) => view.getUint32(at))
     const targetStart = fixedLength + pathLength!
     return {
-      path: pathLength === 0 ? name : Buffer.from(bytes.subarray(fixedLength, targetStart)),
+      path: pathLength === 0 ? name : copyOf(bytes.subarray(fixedLength, targetStart)),
       type,
       device: type === 'character' || type === 'block' ? { major: major!, minor: minor! } : null,
-      linkTarget: type === 'symlink' ? Buffer.from(bytes.subarray(targetStart, targetStart + targetLength!)) : null,
-      size: bytes.readDoubleLE(1),
+      linkTarget: type === 'symlink' ? copyOf(bytes.subarray(targetStart, targetStart + targetLength!)) : null,
+      size: view.getFloat64(1),
     }
   }
 }

@@ -1,3 +1,4 @@
+import { copyOf, latin1Bytes } from '../../bytes/fast.js'
 import { defineStruct } from '../../bytes/struct.js'
 
 // Our own codec: in tar-stream, the well-kept library, names are UTF-8 strings, so bytes of other names are lost.
@@ -40,7 +41,7 @@ export const tarHeader = defineStruct([
 ])
 
 export const blockSize = tarHeader.size
-export const posixMagic = Buffer.from('ustar\x0000', 'latin1')
+export const posixMagic = latin1Bytes('ustar\x0000')
 
 const fieldNames = [
   'name',
@@ -58,7 +59,7 @@ const fieldNames = [
   'prefix',
 ] as const
 
-export type TarFields = Readonly<Record<(typeof fieldNames)[number], Buffer>>
+export type TarFields = Readonly<Record<(typeof fieldNames)[number], Uint8Array>>
 
 const places = fieldNames.map((name) => {
   const start = tarHeader.offsetOf(name)
@@ -66,8 +67,8 @@ const places = fieldNames.map((name) => {
 })
 
 /** The fields of a header: views of its memory, for archives have millions of them. */
-export function fieldsOf(block: Buffer): TarFields {
-  const fields = {} as Record<(typeof fieldNames)[number], Buffer>
+export function fieldsOf(block: Uint8Array): TarFields {
+  const fields = {} as Record<(typeof fieldNames)[number], Uint8Array>
   for (const { name, start, end } of places) fields[name] = block.subarray(start, end)
   return fields
 }
@@ -89,9 +90,9 @@ export function checksumOf(block: Uint8Array): number {
 }
 
 /** Up to the first NUL byte. */
-export function textField(field: Uint8Array): Buffer {
+export function textField(field: Uint8Array): Uint8Array {
   const end = field.indexOf(0)
-  return Buffer.from(end < 0 ? field : field.subarray(0, end))
+  return copyOf(end < 0 ? field : field.subarray(0, end))
 }
 
 /** Null when the field holds no number. An empty field is 0. */
@@ -121,5 +122,5 @@ function base256(field: Uint8Array): bigint {
 export function octalField(value: number, length: number): Uint8Array {
   const largest = 8 ** (length - 1) - 1
   const digits = Math.min(Math.max(value, 0), largest).toString(8)
-  return Buffer.from(`${digits.padStart(length - 1, '0')}\0`, 'latin1')
+  return latin1Bytes(`${digits.padStart(length - 1, '0')}\0`)
 }

@@ -13,8 +13,8 @@ export interface TarMember {
   /** '0' for '\0'. */
   readonly type: string
   readonly records: PaxRecords
-  readonly longName: Buffer | null
-  readonly longLink: Buffer | null
+  readonly longName: Uint8Array | null
+  readonly longLink: Uint8Array | null
 }
 
 /** Most bytes of records and long names before one member: 16 attributes of the longest kind are 1 MiB. */
@@ -38,8 +38,8 @@ export class MemberReader {
   async next(): Promise<TarMember | null> {
     const extension = {
       records: new Map() as PaxRecords,
-      longName: null as Buffer | null,
-      longLink: null as Buffer | null,
+      longName: null as Uint8Array | null,
+      longLink: null as Uint8Array | null,
     }
     let budget = maxExtension
     for (;;) {
@@ -79,7 +79,7 @@ export class MemberReader {
     return archiveError(code, this.name, what, { offset })
   }
 
-  private addRecords(body: Buffer, into: PaxRecords, isGlobal: boolean, offset: number): void {
+  private addRecords(body: Uint8Array, into: PaxRecords, isGlobal: boolean, offset: number): void {
     const records = parsePaxRecords(body)
     if (records === null) throw this.error('BAD_ARCHIVE', 'a pax header has a record that is none', offset)
     for (const [keyword, value] of records) {
@@ -90,7 +90,7 @@ export class MemberReader {
     }
   }
 
-  private async body(size: number): Promise<Buffer> {
+  private async body(size: number): Promise<Uint8Array> {
     const padded = ceilTo(size, blockSize)
     const body = await this.input.upTo(padded)
     if (body.length === padded) return body.subarray(0, size)
@@ -98,7 +98,7 @@ export class MemberReader {
   }
 
   /** A header with a right checksum, or null for the end mark: two blocks of zeros, or one and the end of the input. */
-  private async block(): Promise<Buffer | null> {
+  private async block(): Promise<Uint8Array | null> {
     const offset = this.input.offset
     const block = await this.input.upTo(blockSize)
     if (block.length < blockSize) {

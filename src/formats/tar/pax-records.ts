@@ -1,4 +1,5 @@
 import { parseDigits, parseInteger } from '../../bytes/decimal.js'
+import { concatBytes, copyOf, latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { nsPerSecond, splitTime } from '../manifest/time.js'
 
 // A record of a pax header: its whole length in decimal digits, a blank, keyword, "=", value, newline.
@@ -7,10 +8,10 @@ import { nsPerSecond, splitTime } from '../manifest/time.js'
 const newline = 0x0a
 
 /** Keywords (one character a byte) and values. */
-export type PaxRecords = Map<string, Buffer>
+export type PaxRecords = Map<string, Uint8Array>
 
 /** Null when the bytes are no whole records. Values are copies. */
-export function parsePaxRecords(bytes: Buffer): PaxRecords | null {
+export function parsePaxRecords(bytes: Uint8Array): PaxRecords | null {
   const records: PaxRecords = new Map()
   let start = 0
   while (start < bytes.length) {
@@ -20,25 +21,25 @@ export function parsePaxRecords(bytes: Buffer): PaxRecords | null {
     const record = bytes.subarray(start + blank + 1, start + length)
     const equals = record.indexOf(0x3d)
     if (equals < 1 || record[record.length - 1] !== newline) return null
-    records.set(record.toString('latin1', 0, equals), Buffer.from(record.subarray(equals + 1, -1)))
+    records.set(latin1Text(record, 0, equals), copyOf(record.subarray(equals + 1, -1)))
     start += length
   }
   return records
 }
 
-export function serializePaxRecord(keyword: string, value: Uint8Array): Buffer {
+export function serializePaxRecord(keyword: string, value: Uint8Array): Uint8Array {
   // The length counts its own digits.
   const rest = keyword.length + value.length + 3
   let length = rest + String(rest).length
   length = rest + String(length).length
-  return Buffer.concat([Buffer.from(`${length} ${keyword}=`, 'latin1'), value, Buffer.of(newline)])
+  return concatBytes([latin1Bytes(`${length} ${keyword}=`), value, Uint8Array.of(newline)])
 }
 
 /** Seconds with a decimal fraction, as nanoseconds rounded down; null when it is none. */
-export function parsePaxTime(value: Buffer): bigint | null {
+export function parsePaxTime(value: Uint8Array): bigint | null {
   const point = value.indexOf(0x2e)
   const whole = point < 0 ? value : value.subarray(0, point)
-  const fraction = point < 0 ? '' : value.toString('latin1', point + 1)
+  const fraction = point < 0 ? '' : latin1Text(value, point + 1)
   const seconds = parseInteger(whole)
   if (seconds === null || fraction.length > 64) return null
   for (const digit of fraction) if (digit < '0' || digit > '9') return null

@@ -1,4 +1,5 @@
 import { ceilTo } from '../../bytes/align.js'
+import { allocate, concatBytes, latin1Bytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { splitTime } from '../manifest/time.js'
 import { blockSize, checksumOf, octalField, posixMagic, tarHeader } from './layout.js'
@@ -31,11 +32,11 @@ interface HeaderFields {
   readonly minor: number
 }
 
-const nothing = Buffer.alloc(0)
+const nothing = allocate(0)
 const extensionFields = { prefix: nothing, link: nothing, mode: 0o644, uid: 0, gid: 0, mtime: 0, major: 0, minor: 0 }
 
 /** Header of an entry, after a pax header where one is needed. */
-export function serializeMember(entry: ManifestEntry): Buffer {
+export function serializeMember(entry: ManifestEntry): Uint8Array {
   const name = nameOf(entry)
   const split = splitName(name)
   const link = entry.hardLinkTo ?? entry.linkTarget ?? nothing
@@ -43,18 +44,18 @@ export function serializeMember(entry: ManifestEntry): Buffer {
   const { seconds, nanoseconds } = splitTime(entry.mtimeNs)
   const fitsTime = nanoseconds === 0 && seconds >= 0n && seconds <= BigInt(maxOctalLong)
 
-  const paths: [string, Buffer][] = []
-  const records: [string, Buffer][] = []
+  const paths: [string, Uint8Array][] = []
+  const records: [string, Uint8Array][] = []
   if (split === null) paths.push(['path', name])
   if (link.length > tarHeader.lengthOf('link')) paths.push(['linkpath', link])
   // Records are UTF-8 unless they say otherwise, and bsdtar then turns names into those of its locale, if it can.
-  if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) records.push(['hdrcharset', Buffer.from('BINARY')])
+  if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) records.push(['hdrcharset', utf8Bytes('BINARY')])
   records.push(...paths)
-  if (entry.uid > maxOctalId) records.push(['uid', Buffer.from(String(entry.uid))])
-  if (entry.gid > maxOctalId) records.push(['gid', Buffer.from(String(entry.gid))])
-  if (size > maxOctalLong) records.push(['size', Buffer.from(String(size))])
-  if (!fitsTime) records.push(['mtime', Buffer.from(paxTime(entry.mtimeNs))])
-  for (const xattr of entry.xattrs ?? []) records.push([`SCHILY.xattr.${xattr.name.toString('latin1')}`, xattr.value])
+  if (entry.uid > maxOctalId) records.push(['uid', utf8Bytes(String(entry.uid))])
+  if (entry.gid > maxOctalId) records.push(['gid', utf8Bytes(String(entry.gid))])
+  if (size > maxOctalLong) records.push(['size', utf8Bytes(String(size))])
+  if (!fitsTime) records.push(['mtime', utf8Bytes(paxTime(entry.mtimeNs))])
+  for (const xattr of entry.xattrs ?? []) records.push([`SCHILY.xattr.${latin1Text(xattr.name)}`, xattr.value])
 
   const header = serializeHeader({
     // A field takes as much as it holds.
@@ -70,17 +71,17 @@ export function serializeMember(entry: ManifestEntry): Buffer {
     major: entry.device?.major ?? 0,
     minor: entry.device?.minor ?? 0,
   })
-  return records.length === 0 ? header : Buffer.concat([serializeExtension(records), header])
+  return records.length === 0 ? header : concatBytes([serializeExtension(records), header])
 }
 
 /** Directories end in a slash. */
-function nameOf({ path, type }: ManifestEntry): Buffer {
+function nameOf({ path, type }: ManifestEntry): Uint8Array {
   if (type !== 'directory') return path
-  return Buffer.concat([path.length === 0 ? Buffer.from('.') : path, Buffer.of(slash)])
+  return concatBytes([path.length === 0 ? utf8Bytes('.') : path, Uint8Array.of(slash)])
 }
 
 /** Name and prefix for the fields of a header, null when they do not fit. */
-function splitName(path: Buffer): { name: Buffer; prefix: Buffer } | null {
+function splitName(path: Uint8Array): { name: Uint8Array; prefix: Uint8Array } | null {
   const nameLength = tarHeader.lengthOf('name')
   if (path.length <= nameLength) return { name: path, prefix: nothing }
   // The leftmost slash that leaves a name which fits; one at the end belongs to the name.
@@ -89,18 +90,18 @@ function splitName(path: Buffer): { name: Buffer; prefix: Buffer } | null {
   return { name: path.subarray(at + 1), prefix: path.subarray(0, at) }
 }
 
-function serializeExtension(records: readonly [string, Buffer][]): Buffer {
-  const body = Buffer.concat(records.map(([keyword, value]) => serializePaxRecord(keyword, value)))
+function serializeExtension(records: readonly [string, Uint8Array][]): Uint8Array {
+  const body = concatBytes(records.map(([keyword, value]) => serializePaxRecord(keyword, value)))
   const header = serializeHeader({
     ...extensionFields,
-    name: Buffer.from('PaxHeaders/x'),
+    name: utf8Bytes('PaxHeaders/x'),
     type: 'x',
     size: body.length,
   })
-  return Buffer.concat([header, body, Buffer.alloc(ceilTo(body.length, blockSize) - body.length)])
+  return concatBytes([header, body, allocate(ceilTo(body.length, blockSize) - body.length)])
 }
 
-function serializeHeader(fields: HeaderFields): Buffer {
+function serializeHeader(fields: HeaderFields): Uint8Array {
   const octal = (name: 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'major' | 'minor') =>
     octalField(fields[name], tarHeader.lengthOf(name))
   const block = tarHeader.serialize(
@@ -112,7 +113,7 @@ function serializeHeader(fields: HeaderFields): Buffer {
       size: octal('size'),
       mtime: octal('mtime'),
       checksum: nothing,
-      type: Buffer.from(fields.type, 'latin1'),
+      type: latin1Bytes(fields.type),
       link: fields.link,
       magic: posixMagic,
       userName: nothing,
@@ -126,6 +127,6 @@ function serializeHeader(fields: HeaderFields): Buffer {
   )
   // Six digits, a NUL and a blank, as all tools write it.
   const checksum = `${checksumOf(block).toString(8).padStart(6, '0')}\0 `
-  block.set(Buffer.from(checksum, 'latin1'), tarHeader.offsetOf('checksum'))
-  return Buffer.from(block.buffer, block.byteOffset, block.byteLength)
+  block.set(latin1Bytes(checksum), tarHeader.offsetOf('checksum'))
+  return block
 }

@@ -1,4 +1,5 @@
 import { ceilTo } from '../../bytes/align.js'
+import { allocate } from '../../bytes/fast.js'
 import { gatherBytes } from '../../bytes/gather.js'
 import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
 import { exactContent } from '../manifest/content.js'
@@ -15,7 +16,7 @@ import { serializeMember } from './write-header.js'
  *
  * @throws UmlcowError ENTRY_UNFIT, INPUT_CHANGED when content is not as long as announced
  */
-export function writeTar(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Buffer> {
+export function writeTar(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Uint8Array> {
   return gatherBytes(members(items, options))
 }
 
@@ -30,9 +31,9 @@ async function* members(items: AsyncIterable<ManifestItem>, options: WriteOption
     yield serializeMember(entry)
     if (entry.size === 0 || entry.hardLinkTo !== null) continue
     yield* exactContent(item)
-    yield Buffer.alloc(ceilTo(entry.size, blockSize) - entry.size)
+    yield allocate(ceilTo(entry.size, blockSize) - entry.size)
   }
-  yield Buffer.alloc(2 * blockSize)
+  yield allocate(2 * blockSize)
 }
 
 /** @throws UmlcowError ENTRY_UNFIT when tar cannot hold it. What it leaves out is no failure. */

@@ -1,4 +1,5 @@
 import { parseInteger } from '../../bytes/decimal.js'
+import { latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { archiveError, type ReadOptions, unfit } from '../manifest/archive-error.js'
 import { decodeDevice, encodeDevice } from '../manifest/device.js'
 import type { DeviceNumber, EntryType, ManifestEntry } from '../manifest/entry.js'
@@ -27,7 +28,7 @@ const maxInteger = 2 ** 31 - 1
 const maxTextLength = 4096
 
 /** @throws UmlcowError ENTRY_UNFIT when an owner or a device number has 32 bits */
-export function serializeVirtfs(entry: ManifestEntry): Buffer {
+export function serializeVirtfs(entry: ManifestEntry): Uint8Array {
   checkEntry(entry)
   const { type, mode, uid, gid, device } = entry
   const rdev = device === null ? null : encodeDevice(device)
@@ -35,20 +36,20 @@ export function serializeVirtfs(entry: ManifestEntry): Buffer {
   if (rdev !== null && rdev > maxInteger) throw unfit(entry.path, 'QEMU takes device numbers below 2^31 only', { rdev })
   const lines = [`virtfs.uid=${uid}`, `virtfs.gid=${gid}`, `virtfs.mode=${fullMode(type, mode)}`]
   if (rdev !== null) lines.push(`virtfs.rdev=${rdev}`)
-  return Buffer.from(`${lines.join('\n')}\n`, 'latin1')
+  return latin1Bytes(`${lines.join('\n')}\n`)
 }
 
 /** @throws UmlcowError NOT_ARCHIVE when a line is none of these, BAD_ARCHIVE when a value is none */
-export function parseVirtfs(bytes: Buffer, options: ReadOptions = {}): VirtfsAttributes {
+export function parseVirtfs(bytes: Uint8Array, options: ReadOptions = {}): VirtfsAttributes {
   const name = options.name ?? 'virtfs attributes'
   if (bytes.length > maxTextLength) throw archiveError('NOT_ARCHIVE', name, 'too long for attributes of a file')
   const values = new Map<string, number>()
-  for (const [i, line] of bytes.toString('latin1').split('\n').entries()) {
+  for (const [i, line] of latin1Text(bytes).split('\n').entries()) {
     if (line === '') continue
     const equals = line.indexOf('=')
     const keyword = line.slice(0, Math.max(equals, 0))
     if (!keywords.has(keyword)) throw archiveError('NOT_ARCHIVE', name, 'no attribute of a file', { line: i + 1 })
-    const value = parseInteger(Buffer.from(line.slice(equals + 1), 'latin1'))
+    const value = parseInteger(latin1Bytes(line.slice(equals + 1)))
     if (value === null || value < 0n || value > 0xffffffffn) {
       throw archiveError('BAD_ARCHIVE', name, `the value of ${keyword} does not fit`, { line: i + 1 })
     }

@@ -28,7 +28,7 @@ export interface StreamSink {
   readonly isText: boolean
   /** @throws UmlcowError ENTRY_UNFIT when the format cannot hold it */
   check(entry: ManifestEntry, hostType: EntryType): void
-  write(items: AsyncIterable<SourceItem>, options: WriteOptions): AsyncGenerator<Buffer>
+  write(items: AsyncIterable<SourceItem>, options: WriteOptions): AsyncGenerator<Uint8Array>
 }
 
 /** A kind of tree that is one stream: an archive, or a manifest beside the files. */

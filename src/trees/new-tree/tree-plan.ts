@@ -4,6 +4,7 @@ import { shownPath } from '../../formats/manifest/archive-error.js'
 import type { ManifestEntry } from '../../formats/manifest/entry.js'
 import { microsecondsOf } from '../../formats/manifest/time.js'
 import { checkEntry } from '../../formats/manifest/validate.js'
+import { asBuffer } from '../../machine/path-bytes.js'
 import { longestPath } from '../tree-path.js'
 
 const fileTag = 1
@@ -76,14 +77,14 @@ export class TreePlan {
     checkEntry(entry)
     this.entries++
     const isDirectory = entry.type === 'directory'
-    const path = this.rename(entry.path, isDirectory)
+    const path = this.rename(asBuffer(entry.path), isDirectory)
     // No system has a place for it, and the thousands of directories above it would take many seconds.
     if (path.length > longestPath) return { path, first: null, missing: [], isMade: false }
     const found = this.names.get(path)
     const isMade = isDirectory && found?.tag === missingTag
     if (found !== null && !isMade) throw this.bad(path, 'stands there twice')
     const missing = path.length === 0 ? [] : this.parentsOf(path)
-    const first = entry.hardLinkTo === null ? null : this.firstName(path, entry.hardLinkTo)
+    const first = entry.hardLinkTo === null ? null : this.firstName(path, asBuffer(entry.hardLinkTo))
     if (isMade) this.forgetMissing(path)
     if (isDirectory) this.names.set(path, directoryTag + entry.mode, Number(microsecondsOf(entry.mtimeNs)))
     else this.names.set(path, fileTag, 0)

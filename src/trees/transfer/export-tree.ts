@@ -77,7 +77,7 @@ async function writeBoth(
   files: HostFiles,
   output: GuardedOutput,
   exclusions: GuardedOutput,
-  lines: AsyncIterable<Buffer>,
+  lines: AsyncIterable<Uint8Array>,
   writeTree: () => Promise<void>,
   options: ExportOptions,
 ): Promise<void> {
@@ -102,7 +102,7 @@ async function writeOutput(
   files: HostFiles,
   { place }: GuardedOutput,
   pipe: BlockStore | null,
-  bytes: AsyncIterable<Buffer>,
+  bytes: AsyncIterable<Uint8Array>,
   { noSync, signal }: ExportOptions,
   next?: () => Promise<void>,
 ): Promise<number> {
@@ -118,7 +118,7 @@ async function writeOutput(
 
 /** The source rests between its items and pieces, so that signals come through. */
 async function writeAll(
-  bytes: AsyncIterable<Buffer>,
+  bytes: AsyncIterable<Uint8Array>,
   store: BlockStore,
   signal: AbortSignal | undefined,
 ): Promise<number> {
@@ -136,7 +136,7 @@ async function* withoutSockets(items: AsyncIterable<SourceItem>): AsyncGenerator
 }
 
 /** What mksquashfs would take out of the tree as the file that it is there. */
-async function* exclusionsOf(source: TreeSource): AsyncGenerator<Buffer> {
+async function* exclusionsOf(source: TreeSource): AsyncGenerator<Uint8Array> {
   for await (const { entry, hostType } of source.items()) {
     if (entry.type !== hostType) yield serializeExclusion(entry.path)
   }

@@ -83,7 +83,7 @@ describe('a metadata entry', () => {
     const entry = fc.record({ mode: fc.integer({ min: 0, max: 0o7777 }), uid: id, gid: id, node: fc.option(node) })
     fc.assert(
       fc.property(entry, (one) => {
-        let bytes: Buffer
+        let bytes: Uint8Array
         try {
           bytes = serializeMetadata(one)
         } catch (error) {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { latin1Text } from '../../../src/bytes/fast.js'
 import type { ManifestEntry } from '../../../src/formats/manifest/index.js'
 import {
   readSquashfsPseudo,
@@ -38,7 +39,7 @@ const text = [
 /** True for what a line can hold. */
 function isFit({ path, type, linkTarget }: ManifestEntry): boolean {
   if (path.length === 0 || path.includes(0x0a)) return false
-  const target = linkTarget?.toString('latin1') ?? 'x'
+  const target = linkTarget === null ? 'x' : latin1Text(linkTarget)
   return type !== 'symlink' || !(target.includes('\n') || target.endsWith('\\') || ' \t\v\f\r'.includes(target[0]!))
 }
 

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { latin1Text } from '../../../src/bytes/fast.js'
 import { fakerootRecord, writeFakeroot } from '../../../src/formats/fakeroot/index.js'
 import { type ManifestItem, writeMtree } from '../../../src/formats/manifest/index.js'
 import { localTreeWriter, type TreeWriter } from '../../../src/trees/host/tree-writer.js'
@@ -23,7 +24,7 @@ const read = (format: 'mtree' | 'fakeroot' | 'squashfs', text: string | Buffer, 
   return items.then((all) => ({
     warnings,
     all: Object.fromEntries(
-      all.map((one) => [one.entry.path.toString('latin1'), { ...one.entry, content: one.content?.toString() }]),
+      all.map((one) => [latin1Text(one.entry.path), { ...one.entry, content: one.content?.toString() }]),
     ),
   }))
 }

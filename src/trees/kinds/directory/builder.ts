@@ -1,5 +1,6 @@
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { isDevice } from '../../../formats/manifest/mode.js'
+import { asBuffer } from '../../../machine/path-bytes.js'
 import type { Owner } from '../../host/tree-facts.js'
 import type { NewTree } from '../../new-tree/new-tree.js'
 import {
@@ -84,7 +85,7 @@ export class DirectoryBuilder implements TreeBuilder {
 
   private makeLink(place: Buffer, entry: ManifestEntry): void {
     const { writer } = this.tree
-    writer.makeLink(entry.linkTarget!, place)
+    writer.makeLink(asBuffer(entry.linkTarget!), place)
     if (this.asRoot) writer.setOwner(place, entry)
     writer.setMtime(place, entry.mtimeNs)
   }

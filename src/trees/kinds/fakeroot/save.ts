@@ -11,7 +11,7 @@ const pieceSize = 64 * 1024
 export class FakerootSave {
   private readonly store: BlockStore
   private readonly tree: NewTree
-  private lines: Buffer[] = []
+  private lines: Uint8Array[] = []
   private waiting = 0
 
   constructor(store: BlockStore, tree: NewTree) {

@@ -1,5 +1,5 @@
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
-import { joinPath } from '../../../machine/path-bytes.js'
+import { asBuffer, joinPath } from '../../../machine/path-bytes.js'
 import type { Owner } from '../../host/tree-facts.js'
 import type { NewTree } from '../../new-tree/new-tree.js'
 import { copyContent, makeFile, placeFifo, type TreeBuilder } from '../../new-tree/tree-builder.js'
@@ -69,7 +69,7 @@ export class HumfsBuilder implements TreeBuilder {
   }
 
   private makeLink(data: Buffer, entry: ManifestEntry): void {
-    this.tree.writer.makeLink(entry.linkTarget!, data)
+    this.tree.writer.makeLink(asBuffer(entry.linkTarget!), data)
     this.give(data)
     this.tree.writer.setMtime(data, entry.mtimeNs)
   }

@@ -1,4 +1,5 @@
 import { type ManifestItem, type ReadOptions, readMtree } from '../../../formats/manifest/index.js'
+import { asBuffer } from '../../../machine/path-bytes.js'
 import type { ContentTree } from '../../source/content-tree.js'
 import type { StreamSource } from '../kind.js'
 
@@ -12,13 +13,13 @@ async function* readMtreeTree(
 ): AsyncGenerator<ManifestItem> {
   // What was looked at for its size is not looked at again for its content.
   const sized: { file: ReturnType<ContentTree['file']> | null } = { file: null }
-  const sizeOf = (path: Buffer) => {
-    sized.file = tree.file(path)
+  const sizeOf = (path: Uint8Array) => {
+    sized.file = tree.file(asBuffer(path))
     return sized.file.facts.size
   }
   for await (const entry of readMtree(source, { ...options, sizeOf })) {
     const hasContent = entry.type === 'file' && entry.hardLinkTo === null
-    const file = hasContent ? (sized.file ?? tree.file(entry.path)) : null
+    const file = hasContent ? (sized.file ?? tree.file(asBuffer(entry.path))) : null
     sized.file = null
     yield { entry, content: file?.content ?? null }
   }

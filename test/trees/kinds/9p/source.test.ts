@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { latin1Text } from '../../../../src/bytes/fast.js'
 import type { ManifestEntry } from '../../../../src/formats/manifest/index.js'
 import { serializeVirtfs } from '../../../../src/formats/virtfs/index.js'
 import { readVirtfsTree } from '../../../../src/trees/kinds/9p/source.js'
@@ -23,7 +24,7 @@ const tree: readonly (readonly [ManifestEntry, string])[] = [
 /** The files that the server makes of a tree. */
 function layOut(top: string): void {
   for (const [one, content] of tree) {
-    const name = one.path.toString('latin1')
+    const name = latin1Text(one.path)
     const at = (place: string) => Buffer.from(path.posix.join(top, place), 'latin1')
     const directory = path.posix.dirname(name)
     if (one.type === 'directory') fs.mkdirSync(at(name), { recursive: true, mode: 0o700 })
@@ -46,7 +47,7 @@ describe("a mapped-file tree of QEMU's 9p server", () => {
     const { top } = scene()
     const items = await listOf(readVirtfsTree(top))
     const known = ({ path: name, type, mode, uid, gid, device, linkTarget, size }: ManifestEntry) => {
-      return { name: name.toString('latin1'), type, mode, uid, gid, device, linkTarget, size }
+      return { name: latin1Text(name), type, mode, uid, gid, device, linkTarget, size }
     }
     const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1)
     const wanted = tree.map(([one]) => known(one)).sort(byName)
