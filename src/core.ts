@@ -34,6 +34,20 @@ export { type ExecuteOptions, executeSteps } from './engine/execute.js'
 export type { Layers, StoredOverlay } from './engine/layers.js'
 export { type MergeTarget, planMerge } from './engine/plan-merge.js'
 
+// Archives
+
+export { readCpio, writeCpio } from './formats/cpio/index.js'
+export type {
+  DeviceNumber,
+  EntryType,
+  ExtendedAttribute,
+  ManifestEntry,
+  ManifestItem,
+  ReadOptions,
+  WriteOptions,
+} from './formats/manifest/index.js'
+export { readTar, writeTar } from './formats/tar/index.js'
+
 // Errors
 
 export { type ErrorCode, type ErrorDetails, errorCodes, UmlcowError } from './errors.js'

@@ -41,13 +41,6 @@ export type { ImportHumfsOptions, ImportHumfsResult, ImportInput } from './trees
 
 // Read and write trees
 
-export type {
-  DeviceNumber,
-  EntryType,
-  ExtendedAttribute,
-  ManifestEntry,
-  ManifestItem,
-} from './formats/manifest/index.js'
 export { type VirtfsTreeResult, writeVirtfsTree } from './trees/kinds/9p/sink.js'
 export { openVirtfsSource, readVirtfsTree } from './trees/kinds/9p/source.js'
 export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } from './trees/kinds/directory/sink.js'
