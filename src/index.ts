@@ -2,7 +2,7 @@
 
 export { type MergeOptions, type MergeResult, merge } from './verbs/merge/index.js'
 export type { NewImageResult } from './verbs/merge/new-file.js'
-export type { MergeTargetSpec, NewImageOptions } from './verbs/merge/options.js'
+export type { NewImageOptions } from './verbs/merge/options.js'
 
 // Merge in place
 
@@ -49,7 +49,7 @@ export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './
 export { openHumfsSource, readHumfsTree } from './trees/kinds/humfs/source.js'
 export type { NewTreeOptions } from './trees/new-tree/new-tree.js'
 export type { SourceItem, TreeSource } from './trees/source/tree-source.js'
-export type { ExportOptions, ExportResult, ExportTarget, ExportTreeOptions } from './trees/transfer/export-options.js'
+export type { ExportOptions, ExportResult, ExportTreeOptions } from './trees/transfer/export-options.js'
 export { exportToTree } from './trees/transfer/export-to-tree.js'
 export { exportTree } from './trees/transfer/export-tree.js'
 export type { SourceOptions, TreeOptions } from './trees/tree-options.js'
@@ -66,3 +66,4 @@ export * from './core.js'
 
 export { type FileFacts, type HostFiles, type HostPath, localHostFiles } from './machine/host-files.js'
 export type { OperationOptions, Progress } from './machine/operation.js'
+export type { OutputTarget } from './machine/output-target.js'

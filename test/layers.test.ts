@@ -54,8 +54,6 @@ interface Edge {
   /** Path of a file below src/, or the name of a module. */
   readonly to: string
   readonly isLocal: boolean
-  /** `import type` is erased: it matters to the layers and not to the order in which modules run. */
-  readonly isTypeOnly: boolean
 }
 
 type Sources = ReadonlyMap<string, string>
@@ -69,26 +67,23 @@ function readSources(): Sources {
 function edgesOf(sources: Sources): Edge[] {
   return [...sources].flatMap(([from, text]) => {
     const edges: Edge[] = []
-    const add = (specifier: string, isTypeOnly: boolean) => {
+    const add = (specifier: string) => {
       const isLocal = specifier.startsWith('.')
       const resolved = path.posix.join(path.posix.dirname(from), specifier).replace(/\.js$/, '.ts')
       const to = isLocal ? resolved : specifier.replace(/^node:/, '')
-      edges.push({ from, to, isLocal, isTypeOnly })
+      edges.push({ from, to, isLocal })
     }
     const visit = (node: ts.Node): void => {
       if ((ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) && node.moduleSpecifier) {
-        const isTypeOnly = ts.isImportDeclaration(node)
-          ? node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
-          : node.isTypeOnly
-        add((node.moduleSpecifier as ts.StringLiteral).text, isTypeOnly)
+        add((node.moduleSpecifier as ts.StringLiteral).text)
       } else if (ts.isCallExpression(node) && isImportCall(node)) {
         const [argument] = node.arguments
         if (argument === undefined || !ts.isStringLiteral(argument)) throw new Error(`${from}: an import of no literal`)
-        add(argument.text, false)
+        add(argument.text)
       } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
-        add((node.argument.literal as ts.StringLiteral).text, true)
+        add((node.argument.literal as ts.StringLiteral).text)
       } else if (ts.isExternalModuleReference(node)) {
-        add((node.expression as ts.StringLiteral).text, false)
+        add((node.expression as ts.StringLiteral).text)
       }
       ts.forEachChild(node, visit)
     }
@@ -163,11 +158,50 @@ function globalsInCore(sources: Sources): string[] {
   })
 }
 
-/** The files of a circle of imports that are there at run time, or null. */
+/** Questions about the user of this process, which only the ports answer. */
+const identityCalls = new Set(['getuid', 'geteuid', 'getgid', 'getegid', 'getgroups', 'umask'])
+
+/** Calls of `process` outside of the host's folders that ask who the user is. */
+function identityOutsidePorts(sources: Sources): string[] {
+  return [...sources].flatMap(([file, text]) => {
+    if (hostFolders.some((one) => file.startsWith(one))) return []
+    const found: string[] = []
+    const visit = (node: ts.Node): void => {
+      const isAsked = ts.isPropertyAccessExpression(node) && identityCalls.has(node.name.text)
+      if (isAsked && node.expression.getText() === 'process') found.push(`${file}: process.${node.name.text}`)
+      ts.forEachChild(node, visit)
+    }
+    visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true))
+    return found
+  })
+}
+
+/** Names that two files declare and export. */
+function namesExportedTwice(sources: Sources): string[] {
+  const filesOf = new Map<string, Set<string>>()
+  for (const [file, text] of sources) {
+    for (const statement of ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true).statements) {
+      for (const name of exportedNames(statement)) filesOf.set(name, (filesOf.get(name) ?? new Set()).add(file))
+    }
+  }
+  return [...filesOf].filter(([, files]) => files.size > 1).map(([name, files]) => `${name}: ${[...files].join(', ')}`)
+}
+
+function exportedNames(statement: ts.Statement): string[] {
+  const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : []
+  if (!modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) return []
+  if (ts.isVariableStatement(statement)) {
+    return statement.declarationList.declarations.map(({ name }) => name.getText())
+  }
+  const { name } = statement as ts.Statement & { readonly name?: ts.Identifier }
+  return name === undefined ? [] : [name.text]
+}
+
+/** The files of a circle of imports, those of types too, or null. */
 function findCycle(sources: Sources): string[] | null {
   const next = new Map([...sources.keys()].map((file): [string, string[]] => [file, []]))
-  for (const { from, to, isLocal, isTypeOnly } of edgesOf(sources)) {
-    if (isLocal && !isTypeOnly) next.get(from)?.push(to)
+  for (const { from, to, isLocal } of edgesOf(sources)) {
+    if (isLocal) next.get(from)?.push(to)
   }
   const finished = new Set<string>()
   const search = (file: string, trail: readonly string[]): string[] | null => {
@@ -218,6 +252,14 @@ describe('src', () => {
 
   test('has no circle of imports between files', () => {
     expect(findCycle(sources)).toBeNull()
+  })
+
+  test('asks for the user through the ports', () => {
+    expect(identityOutsidePorts(sources)).toEqual([])
+  })
+
+  test('has one meaning for each exported name', () => {
+    expect(namesExportedTwice(sources)).toEqual([])
   })
 
   test('needs every exception that is granted here', () => {
@@ -335,7 +377,22 @@ describe('the reader of imports', () => {
     expect(globalsInCore(new Map([[file, line]]))).toEqual([])
   })
 
-  test('finds a circle, and none through an import that is erased', () => {
+  test('finds who asks for the user elsewhere', () => {
+    const text = 'const uid = process.geteuid?.() ?? 0'
+    expect(identityOutsidePorts(new Map([['verbs/a.ts', text]]))).toEqual(['verbs/a.ts: process.geteuid'])
+    expect(identityOutsidePorts(new Map([['machine/a.ts', text]]))).toEqual([])
+    expect(identityOutsidePorts(new Map([['verbs/a.ts', 'const { pid } = process']]))).toEqual([])
+  })
+
+  test('finds a name that two files export', () => {
+    const twice = new Map([
+      ['bytes/a.ts', 'export function a() {}\nexport const b = 1, c = 2'],
+      ['formats/b.ts', "export interface b {}\nexport { a } from '../bytes/a.js'"],
+    ])
+    expect(namesExportedTwice(twice)).toEqual(['b: bytes/a.ts, formats/b.ts'])
+  })
+
+  test('finds a circle, also through an import of types', () => {
     const circle = (b: string) =>
       new Map([
         ['bytes/a.ts', "import { b } from './b.js'"],
@@ -348,8 +405,8 @@ describe('the reader of imports', () => {
       'bytes/c.ts',
       'bytes/a.ts',
     ])
-    expect(findCycle(circle("import { type A } from './a.js'"))).not.toBeNull()
-    expect(findCycle(circle("import type { A } from './a.js'"))).toBeNull()
+    expect(findCycle(circle("import type { A } from './a.js'"))).toHaveLength(4)
+    expect(findCycle(circle("import { d } from './d.js'"))).toBeNull()
     expect(findCycle(circle("import { c } from './c.js'"))).toEqual(['bytes/c.ts', 'bytes/c.ts'])
   })
 })

@@ -3,6 +3,7 @@ import { printablePath } from '../bytes/escape.js'
 import { hasCode, isSystemError } from '../errors.js'
 import { type Clock, systemClock } from './clock.js'
 import { type FileFacts, factsOf, factsOfDescriptor, factsWithoutDevice } from './file-facts.js'
+import { type HostUser, hostUser } from './host-user.js'
 import { type FileUsers, findUsers } from './processes/in-use.js'
 import type { HostLock } from './processes/process-lock.js'
 import type { CopyByCpOptions } from './programs/copy-helpers.js'
@@ -62,6 +63,8 @@ export interface HostFiles {
   users(facts: readonly FileFacts[]): Promise<FileUsers[]>
   /** Take a lock that goes with this process; null when somebody has it. */
   lock(name: string): Promise<HostLock | null>
+  /** Whose rights this process has. */
+  user(): HostUser
   readonly clock: Clock
 }
 
@@ -155,6 +158,8 @@ export const localHostFiles: HostFiles = {
 
   lock: (name) =>
     named(name, 'take this lock', async () => (await import('./processes/process-lock.js')).takeLock(name)),
+
+  user: hostUser,
 
   clock: systemClock,
 }

@@ -147,7 +147,7 @@ async function applyOwnership(
       if (!hasCode(error, 'EPERM')) throw error
     }
   }
-  await files.setPermissions(store, existing?.permissions ?? permissions & ~process.umask())
+  await files.setPermissions(store, existing?.permissions ?? permissions & ~files.user().umask)
 }
 
 /** Gives the temporary file its final name. Returns true when the temporary name is gone. */

@@ -1,6 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { editHeader, maxPathLength, parseCowHeader } from '../formats/cow/index.js'
+import { editHeader, maxBackingPathLength, parseCowHeader } from '../formats/cow/index.js'
 import { checkedOptions, forceOf, pathStyle, textPath, writerRules } from '../machine/arguments.js'
 import { type ForceWord, forceWords, refuseUnlessForced } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, isSameFile, localHostFiles } from '../machine/host-files.js'
@@ -171,7 +171,7 @@ function assertReadsBack(after: Uint8Array, overlay: Overlay, backingPath: Buffe
   const again = parseCowHeader(after, { fileSize: overlay.facts.size, name: printablePath(overlay.path) })
   if (again.layout === header.layout && backingPath.equals(again.backingPath)) return
   throw new UmlcowError('BAD_BACKING_PATH', `${printablePath(overlay.path)}: its header cannot hold this path`, {
-    details: { limit: maxPathLength(header.layout) },
+    details: { limit: maxBackingPathLength(header.layout) },
   })
 }
 

@@ -85,6 +85,7 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`lock ${name}`)
       return files.lock(name)
     },
+    user: () => files.user(),
     clock: files.clock,
   }
 }

@@ -2,6 +2,7 @@ import { printablePath } from '../../src/bytes/escape.js'
 import { hasCode } from '../../src/errors.js'
 import type { Clock } from '../../src/machine/clock.js'
 import type { FileFacts, HostFiles, HostPath } from '../../src/machine/host-files.js'
+import { hostUser } from '../../src/machine/host-user.js'
 import type { FileUsers } from '../../src/machine/processes/in-use.js'
 import {
   type FileAccess,
@@ -215,6 +216,7 @@ export function modelFiles(host: ModelHost): HostFiles {
         },
       }
     },
+    user: hostUser,
     clock,
   }
 }

@@ -5,7 +5,7 @@ export {
   editHeader,
   isUndoHeader,
   markUndo,
-  maxPathLength,
+  maxBackingPathLength,
   type NewCowHeader,
   serializeNewHeader,
 } from './write-header.js'

@@ -1,6 +1,13 @@
 import { ceilDivide, ceilTo, floorDivide } from '../../bytes/align.js'
-import type { CowHeader } from './header.js'
-import { headerStructs } from './layouts.js'
+import { type HeaderLayout, headerStructs } from './layouts.js'
+
+/** What a header says that decides where things are. */
+interface HeaderGeometry {
+  readonly layout: HeaderLayout
+  readonly virtualSize: number
+  readonly sectorSize: number
+  readonly alignment: number
+}
 
 /** Where things are in an overlay: bytes from its start, and counts of sectors. */
 export interface CowLayout {
@@ -25,9 +32,7 @@ export interface CowLayout {
  * @param header  what a header says, any version, within the limits that `parseCowHeader` checks
  * @see           Linux arch/um/drivers/cow_user.c, cow_sizes; uml-utilities moo/cow.c, cow_sizes
  */
-export function computeLayout(
-  header: Pick<CowHeader, 'layout' | 'virtualSize' | 'sectorSize' | 'alignment'>,
-): CowLayout {
+export function computeLayout(header: HeaderGeometry): CowLayout {
   const { virtualSize, sectorSize, alignment } = header
   const headerSize = headerStructs[header.layout].size
   const sectorCount = ceilDivide(virtualSize, sectorSize)

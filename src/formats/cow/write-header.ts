@@ -88,7 +88,7 @@ export function isUndoHeader(header: Pick<CowHeader, 'layout' | 'backingPath' | 
 }
 
 /** Bytes of path that a header of this layout holds, its NUL not counted. */
-export function maxPathLength(layout: CowHeader['layout']): number {
+export function maxBackingPathLength(layout: CowHeader['layout']): number {
   return headerStructs[layout].lengthOf('backingFile') - 1
 }
 

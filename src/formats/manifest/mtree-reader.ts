@@ -6,7 +6,7 @@ import type { ManifestEntry } from './entry.js'
 import { isDevice } from './mode.js'
 import { applyWord, type MtreeValues, unset, wordsOf } from './mtree-line.js'
 import { unescapeName } from './mtree-text.js'
-import { joinPath, maxPathLength, pathKey, safePath } from './path.js'
+import { joinNames, maxPathLength, pathKey, safePath } from './path.js'
 
 /** Longest line: a path and a target of 64 KiB, every byte escaped, and room for digests. */
 const maxLineLength = 1024 * 1024
@@ -120,7 +120,7 @@ class MtreeReader {
     // An escaped slash is a slash all the same.
     const isFull = first.includes(0x2f)
     const own = safePath(named, this.name, { line: this.line })
-    const path = isFull ? own : joinPath(this.directory, own)
+    const path = isFull ? own : joinNames(this.directory, own)
     if (path.length > maxPathLength) throw this.error('UNSAFE_PATH', `a path of ${path.length} bytes`)
     if (!isFull && values.type === 'directory') {
       this.depths.push(this.directory.length)

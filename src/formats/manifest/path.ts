@@ -62,7 +62,7 @@ export function safePath(path: Uint8Array, name: string, place: { offset?: numbe
 }
 
 /** `entry` below `directory`, either of which may be empty. */
-export function joinPath(directory: Uint8Array, entry: Uint8Array): Uint8Array {
+export function joinNames(directory: Uint8Array, entry: Uint8Array): Uint8Array {
   if (directory.length === 0 || entry.length === 0) return concatBytes([directory, entry])
   return concatBytes([directory, separator, entry])
 }

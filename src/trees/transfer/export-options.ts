@@ -1,14 +1,9 @@
 import { flag, forceOf, oneOf, paths, type Rules, required, writerRules } from '../../machine/arguments.js'
 import type { ForceWord } from '../../machine/findings.js'
-import type { FileFacts } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation.js'
-import type { BlockStore } from '../../stores/block-store.js'
 import { type StreamFormat, streamFormats, type WrittenTree, writtenTrees } from '../kinds/table.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
-
-/** Where an archive goes: a path for a new file, or a store that is written once from its start to its end. */
-export type ExportTarget = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
 
 export interface ExportOptions extends OperationOptions {
   readonly format: StreamFormat
@@ -43,12 +38,6 @@ export interface ExportResult {
   readonly excludeFile: string | null
   readonly dryRun: boolean
   readonly warnings: readonly string[]
-}
-
-type Pipe = Exclude<ExportTarget, string>
-
-export function isPipeTarget(target: unknown): target is Pipe {
-  return typeof target === 'object' && target !== null && 'pipe' in target
 }
 
 export const exportRules: Rules = {

@@ -4,19 +4,13 @@ import { serializeExclusion } from '../../formats/squashfs-pseudo/index.js'
 import { checkedOptions, textPath } from '../../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { writeNewFile } from '../../machine/new-file.js'
+import { isPipeTarget, type OutputTarget } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
 import { streamKinds } from '../kinds/table.js'
 import type { SourceItem, TreeSource } from '../source/tree-source.js'
 import { countItems } from './count-items.js'
-import {
-  assertSource,
-  type ExportOptions,
-  type ExportResult,
-  type ExportTarget,
-  exportRules,
-  isPipeTarget,
-} from './export-options.js'
+import { assertSource, type ExportOptions, type ExportResult, exportRules } from './export-options.js'
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './refuse-overlap.js'
 import { createWarnings } from './warnings.js'
 
@@ -32,7 +26,7 @@ const permissions = 0o600
  */
 export async function exportTree(
   source: TreeSource,
-  target: ExportTarget | URL,
+  target: OutputTarget | URL,
   options: ExportOptions,
 ): Promise<ExportResult> {
   assertSource(source)
@@ -44,7 +38,7 @@ export async function exportTree(
 async function exportStream(
   files: HostFiles,
   source: TreeSource,
-  target: ExportTarget,
+  target: OutputTarget,
   options: ExportOptions,
 ): Promise<ExportResult> {
   const { format, excludeFile = null, dryRun = false } = options

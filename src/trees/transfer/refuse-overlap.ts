@@ -5,6 +5,7 @@ import type { ManifestEntry } from '../../formats/manifest/index.js'
 import { serializeExclusion } from '../../formats/squashfs-pseudo/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import type { NewFileTarget } from '../../machine/new-file.js'
+import type { OutputTarget } from '../../machine/output-target.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { TreeReader } from '../host/tree-reader.js'
@@ -12,7 +13,7 @@ import { streamKinds } from '../kinds/table.js'
 import { newTreeWork } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { type FoundName, isSameInode } from '../walk/walk-open.js'
-import type { ExportOptions, ExportTarget } from './export-options.js'
+import type { ExportOptions } from './export-options.js'
 
 /** The place of an output that is free, or may be replaced. */
 export interface GuardedOutput {
@@ -31,7 +32,7 @@ export interface GuardedOutput {
 export async function guardOutput(
   files: HostFiles,
   source: TreeSource,
-  target: ExportTarget,
+  target: OutputTarget,
   { overwrite, force, signal }: ExportOptions,
 ): Promise<GuardedOutput> {
   if (typeof target !== 'string') return { name: target.pipe.name, place: null, existing: target.facts }

@@ -3,6 +3,7 @@ import { UmlcowError } from '../../errors.js'
 import { findTruncation } from '../../images/cow-image.js'
 import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
 import { changeBetween, type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
+import type { OutputTarget } from '../../machine/output-target.js'
 import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
 import { shellQuote } from '../../machine/shell-quote.js'
@@ -11,7 +12,7 @@ import { refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { InputFile } from '../../overlays/open.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
-import type { MergeTargetSpec, NewImageOptions } from './options.js'
+import type { NewImageOptions } from './options.js'
 
 /** What is at the place of the output, and what to call it. */
 export interface TargetPlace {
@@ -19,7 +20,7 @@ export interface TargetPlace {
   readonly name: string
 }
 
-export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promise<TargetPlace> {
+export async function placeOf(files: HostFiles, target: OutputTarget): Promise<TargetPlace> {
   if (typeof target !== 'string') return { facts: target.facts, name: target.pipe.name }
   return { facts: await targetFacts(files, target), name: printablePath(target) }
 }
@@ -28,7 +29,7 @@ export async function placeOf(files: HostFiles, target: MergeTargetSpec): Promis
 export interface NewFileInputs {
   readonly overlay: Overlay
   readonly inspection: BackingInspection
-  readonly target: MergeTargetSpec
+  readonly target: OutputTarget
 }
 
 /**
@@ -92,7 +93,7 @@ function withLookalike(
   finding: Finding,
   lookalike: Buffer | null,
   overlay: Overlay,
-  target: MergeTargetSpec,
+  target: OutputTarget,
   options: NewImageOptions,
 ): Finding {
   if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding

@@ -1,6 +1,7 @@
 import { UmlcowError } from '../../errors.js'
 import { checkedOptions, type Rules, textPath, writerRules } from '../../machine/arguments.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
+import { isPipeTarget, type OutputTarget } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { type BackingOptions, inspectBacking } from '../../overlays/backing.js'
 import { targetFacts } from '../../overlays/guard-target.js'
@@ -9,7 +10,7 @@ import { mergeOver } from './in-place/merge-in-place.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './in-place/options.js'
 import type { FirstLook } from './in-place/under-locks.js'
 import { mergeInspected, type NewImageResult } from './new-file.js'
-import { isPipeTarget, type MergeTargetSpec, type NewImageOptions, newImageRules } from './options.js'
+import { type NewImageOptions, newImageRules } from './options.js'
 
 /** Where the merged image goes. */
 export type MergeKind = 'newFile' | 'inPlace'
@@ -41,7 +42,7 @@ const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
  */
 export async function merge(
   overlayPath: string | URL,
-  target: MergeTargetSpec | URL,
+  target: OutputTarget | URL,
   options: MergeOptions = {},
 ): Promise<MergeResult> {
   const overlay = textPath('overlayPath', overlayPath)
@@ -67,7 +68,7 @@ function optionsFor(kind: MergeKind, options: MergeOptions): MergeOptions {
  */
 export function mergeDecided(
   overlayPath: string,
-  target: MergeTargetSpec,
+  target: OutputTarget,
   look: BackingOptions & { readonly files?: HostFiles | undefined },
   optionsOf: (kind: MergeKind) => MergeOptions,
 ): Promise<MergeResult> {

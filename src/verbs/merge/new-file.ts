@@ -3,6 +3,7 @@ import type { Copier } from '../../engine/choose-copier.js'
 import { checkedOptions } from '../../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { progressInParts } from '../../machine/operation.js'
+import type { OutputTarget } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { inspectBacking } from '../../overlays/backing.js'
 import { countAllocated } from '../../overlays/count-allocated.js'
@@ -12,7 +13,7 @@ import { type Overlay, openOverlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
 import { lookedAtNote } from '../../overlays/unfinished/other-names.js'
 import { guardInputs, type NewFileInputs, placeOf, refuseTruncated } from './check-inputs.js'
-import { type MergeTargetSpec, type NewImageOptions, newImageRules } from './options.js'
+import { type NewImageOptions, newImageRules } from './options.js'
 import { mergeIntoNewFile, mergeIntoPipe } from './write-new.js'
 
 export interface NewImageResult {
@@ -40,7 +41,7 @@ export interface NewImageResult {
  */
 export async function mergeNewFile(
   overlayPath: string,
-  target: MergeTargetSpec,
+  target: OutputTarget,
   options: NewImageOptions,
 ): Promise<NewImageResult> {
   const checked = checkedOptions(options, newImageRules)
@@ -92,7 +93,7 @@ async function describeMerge(
   files: HostFiles,
   overlay: Overlay,
   located: LocatedFile,
-  target: MergeTargetSpec,
+  target: OutputTarget,
   options: NewImageOptions,
 ): Promise<NewImageResult> {
   const note = await lookedAtNote(files, located.path, located.facts, [overlay.path])

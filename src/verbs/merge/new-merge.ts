@@ -16,6 +16,6 @@ export interface NewMerge {
   readonly progress: PartReporter
 }
 
-export function layersOf({ overlay, backing }: NewMerge): Layers {
+export function newImageLayers({ overlay, backing }: NewMerge): Layers {
   return { overlay, backing: storeOf(backing) }
 }

@@ -2,10 +2,8 @@ import { type Copier, copiers } from '../../engine/choose-copier.js'
 import { assertWindowSize } from '../../engine/window-size.js'
 import { backingRules, flag, forceOf, oneOf, type Rule, type Rules, writerRules } from '../../machine/arguments.js'
 import { type ForceWord, forceWords } from '../../machine/findings.js'
-import type { FileFacts } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation.js'
 import type { BackingOptions } from '../../overlays/backing.js'
-import type { BlockStore } from '../../stores/block-store.js'
 
 /** Options of a merge into a new file or a pipe. */
 export interface NewImageOptions extends OperationOptions, BackingOptions {
@@ -30,15 +28,6 @@ export interface NewImageOptions extends OperationOptions, BackingOptions {
   readonly dryRun?: boolean | undefined
   /** Skip every fsync: for throwaway images. */
   readonly noSync?: boolean | undefined
-}
-
-/** Where a merge goes: a path for a new file, or a store that is written once from its start to its end. */
-export type MergeTargetSpec = string | { readonly pipe: BlockStore; readonly facts: FileFacts | null }
-
-type Pipe = Exclude<MergeTargetSpec, string>
-
-export function isPipeTarget(target: unknown): target is Pipe {
-  return typeof target === 'object' && target !== null && 'pipe' in target
 }
 
 /** Bytes moved at a time. */

@@ -4,7 +4,7 @@ import { executeLocally } from '../../machine/execute.js'
 import { directReader } from '../../machine/stores/direct-store.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { openDirect } from '../../machine/stores/open-direct.js'
-import { layersOf, type NewMerge } from './new-merge.js'
+import { type NewMerge, newImageLayers } from './new-merge.js'
 
 /**
  * Read a merged image back and compare it with its overlay and its backing file: all of it, whatever anybody told about
@@ -20,7 +20,7 @@ export async function compareMerged(merge: NewMerge, target: FileStore, path: Bu
   try {
     const onPosition = merge.progress('verify', [1 / 2, 1])
     const store = direct === null ? target : directReader(direct)
-    const plan = planCompareMerged(layersOf(merge), store, (start, length) => {
+    const plan = planCompareMerged(newImageLayers(merge), store, (start, length) => {
       throw new UmlcowError(
         'VERIFY_FAILED',
         `${target.name}: what was written does not read back, in ${length} bytes at offset ${start}`,

@@ -12,7 +12,7 @@ import { openDirect } from '../../machine/stores/open-direct.js'
 import type { InputFile } from '../../overlays/open.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { refuseChanged } from './check-inputs.js'
-import { layersOf, type NewMerge } from './new-merge.js'
+import { type NewMerge, newImageLayers } from './new-merge.js'
 import { compareMerged } from './verify-new.js'
 
 /** @returns the way it was copied */
@@ -166,7 +166,7 @@ async function writeOver(merge: NewMerge, way: 'reflink' | 'cp', target: FileSto
   const { options, overlay } = merge
   const share = mergeShare(merge)
   const onPosition = merge.progress('merge', [way === 'cp' ? share / 2 : 0, share])
-  const plan = planWriteBack({ ...layersOf(merge), backing: target }, options.bufferSize)
+  const plan = planWriteBack({ ...newImageLayers(merge), backing: target }, options.bufferSize)
   await executeLocally(plan, { signal: options.signal, onPosition })
   onPosition?.(overlay.header.virtualSize)
   return true
@@ -183,7 +183,7 @@ async function mergeByPass(merge: NewMerge, way: Copier, target: MergeTarget): P
   try {
     const onPosition = merge.progress('merge', [0, mergeShare(merge)])
     const how = { data: dataMapOf(known, direct), windowSize: options.bufferSize }
-    await executeLocally(planMerge(layersOf(merge), target, how), { signal: options.signal, onPosition })
+    await executeLocally(planMerge(newImageLayers(merge), target, how), { signal: options.signal, onPosition })
     onPosition?.(overlay.header.virtualSize)
     return true
   } finally {

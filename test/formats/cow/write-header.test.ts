@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { maxPathLength, parseCowHeader, serializeNewHeader } from '../../../src/formats/cow/index.js'
+import { maxBackingPathLength, parseCowHeader, serializeNewHeader } from '../../../src/formats/cow/index.js'
 
 const plain = {
   mtime: 0x65432100,
@@ -71,5 +71,5 @@ describe('serializeNewHeader', () => {
 })
 
 test('the longest path of each layout', () => {
-  expect((['v1', 'v2', 'v3', 'v3padded'] as const).map(maxPathLength)).toEqual([255, 4095, 4095, 4095])
+  expect((['v1', 'v2', 'v3', 'v3padded'] as const).map(maxBackingPathLength)).toEqual([255, 4095, 4095, 4095])
 })

@@ -60,7 +60,7 @@ export async function survey(
   findings.push(...findSiblingTrouble(search, backing, options), ...(await findUnfit(overlay, kept, options)))
   findings.push(...(await findLongNames(files, overlay, backing, options)))
   findings.push(...findChainTrouble(overlay, search, options))
-  findings.push(...findOwnership(backing), ...(await findCow(files, backing)))
+  findings.push(...findOwnership(files, backing), ...(await findCow(files, backing)))
   const written = [backing, ...kept].filter(({ facts }) => facts.kind === 'file').map(({ path }) => path)
   findings.push(...(await findWriteProtected(files, written)))
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
@@ -116,9 +116,9 @@ async function leadsTo(
   }
 }
 
-function findOwnership({ path, facts }: LocatedFile): Finding[] {
-  const user = process.geteuid?.() ?? 0
-  if (facts.kind === 'blockDevice' || user === 0 || user === facts.owner) return []
+function findOwnership(files: HostFiles, { path, facts }: LocatedFile): Finding[] {
+  const { uid } = files.user()
+  if (facts.kind === 'blockDevice' || uid === 0 || uid === facts.owner) return []
   const message = `${printablePath(path)}: belongs to user ${facts.owner}; only its owner or root may set its modification time`
   return [{ code: 'NOT_OWNER', message }]
 }
