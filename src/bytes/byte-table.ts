@@ -1,7 +1,7 @@
 import { allocate, concatBytes, equalBytes } from './fast.js'
 import { NameTable } from './name-table.js'
 import { RecordStore } from './record-store.js'
-import { viewOf } from './struct.js'
+import { readWord, writeWord } from './words.js'
 
 const tag = 1
 // A record: place of the next one, 0 at the end (8 bytes), lengths of key and value (4 each), key, value.
@@ -40,16 +40,15 @@ export class ByteTable {
     const free = this.find(key)
     if (typeof free === 'number') throw new Error('unreachable: a key that is there')
     const record = allocate(fixedLength + key.length + value.length)
-    const view = viewOf(record)
-    view.setUint32(keyLengthAt, key.length)
-    view.setUint32(valueLengthAt, value.length)
+    writeWord(record, keyLengthAt, key.length)
+    writeWord(record, valueLengthAt, value.length)
     record.set(key, fixedLength)
     record.set(value, fixedLength + key.length)
     const place = this.records.add(record)
     this.places.set(free, tag, place)
     this.size++
     this.first ??= place
-    if (this.last !== null) viewOf(this.records.at(this.last)).setFloat64(nextAt, place)
+    if (this.last !== null) writePlace(this.records.at(this.last), place)
     this.last = place
     return valueIn(this.records.at(place))
   }
@@ -59,7 +58,7 @@ export class ByteTable {
     for (let place = this.first; place !== null; ) {
       const record = this.records.at(place)
       yield valueIn(record)
-      place = viewOf(record).getFloat64(nextAt) || null
+      place = readPlace(record) || null
     }
   }
 
@@ -73,12 +72,20 @@ export class ByteTable {
   }
 }
 
+function readPlace(record: Uint8Array): number {
+  return readWord(record, nextAt) + readWord(record, nextAt + 4) * 2 ** 32
+}
+
+function writePlace(record: Uint8Array, place: number): void {
+  writeWord(record, nextAt, place % 2 ** 32)
+  writeWord(record, nextAt + 4, Math.floor(place / 2 ** 32))
+}
+
 function keyIn(record: Uint8Array): Uint8Array {
-  return record.subarray(fixedLength, fixedLength + viewOf(record).getUint32(keyLengthAt))
+  return record.subarray(fixedLength, fixedLength + readWord(record, keyLengthAt))
 }
 
 function valueIn(record: Uint8Array): Uint8Array {
-  const view = viewOf(record)
-  const start = fixedLength + view.getUint32(keyLengthAt)
-  return record.subarray(start, start + view.getUint32(valueLengthAt))
+  const start = fixedLength + readWord(record, keyLengthAt)
+  return record.subarray(start, start + readWord(record, valueLengthAt))
 }
