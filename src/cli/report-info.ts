@@ -153,7 +153,7 @@ function backingLines(image: ImageInfo, backing: BackingInspection | null): stri
   if (backing.lookalike !== null) {
     const command = `umlcow rebase -u --relative -b ${shellQuote(backing.lookalike)} ${shellQuote(image.path)}`
     lines.push(
-      `    beside the overlay is a file with that name, size and mtime: ${printablePath(backing.lookalike)}`,
+      `    a file with that name, size and mtime is beside the overlay: ${printablePath(backing.lookalike)}`,
       `    to use it: ${command}`,
     )
   }

@@ -373,7 +373,7 @@ describe('the rewrite of a header that was cut short', () => {
     expectPlainFailure(merge, 4)
     expect(merge.stderr).toContain(`try: umlcow check --repair ${scene.cow}\n`)
     expectPlainFailure(umlcow(['rebase', '-u', '-b', scene.backing, scene.cow]), 4)
-    expect(umlcow(['info', '--no-backing', scene.cow]).stdout).toContain('its rewrite was cut short')
+    expect(umlcow(['info', '--no-backing', scene.cow]).stdout).toContain('a rewrite was cut short')
     expect([stateOf(scene.cow), stateOf(journal)]).toEqual(state)
 
     const mended = check(0, '--repair', scene.cow)

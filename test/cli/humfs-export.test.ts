@@ -193,7 +193,7 @@ describe('humfs export to a tree', () => {
   })
 
   it.each([
-    [['-'], 'needs a name'],
+    [['-'], 'needs its name'],
     [['--overwrite', 'x'], 'does not support --overwrite'],
     [['--force=in-use', 'x'], 'does not support --force'],
     [['--no-sockets', 'x'], 'does not support --no-sockets'],
