@@ -35,6 +35,7 @@ export function createProgram(parts: ProgramParts): Command {
     .addHelpText('after', exitStatusHelp)
   const isOne = wanted !== undefined && isVerb(wanted)
   if (!isOne) program.version(parts.readVersion(), '-V, --version', 'print the version')
+  if (wanted === '--version' || wanted === '-V') return program
   const verbOf = new Map<Command, Verb>()
   for (const { title, verbs } of verbGroups) {
     program.commandsGroup(`${title}:`)

@@ -1,15 +1,9 @@
 import { Argument, type Command } from 'commander'
-import { escapeText } from '../../bytes/escape.js'
-import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
-import { type CheckHumfsResult, checkHumfs } from '../../humfs/check/index.js'
-import type { HumfsFinding } from '../../humfs/check/tree-findings.js'
-import { type HumfsInfo, humfsInfo } from '../../humfs/info.js'
-import { type CliContext, type Finish, wantsJson } from '../context.js'
+import type { CliContext, Finish } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
-import { withProgress } from '../progress.js'
-import { type RestoreFlags, runRestore } from './humfs-restore.js'
+import type { RestoreFlags } from './humfs-restore.js'
 
 interface Flags extends RestoreFlags {
   readonly repair?: boolean
@@ -37,10 +31,7 @@ export function configureHumfs(command: Command, context: CliContext, finish: Fi
   command.enablePositionalOptions().helpCommand(false)
   command.action(async (action: Action, directory: string, flags: Flags) => {
     refuseForeign(action, flags)
-    if (action === 'restore') await runRestore(directory, flags, context)
-    else if (action === 'info') await runInfo(directory, flags, context)
-    else return finish(await runCheck(directory, flags, context))
-    finish(exitStatus.done)
+    finish(await run(action, directory, flags, context))
   })
 }
 
@@ -51,87 +42,15 @@ function refuseForeign(action: Action, flags: Flags): void {
   if (flags.dryRun && action === 'info') throw new UmlcowError('USAGE', 'humfs info does not support --dry-run')
 }
 
-async function runInfo(directory: string, flags: Flags, context: CliContext): Promise<void> {
-  const info = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
-    humfsInfo(directory, { signal: context.signal, onProgress }),
-  )
-  for (const warning of info.warnings) context.warn(warning)
-  await (wantsJson(flags) ? context.printJson(infoDocument(info)) : context.print(infoText(info)))
-}
-
-/** Schema: docs/schema/humfs-info.json */
-function infoDocument(info: HumfsInfo): unknown {
-  return {
-    directory: info.directory,
-    format: 'humfs',
-    version: 2,
-    used: info.used,
-    total: info.total,
-    counts: info.counts,
-    'without-metadata': info.without,
-    'file-bytes': info.size,
-    unfinished: info.unfinished,
-    warnings: info.warnings,
+/** Loads an action when it runs: `humfs export` and `humfs import` need none of them. @returns the exit status */
+async function run(action: Action, directory: string, flags: Flags, context: CliContext): Promise<number> {
+  if (action === 'restore') {
+    const { runRestore } = await import('./humfs-restore.js')
+    await runRestore(directory, flags, context)
+    return exitStatus.done
   }
-}
-
-function infoText(info: HumfsInfo): string {
-  const lines = [
-    `humfs: ${info.directory}`,
-    `used: ${formatSize(info.used)} (${info.used} bytes)`,
-    `total: ${formatSize(info.total)} (${info.total} bytes)`,
-    ...Object.entries(info.counts).map(([type, count]) => `${type}: ${count}`),
-    `bytes in files: ${formatSize(info.size)}`,
-  ]
-  if (info.without > 0) lines.push(`without metadata: ${info.without}`)
-  if (info.unfinished !== null) lines.push(`unfinished: ${info.unfinished}`)
-  return `${lines.join('\n')}\n`
-}
-
-async function runCheck(directory: string, flags: Flags, context: CliContext): Promise<number> {
-  const { repair, dryRun } = flags
-  const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
-    checkHumfs(directory, { repair, dryRun, signal: context.signal, onProgress }),
-  )
-  const status = statusOfResult(result)
-  if (wantsJson(flags)) await context.printJson(checkDocument(result))
-  else if (!flags.quiet || result.findings.length > 0) await context.print(checkText(result, status))
-  return status
-}
-
-function countOpen({ findings }: CheckHumfsResult, severity: HumfsFinding['severity']): number {
-  return findings.filter((one) => one.severity === severity && !one.fixed).length
-}
-
-function statusOfResult(result: CheckHumfsResult): number {
-  if (countOpen(result, 'damage') > 0) return exitStatus.damaged
-  return countOpen(result, 'waste') > 0 ? exitStatus.waste : exitStatus.done
-}
-
-/** Schema: docs/schema/humfs-check.json */
-function checkDocument(result: CheckHumfsResult): unknown {
-  return {
-    directory: result.directory,
-    format: 'humfs',
-    entries: result.entries,
-    damage: countOpen(result, 'damage'),
-    waste: countOpen(result, 'waste'),
-    fixed: result.findings.filter(({ fixed }) => fixed).length,
-    findings: result.findings,
-  }
-}
-
-const verdicts: Readonly<Record<number, string>> = {
-  [exitStatus.done]: 'consistent',
-  [exitStatus.damaged]: 'damaged',
-  [exitStatus.waste]: 'usable, with waste',
-}
-
-function checkText(result: CheckHumfsResult, status: number): string {
-  const lines = result.findings.map(({ severity, path, message, repairable, fixed }) => {
-    const state = fixed ? ' (repaired)' : repairable ? ' (--repair repairs it)' : ''
-    return `${severity}: ${path}: ${escapeText(message)}${state}`
-  })
-  lines.push(`${result.directory}: ${verdicts[status]}; ${result.entries} entries`)
-  return `${lines.join('\n')}\n`
+  const { runCheck, runInfo } = await import('./humfs-look.js')
+  if (action === 'check') return runCheck(directory, flags, context)
+  await runInfo(directory, flags, context)
+  return exitStatus.done
 }
