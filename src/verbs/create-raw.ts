@@ -7,14 +7,14 @@ import { guardTarget } from '../overlays/guard-target.js'
 import { type CreateResult, type NewFileVerbOptions, newFileRules } from './create.js'
 
 export interface CreateRawOptions extends NewFileVerbOptions {
-  /** Make this file system in it with the host's mkfs: ext4, swap, ... */
+  /** Make this file system in the image with the host's mkfs: ext4, swap, ... */
   readonly fs?: string | undefined
 }
 
 /**
- * Make a sparse raw image: nothing but a hole.
+ * Make a sparse raw image: one hole.
  *
- * @param size  bytes
+ * @param size  virtual size, bytes
  * @throws      UmlcowError HELPER_MISSING, HELPER_FAILED, TARGET_…, and what the host throws
  */
 export async function createRaw(

@@ -27,7 +27,7 @@ export interface NewFileVerbOptions extends OperationOptions {
 }
 
 export interface CreateOverlayOptions extends NewFileVerbOptions {
-  /** How the path of the backing file is stored; default absolute, as uml_mkcow and the kernel do. */
+  /** How to store the path of the backing file; default absolute, as uml_mkcow and the kernel do. */
   readonly pathStyle?: PathStyle | undefined
   /** The backing file may be an overlay. Only umlcow reads such chains. */
   readonly chain?: boolean | undefined
@@ -45,13 +45,14 @@ export interface CreateResult {
 
 export const newFileRules: Rules = { ...writerRules, force: forceOf('in-use') }
 
-/** What the kernel and uml_mkcow write. The alignment is the page size of their hosts. */
+/** The values that the kernel and uml_mkcow write. The alignment is the page size of their hosts. */
 const newOverlay = { sectorSize: 512, alignment: 4096 }
 
 /**
  * Make an empty overlay: version 3, byte for byte what uml_mkcow makes.
  *
- * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, UNFINISHED_MERGE, and what the host throws
+ * @throws UmlcowError BACKING_KIND, BACKING_IS_COW, PATH_TOO_LONG, BAD_MTIME, TARGET_…, UNFINISHED_MERGE, and what the
+ *         host throws
  */
 export async function createOverlay(
   path: string | URL,
@@ -73,7 +74,7 @@ async function makeOverlay(
   const backing = await openProbed(files, backingPath)
   const locks: HostLock[] = []
   try {
-    // A merge may be at work on what is to be replaced: then it is its redo log.
+    // The lock keeps out a merge that would use the file to replace as its redo log.
     const replaced = await targetFacts(files, path)
     if (replaced?.kind === 'file' && !options.dryRun) locks.push(await lockFiles(files, [{ path, facts: replaced }]))
     const virtualSize = virtualSizeOf(backing, options.chain === true)
@@ -89,7 +90,7 @@ async function makeOverlay(
       dryRun: options.dryRun === true,
       warnings: [...(await namesNote(files, backing, path)), ...warningsFor(backing, virtualSize)],
     }
-    // What is made now would show a mixture, and the kernel would refuse it once the merge is finished.
+    // A new overlay would show a mixture now, and the kernel would refuse it after the merge.
     await refuseUnfinished(files, backingPath, { beside: path })
     await refuseInputs(files, path, backing, options)
     const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
@@ -105,7 +106,7 @@ async function makeOverlay(
   }
 }
 
-/** The backing file, and in a chain all that it stands on. */
+/** Refuse a target that is the backing file or, in a chain, any file below it. */
 async function refuseInputs(
   files: HostFiles,
   path: string,

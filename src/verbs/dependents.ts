@@ -4,15 +4,15 @@ import type { FileFacts } from '../machine/host-files.js'
 import type { Overlay } from '../overlays/open-overlay.js'
 import { type OtherOverlay, overlaysOn, type SiblingSearch } from '../overlays/siblings/siblings.js'
 
-// An overlay may be the backing file of others, which only umlcow reads. What these show is gone when it is removed or
-// loses its changes. When only its header changes they show the same, and want its new modification time.
+// An overlay may be the backing file of other overlays; only umlcow reads such chains. The others lose content when
+// this overlay loses its changes or its file. When only its header changes, they show the same and need its new mtime.
 
-/** Files told of one by one; of more than these only the number is told. */
+/** Name at most this many files. Report only the number of the rest. */
 const mostTold = 20
 
 type Base = Pick<Overlay, 'path' | 'facts' | 'header'>
 
-/** A finding for each overlay that needs this one as it is. @param hint  what to do instead */
+/** Find each overlay that needs this one unchanged. @param hint  what the user can do instead */
 export function findDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
   const name = printablePath(base.path)
   const certain = overlaysOn(search, base.facts)
@@ -30,13 +30,16 @@ export function findDependents(base: Base, search: SiblingSearch, hint: string):
   return [...needed, ...unknown]
 }
 
-/** Those among them that take the overlay's file for plain data, as the kernel would: any change of it is one to them. */
+/**
+ * Find the dependents that read the overlay's file as plain data, as the kernel does. Any change of the file changes
+ * what they show.
+ */
 export function findPlainDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
   const others = overlaysOn(search, base.facts).filter(({ header }) => header.virtualSize !== base.header.virtualSize)
   return findDependents(base, { ...search, others }, hint)
 }
 
-/** Its path leads elsewhere from here, to nothing that it fits; in a jail it may lead there. */
+/** True when its path leads to no fitting file from here, but may lead to this overlay inside a chroot jail. */
 function mayBeOn({ header, targets }: OtherOverlay, { facts, header: { virtualSize } }: Base): boolean {
   const isFitting = (file: Pick<FileFacts, 'size' | 'mtime'>) =>
     header.mtime === file.mtime && header.virtualSize === file.size
@@ -44,7 +47,7 @@ function mayBeOn({ header, targets }: OtherOverlay, { facts, header: { virtualSi
   return isFitting(facts) || isFitting({ size: virtualSize, mtime: facts.mtime })
 }
 
-/** What to say of overlays on one whose header gets another mtime. */
+/** Warn about each overlay on one whose header gets another mtime. */
 export function dependentWarnings(base: Pick<Base, 'path' | 'facts'>, search: SiblingSearch): string[] {
   return overlaysOn(search, base.facts).map(
     ({ path }) =>
@@ -53,7 +56,7 @@ export function dependentWarnings(base: Pick<Base, 'path' | 'facts'>, search: Si
   )
 }
 
-/** What to say of overlays on one that has another backing file now. */
+/** Warn about each overlay on one that has another backing file now. */
 export function rebasedWarnings(base: Pick<Base, 'path' | 'facts'>, search: SiblingSearch): string[] {
   return overlaysOn(search, base.facts).map(
     ({ path }) =>
@@ -62,12 +65,12 @@ export function rebasedWarnings(base: Pick<Base, 'path' | 'facts'>, search: Sibl
   )
 }
 
-/** What to say of files of which nobody can tell what they need. */
+/** Warn about files that may be overlays on this one. */
 export function dependentDoubts({ path }: Pick<Base, 'path'>, { unknown }: SiblingSearch): string[] {
   const name = printablePath(path)
   const told = unknown.slice(0, mostTold).map((one) => {
     return `${printablePath(one.path)}: cannot tell whether it is an overlay on ${name}: ${one.reason}`
   })
   const left = unknown.length - told.length
-  return left === 0 ? told : [...told, `${name}: cannot tell of ${left} more files whether they are overlays on it`]
+  return left === 0 ? told : [...told, `${name}: cannot tell whether ${left} more files are overlays on it`]
 }

@@ -14,7 +14,7 @@ import { findUnfinishedRewrite, type RewriteState } from '../overlays/rewrite-he
 import { findUnfinishedMerge, unfinishedFindings } from '../overlays/unfinished/unfinished-merge.js'
 
 export interface InfoOptions extends OperationOptions, BackingOptions {
-  /** Header only: do not count allocated sectors, do not look who has the file open. */
+  /** Read the header only: do not count allocated sectors or look for processes that have the file open. */
   readonly fast?: boolean | undefined
   /** Do not look at the backing file. */
   readonly noBacking?: boolean | undefined
@@ -22,7 +22,7 @@ export interface InfoOptions extends OperationOptions, BackingOptions {
 
 const infoRules: Rules = { ...operationRules, ...backingRules, fast: flag, noBacking: flag }
 
-/** What an overlay has beyond its file. Counts are null if the caller did not ask for them. */
+/** What `info` also returns for an overlay. A field is null when `info` did not look for it. */
 export interface OverlayInfo {
   readonly header: CowHeader
   readonly layout: CowLayout
@@ -37,20 +37,20 @@ export interface ImageInfo {
   readonly path: HostPath
   readonly format: ImageFormat
   readonly virtualSize: number
-  /** Length of the file; null when only its first bytes were given. */
+  /** Length of the file; null when the caller gave only its first bytes. */
   readonly fileSize: number | null
-  /** Bytes that the host stores; null when only its first bytes were given. */
+  /** Bytes that the host stores; null when the caller gave only the first bytes. */
   readonly allocatedSize: number | null
-  /** A merge in place that was begun on it and not finished, as overlay or as backing file; null when there is none. */
+  /** The unfinished merge in place that has this file as its overlay or backing file; null when there is none. */
   readonly unfinished: Finding | null
   /** Null for a raw image. */
   readonly overlay: OverlayInfo | null
 }
 
 /**
- * Describe a file: of an overlay the header, layout, backing file, users and allocated sectors.
+ * Describe a file. For an overlay: the header, layout, backing file, users and allocated sectors.
  *
- * Anything without the magic of a COW file is a raw image. Reads the header and the bitmap, never any data.
+ * A file without the magic of a COW file is a raw image. It reads the header and the bitmap, never the data.
  *
  * @throws UmlcowError for a damaged header or a failed read
  */
@@ -59,8 +59,8 @@ export async function info(path: HostPath | URL, options: InfoOptions = {}): Pro
 }
 
 /**
- * Bytes of bitmap, those of a disk of 16 TiB, above which `info` does not count: a header may claim more in a file that
- * is all hole, and to look at holes takes its time, too.
+ * Longest bitmap that `info` counts, bytes: that of a disk of 16 TiB. A header may claim a longer one in a file that is
+ * all hole, and even holes take time to read.
  */
 const longestCounted = 2 ** 32
 
@@ -93,7 +93,7 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
 /**
  * Describe a file and all its backing files, top first.
  *
- * @throws UmlcowError CHAIN_TOO_LONG for a circle
+ * @throws UmlcowError CHAIN_TOO_LONG when the chain goes in a circle
  */
 export async function infoChain(path: HostPath | URL, options: InfoOptions = {}): Promise<ImageInfo[]> {
   let rest = checkedOptions(options, infoRules)
@@ -107,7 +107,7 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
     seen.push(facts)
     chain.push(one)
     next = one.overlay?.backing?.located?.path
-    // Only the top may be given another backing file than its header says.
+    // `backing` replaces the backing file of the top overlay only.
     rest = { ...rest, backing: undefined }
   }
   return chain
@@ -116,7 +116,7 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
 /**
  * Describe an overlay from its first bytes, which may come from a pipe.
  *
- * @param bytes  `maxHeaderSize` of them where there are so many
+ * @param bytes  the first `maxHeaderSize` bytes, or the whole file if it is shorter
  * @throws       UmlcowError as `parseCowHeader`
  */
 export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {

@@ -21,11 +21,11 @@ import type { Overlay } from '../overlays/open-overlay.js'
 export interface MapOptions extends OperationOptions, OpenImageOptions {
   /** First guest byte, default 0. */
   readonly startOffset?: number | undefined
-  /** Guest bytes at most, default all. */
+  /** Map at most this many guest bytes; default all. */
   readonly maxLength?: number | undefined
-  /** Read all data and tell which of it is zeros. */
+  /** Read all data and report which of it is zeros. */
   readonly detectZeroes?: boolean | undefined
-  /** Do not look for the backing file: what the overlay does not supply is told as data one layer down. */
+  /** Do not look for the backing file: report all that the overlay does not supply as data one layer down. */
   readonly noBacking?: boolean | undefined
 }
 
@@ -40,11 +40,11 @@ const mapRules: Rules = {
 /** The extents of an image. Close it when done. */
 export interface ImageMap {
   readonly virtualSize: number
-  /** Bytes that the extents tile. */
+  /** Bytes that the extents cover. */
   readonly mappedLength: number
   /** The file of each depth. */
   readonly layers: readonly HostPath[]
-  /** Extents that tile the asked range exactly. May be iterated once. */
+  /** Extents that tile the mapped bytes exactly. Iterate them once only. */
   readonly extents: AsyncIterable<Extent>
   close(): Promise<void>
 }
@@ -52,7 +52,7 @@ export interface ImageMap {
 /**
  * Map the bytes of an image to the files that supply them, in the shape of `qemu-img map`.
  *
- * Stats the backing file and never reads its data, unless `detectZeroes`.
+ * It stats the backing file. It reads data only with `detectZeroes`.
  *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, OUT_OF_RANGE
  */
@@ -78,7 +78,7 @@ async function mapFile(path: HostPath, options: MapOptions): Promise<ImageMap> {
   }
 }
 
-/** What is below an overlay is opened only where its data or its own layers are asked for. */
+/** Open the image. Open the files below an overlay only when the caller asks for their data or their own layers. */
 async function openMapped(
   files: HostFiles,
   path: HostPath,
@@ -94,7 +94,7 @@ async function openMapped(
   return { image: await openLayers(files, path, { openBelow, signal: options.signal }), layers }
 }
 
-/** Stands for a backing file that nobody reads. @param layers  gets its path */
+/** Make an image that stands for a backing file that `map` does not read. @param layers  receives its path */
 async function unreadBacking(
   files: HostFiles,
   overlay: Overlay,
@@ -120,7 +120,7 @@ async function unreadBacking(
   }
 }
 
-/** Extents between two turns of the event loop: reading them from memory alone would let no signal through. */
+/** Extents between two turns of the event loop: without a turn, extents from memory would block every signal. */
 const extentsPerTurn = 4096
 
 async function* interruptible(extents: AsyncIterable<Extent>, signal?: AbortSignal): AsyncGenerator<Extent> {
@@ -136,7 +136,7 @@ async function* interruptible(extents: AsyncIterable<Extent>, signal?: AbortSign
 
 const scanWindow = 256 * 1024
 
-/** Extents of data split where blocks of 4 KiB are all zeros. */
+/** Split extents of data where blocks of 4 KiB are all zeros. */
 async function* splitZeroes(
   image: Image,
   extents: AsyncIterable<Extent>,

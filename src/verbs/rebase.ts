@@ -22,9 +22,9 @@ import { refuseUnfinished } from '../overlays/unfinished/pinned-merge.js'
 import { rebasedWarnings } from './dependents.js'
 
 export interface RebaseOptions extends OperationOptions {
-  /** How the path is stored; default as typed. */
+  /** How to store the path; default as typed. */
   readonly pathStyle?: PathStyle | undefined
-  /** `mtime`: the header takes the new file's mtime; `size`: accept another size; `in-use`. */
+  /** `mtime`: write the new file's mtime into the header; `size`: accept another size; `in-use`: ignore users. */
   readonly force?: readonly ForceWord[] | undefined
   readonly dryRun?: boolean | undefined
 }
@@ -35,20 +35,20 @@ export interface RebaseResult {
   readonly newBackingPath: Buffer
   readonly oldMtime: number
   readonly newMtime: number
-  /** False when the header said all that already. */
+  /** False when the header had this path and mtime already. */
   readonly changed: boolean
   readonly dryRun: boolean
   readonly warnings: readonly string[]
 }
 
 /**
- * Write the path of another backing file into the header of an overlay. No data is read.
+ * Write the path of another backing file into the header of an overlay. It reads no data.
  *
- * The header's mtime stays, so that the kernel goes on refusing a file that is not the one the overlay was made on,
- * unless `mtime` is forced.
+ * The header keeps its mtime, so the kernel still refuses any file but the original backing file. `force: ['mtime']`
+ * replaces the mtime.
  *
- * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE, UNFINISHED_MERGE, and what
- *         `parseCowHeader` and the host throw
+ * @throws UmlcowError PATH_TOO_LONG, BACKING_SIZE, BACKING_SELF, BACKING_KIND, BACKING_OUTSIDE_ROOT, IN_USE,
+ *         UNFINISHED_MERGE, and what `parseCowHeader` and the host throw
  */
 export async function rebaseUnsafe(
   path: string | URL,
@@ -71,7 +71,7 @@ async function rebaseHeader(
   const locks: HostLock[] = []
   try {
     if (!options.dryRun) locks.push(await lockFiles(files, [overlay]))
-    // The overlay is the redo log of the merge: it has to stay what the journal says.
+    // An unfinished merge needs the overlay as its redo log, with the header that the journal names.
     await refuseUnfinished(files, path)
     await refuseWriteProtected(files, path)
     const located = await findNewBacking(files, overlay, backing)
@@ -107,7 +107,10 @@ async function rebaseHeader(
   }
 }
 
-/** A path as typed is looked for here, then beside the overlay; null when it may exist where the overlay is going. */
+/**
+ * Find the new backing file: first from the current directory, then beside the overlay. Return null when neither
+ * exists; it may exist on the machine that the overlay goes to.
+ */
 async function findNewBacking(files: HostFiles, overlay: Overlay, typed: string): Promise<LocatedFile | null> {
   if (typed === '') throw new UmlcowError('BAD_BACKING_PATH', 'the path of the new backing file is empty')
   const asTyped: Buffer = Buffer.from(typed)
@@ -123,7 +126,7 @@ async function findNewBacking(files: HostFiles, overlay: Overlay, typed: string)
   return null
 }
 
-/** Refuses what cannot be right; returns what may be. */
+/** Refuse a backing file that cannot be right. Return warnings about one that may be. */
 async function guard(
   files: HostFiles,
   overlay: Overlay,
@@ -135,7 +138,7 @@ async function guard(
     findings.filter((finding) => finding.code !== 'BACKING_MTIME'),
     options.force,
   )
-  // A forced mtime is written into the header; a size never is, and an unforced mtime is left to protect the overlay.
+  // The header takes a new mtime only if forced: otherwise the old one protects the overlay. It never takes a new size.
   const staying = findings.filter(({ code }) => code !== 'BACKING_MTIME' || !options.force?.includes('mtime'))
   const kept = staying.map(
     ({ message }) => `${message}; the header keeps its own, so the kernel refuses this pair until they agree`,
@@ -143,7 +146,10 @@ async function guard(
   return [...notes, ...kept]
 }
 
-/** A relative path as typed is taken from the current directory here, and from beside the overlay when it is opened. */
+/**
+ * Warn when the relative path means another file beside the overlay. Here it starts at the current directory. When
+ * umlcow opens the overlay, it starts beside the overlay.
+ */
 async function misleading(files: HostFiles, overlay: Overlay, stored: Buffer, facts: FileFacts): Promise<string[]> {
   if (isAbsolutePath(stored)) return []
   const beside = await targetFacts(files, joinPath(directoryName(overlay.path), stored))
@@ -165,7 +171,7 @@ function mtimeTaken(overlay: Overlay, mtime: number): string {
   )
 }
 
-/** A path of version 3 whose first four bytes were zeros would make the header another layout. */
+/** Check that the header reads back. A version 3 path that starts with four zero bytes would change its layout. */
 function assertReadsBack(after: Uint8Array, overlay: Overlay, backingPath: Buffer): void {
   const { header } = overlay
   const again = parseCowHeader(after, { fileSize: overlay.facts.size, name: printablePath(overlay.path) })

@@ -22,7 +22,10 @@ import { dependentDoubts, findDependents } from './dependents.js'
 import { findUsersOf } from './merge/in-place/find-users.js'
 
 export interface ResetOptions extends OperationOptions, Pick<BackingOptions, 'backingRoot'> {
-  /** Directories to look for overlays on this one in, with all below them, beside those of the overlay and its backing file. */
+  /**
+   * Also search these directories and all below them for overlays on this one. The directories of the overlay and its
+   * backing file are always searched.
+   */
   readonly siblingsIn?: readonly string[] | undefined
   readonly force?: readonly ForceWord[] | undefined
   readonly dryRun?: boolean | undefined
@@ -31,25 +34,25 @@ export interface ResetOptions extends OperationOptions, Pick<BackingOptions, 'ba
 
 export interface ResetResult {
   readonly path: string
-  /** As the header says. */
+  /** The path in the header. */
   readonly backingPath: Buffer
   readonly virtualSize: number
   readonly sectorSize: number
-  /** Allocated sectors that are gone. */
+  /** Allocated sectors that the reset discards. */
   readonly discardedSectors: number
   readonly dryRun: boolean
   readonly warnings: readonly string[]
 }
 
-/** What the kernel and uml_mkcow write. */
+/** The values that the kernel and uml_mkcow write. */
 const newOverlay = { sectorSize: 512, alignment: 4096 }
 
 /**
- * Replace an overlay by an empty one on the same backing file: version 3, with the stored path. The old one stays whole
- * until the new one is there.
+ * Replace an overlay by an empty one on the same backing file: version 3, with the stored path. The old overlay stays
+ * whole until the new one replaces it.
  *
- * @throws UmlcowError IN_USE, WRITE_PROTECTED, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF, BACKING_IS_COW,
- *         and what the host throws
+ * @throws UmlcowError IN_USE, WRITE_PROTECTED, UNFINISHED_MERGE, BACKING_MISSING, BACKING_KIND, BACKING_SELF,
+ *         BACKING_IS_COW, and what the host throws
  */
 export async function resetOverlay(path: string | URL, options: ResetOptions = {}): Promise<ResetResult> {
   const overlay = textPath('path', path)
@@ -82,7 +85,7 @@ async function guard(
   await refuseUnfinished(files, overlay.path, options)
   await refuseWriteProtected(files, overlay.path)
   const { located, findings, notes } = await inspectBacking(files, overlay, options)
-  // An empty overlay fits whatever the backing file is now; that is what it is for.
+  // An empty overlay fits the backing file as it is now: making it fit is the purpose of a reset.
   const serious = findings.filter(({ code }) => code !== 'BACKING_MTIME' && code !== 'BACKING_SIZE')
   serious.push(...(await findUsersOf(files, [overlay], options.signal)))
   const places = [overlay.path, ...(located === null ? [] : [located.path])]
@@ -95,7 +98,10 @@ async function guard(
   return { backing: located, warnings: [...notes, ...dependentDoubts(overlay, search)] }
 }
 
-/** Of a chain the kernel sees the file, umlcow the image: an empty overlay has the size of one of them. */
+/**
+ * Refuse a backing file that is itself a COW file. The kernel sees the file, umlcow sees the image in it. An empty
+ * overlay can have the size of only one of them.
+ */
 async function refuseCow(files: HostFiles, { path }: LocatedFile): Promise<void> {
   if (await lookInto(files, path, ({ format }) => isPlain(format))) return
   throw new UmlcowError('BACKING_IS_COW', `${printablePath(path)}: is itself a COW file`, {
