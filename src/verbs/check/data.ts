@@ -4,7 +4,7 @@ import { type OperationOptions, progressReporter } from '../../machine/operation
 import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 
-/** How many allocated sectors hold what the backing file holds. */
+/** Count the allocated sectors that equal those of the backing file. */
 export async function countSameSectors(
   overlay: Overlay,
   backing: FileImage,

@@ -36,9 +36,9 @@ export interface CheckFinding {
   readonly code: string
   readonly severity: Severity
   readonly message: string
-  /** `--repair` can mend it without a doubt. */
+  /** `--repair` has a certain repair for it. */
   readonly repairable: boolean
-  /** It was mended in this run. */
+  /** This run repaired it. */
   readonly fixed: boolean
 }
 
@@ -54,21 +54,21 @@ const checkRules: Rules = {
 export interface CheckResult {
   readonly path: string
   readonly fileSize: number
-  /** `raw`: a backing file, of which only an unfinished merge is told. */
+  /** `raw`: a backing file. `check` reports only its unfinished merge. */
   readonly format: ImageFormat
   /** Null when the header is damaged. */
   readonly overlay: Pick<Overlay, 'header' | 'layout'> | null
   readonly allocatedSectors: number | null
   readonly findings: readonly CheckFinding[]
-  /** What the user should know of a repair although it is right. */
+  /** What the user should know about a correct repair. */
   readonly warnings: readonly string[]
 }
 
 /**
  * Check an overlay: header, bitmap, length, and agreement with its backing file.
  *
- * What is repaired relies on the sizes in the header, so nothing is while anything else is wrong with the overlay, while
- * its backing file was not there to confirm them, or where they are not those that the kernel writes.
+ * A repair relies on the sizes in the header. `check` repairs nothing while the overlay has another problem, while the
+ * backing file cannot confirm the sizes, or when the kernel does not write such sizes.
  *
  * @throws UmlcowError NOT_COW, IN_USE when asked to repair an overlay in use, and what the host throws
  */
@@ -118,14 +118,14 @@ async function checkFile(files: HostFiles, path: string, options: CheckOptions):
   }
 }
 
-/** The backing file confirms the virtual size; nothing confirms another sector size or alignment than the usual ones. */
+/** True for the usual sector size and alignment. The backing file confirms the virtual size; nothing confirms these. */
 function isAsKernelWrites({ header }: Overlay): boolean {
   return header.sectorSize === 512 && (header.version < 3 || header.alignment === 4096)
 }
 
 /**
- * The overlay, or what is wrong with its header. A backing file is no overlay; while a merge into it is unfinished that is
- * told all the same.
+ * Parse the overlay, or return what is wrong with its header. A backing file is not an overlay: return its unfinished
+ * merge, if it has one.
  */
 async function parseOrFind(
   input: InputFile,

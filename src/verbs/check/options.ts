@@ -3,16 +3,16 @@ import type { OperationOptions } from '../../machine/operation.js'
 import type { BackingOptions } from '../../overlays/backing.js'
 
 export interface CheckOptions extends OperationOptions, BackingOptions {
-  /** Mend what can be mended without a doubt. */
+  /** Repair every finding that has a certain repair. */
   readonly repair?: boolean | undefined
-  /** Read the data, too: find allocated sectors that equal the backing file's. */
+  /** Also read the data: find allocated sectors that equal those of the backing file. */
   readonly deep?: boolean | undefined
   /** Do not look at the backing file. */
   readonly noBacking?: boolean | undefined
   readonly force?: readonly ForceWord[] | undefined
-  /** With `repair`: tell what would be mended, change nothing. */
+  /** With `repair`: report what a repair would change, and change nothing. */
   readonly dryRun?: boolean | undefined
 }
 
-/** Damage: data may be lost or wrong. Waste: space without use. Note: worth knowing. Unknown: could not be checked. */
+/** Damage: data may be lost or wrong. Waste: unused space. Note: worth knowing. Unknown: `check` could not look. */
 export type Severity = 'damage' | 'waste' | 'note' | 'unknown'

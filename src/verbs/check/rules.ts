@@ -15,7 +15,7 @@ import { type BlockStore, readPadded, writeExact } from '../../stores/block-stor
 import { countSameSectors } from './data.js'
 import type { CheckOptions, Severity } from './options.js'
 
-/** A finding with the way to mend it, where that can be done without a doubt. */
+/** A finding, with its repair if there is a certain one. */
 export interface Problem {
   readonly code: string
   readonly severity: Severity
@@ -23,7 +23,7 @@ export interface Problem {
   readonly mend?: (() => Promise<void>) | undefined
 }
 
-/** A header rewrite that a crash cut short. Its journal holds the old header, so mending needs no other evidence. */
+/** Find a header rewrite that a crash cut short. Its journal holds the old header, so the repair is certain. */
 export async function checkRewrite(files: HostFiles, input: InputFile): Promise<Problem[]> {
   const state = await findUnfinishedRewrite(files, input.path, await readHead(input.store))
   if (state === 'none') return []
@@ -37,7 +37,7 @@ export async function checkRewrite(files: HostFiles, input: InputFile): Promise<
   return [{ code: 'LEFTOVER_JOURNAL', severity: 'waste', message, mend }]
 }
 
-/** A merge in place that a crash cut short; `merge --resume` mends it. */
+/** Find a merge in place that a crash cut short. `merge --resume` finishes it. */
 export async function checkUnfinished(files: HostFiles, path: HostPath): Promise<Problem[]> {
   const findings = await unfinishedFindings(findMergeAround, files, path)
   return findings.map(({ code, message, hint }) => ({ code, severity: 'damage', message: withHint(message, hint) }))
@@ -47,7 +47,7 @@ function withHint(message: string, hint: string | undefined): string {
   return hint === undefined ? message : `${message}; ${hint}`
 }
 
-/** Headers that are right for us and that the kernel cannot cope with.  Source: test/uml-lab/OBSERVED.md */
+/** Find header values that umlcow accepts and the kernel does not support.  Source: test/uml-lab/OBSERVED.md */
 export function checkHeader(overlay: Overlay): Problem[] {
   const { header } = overlay
   const shown = printablePath(overlay.path)
@@ -79,7 +79,7 @@ export function checkHeader(overlay: Overlay): Problem[] {
   return problems
 }
 
-/** Bits of the last byte that stand for no sector. Only version 3 has such bits. */
+/** Find bits of the last bitmap byte that are set and have no sector. Only version 3 has such bits. */
 export async function checkBitmap(overlay: Overlay): Promise<Problem[]> {
   const { layout, store } = overlay
   const usedBits = layout.bitCount % 8
@@ -97,7 +97,7 @@ export async function checkBitmap(overlay: Overlay): Promise<Problem[]> {
   return [{ code: 'BITS_PAST_END', severity: 'waste', message, mend }]
 }
 
-/** A file that is too short for its allocated sectors, or longer than all of them. */
+/** Find a file that is too short for its allocated sectors, or longer than all its sectors. */
 export async function checkLength(overlay: Overlay, signal: AbortSignal | undefined): Promise<Problem[]> {
   const { layout, store, facts } = overlay
   const shown = printablePath(overlay.path)
@@ -115,14 +115,14 @@ export async function checkLength(overlay: Overlay, signal: AbortSignal | undefi
     await store.truncate(end)
     await store.sync()
   }
-  // Bytes that somebody stored there may be worth something to him.
+  // Only zeros have a certain repair: other bytes may matter to the user who stored them.
   const empty = await isZeroFrom(store, end, signal)
   return [{ code: 'TRAILING_BYTES', severity: 'waste', message, mend: empty ? mend : undefined }]
 }
 
 const scanWindow = 256 * 1024
 
-/** Bytes that are looked at; a longer tail, in a file that is all hole perhaps, is left alone. */
+/** Longest tail that `check` reads, bytes. A longer one, which may be all hole, gets no repair. */
 const longestScanned = 2 ** 30
 
 async function isZeroFrom(store: BlockStore, start: number, signal: AbortSignal | undefined): Promise<boolean> {
@@ -137,7 +137,7 @@ async function isZeroFrom(store: BlockStore, start: number, signal: AbortSignal 
   return true
 }
 
-/** A backing file is there and is not the right one; anything else leaves the question open. */
+/** Findings which show that the backing file is the wrong one. Any other finding leaves the question open. */
 const contradictions = new Set([
   'BACKING_SIZE',
   'BACKING_MTIME',
@@ -147,6 +147,7 @@ const contradictions = new Set([
   'JOURNAL_MISMATCH',
 ])
 
+/** Find out whether the backing file fits. With `deep`, also find sectors that equal its own. */
 export async function checkBacking(files: HostFiles, overlay: Overlay, options: CheckOptions): Promise<Problem[]> {
   const inspection = await inspectBacking(files, overlay, options)
   const problems: Problem[] = inspection.findings.map(({ code, message, hint }) => {
