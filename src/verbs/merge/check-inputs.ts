@@ -14,18 +14,19 @@ import type { Overlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
 import type { NewImageOptions } from './options.js'
 
-/** What is at the place of the output, and what to call it. */
+/** The file at the path of the output, null when there is none, and its name in messages. */
 export interface TargetPlace {
   readonly facts: FileFacts | null
   readonly name: string
 }
 
+/** Look at the path of the output. */
 export async function placeOf(files: HostFiles, target: OutputTarget): Promise<TargetPlace> {
   if (typeof target !== 'string') return { facts: target.facts, name: target.pipe.name }
   return { facts: await targetFacts(files, target), name: printablePath(target) }
 }
 
-/** What a merge into a new file is about: an open overlay, what was found of its backing file, and the output. */
+/** The files of a merge into a new file: the open overlay, findings about its backing file, and the output. */
 export interface NewFileInputs {
   readonly overlay: Overlay
   readonly inspection: BackingInspection
@@ -33,8 +34,7 @@ export interface NewFileInputs {
 }
 
 /**
- * Everything that speaks against reading these inputs and writing that output, found before anything is opened for
- * writing.
+ * Refuse inputs and outputs that a merge must not use. This runs before the merge opens any file for writing.
  *
  * @returns the backing file
  * @throws  UmlcowError SAME_FILE, TARGET_PROTECTED, IN_USE, BACKING_…
@@ -59,8 +59,9 @@ export async function guardInputs(
 }
 
 /**
- * With `-b`, the backing file that the header names is no input; the overlay still cannot do without it. A relative path
- * protects both files it may lead to: the one beside the overlay and the kernel's, in the current directory.
+ * Refuse an output that is the backing file in the overlay's header. With `-b` that file is not an input, but the
+ * overlay still needs it. A relative path may lead to two files, and both are protected: the one beside the overlay and
+ * the kernel's, in the current directory.
  */
 async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: TargetPlace): Promise<void> {
   const named = Buffer.from(overlay.header.backingPath)
@@ -76,7 +77,7 @@ async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: Targe
   }
 }
 
-/** The options that shape the result, as they are typed. */
+/** Write the options that shape the result as the user types them. */
 function optionWords({ overwrite, sparse, verify, allowShort, noSync, force }: NewImageOptions): string {
   const words = [
     overwrite ? '--overwrite' : '',
@@ -105,7 +106,7 @@ function withLookalike(
   }
 }
 
-/** @throws UmlcowError TRUNCATED_OVERLAY */
+/** Refuse an overlay that ends before its bitmap or its allocated sectors. @throws UmlcowError TRUNCATED_OVERLAY */
 export async function refuseTruncated(overlay: Overlay, signal: AbortSignal | undefined): Promise<void> {
   const truncation = await findTruncation(overlay.store, overlay.header, signal)
   if (truncation === null) return
@@ -118,11 +119,11 @@ export async function refuseTruncated(overlay: Overlay, signal: AbortSignal | un
   })
 }
 
-/** @throws UmlcowError INPUT_CHANGED when somebody changed an input since it was opened: what was read may be torn */
+/** Refuse an input that changed since it was opened: the read data may be torn. @throws UmlcowError INPUT_CHANGED */
 export function refuseChanged(files: HostFiles, input: InputFile): void {
   const change = changeBetween(input.facts, files.statOpen(input.store))
   if (change === null) return
   throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was ${change} while it was read`, {
-    hint: 'halt what writes to it and merge again; --force=in-use takes it as it is',
+    hint: 'halt the program that writes to it, then merge again; --force=in-use accepts the file as it is',
   })
 }

@@ -15,30 +15,30 @@ import { type NewImageOptions, newImageRules } from './options.js'
 /** Where the merged image goes. */
 export type MergeKind = 'newFile' | 'inPlace'
 
-/** Those of a merge into a new file and of one in place: what the target is decides which of them a merge takes. */
+/** The options of both kinds of merge. The target decides the kind, and so which options the merge accepts. */
 export type MergeOptions = NewImageOptions & InPlaceOptions
 
-/** `inPlace` says which of the two it was. */
+/** The result of either kind of merge; `inPlace` says which. */
 export type MergeResult = NewImageResult | InPlaceResult
 
 const rulesOf: Readonly<Record<MergeKind, Rules>> = { newFile: newImageRules, inPlace: inPlaceRules }
 
-/** Options that only one kind of merge takes. */
+/** Options that only one kind of merge accepts. */
 const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
   newFile: ['sparse', 'copier'],
   inPlace: ['afterwards', 'keepSiblings', 'siblingsIn', 'backup'],
 }
 
 /**
- * Merge an overlay and its backing file. Afterwards `target` holds the merged image, whatever it was before.
+ * Merge an overlay and its backing file. Afterwards `target` holds the merged image.
  *
- * A target that is the overlay's own backing file, by whatever name, is merged in place with all guards, as
- * `mergeInPlace` does. Any other target is a new file or a pipe; the overlay and the backing file then stay as they are.
+ * When the target is the overlay's own backing file, by any name, the merge runs in place with all guards, as
+ * `mergeInPlace` does. Any other target is a new file or a pipe; the overlay and the backing file then do not change.
  *
  * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, INPUT_CHANGED, INTERRUPTED,
- *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A new file is then not there,
- *         not even in part. For a merge in place as `mergeInPlace`. USAGE for an option that this kind of merge does not
- *         take.
+ *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A failed merge leaves no new
+ *         file, not even a part of one. A merge in place throws what `mergeInPlace` throws. USAGE for an option that
+ *         this kind of merge does not accept.
  */
 export async function merge(
   overlayPath: string | URL,
@@ -51,7 +51,11 @@ export async function merge(
   return mergeDecided(overlay, place, checked, (kind) => optionsFor(kind, checked))
 }
 
-/** @throws UmlcowError USAGE, RangeError for a word of `force` that this kind of merge does not know */
+/**
+ * Check the options for one kind of merge.
+ *
+ * @throws UmlcowError USAGE, RangeError for a word of `force` that this kind of merge does not know
+ */
 function optionsFor(kind: MergeKind, options: MergeOptions): MergeOptions {
   const others = onlyFor[kind === 'newFile' ? 'inPlace' : 'newFile']
   const name = others.find((one) => options[one] !== undefined)
@@ -61,10 +65,10 @@ function optionsFor(kind: MergeKind, options: MergeOptions): MergeOptions {
 }
 
 /**
- * Decide what kind of merge it is, then carry it out.
+ * Decide the kind of merge, then run it.
  *
  * @param look      where to find the backing file
- * @param optionsOf  the options of a kind; it throws when the user did not want that kind
+ * @param optionsOf  returns the options of a kind; it throws when the user did not ask for that kind
  */
 export function mergeDecided(
   overlayPath: string,
@@ -74,7 +78,7 @@ export function mergeDecided(
 ): Promise<MergeResult> {
   return withUnseenTold<MergeResult>(look.files ?? localHostFiles, async (files) => {
     const facts = typeof target === 'string' ? await targetFacts(files, target) : null
-    // A file that is not there is a new one: then wrong options are refused before anything is opened.
+    // A missing target means a new file: refuse wrong options before opening any file.
     const early = facts === null ? optionsOf('newFile') : null
     let inPlace: { first: FirstLook; options: MergeOptions }
     const overlay = await openOverlay(files, overlayPath)

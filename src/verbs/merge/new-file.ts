@@ -26,16 +26,17 @@ export interface NewImageResult {
   readonly allocatedSectors: number
   readonly sectorSize: number
   readonly dryRun: boolean
-  /** How the backing file's part was copied; null for a dry run. */
+  /** How the merge copied the backing file's part; null for a dry run. */
   readonly copier: Copier | null
-  /** The new file was read back: from the disk, or from the page cache where the file system has no direct reads. */
+  /** Where `verify` read the new file: the disk, or the page cache if the file system has no direct reads. */
   readonly verified: 'disk' | 'cache' | null
-  /** What the user should know although the merge is right. */
+  /** What the user should know about a correct merge. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Merge into a new file or a pipe and never in place: the backing file as target is refused, as uml_moo's arguments want.
+ * Merge into a new file or a pipe, never in place. The backing file as target is an error, as the arguments of uml_moo
+ * require.
  *
  * @throws UmlcowError as `merge`
  */
@@ -56,7 +57,7 @@ export async function mergeNewFile(
   })
 }
 
-/** The same once the overlay is open and its backing file was looked at. */
+/** Merge into a new file or a pipe after the caller has opened the overlay and inspected its backing file. */
 export async function mergeInspected(
   files: HostFiles,
   inputs: NewFileInputs,
@@ -117,6 +118,6 @@ function warningsFor(overlay: Overlay): string[] {
   if (sectorSize === 512) return []
   return [
     `${printablePath(overlay.path)}: its sector size is ${sectorSize}; the kernel takes it for 512 and misreads such an ` +
-      'overlay, so what a guest saw may not be what is in it',
+      'overlay, so a guest may have seen other data than it holds',
   ]
 }

@@ -5,7 +5,7 @@ import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { NewImageOptions } from './options.js'
 
-/** A merge into something new, its inputs open and found fit. */
+/** A merge into a new file or a pipe. Its inputs are open and passed every check. */
 export interface NewMerge {
   readonly files: HostFiles
   readonly overlay: Overlay

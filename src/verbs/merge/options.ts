@@ -7,16 +7,16 @@ import type { BackingOptions } from '../../overlays/backing.js'
 
 /** Options of a merge into a new file or a pipe. */
 export interface NewImageOptions extends OperationOptions, BackingOptions {
-  /** Replace TARGET when it is a regular file that is nobody's input, overlay or backing file. */
+  /** Replace TARGET when it is a regular file and not an input, an overlay or a backing file. */
   readonly overwrite?: boolean | undefined
   /**
-   * `auto` (the default): holes stay holes, and blocks of zeros become holes where one pass merges both files; `always`:
-   * every block of zeros becomes a hole; `never`: every byte is stored.
+   * `auto` (the default): holes stay holes, and blocks of zeros become holes when one pass merges both files; `always`:
+   * every block of zeros becomes a hole; `never`: the host stores every byte.
    */
   readonly sparse?: 'auto' | 'always' | 'never' | undefined
-  /** The only way to take; `auto` (the default): the fastest that works. */
+  /** How to copy the backing file's part; `auto` (the default): the fastest way that works. */
   readonly copier?: 'auto' | Copier | undefined
-  /** Bytes moved at a time, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
+  /** Bytes per read or write, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
   readonly bufferSize?: number | undefined
   /** Read the new file back and compare it with the overlay and the backing file. */
   readonly verify?: boolean | undefined
@@ -30,7 +30,7 @@ export interface NewImageOptions extends OperationOptions, BackingOptions {
   readonly noSync?: boolean | undefined
 }
 
-/** Bytes moved at a time. */
+/** Check the bytes per read or write. */
 export const bufferSize: Rule = (value, name) => {
   if (typeof value !== 'number') throw new TypeError(`${name}: expected a number, got ${String(value)}`)
   assertWindowSize(value)

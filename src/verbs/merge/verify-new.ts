@@ -7,10 +7,10 @@ import { openDirect } from '../../machine/stores/open-direct.js'
 import { type NewMerge, newImageLayers } from './new-merge.js'
 
 /**
- * Read a merged image back and compare it with its overlay and its backing file: all of it, whatever anybody told about
- * holes.
+ * Read a merged image back and compare it with its overlay and its backing file. It reads every byte and trusts no map
+ * of holes.
  *
- * @returns where it was read from: the disk, or the page cache where the file system has no direct reads
+ * @returns where it read the image: the disk, or the page cache if the file system has no direct reads
  * @throws  UmlcowError VERIFY_FAILED
  */
 export async function compareMerged(merge: NewMerge, target: FileStore, path: Buffer): Promise<'disk' | 'cache'> {

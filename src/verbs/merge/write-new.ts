@@ -15,9 +15,9 @@ import { refuseChanged } from './check-inputs.js'
 import { type NewMerge, newImageLayers } from './new-merge.js'
 import { compareMerged } from './verify-new.js'
 
-/** @returns the way it was copied */
+/** Write the merged image to a pipe. @returns how the backing file's part was copied */
 export async function mergeIntoPipe(merge: NewMerge, pipe: BlockStore): Promise<Copier> {
-  // Every byte goes through the pipe: only how holes are found is open.
+  // Every byte goes through the pipe, so the ways differ only in how they find holes.
   const copier = await firstThatWorks(merge, ['extents', 'read'], (way) =>
     mergeByPass(merge, way, { store: pipe, keepHoles: false }),
   )
@@ -25,7 +25,7 @@ export async function mergeIntoPipe(merge: NewMerge, pipe: BlockStore): Promise<
   return copier
 }
 
-/** @throws UmlcowError COPIER_UNAVAILABLE, VERIFY_FAILED */
+/** Write the merged image to a new file. @throws UmlcowError COPIER_UNAVAILABLE, VERIFY_FAILED */
 export async function mergeIntoNewFile(
   merge: NewMerge,
   newFile: NewFileTarget,
@@ -46,7 +46,7 @@ export async function mergeIntoNewFile(
   return { copier, verified }
 }
 
-/** A merged image shows what both inputs hold, so nobody may read it who may not read them; its owner may write it. */
+/** Only users who can read both inputs can read the merged image, because it shows both. Its owner can write it. */
 function newImagePermissions(overlay: FileFacts, backing: FileFacts | undefined): number {
   const readable = backing?.kind === 'file' ? overlay.permissions & backing.permissions : overlay.permissions
   return (readable & 0o644) | 0o600
@@ -57,7 +57,7 @@ function refuseChangedInputs({ files, overlay, backing, options }: NewMerge): vo
   for (const input of [overlay, ...backing.files]) refuseChanged(files, input)
 }
 
-/** The file whose plain bytes the backing is; null for a chain or a device. */
+/** Find the backing file if it is a plain file; null for a chain or a device. */
 function plainBacking({ backing }: NewMerge): InputFile | null {
   return backing.plain?.facts.kind === 'file' ? backing.plain : null
 }
@@ -80,7 +80,7 @@ async function firstThatWorks(
     try {
       if ((way === 'read' || facts !== undefined) && (await attempt(way))) return way
     } catch (error) {
-      // A helper that found the disk full need not be the last word: the next way may store less.
+      // Even after a full disk the next way may succeed: it may store less.
       if (!isHelperFailure(error)) throw error
       failure = error
     }
@@ -88,7 +88,7 @@ async function firstThatWorks(
   refuseChangedInputs(merge)
   if (failure !== null) throw failure
   throw new UmlcowError('COPIER_UNAVAILABLE', `--copier=${wanted} does not work with these files and options`, {
-    hint: 'leave it out, and the fastest way that works is taken',
+    hint: 'leave the option out: umlcow then takes the fastest way that works',
   })
 }
 
@@ -96,7 +96,7 @@ function isHelperFailure(error: unknown): boolean {
   return error instanceof UmlcowError && 'program' in error.details
 }
 
-/** @returns false when it did not work: the file is empty again, as when a helper tells why */
+/** Copy the backing file. @returns false when this way does not work; the file is then empty, as after an error */
 async function copyBase(
   merge: NewMerge,
   way: 'reflink' | 'cp',
@@ -110,7 +110,7 @@ async function copyBase(
       ? copyWithProgress(merge, input, target)
       : shareStorage(merge, input, target, permissions))
   } finally {
-    // Only if it has to be: who cuts a file down to nothing waits at its end for ext4 to write all of it to the disk.
+    // Skip an empty file: after a cut to size 0, ext4 writes the whole file to the disk when it is closed.
     if (!copied && merge.files.statOpen(target).size > 0) await target.truncate(0)
   }
   if (copied) await target.truncate(merge.overlay.header.virtualSize)
@@ -123,7 +123,7 @@ async function shareStorage(
   target: FileStore,
   permissions: number,
 ): Promise<boolean> {
-  // Node's call gives it the backing file's permissions, too: not if they let in somebody who must not see the overlay.
+  // Node's call also copies the backing file's permissions. Use cp if they admit users who must not read the overlay.
   const letsInOthers = (facts.permissions & 0o7077 & ~permissions) !== 0
   if (letsInOthers) return files.copyByCp(store, target, { signal: options.signal, reflink: 'always' })
   const copied = await files.reflink(store, target)
@@ -131,7 +131,7 @@ async function shareStorage(
   return copied
 }
 
-/** Time between two looks at how much a helper has copied, milliseconds. */
+/** Time between two progress reports on a helper's copy, milliseconds. */
 const lookInterval = 100
 
 async function copyWithProgress(merge: NewMerge, input: InputFile, target: FileStore): Promise<boolean> {
@@ -156,7 +156,7 @@ async function copyWithProgress(merge: NewMerge, input: InputFile, target: FileS
   }
 }
 
-/** How much of the progress the merge is; to verify it takes as long again. */
+/** Return the merge's share of the progress: a verification takes as long as the merge. */
 function mergeShare({ options }: NewMerge): number {
   return options.verify ? 1 / 2 : 1
 }
