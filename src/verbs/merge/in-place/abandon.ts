@@ -25,16 +25,16 @@ import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'
 
 export interface AbandonResult {
   readonly overlay: Buffer
-  /** Null when nothing is known of it any more. */
+  /** Null when `content` is `unknown`. */
   readonly backing: Buffer | null
   /**
-   * What the backing file holds: `old`, its content from before the merge; `merged`, all changes; `mixed`, some of them;
-   * `unknown`, when the journal is gone.
+   * The content of the backing file: `old`, from before the merge; `merged`, with all changes; `mixed`, with some of
+   * them; `unknown`, when the journal is gone.
    */
   readonly content: 'old' | 'merged' | 'mixed' | 'unknown'
-  /** Overlays through which everything reads right. */
+  /** Overlays that show the right content over the backing file. */
   readonly usable: readonly Buffer[]
-  /** Every file that is gone now: journal, marker, undo overlay. */
+  /** Every removed file: journal, marker, undo overlay. */
   readonly removed: readonly Buffer[]
   readonly warnings: readonly string[]
 }
@@ -43,7 +43,7 @@ export interface AbandonResult {
  * Give up a merge that was cut short. Its overlay stays usable, and so do siblings that the merge copied into. Nothing
  * else changes.
  *
- * @param path  of the overlay or of the backing file
+ * @param path  the overlay or the backing file
  * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_MISMATCH, IN_USE
  */
 export async function abandonMerge(path: string | URL, options: ResumeOptions = {}): Promise<AbandonResult> {
@@ -78,8 +78,8 @@ async function abandon(files: HostFiles, path: string, options: ResumeOptions): 
 }
 
 /**
- * Remove the journal and the marker beside a file, and what these name, as far as it tells of the same merge. Nothing
- * else is touched: nobody knows what the files hold.
+ * Remove the journal and the marker beside a file, and the ones that these name, if they belong to the same merge. Keep
+ * every other file: their content is unknown.
  */
 async function forget(files: HostFiles, path: string): Promise<AbandonResult> {
   const place = { journal: await journalPathOf(files, path), marker: await markerPathOrNull(files, path) }
@@ -102,7 +102,7 @@ async function forget(files: HostFiles, path: string): Promise<AbandonResult> {
   return { overlay, backing: null, content: 'unknown', usable: [], removed: gone, warnings: [] }
 }
 
-/** The journal that a marker names, when it is about the same backing file. */
+/** Find the journal that a marker names, if it names the same backing file. */
 async function journalInto(files: HostFiles, overlayPath: Buffer, marker: Buffer | null): Promise<Buffer[]> {
   const place = await journalPathOf(files, overlayPath)
   const journal = (await readJournal(files, place))?.journal ?? null
@@ -110,7 +110,10 @@ async function journalInto(files: HostFiles, overlayPath: Buffer, marker: Buffer
   return Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)]).equals(marker) ? [place] : []
 }
 
-/** The marker beside the backing file that a journal names, when it tells of the same overlay. A copy names others' files. */
+/**
+ * Find the marker beside the backing file that a journal names, if it names the same overlay. A copied journal names
+ * the files of another merge.
+ */
 async function markerOf(files: HostFiles, journal: MergeJournal, journalPath: Buffer): Promise<Buffer[]> {
   if (!(await journalPathOf(files, journal.overlay.path)).equals(journalPath)) return []
   const place = Buffer.concat([journal.backing.path, Buffer.from(markerSuffix)])
@@ -122,14 +125,14 @@ async function restore(stopped: StoppedMerge): Promise<Pick<AbandonResult, 'cont
   const { files, merge, backing, markerPath } = stopped
   const { journal, journalPath } = merge
   const { untouched, removed } = await undoPreparation({ files, backing, journal, journalPath, markerPath })
-  // It is an overlay over the old content, with nothing of its own.
+  // The undo overlay lies over the old content and has no sectors of its own.
   removed.push(...(await removeUndo(files, journal)))
   if (untouched) return { content: 'old', removed, warnings: [] }
   const name = printablePath(backing.path)
   return {
     content: 'old',
     removed,
-    warnings: [`${name}: somebody has written to it since, so it keeps the modification time of that`],
+    warnings: [`${name}: was written to since the merge began, so it keeps the modification time of that write`],
   }
 }
 
@@ -140,7 +143,7 @@ async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<Buff
   return removeFiles(files, [backup.path])
 }
 
-/** The backing file holds a part of the changes: through the overlay and its kept siblings it reads right all the same. */
+/** Leave a backing file with a part of the changes. The overlay and its kept siblings still show the right content. */
 async function leaveMixed(
   stopped: StoppedMerge,
   options: ResumeOptions,
@@ -153,7 +156,7 @@ async function leaveMixed(
   }
   const { work } = await takeUpWork(stopped, overlay, options)
   work.journal = { ...work.journal, phase: 'abandoning' }
-  // Otherwise a resume would take the new mtime in the overlay's header for the end of the merge.
+  // Otherwise a resume would read the new mtime in the overlay's header as the end of the merge.
   await replaceJournal(files, work.journalPath, work.journal)
   await setFinalMtime(work)
   await refreshSiblings(work)
@@ -180,7 +183,7 @@ export async function mergeStatus(
   const { files = localHostFiles } = checkedOptions(options, operationRules)
   const file = textPath('path', path)
   const merge = await findMergeAround(files, file)
-  // A name that was mistyped must not pass for one that all is well with.
+  // A mistyped name must not look like a file without an unfinished merge.
   if (merge === null) await files.stat(file)
   return { merge }
 }

@@ -6,7 +6,7 @@ import { withFileTimes } from './file-times.js'
 import { chooseMtimes, clockTimes, type KnownMtimes, type MergeMtimes } from './mtimes.js'
 import { type InPlaceWork, syncUnlessForbidden } from './work.js'
 
-/** Choose the mtimes of a merge by what the file system of the backing file keeps. @throws UmlcowError MTIME_UNFIT */
+/** Choose mtimes of a merge that the backing file's file system stores exactly. @throws UmlcowError MTIME_UNFIT */
 export function chooseBackingMtimes(
   files: HostFiles,
   { path, facts, store }: LocatedFile & { readonly path: Buffer; readonly store: FileStore },
@@ -19,8 +19,10 @@ export function chooseBackingMtimes(
 }
 
 /**
- * @param nanoseconds  of that second: to give back a time that was there, as exactly as Node can
- * @throws             UmlcowError when the file system stores another second: it gets back the one that it had
+ * Set the mtime of the backing file, and sync it.
+ *
+ * @param nanoseconds  part of the second: restores an earlier mtime as exactly as Node can
+ * @throws             UmlcowError when the file system stores another second; the file then gets its old mtime back
  */
 export async function setBackingMtime(
   work: Pick<InPlaceWork, 'files' | 'backing' | 'journal'>,
@@ -34,18 +36,18 @@ export async function setBackingMtime(
   await files.setMtime(store, mtime, nanoseconds)
   const { mtime: stored } = files.statOpen(store)
   if (stored !== mtime) {
-    // Later it would look like a write of somebody else.
+    // A later run would read the wrong mtime as a write by another program.
     await files.setMtime(store, before.mtime, mtimeNanoseconds(before))
     throw new UmlcowError(
       journal.phase === 'preparing' ? 'MTIME_UNFIT' : 'BAD_MTIME',
-      `${store.name}: its file system cannot hold the modification time ${mtime}: it made ${stored} of it`,
+      `${store.name}: its file system cannot hold the modification time: expected ${mtime}, got ${stored}`,
       { details: { expected: mtime, got: stored } },
     )
   }
   await syncUnlessForbidden(work, store)
 }
 
-/** The kernel compares the mtime of a device's node. Whoever may write to the device need not own the node. */
+/** Set the mtime of a device's node, which the kernel compares. A user who can write to the device need not own it. */
 async function setDeviceMtime(files: HostFiles, store: FileStore, mtime: number): Promise<void> {
   try {
     await files.setMtime(store, mtime)
@@ -54,8 +56,8 @@ async function setDeviceMtime(files: HostFiles, store: FileStore, mtime: number)
   }
 }
 
-/** The mtime that the headers get. */
+/** Return the mtime for the headers. */
 export function finalMtime({ files, backing, journal }: InPlaceWork): number {
-  // Nobody promises that a device's node takes the one that was chosen.
+  // A device's node may not have taken the chosen mtime.
   return backing.facts.kind === 'blockDevice' ? files.statOpen(backing.store).mtime : journal.mtimes.final
 }

@@ -17,7 +17,7 @@ import type { SurveyedMerge } from './survey.js'
 import { createUndo } from './undo-overlay.js'
 import { type InPlaceWork, makeWork, markerPlace } from './work.js'
 
-/** Open the backing file for writing, make the undo overlay, and put together what the protocol needs. */
+/** Open the backing file for writing, make the undo overlay, and build the state that the protocol needs. */
 export async function beginWork(files: HostFiles, merge: SurveyedMerge, options: InPlaceOptions): Promise<InPlaceWork> {
   const { overlay, kept, search } = merge
   const path = await files.realPath(merge.backing.path)
@@ -30,7 +30,7 @@ export async function beginWork(files: HostFiles, merge: SurveyedMerge, options:
     const markerPath = await markerPlace(files, overlay.path, backing)
     const siblings: PinnedSibling[] = []
     for (const one of kept) siblings.push(await pinSibling(files, one, backing.facts))
-    // Last: nothing that fails after it would remove it.
+    // Make the undo overlay last: a later failure here would leave it behind.
     const undo = options.backup === undefined ? null : await createUndo(files, options.backup, backing, options)
     const pins = { siblings, backup: undo === null ? null : { ...pinOf(undo), leads: true } }
     const known = { files, options, overlay, backing, knownMtimes: [...headers, ...shown], journalPath, markerPath }

@@ -7,7 +7,7 @@ import { directoryName } from '../../../machine/path-bytes.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
 import { type InPlaceWork, layersOf } from './work.js'
 
-/** Clear the bits of what equals the backing file, then give its data back. */
+/** Clear the bits of sectors that equal the backing file, then free their data on the host. */
 export async function emptyOverlay(
   work: Pick<InPlaceWork, 'overlay' | 'backing' | 'options' | 'warnings'> & { readonly journal: { noSync: boolean } },
 ): Promise<void> {
@@ -28,11 +28,11 @@ export async function emptyOverlay(
   }
   await store.truncate(layout.dataOffset)
   await store.truncate(layout.dataOffset + header.virtualSize)
-  // Before the header, which ends the merge: a crash after that would leave the file short.
+  // Sync before the new header ends the merge: after a later crash nothing would extend the file again.
   if (!work.journal.noSync) await store.sync()
 }
 
-/** Remove an overlay, unless another file has taken its name meanwhile. */
+/** Remove an overlay, unless another file now has its name. */
 export async function removeOverlay(files: HostFiles, overlay: Overlay, noSync: boolean): Promise<void> {
   const now = await files.lstatOrNull(overlay.path)
   if (now === null || !isSameFile(now, overlay.facts)) {

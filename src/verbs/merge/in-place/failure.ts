@@ -6,7 +6,7 @@ import { countOverlay } from '../../../overlays/count-allocated.js'
 import { undoPreparation } from './leftovers.js'
 import type { InPlaceWork } from './work.js'
 
-/** Clear up what can be; the error to throw says what is left. */
+/** Clean up after a failure. @returns the error to throw, which says what is left */
 export async function afterFailure(work: InPlaceWork, error: unknown): Promise<unknown> {
   if (work.journal.phase !== 'preparing') return withResumeHint(work, error)
   try {
@@ -15,7 +15,7 @@ export async function afterFailure(work: InPlaceWork, error: unknown): Promise<u
     if (backup !== null) await work.files.unlink(backup.path)
     return isFull(error) ? withRoomHint(error) : error
   } catch {
-    return withResumeHint(work, error) // The first failure tells more than the second.
+    return withResumeHint(work, error) // The first failure is more useful than the second.
   }
 }
 
@@ -27,12 +27,12 @@ function withRoomHint(error: Error): UmlcowError {
   const { code, details } = error as UmlcowError
   return new UmlcowError(code, `${error.message}\nthe backing file is as it was`, {
     details,
-    hint: 'free room on that file system, then merge again; --dry-run tells how much is needed',
+    hint: 'free room on that file system, then merge again; --dry-run reports how much the merge needs',
     cause: error,
   })
 }
 
-/** The same error with the command that finishes the merge, when there is something to finish. */
+/** Add the command that finishes the merge to the error, if there is a merge to finish. */
 export async function withResumeHint(work: InPlaceWork, error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || !(await mayBeUnfinished(work))) return error
   const command = `umlcow merge --resume ${shellQuote(work.overlay.path)}`
@@ -46,22 +46,22 @@ export async function withResumeHint(work: InPlaceWork, error: unknown): Promise
   })
 }
 
-/** Before the journal is made and after it is removed, there is nothing to resume. */
+/** True when a journal may exist: without one there is nothing to resume. */
 async function mayBeUnfinished({ files, journalPath }: InPlaceWork): Promise<boolean> {
   try {
     return (await files.lstatOrNull(journalPath)) !== null
   } catch {
-    return true // The first failure tells more than this one.
+    return true // The first failure is more useful than this one.
   }
 }
 
-/** What the backing file may still have to store: no more than the overlay has, and no more than its own holes. */
+/** Estimate the bytes that the backing file may still need: at most those of the overlay, and at most its own holes. */
 async function roomWanted({ files, overlay, backing }: InPlaceWork): Promise<number> {
   const { size, allocatedSize } = files.statOpen(backing.store)
   const holes = Math.max(0, size - allocatedSize)
   try {
     return Math.min(holes, (await countOverlay(overlay)).touchedLength)
   } catch {
-    return holes // The overlay cannot be read, either.
+    return holes // The overlay is not readable, either.
   }
 }

@@ -4,20 +4,20 @@ import { temporaryPathIn } from '../../../machine/new-file.js'
 import { directoryName } from '../../../machine/path-bytes.js'
 import type { FileStore } from '../../../machine/stores/file-store.js'
 
-/** What a file system does with modification times, whole seconds since 1970. */
+/** How a file system stores modification times, in whole seconds since 1970. */
 export interface FileTimes {
-  /** Of the file that it is about. */
+  /** Name of the file, for messages. */
   readonly name: string
-  /** The one that a write gives to a file now. On a network it is the server's clock that counts. */
+  /** Return the mtime that a write gives to a file now. A network file system takes it from the server's clock. */
   present(): Promise<number>
-  /** What it makes of one: FAT has even seconds only, ext4 with small inodes ends in 2038. */
+  /** Return the mtime that `second` becomes: FAT stores even seconds only, ext4 with small inodes ends in 2038. */
   stored(second: number): Promise<number>
 }
 
 /**
- * Ask the file system of a file by an empty one beside it, which is removed again.
+ * Probe the file system of a file with an empty file beside it, and remove that file afterwards.
  *
- * @throws UmlcowError with the system's code: where that file cannot be made, neither can the marker of a merge
+ * @throws UmlcowError with the system's code, when the file cannot be made; the marker of a merge could not either
  */
 export async function withFileTimes<T>(
   files: HostFiles,
@@ -37,19 +37,19 @@ export async function withFileTimes<T>(
     await files.unlink(trialPath)
     return result
   } catch (error) {
-    // The first failure tells more than the second.
+    // The first failure is more useful than the second.
     await files.unlink(trialPath).catch(() => {})
     throw error
   }
 }
 
 function timesOf(files: HostFiles, store: FileStore, { name, device }: { name: string; device: bigint }): FileTimes {
-  // A file that was mounted by itself lies on another file system: even seconds are kept by all.
+  // A file with its own mount lies on another file system than its directory. Every file system stores even seconds.
   const isOther = files.statOpen(store).device !== device
   return {
     name,
     async present() {
-      // To the size that it has: that is a change all the same.
+      // Setting the same size still updates the mtime.
       await store.truncate(0)
       return files.statOpen(store).mtime
     },

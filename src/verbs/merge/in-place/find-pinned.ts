@@ -18,14 +18,14 @@ import {
 import { forEachSibling, type InPlaceWork } from './work.js'
 
 export interface PinnedSiblings {
-  /** Those that are what the journal says, wherever they are now. */
+  /** Siblings that match the journal, even after a move. */
   readonly kept: readonly Sibling[]
-  /** The others, while nothing was copied into them yet: the merge would take away what they show. */
+  /** The others, as long as the merge has copied nothing: it would destroy the content that they show. */
   readonly findings: readonly Finding[]
   readonly warnings: readonly string[]
 }
 
-/** The siblings of the journal where they are now. What was not among them is left alone, and named. */
+/** Find the siblings that the journal names, wherever they are now. Warn about siblings that it does not name. */
 export async function findPinned(
   files: HostFiles,
   journal: MergeJournal,
@@ -55,8 +55,8 @@ export async function findPinned(
 }
 
 /**
- * Siblings into which the merge has copied nothing, or which were put back as they were before: once the backing file is
- * being written, there is nothing to copy any more, and what they showed is lost where it was written.
+ * Find siblings that lack the copied sectors: the merge copied nothing into them, or the user has put back an older
+ * copy. Once the merge writes, the old sectors disappear from the backing file, so no copy is possible any more.
  */
 export async function findNotCopiedUp(
   work: Pick<InPlaceWork, 'files' | 'overlay' | 'kept' | 'options'>,
@@ -71,15 +71,16 @@ export async function findNotCopiedUp(
   return found
 }
 
+/** Warn about a sibling that `findNotCopiedUp` found. */
 export function notCopiedUpWarning({ path }: Sibling): string {
-  return `${printablePath(path)}: lacks what the merge copied into it, as an older copy does: left as it is, and it no longer shows what it showed`
+  return `${printablePath(path)}: lacks what the merge copied into it, as an older copy does; left as it is, and no longer shows its old content`
 }
 
 function pinsOf({ siblings, backup }: MergeJournal): PinnedSibling[] {
   return [...siblings, ...(backup === null ? [] : [backup])]
 }
 
-/** Not a byte was copied into it, so with the merge goes what it shows. */
+/** Report a sibling without any copied sector: finishing the merge destroys the content that it shows. */
 function lostSibling(pin: PinnedSibling, journal: MergeJournal, change: string): Finding {
   return {
     code: 'SIBLING_CHANGED',
@@ -91,7 +92,7 @@ function lostSibling(pin: PinnedSibling, journal: MergeJournal, change: string):
   }
 }
 
-/** What is other than the journal says; null when nothing is. */
+/** Describe how a sibling differs from the journal; null when it matches. */
 function whatIsOther(
   { facts, header }: Pick<Overlay, 'facts' | 'header'>,
   pin: PinnedSibling,
@@ -113,7 +114,7 @@ async function lookAt(files: HostFiles, pin: PinnedSibling, journal: MergeJourna
     await overlay.store.close()
     const change = whatIsOther(overlay, pin, journal)
     if (change !== null) return changed(change)
-    // One that led nowhere before, into a jail perhaps, is known by the rest.
+    // A path that led nowhere before, perhaps into a chroot jail, proves nothing: the other facts decide.
     if (pin.leads && !(await mayLeadTo(files, pin.path, overlay.header.backingPath, backing))) {
       return changed('its header leads to another file now')
     }

@@ -6,14 +6,14 @@ import { userName } from '../../../machine/processes/find-writers.js'
 import { type FileUsers, mainUsers } from '../../../machine/processes/in-use.js'
 import { findBlindness } from '../../../machine/processes/unseen-users.js'
 
-/** Looks at files that seem to be in use, and the pause between two of them, milliseconds. */
+/** Look this many times at files that seem to be in use; the pause between two looks is in milliseconds. */
 const looks = 4
 const pause = 100
 
 /**
- * A finding for each file that somebody has open, be it only to read: what is read changes under him. Whoever just looks
- * at it, another umlcow that is about to be refused, say, is gone in a moment, and no reason to refuse. One more finding
- * where nobody could be seen at all.
+ * Find files that another process has open. Readers count too: the merge changes the data they read. A process that
+ * only looks at a file, such as another umlcow, closes it within a moment, so look again before refusing. Add a finding
+ * when umlcow cannot see the users of files at all.
  */
 export async function findUsersOf(
   files: HostFiles,
@@ -43,7 +43,7 @@ function findingsFor(wanted: readonly { readonly path: HostPath }[], found: read
   })
 }
 
-/** @throws UmlcowError IN_USE */
+/** Refuse files that another process has open, unless forced. @throws UmlcowError IN_USE */
 export async function refuseUsers(
   files: HostFiles,
   wanted: readonly { readonly path: HostPath; readonly facts: FileFacts }[],

@@ -5,7 +5,7 @@ import { isOurMtime, readJournal, readMarker } from '../../../overlays/unfinishe
 import { setBackingMtime } from './backing-mtime.js'
 import type { InPlaceWork } from './work.js'
 
-/** Remove files that may be gone already, one after the other for good. @returns those that were there */
+/** Remove files that may be gone already, and sync each removal before the next. @returns the files that existed */
 export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): Promise<Buffer[]> {
   const removed: Buffer[] = []
   for (const path of paths) {
@@ -21,10 +21,10 @@ export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): P
 }
 
 /**
- * Take back what the steps did before the first byte of the backing file's content was changed.
+ * Undo the steps that ran before the merge changed a byte of the backing file's content.
  *
- * @returns what it removed; `untouched` is false when the backing file carries a mtime that the merge did not give it:
- *          somebody has written to it since, so it keeps that one
+ * @returns the removed files; `untouched` is false when the backing file has an mtime that the merge did not set. Then
+ *          another program has written to it since, so it keeps that mtime.
  */
 export async function undoPreparation(work: UndoableWork): Promise<{ untouched: boolean; removed: Buffer[] }> {
   const { files, backing, journal } = work
@@ -32,7 +32,7 @@ export async function undoPreparation(work: UndoableWork): Promise<{ untouched: 
   const { mtime } = now
   const isOurs = isOurMtime(journal, mtime) && mtimeNanoseconds(now) === 0
   if (isOurs) await setBackingMtime(work, journal.backing.mtime, journal.backing.mtimeNanoseconds)
-  // Where another machine's merge was in the way, journal and marker are not ours to remove.
+  // The journal and the marker may belong to the merge of another machine: remove only our own.
   const removed: Buffer[] = []
   const written = await readJournal(files, work.journalPath)
   if (written?.journal?.started === journal.started && written.journal.process.pid === journal.process.pid) {

@@ -22,19 +22,19 @@ import { type InPlaceWork, layersOf } from './work.js'
 /**
  * Merge an overlay into its backing file.
  *
- * A crash at any instant leaves a state that `resumeMerge` finishes, and in which the kernel opens no overlay that would
- * show anything wrong.
+ * After a crash at any instant, `resumeMerge` can finish the merge. Until then the kernel opens no overlay that would
+ * show wrong data.
  *
- * @throws UmlcowError with nothing changed: IN_USE, SIBLINGS, SIBLING_…, BACKING_…, NOT_OWNER, NO_ROOM, TRUNCATED_OVERLAY,
- *         UNFINISHED_MERGE, and what opening throws. INTERRUPTED, VERIFY_FAILED and the system's codes may leave an
- *         unfinished merge; the hint tells.
+ * @throws UmlcowError with nothing changed: IN_USE, SIBLINGS, SIBLING_…, BACKING_…, NOT_OWNER, NO_ROOM,
+ *         TRUNCATED_OVERLAY, UNFINISHED_MERGE, and what opening throws. INTERRUPTED, VERIFY_FAILED and the system's
+ *         codes may leave an unfinished merge; the hint then has the command that finishes it.
  * @see    src/verbs/merge/in-place/protocol.ts
  */
 export function mergeInPlace(path: string | URL, options: InPlaceOptions = {}): Promise<InPlaceResult> {
   return mergeBySteps(path, options, protocol)
 }
 
-/** The same by other steps: a test leaves some out. */
+/** Merge in place by other steps: a test leaves some out. */
 export async function mergeBySteps(
   path: string | URL,
   options: InPlaceOptions,
@@ -48,7 +48,7 @@ export async function mergeBySteps(
   })
 }
 
-/** The same for an overlay and a backing file that were found already. */
+/** Merge in place when the caller has found the overlay and the backing file already. */
 export async function mergeOver(
   files: HostFiles,
   first: FirstLook,
@@ -64,7 +64,7 @@ export async function mergeOver(
   })
 }
 
-/** Whether the merge would change a byte. One that would not changes nothing, not even the mtime. */
+/** Find out whether the merge would change a byte. If not, it keeps even the mtime of the backing file. */
 async function hasChanges(files: HostFiles, merge: SurveyedMerge, options: InPlaceOptions): Promise<boolean> {
   const backing = await openInput(files, merge.backing.path)
   try {
@@ -106,7 +106,7 @@ function describe(merge: SurveyedMerge, changed: boolean, options: InPlaceOption
   }
 }
 
-/** The backing file holds all of it already: only the overlay is left to deal with. */
+/** Finish a merge whose changes the backing file holds already: only the overlay may change. */
 async function finishUnchanged(
   files: HostFiles,
   merge: SurveyedMerge,
@@ -119,16 +119,16 @@ async function finishUnchanged(
   const warnings = warningsFor(merge, false, options)
   const backing = { ...(await openInput(files, merge.backing.path)), path: merge.backing.path }
   try {
-    // Comparing takes its time, and nothing has kept guests out meanwhile.
+    // A guest may have opened the files during the comparison, which takes long.
     await refuseUsers(files, [overlay, backing], options.force ?? [], options.signal)
-    // Whoever wrote it there may not have synced it, and soon it is nowhere else.
+    // The writer of these sectors may not have synced them, and soon the overlay no longer holds them.
     if (!noSync) await backing.store.sync()
     if (afterwards === 'delete') {
       await removeOverlay(files, overlay, noSync)
       return { warnings }
     }
     if (afterwards === 'reset') await emptyOverlay({ overlay, backing, options, warnings, journal: { noSync } })
-    // Differs only where the user has overridden that.
+    // The mtime differs only when the user forced the merge.
     const after = editHeader(overlay.header, { mtime: backing.facts.mtime })
     await rewriteHeader(files, overlay.path, overlay.store, overlay.header.bytes, after, noSync)
   } finally {
@@ -155,12 +155,12 @@ async function mergeChanges(
   }
 }
 
-/** What a merge that went through the protocol has to tell. */
+/** Return the result of a merge that ran the protocol. */
 export function outcomeOf(work: InPlaceWork): Pick<InPlaceResult, 'siblings' | 'mtime' | 'verified'> {
   return { siblings: keptSiblings(work), mtime: finalMtime(work), verified: work.verified }
 }
 
-/** The kept siblings but for the undo overlay, with what each took. */
+/** List the kept siblings without the undo overlay, and the bytes copied into each. */
 function keptSiblings(work: InPlaceWork): { path: Buffer; copiedLength: number }[] {
   return work.kept.filter(isNoUndo).map((one) => ({ path: one.path, copiedLength: work.copied.get(one) ?? 0 }))
 }

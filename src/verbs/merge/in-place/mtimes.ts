@@ -3,46 +3,46 @@ import type { Clock } from '../../../machine/clock.js'
 import type { FileFacts } from '../../../machine/host-files.js'
 import type { FileTimes } from './file-times.js'
 
-/** Mtimes of a backing file during and after a merge, seconds since 1970. */
+/** Mtimes of the backing file during and after a merge, seconds since 1970. */
 export interface MergeMtimes {
-  /** While it is written. */
+  /** While the merge writes. */
   readonly invalid: number
-  /** For good. */
+  /** After the merge. */
   readonly final: number
 }
 
 /** Mtimes that a merge must not give to the backing file, seconds since 1970. */
 export interface KnownMtimes {
-  /** In headers of overlays, be they stale: these are avoided, not exceeded. */
+  /** In headers of overlays, stale ones included. The merge avoids these mtimes, but may choose earlier ones. */
   readonly headers: readonly number[]
-  /** Of the backing file itself: overlays that nobody has found may carry them, and earlier ones. */
+  /** Of the backing file itself. Overlays that umlcow has not found may carry these mtimes, and earlier ones. */
   readonly shown: readonly number[]
-  /** Another merge was writing the file: it may have shown every second up to now. */
+  /** True when another merge wrote the file: it may have shown every second up to now. */
   readonly wasWritten?: boolean
 }
 
-/** Seconds that are waited for a better choice. */
+/** Longest wait for a better choice, seconds. */
 const longestWait = 5
 
-/** File systems take their times from a clock that may lag behind ours by a tick, milliseconds. */
+/** Longest lag of a file system's clock behind ours: a tick of the kernel, milliseconds. */
 const clockLag = 50
 
-/** The last second that a header holds. */
+/** The last second that a header can store. */
 const latestMtime = 2 ** 32 - 1
 
-/** Mtimes that are tried on the file system: one that rounds to minutes takes three. */
+/** Try at most this many mtimes on the file system: one that rounds to minutes needs three. */
 const mostTrials = 64
 
 /**
- * Choose the mtimes of a merge: two that no header carries and that the file system keeps.
+ * Choose the mtimes of a merge: two that no header carries and that the file system stores exactly.
  *
- * The final one is a second that has passed already when the merge begins, so that no write gives it to the backing
- * file, neither one of this merge nor one right after it. Both are later than all that the backing file has shown: an
- * overlay of an older state, which nobody has found, may carry one of these. When an image, an overlay and a merge are
- * made within two seconds, that takes a wait. No wait helps where the backing file comes from the future: then they are
- * seconds of the present that it is not known to have shown.
+ * The final mtime is a second that has passed before the merge begins. So no write can give it to the backing file,
+ * neither a write of this merge nor one right after it. Both mtimes are later than all that the backing file has shown,
+ * because an older overlay that umlcow has not found may carry one of those. This needs a wait when an image, an
+ * overlay and a merge are made within two seconds. No wait helps when the backing file has an mtime in the future: then
+ * both are present seconds that the backing file is not known to have shown.
  *
- * @throws UmlcowError MTIME_UNFIT when the file system keeps none that would do, INTERRUPTED
+ * @throws UmlcowError MTIME_UNFIT when the file system stores no fitting mtimes, INTERRUPTED
  */
 export async function chooseMtimes(
   clock: Clock,
@@ -57,7 +57,7 @@ export async function chooseMtimes(
   const deadline = clock.now() + (Math.max(0, latestShown - first) + longestWait) * 1000
   for (let present = first; ; present = await times.present()) {
     const isLate = clock.now() > deadline
-    // The next write would give the file a time that a header carries.
+    // A header carries the mtime that the next write would give the file.
     const isTaken = avoided.has(present)
     const chosen = isTaken ? null : await latestTwo(times, avoided, isLate ? -1 : latestShown, present)
     if (chosen !== null) return chosen
@@ -66,7 +66,7 @@ export async function chooseMtimes(
   }
 }
 
-/** The two latest seconds up to `present`, and after `earliest`, that are free and kept. */
+/** Find the two latest seconds after `earliest`, up to `present`, that are not avoided and that the host stores. */
 async function latestTwo(
   times: FileTimes,
   avoided: ReadonlySet<number>,
@@ -92,12 +92,12 @@ async function latestTwo(
 function unfit(name: string): UmlcowError {
   return new UmlcowError(
     'MTIME_UNFIT',
-    `${name}: its file system keeps no modification time that would tell the merged file from what its overlays were made for`,
+    `${name}: its file system keeps no modification time that distinguishes the merged file from its earlier states`,
     { hint: 'merge into a new file instead' },
   )
 }
 
-/** The times of a device's node: nobody promises that it keeps any. */
+/** Take the times of a device's node from our clock: the node may not keep any mtime. */
 export function clockTimes(clock: Clock, name: string): FileTimes {
   return {
     name,
@@ -106,19 +106,19 @@ export function clockTimes(clock: Clock, name: string): FileTimes {
   }
 }
 
-/** A merge is over after so many seconds. */
+/** Longest time that a merge may take, seconds. */
 const longestMerge = 86_400
 
 /**
- * Mtimes that a backing file has shown, or may have. While a merge before this one wrote it, it showed every second up to
- * the last change of its inode, and overlays that were made meanwhile carry one of these. A file whose mtime is much
- * older than that was copied or unpacked with it.
+ * Find the mtimes that a backing file has shown or may have shown. While an earlier merge wrote it, it showed every
+ * second up to the last change of its inode. An overlay made meanwhile carries one of these. A file whose mtime is much
+ * older than its last inode change got the mtime from a copy or an archive.
  */
 export function shownMtimes({ mtime, ctime }: Pick<FileFacts, 'mtime' | 'ctime'>): number[] {
   return ctime - mtime < longestMerge ? [mtime, ctime] : [mtime]
 }
 
-/** Wait until the clock is past all of `seconds` that are about to come: a write would give the file such an mtime. */
+/** Wait until the clock has passed those of `seconds` that are close: a write would give the file such an mtime. */
 export async function pauseForClock(clock: Clock, seconds: readonly number[], signal?: AbortSignal): Promise<void> {
   for (;;) {
     const second = Math.floor(clock.now() / 1000)

@@ -9,7 +9,7 @@ import type { LocatedFile } from '../../../overlays/resolve-backing.js'
 import { journalSuffix, markerSuffix } from '../../../overlays/unfinished/merge-journal.js'
 import type { InPlaceOptions } from './options.js'
 
-/** The names that a merge in place makes out of those of its files: there has to be room for all before it begins. */
+/** Find names too long for the host among those that a merge in place derives. It checks all before it begins. */
 export async function findLongNames(
   files: HostFiles,
   overlay: Overlay,
@@ -41,7 +41,7 @@ function temporaryBeside(of: HostPath, path: Buffer): DerivedName {
   return { of, what: 'temporary file', path: joinPath(directoryName(path), longestTemporaryName) }
 }
 
-/** Null when the whole path is longer than any call takes, although a shorter one led there. */
+/** Resolve links; null when the whole path is longer than a system call accepts, although a shorter one led there. */
 async function realPathOrNull(files: HostFiles, path: HostPath): Promise<Buffer | null> {
   try {
     return await files.realPath(path)

@@ -17,17 +17,20 @@ import { type Afterwards, allAfterwards } from '../../../overlays/unfinished/mer
 import { bufferSize } from '../options.js'
 
 export interface InPlaceOptions extends OperationOptions, Omit<BackingOptions, 'chain'> {
-  /** What happens to the overlay afterwards; default `keep`. */
+  /** What to do with the overlay afterwards; default `keep`. */
   readonly afterwards?: Afterwards | undefined
-  /** Copy what the merge changes into the other overlays on the backing file first, and refresh their headers. */
+  /** First copy the sectors that the merge overwrites into the siblings, and refresh their headers. */
   readonly keepSiblings?: boolean | undefined
-  /** Directories to look for siblings in, with all below them, beside those of the overlay and the backing file. */
+  /**
+   * Also search these directories and all below them for siblings. The directories of the overlay and the backing file
+   * are always searched.
+   */
   readonly siblingsIn?: readonly string[] | undefined
-  /** Save the sectors that are overwritten as an overlay under this name, whose merge takes this one back. */
+  /** Save the overwritten sectors as an undo overlay under this name. To take this merge back, merge that overlay. */
   readonly backup?: string | undefined
-  /** Read back and compare what was written, before the overlay is touched. */
+  /** Read the written sectors back and compare them, before the merge changes the overlay. */
   readonly verify?: boolean | undefined
-  /** Bytes moved at a time, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
+  /** Bytes per read or write, a multiple of 4096 from 4 KiB to 16 MiB; default 256 KiB. */
   readonly bufferSize?: number | undefined
   /** Findings to override: `in-use`, `mtime`, `siblings`, `room`. */
   readonly force?: readonly ForceWord[] | undefined
@@ -52,13 +55,13 @@ export const inPlaceRules: Rules = {
   allowShort: flag,
 }
 
-/** What finishes or gives up a merge in place takes. */
+/** The options to resume or abandon a merge in place. */
 export const resumeRules: Rules = { ...operationRules, force, siblingsIn: listOf(paths.plain) }
 
-/** A sibling that was kept whole. */
+/** A sibling that the merge kept whole. */
 export interface KeptSibling {
   readonly path: Buffer
-  /** Bytes that it took of the old content. */
+  /** Bytes of the old content that the merge copied into it. */
   readonly copiedLength: number
 }
 
@@ -70,17 +73,17 @@ export interface InPlaceResult {
   readonly sectorSize: number
   readonly allocatedSectors: number
   readonly afterwards: Afterwards
-  /** False when the backing file held all of it already. */
+  /** False when the backing file held all changes already. */
   readonly changed: boolean
-  /** It took up a merge that was begun before. */
+  /** True when this run finished a merge that an earlier run began. */
   readonly resumed: boolean
   readonly siblings: readonly KeptSibling[]
-  /** Overlays on the backing file that were left as they are, and that the kernel refuses. */
+  /** Siblings that the merge did not change and that the kernel refuses. */
   readonly leftSiblings: readonly Buffer[]
   readonly backup: Buffer | null
-  /** The mtime that the backing file and the headers have now, seconds since 1970; null when nothing was changed. */
+  /** The new mtime of the backing file and the headers, seconds since 1970; null when nothing changed. */
   readonly mtime: number | null
-  /** How what was written was read back: from the disk, or from the page cache where nothing else was to be had. */
+  /** Where `verify` read the sectors: the disk, or the page cache if the file system has no direct reads. */
   readonly verified: 'disk' | 'cache' | null
   readonly dryRun: boolean
   readonly warnings: readonly string[]

@@ -18,16 +18,17 @@ import type { InPlaceWork } from './work.js'
 
 // The order of an in-place merge. B is the backing file, O the overlay, S its siblings.
 //
-// Why it can be safe at all: O is a redo log. While its bitmap and data stand, O over B reads the same at every instant.
-// Nothing of the kind protects siblings, an overlay made meanwhile, or a guest that uses bare B: for those the mtime of B
-// must never lie, as the kernel opens an overlay only when its header carries the mtime and size of B.
+// The merge is safe because O is a redo log. As long as its bitmap and data stay, O over B reads the same at every
+// instant. A redo log does not protect siblings, an overlay made meanwhile, or a guest that uses bare B. For those the
+// mtime of B must never lie: the kernel opens an overlay only when its header carries the mtime and size of B.
 //
-// Before it, the guard has found nothing that speaks against it, and locks are held on O, B and every S.
-// Each step may be done again after it was done in part or in whole; that is what a resume does.
+// Before the first step, the guard has found no reason to refuse the merge, and locks are held on O and B. A step locks
+// each S while it works on it.
+// Each step can run again after a part of it or all of it ran: a resume runs all steps again.
 
 export interface ProtocolStep {
   readonly name: string
-  /** What holds once it is done, and a crash can take no more. */
+  /** What is true after the step and stays true after a crash. */
   readonly invariant: string
   readonly run: (work: InPlaceWork) => Promise<unknown>
 }
@@ -40,7 +41,7 @@ export const protocol: readonly ProtocolStep[] = [
   },
   {
     name: 'writeJournal',
-    invariant: 'whoever comes across O or B is told of the merge, and can finish it',
+    invariant: 'every run that opens O or B finds the merge, and can finish it',
     run: writeJournal,
   },
   {
@@ -50,7 +51,7 @@ export const protocol: readonly ProtocolStep[] = [
   },
   {
     name: 'lookAgain',
-    invariant: 'nobody has slipped in between the guard and the step before; nobody can any more',
+    invariant: 'no other program opened the files between the guard and the step before; from here on none can',
     run: lookAgain,
   },
   {
@@ -64,10 +65,10 @@ export const protocol: readonly ProtocolStep[] = [
     run: declareWriting,
   },
   { name: 'writeSectors', invariant: 'B holds the sectors of O, and they are on the disk', run: writeSectors },
-  { name: 'verifyWritten', invariant: 'with --verify: they have been read back', run: verifyWritten },
+  { name: 'verifyWritten', invariant: 'with --verify: the sectors in B read back as those of O', run: verifyWritten },
   {
     name: 'setFinalMtime',
-    invariant: 'B has an mtime that no header carries and that no write to B ever gave it or will',
+    invariant: 'B has an mtime that no header carries, and that no write to B gave or will give it',
     run: setFinalMtime,
   },
   {
@@ -83,7 +84,7 @@ export const protocol: readonly ProtocolStep[] = [
   },
   {
     name: 'commitOverlay',
-    invariant: 'O carries the mtime of B: the merge has happened. A resume only removes the journal from here on',
+    invariant: 'O carries the mtime of B: the merge has happened. From here on a resume only removes the journal',
     run: commitOverlay,
   },
   {
@@ -93,6 +94,7 @@ export const protocol: readonly ProtocolStep[] = [
   },
 ]
 
+/** Run the steps in order. It stops before the next step when the user interrupts it. */
 export async function runProtocol(work: InPlaceWork, steps: readonly ProtocolStep[] = protocol): Promise<void> {
   for (const step of steps) {
     throwIfAborted(work.options.signal)

@@ -26,15 +26,15 @@ import { type InPlaceWork, makeWork, syncUnlessForbidden } from './work.js'
 /**
  * Finish a merge in place that was cut short.
  *
- * @param path  of the overlay or of the backing file
+ * @param path  the overlay or the backing file
  * @throws      UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE when it still runs, JOURNAL_…, SIBLING_CHANGED, IN_USE,
- *              and as `mergeInPlace`
+ *              and what `mergeInPlace` throws
  */
 export function resumeMerge(path: string | URL, options: ResumeOptions = {}): Promise<InPlaceResult> {
   return resumeBySteps(path, options, protocol)
 }
 
-/** The same by other steps: a test leaves some out. */
+/** Resume by other steps: a test leaves some out. */
 export async function resumeBySteps(
   path: string | URL,
   options: ResumeOptions,
@@ -62,7 +62,7 @@ async function resumeStopped(
       await removeCommitted(stopped)
       return await describe(stopped, options)
     }
-    // Before the protocol, which may empty the overlay: the result tells what was in it.
+    // Describe the overlay before the protocol, which may empty it.
     const result = await describe(stopped, options)
     const { work, search } = await takeUpWork(stopped, stopped.overlay, options)
     refuseUnlessForced(findChainTrouble(stopped.overlay, search, journal), options.force)
@@ -77,13 +77,13 @@ async function resumeStopped(
   }
 }
 
-/** Only the journal is left to remove: tells what was. Whoever was killed before that may not have synced the overlay. */
+/** Remove the journal of a complete merge. First sync the overlay: the run that died may not have synced it. */
 export async function removeCommitted({ files, merge, markerPath, overlay }: StoppedMerge): Promise<Buffer[]> {
   if (overlay !== null) await syncUnlessForbidden(merge, overlay.store)
   return removeJournalAndMarker({ files, markerPath, journalPath: merge.journalPath })
 }
 
-/** The work as the journal and the files as they are now say. */
+/** Rebuild the state of a merge from its journal and its files. */
 export async function takeUpWork(
   stopped: StoppedMerge,
   overlay: Overlay & { readonly path: Buffer },
@@ -114,22 +114,25 @@ export async function takeUpWork(
 }
 
 /**
- * Mtimes that the backing file has had by the merge's doing: an overlay that was made meanwhile carries one. A crash may
- * have taken them back, so where it was being written it may be any up to now.
+ * Find the mtimes that the merge gave the backing file: an overlay made meanwhile carries one of them. A crash may have
+ * undone them, so after the merge began to write, the backing file may have shown any mtime up to now.
  */
 function shownBefore({ phase, mtimes, backing }: MergeJournal): number[] {
   const { shown, invalid, final } = mtimes
   return phase === 'preparing' ? [backing.mtime, shown, invalid] : [backing.mtime, shown, invalid, final]
 }
 
-/** Before a byte of it was changed by the merge, the backing file has an mtime of the journal; any other is somebody's write. */
+/**
+ * Refuse a backing file that another program has written to. Before the merge changes a byte of it, its mtime is one of
+ * the journal. Any other mtime means another write.
+ */
 function refuseWrittenSince(journal: MergeJournal, backing: StoppedMerge['backing']): void {
   const { mtime } = backing.facts
   if (journal.phase !== 'preparing' || backing.facts.kind !== 'file') return
   if (mtime === journal.backing.mtime || isOurMtime(journal, mtime)) return
   throw new UmlcowError(
     'BACKING_MTIME',
-    `${backing.store.name}: somebody has written to it since the merge was begun, so the overlay no longer fits it`,
+    `${backing.store.name}: was written to since the merge began, so the overlay no longer fits it`,
     { hint: 'abandon the merge' },
   )
 }

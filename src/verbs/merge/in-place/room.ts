@@ -12,14 +12,14 @@ import type { Sibling } from '../../../overlays/siblings/siblings.js'
 import type { InPlaceOptions } from './options.js'
 import { forEachSibling } from './work.js'
 
-/** The overlay, and the files that take its sectors and what these overwrite. */
+/** The overlay, and the files that receive its sectors or the sectors that these overwrite. */
 interface MergedFiles {
   readonly overlay: Overlay
   readonly backing: LocatedFile
   readonly kept: readonly Sibling[]
 }
 
-/** What the merge may have to store, for each file system it writes to. An upper bound: holes may be there already. */
+/** Find file systems that may lack room for the merge. It estimates high: the host may store some sectors already. */
 export async function findRoom(
   files: HostFiles,
   { overlay, backing, kept }: MergedFiles,

@@ -8,7 +8,7 @@ import { readPadded } from '../../../stores/block-store.js'
 import { findDependents, findPlainDependents } from '../../dependents.js'
 import type { InPlaceOptions } from './options.js'
 
-/** Siblings that the merge would damage, and files that may be some. */
+/** Find siblings that the merge would damage, and files that may be siblings. */
 export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, options: InPlaceOptions): Finding[] {
   const fresh = search.siblings.filter(({ state }) => state === 'fresh')
   const findings: Finding[] = []
@@ -27,7 +27,7 @@ export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, 
   return [...findings, ...findUnknown(search, backing, options)]
 }
 
-/** Files told of one by one; of more than these only the number is told. */
+/** Name at most this many files. Report only the number of the rest. */
 const mostTold = 20
 
 function findUnknown({ unknown }: SiblingSearch, backing: LocatedFile, options: InPlaceOptions): Finding[] {
@@ -38,8 +38,7 @@ function findUnknown({ unknown }: SiblingSearch, backing: LocatedFile, options: 
     return { ...common, message }
   })
   const left = unknown.length - told.length
-  if (left > 0)
-    told.push({ ...common, message: `${name}: cannot tell of ${left} more files whether they are overlays on it` })
+  if (left > 0) told.push({ ...common, message: `${name}: cannot tell whether ${left} more files are overlays on it` })
   return told
 }
 
@@ -48,7 +47,7 @@ function unknownHint({ backingRoot }: InPlaceOptions): string {
   return `${root}--force=siblings leaves them as they are, and the kernel refuses those that are on this backing file`
 }
 
-/** What the merge takes from overlays on the overlay itself. */
+/** Find overlays on the overlay itself that the merge would damage. */
 export function findChainTrouble(
   overlay: Overlay,
   search: SiblingSearch,
@@ -59,13 +58,13 @@ export function findChainTrouble(
   return afterwards === 'reset' ? findPlainDependents(overlay, search, 'merge without emptying the overlay') : []
 }
 
-/** A few names in full, then how many more. */
+/** List the first names, then the number of the rest. */
 function listed(names: readonly string[]): string {
   const shown = names.slice(0, mostTold).join(', ')
   return names.length <= mostTold ? shown : `${shown} and ${names.length - mostTold} more`
 }
 
-/** Siblings, and an undo overlay, hold sectors of 512 bytes that have a bit. */
+/** Find siblings that cannot take old sectors. A sibling or undo overlay takes only 512-byte sectors with a bit. */
 export async function findUnfit(
   overlay: Overlay,
   kept: readonly Sibling[],

@@ -19,9 +19,9 @@ import type { InPlaceOptions } from './options.js'
 import { findRoom } from './room.js'
 import { findChainTrouble, findSiblingTrouble, findUnfit } from './sibling-trouble.js'
 
-/** The files of a merge in place and what a look at them found; nothing was touched. */
+/** The files of a merge in place and the facts about them. The survey changes nothing. */
 export interface SurveyedMerge {
-  /** Open. Its path is absolute, links resolved. */
+  /** Open. Its path is absolute, with links resolved. */
   readonly overlay: Overlay & { readonly path: Buffer }
   readonly backing: LocatedFile
   /** The path in the overlay's header leads to the backing file. */
@@ -29,16 +29,16 @@ export interface SurveyedMerge {
   readonly search: SiblingSearch
   /** The siblings that the merge keeps whole. */
   readonly kept: readonly Sibling[]
-  /** Not counted where it is refused anyway. */
+  /** Zeros when the merge is refused anyway. */
   readonly counts: OverlayCounts
-  /** What could not be looked at. */
+  /** Messages about what the survey could not check. */
   readonly notes: readonly string[]
 }
 
 /**
- * Look at everything that may speak against a merge in place.
+ * Find every reason to refuse a merge in place.
  *
- * @returns what speaks against it; and the merge, or null when there is no backing file: then that is a finding
+ * @returns the findings, and the merge; the merge is null without a backing file, and the findings then say so
  */
 export async function survey(
   files: HostFiles,
@@ -66,7 +66,7 @@ export async function survey(
   if (!leadsToBacking && options.afterwards === 'reset') findings.push(otherBacking(overlay, backing))
   const found = { ...overlay, path: await files.realPath(overlay.path) }
   const merge = { overlay: found, backing, leadsToBacking, search, kept, counts: notCounted, notes: inspection.notes }
-  // What does not fit together need not be measured.
+  // Counting takes long: skip it for a merge that is refused anyway.
   const isRefused = findings.some(({ force }) => force === undefined || !options.force?.includes(force))
   if (isRefused) return { findings, merge }
   const counts = await countOverlay(overlay, options.signal)
@@ -76,7 +76,7 @@ export async function survey(
 
 const notCounted: OverlayCounts = { allocatedSectors: 0, touchedLength: 0 }
 
-/** Another size cannot be overridden: sectors would come to lie beyond the end. */
+/** Make a wrong size a finding that no force overrides: sectors would lie beyond the end of the backing file. */
 function withoutSizeForce(finding: Finding): Finding {
   if (finding.force !== 'size') return finding
   const { force: _, ...rest } = finding
@@ -89,7 +89,7 @@ function findOverlayKind(overlay: Overlay): Finding[] {
   return [{ code: 'NOT_A_FILE', message }]
 }
 
-/** A merge of the overlay, or one that keeps it, unless the marker beside the backing file has led there already. */
+/** Find an unfinished merge of the overlay, or one that keeps it. Skip one that `known` reports already. */
 async function findOwnMerge(
   files: HostFiles,
   path: HostPath,
@@ -110,7 +110,7 @@ async function leadsTo(
     const located = await resolveBackingPath(files, overlay.path, overlay.header.backingPath, options)
     return located !== null && isSameFile(located.facts, facts)
   } catch (error) {
-    // It leads to two files, or nowhere that we may look. A disk that fails is another matter: the header would stay old.
+    // The path leads to two files or to an unreadable place. Throw a disk error: else the header would stay old.
     if (hasCode(error, 'BACKING_AMBIGUOUS', 'BACKING_OUTSIDE_ROOT', 'EACCES', 'ELOOP', 'DEVICE_SIZE')) return false
     throw error
   }

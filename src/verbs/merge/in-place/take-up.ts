@@ -21,29 +21,33 @@ import { findUnfinishedMerge, unfinishedFinding } from '../../../overlays/unfini
 import { markerPlace } from './work.js'
 
 export interface ResumeOptions extends OperationOptions {
-  /** Directories to look for siblings in, for those that have moved. */
+  /** Search these directories for siblings that have moved. */
   readonly siblingsIn?: readonly string[] | undefined
   /**
-   * `in-use`; `siblings`: go on without those that are not what they were; `journal`: the process that began the merge has ended, although that cannot be told from here; and to abandon,
-   * although the files are not those of the journal.
+   * `in-use`: ignore users; `siblings`: go on without the siblings that have changed; `journal`: when umlcow cannot see
+   * the process that began the merge, assume that it has ended, and abandon even files that do not match the journal.
    */
   readonly force?: readonly ForceWord[] | undefined
 }
 
-/** An unfinished merge whose process has ended. Its files are locked, and open where they are there. */
+/** An unfinished merge whose process has ended. Its files are locked, and those that exist are open. */
 export interface StoppedMerge {
   readonly files: HostFiles
   readonly merge: UnfinishedMerge & { readonly journal: MergeJournal }
   readonly markerPath: Buffer
-  /** The overlay carries the new mtime, or is gone as was wanted: only the journal is left to remove. */
+  /** True when the overlay carries the new mtime, or was deleted as requested: only the journal is left to remove. */
   readonly isCommitted: boolean
-  /** Null when it is gone. */
+  /** Null when the overlay is gone. */
   readonly overlay: (Overlay & { readonly path: Buffer }) | null
   readonly backing: InputFile & { readonly path: Buffer }
   close(): Promise<void>
 }
 
-/** Find, lock and open. @throws UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE, JOURNAL_…, IN_USE */
+/**
+ * Find an unfinished merge, lock its files and open them.
+ *
+ * @throws UmlcowError NOTHING_UNFINISHED, UNFINISHED_MERGE, JOURNAL_…, IN_USE
+ */
 export async function takeUp(files: HostFiles, path: string, options: ResumeOptions): Promise<StoppedMerge> {
   const early = await findStopped(files, path, options)
   const opened: { store: { close(): Promise<void> } }[] = []
@@ -60,7 +64,7 @@ export async function takeUp(files: HostFiles, path: string, options: ResumeOpti
     if (overlayFacts !== null) {
       locks.push(await lockFiles(files, [{ path: journal.overlay.path, facts: overlayFacts }]))
     }
-    // Another umlcow may have been at it until the locks were ours.
+    // Another umlcow may have changed the merge before we had the locks.
     const merge = await findStopped(files, path, options)
     if (
       !merge.journal.overlay.path.equals(journal.overlay.path) ||
@@ -86,8 +90,8 @@ export async function takeUp(files: HostFiles, path: string, options: ResumeOpti
 }
 
 /**
- * Whether the merge got to its end but for the journal. The backing file gets the final mtime before the overlay is
- * touched.
+ * Find out whether only the journal is left of the merge. The merge sets the backing file's final mtime before it
+ * changes the overlay.
  */
 function isFinished(journal: MergeJournal, backing: InputFile, overlay: Overlay | null): boolean {
   if (journal.phase !== 'writing') return false
@@ -99,28 +103,25 @@ function isFinished(journal: MergeJournal, backing: InputFile, overlay: Overlay 
   return isDevice || isFinalMtime(journal, overlay.header.mtime)
 }
 
-/** No write gives the final mtime to the backing file. */
+/** True for the final mtime, which no write gives to the backing file: the merge set it. */
 function isFinalMtime({ mtimes }: MergeJournal, mtime: number): boolean {
   return mtime === mtimes.final
 }
 
-/** Refuse what the merge itself never leaves: then somebody else has been at the files. */
+/** Refuse a state that the merge itself never leaves: another program must have changed the files. */
 function refuseDoubtful(journal: MergeJournal, markerPath: Buffer, overlay: Overlay | null, isExpected: boolean): void {
   if (overlay === null) throw overlayGone(journal)
   const { phase } = journal
   if (phase === 'abandoning') return
   if (overlay.header.mtime !== journal.overlay.mtime) {
-    throw mismatch(
-      `${overlay.store.name}: somebody has changed the mtime in its header since the merge was begun`,
-      journal,
-    )
+    throw mismatch(`${overlay.store.name}: the mtime in its header was changed since the merge began`, journal)
   }
   if (phase === 'writing' && !isExpected) {
-    throw mismatch(`${printablePath(markerPath)}: does not tell of this merge, as it would have to`, journal)
+    throw mismatch(`${printablePath(markerPath)}: does not name this merge`, journal)
   }
 }
 
-/** The merge, which has to be there and whose process has to have ended. */
+/** Find the unfinished merge. It must exist, and its process must have ended. */
 async function findStopped(files: HostFiles, path: string, options: ResumeOptions): Promise<StoppedMerge['merge']> {
   const merge = await findUnfinishedMerge(files, path)
   if (merge === null) {
@@ -133,8 +134,8 @@ async function findStopped(files: HostFiles, path: string, options: ResumeOption
   if (merge.liveness === 'unknown' && !options.force?.includes('journal')) {
     throw new UmlcowError(
       'UNFINISHED_MERGE',
-      `${message}; process ${journal.process.pid} on ${printablePath(journal.process.hostName)} began it, and whether that has ended cannot be told from here`,
-      { hint: 'finish it there; when that process has surely ended, add --force=journal' },
+      `${message}; process ${journal.process.pid} on ${printablePath(journal.process.hostName)} began it, and umlcow cannot tell from here whether it has ended`,
+      { hint: 'finish the merge there, or add --force=journal if you are sure that the process has ended' },
     )
   }
   return { ...merge, journal }
@@ -154,10 +155,10 @@ async function openPinned(files: HostFiles, journal: MergeJournal): Promise<Over
 
 function refuseOther(input: InputFile, journal: MergeJournal, pin: PinnedFile, fits: boolean): void {
   if (fits && isPinned(pin, input.facts, isSameBoot(journal))) return
-  throw mismatch(`${input.store.name}: is not the file that the journal tells of`, journal)
+  throw mismatch(`${input.store.name}: is not the file that the journal names`, journal)
 }
 
-/** Once the merge may have written, its journal is all that tells of the damage: then nobody is to forget it. */
+/** Make the error for files that do not match the journal. The hint forgets the merge only if no byte has changed. */
 function mismatch(message: string, { overlay, phase }: MergeJournal): UmlcowError {
   const forget = `; or forget the merge, which has changed no byte so far: umlcow merge --abandon --force=journal ${shellQuote(overlay.path)}`
   return new UmlcowError('JOURNAL_MISMATCH', message, {
@@ -167,5 +168,5 @@ function mismatch(message: string, { overlay, phase }: MergeJournal): UmlcowErro
 
 function overlayGone(journal: MergeJournal): UmlcowError {
   const gone = printablePath(journal.overlay.path)
-  return mismatch(`${gone}: the overlay is gone, and the backing file may hold a part of its changes only`, journal)
+  return mismatch(`${gone}: the overlay is gone, and the backing file may hold only a part of its changes`, journal)
 }

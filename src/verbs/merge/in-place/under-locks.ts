@@ -10,13 +10,14 @@ import { refuseTruncated } from '../check-inputs.js'
 import type { InPlaceOptions } from './options.js'
 import { type SurveyedMerge, survey } from './survey.js'
 
-/** An overlay and its backing file as they were before anything was locked: they say what to lock. */
+/** An overlay and its backing file before the locks: they show what to lock. */
 export interface FirstLook {
   readonly path: string
   readonly facts: FileFacts
   readonly located: LocatedFile | null
 }
 
+/** Find the overlay and its backing file, without locks. */
 export async function lookFirst(files: HostFiles, path: string, options: InPlaceOptions): Promise<FirstLook> {
   const overlay = await openOverlay(files, path)
   try {
@@ -28,11 +29,11 @@ export async function lookFirst(files: HostFiles, path: string, options: InPlace
 }
 
 /**
- * Lock and look at everything, open the overlay, and run with what was found when nothing speaks against the merge. The
- * locks keep it true for every other umlcow. The backing file is locked first: of two merges into it, one finds it taken
- * before it holds anything that the other needs.
+ * Lock the files, survey them, and run the merge if no finding is against it. The locks keep every other umlcow from
+ * changing the files. Lock the backing file first: when two merges need it, one fails before it holds any lock that the
+ * other needs.
  *
- * @throws UmlcowError with all that was found
+ * @throws UmlcowError with all findings
  */
 export async function underLocks<T>(
   files: HostFiles,
@@ -44,14 +45,14 @@ export async function underLocks<T>(
   const locks: HostLock[] = []
   let overlay: Overlay | null = null
   try {
-    // An overlay that is its own backing file is the survey's to refuse.
+    // Lock an overlay that is its own backing file only once: the survey refuses it.
     if (located !== null && !isSameFile(located.facts, first.facts)) locks.push(await lockFiles(files, [located]))
     locks.push(await lockFiles(files, [first]))
     overlay = await openOverlay(files, path, options.afterwards === 'leave' ? 'read' : 'readWrite')
     const { findings, merge } = await survey(files, overlay, options)
     refuseUnlessForced(findings, options.force)
     if (merge === null) throw new Error('unreachable: a missing backing file is a finding')
-    // Until the locks were ours, another umlcow may have been at work.
+    // Another umlcow may have changed the files before we had the locks.
     const isSame = located !== null && isSameFile(located.facts, merge.backing.facts)
     if (!isSame || !isSameFile(overlay.facts, first.facts)) {
       throw new UmlcowError('INPUT_CHANGED', `${overlay.store.name}: was changed while it was looked at; try again`)

@@ -10,8 +10,8 @@ import type { InPlaceOptions } from './options.js'
 import type { InPlaceWork } from './work.js'
 
 /**
- * Make the overlay that takes the merge back, still empty: read over the old backing file it shows the old content at
- * every instant, like a sibling, and like one it is copied up.
+ * Make an empty undo overlay, which can take the merge back. The merge treats it as a sibling and copies the old
+ * sectors into it, so the undo overlay shows the old content at every instant.
  */
 export async function createUndo(
   files: HostFiles,
@@ -41,12 +41,12 @@ export async function createUndo(
   }
 }
 
-/** On the way out of a failure: the undo overlay may have its name already. A second failure must not hide the first. */
+/** Remove the undo overlay after a failure, if it has its name already. A second failure must not hide the first. */
 async function removeMade(files: HostFiles, path: Buffer, made: FileFacts): Promise<void> {
   try {
     const now = await files.lstatOrNull(path)
     if (now !== null && isSameFile(now, made)) await files.unlink(path)
   } catch {
-    // It is empty, and its name is all that it takes.
+    // The empty overlay that stays behind does no harm: it only occupies its name.
   }
 }

@@ -9,7 +9,7 @@ import { executeOptions, type InPlaceWork, layersOf } from './work.js'
 /**
  * Read back what the merge wrote into the backing file and compare it with the overlay.
  *
- * @returns where it was read from: the disk, or the page cache where the file system has no direct reads
+ * @returns where it read the sectors: the disk, or the page cache if the file system has no direct reads
  * @throws  UmlcowError VERIFY_FAILED
  */
 export async function compareWritten(work: InPlaceWork): Promise<'disk' | 'cache'> {

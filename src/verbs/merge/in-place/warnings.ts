@@ -3,17 +3,17 @@ import { dependentWarnings } from '../../dependents.js'
 import type { InPlaceOptions } from './options.js'
 import type { SurveyedMerge } from './survey.js'
 
-/** Files told of one by one; of more than these only the number is told. */
+/** Name at most this many files. Report only the number of the rest. */
 const mostTold = 20
 
-/** What the user should know of a merge in place although it is right. @param changed  whether it changes a byte */
+/** Collect the warnings about a correct merge in place. @param changed  true when it changes a byte */
 export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InPlaceOptions): string[] {
   const { overlay, kept, search, leadsToBacking } = merge
   const warnings: string[] = [...merge.notes]
   const name = printablePath(overlay.path)
   if (overlay.header.sectorSize !== 512) {
     warnings.push(
-      `${name}: its sector size is ${overlay.header.sectorSize}; the kernel takes it for 512 and misreads such an overlay, so what a guest saw may not be what is in it`,
+      `${name}: its sector size is ${overlay.header.sectorSize}; the kernel takes it for 512 and misreads such an overlay, so a guest may have seen other data than it holds`,
     )
   }
   for (const { path, state } of search.siblings.filter((one) => !kept.includes(one))) {
@@ -40,7 +40,7 @@ export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InP
   return warnings
 }
 
-/** Overlays on the overlay itself, and on siblings that are kept: the headers of these get another mtime. */
+/** Warn about overlays on the overlay itself and on kept siblings: the headers of these get another mtime. */
 function chainWarnings(
   { overlay, kept, search, leadsToBacking }: SurveyedMerge,
   changed: boolean,

@@ -13,7 +13,7 @@ import type { LocatedFile } from '../../../overlays/resolve-backing.js'
 import type { Sibling } from '../../../overlays/siblings/siblings.js'
 import { type MergeJournal, markerPathOf, markerSuffix } from '../../../overlays/unfinished/merge-journal.js'
 
-/** What the steps of the protocol share: the open files, the journal as it is on the disk, and what was done so far. */
+/** The state that the steps of the protocol share: the open files, the journal as on the disk, and the progress. */
 export interface InPlaceWork {
   readonly files: HostFiles
   readonly options: WorkOptions
@@ -21,14 +21,14 @@ export interface InPlaceWork {
   readonly backing: InputFile & { readonly path: Buffer }
   /** Siblings to keep, the undo overlay among them. */
   readonly kept: readonly Sibling[]
-  /** All mtimes in headers that are known, and the backing file's own. */
+  /** All known mtimes in headers, and the backing file's own. */
   readonly knownMtimes: readonly number[]
   readonly journalPath: Buffer
   readonly markerPath: Buffer
-  /** The journal was there already. */
+  /** True when an earlier run made the journal. */
   readonly resumed: boolean
   journal: MergeJournal
-  /** Bytes that each sibling took. */
+  /** Bytes copied into each sibling. */
   readonly copied: Map<Sibling, number>
   verified: 'disk' | 'cache' | null
   readonly warnings: string[]
@@ -39,7 +39,7 @@ interface WorkOptions extends OperationOptions {
   readonly force?: readonly ForceWord[] | undefined
 }
 
-/** A merge before its first step, whether it begins or is taken up again. @param warnings  what there is to say so far */
+/** Make the state of a merge before its first step, new or resumed. @param warnings  the warnings so far */
 export function makeWork(
   known: Omit<InPlaceWork, 'copied' | 'verified' | 'warnings'>,
   warnings: readonly string[],
@@ -47,7 +47,7 @@ export function makeWork(
   return { ...known, copied: new Map(), verified: null, warnings: [...warnings] }
 }
 
-/** A device has no directory of its own for a marker. */
+/** Return the path of the marker: beside the backing file, or beside the overlay when the backing file is a device. */
 export async function markerPlace(files: HostFiles, overlayPath: Buffer, backing: LocatedFile): Promise<Buffer> {
   if (backing.facts.kind === 'file') return markerPathOf(files, backing.path)
   return Buffer.concat([overlayPath, Buffer.from(markerSuffix)])
@@ -61,6 +61,7 @@ export function executeOptions(work: InPlaceWork): ExecuteOptions {
   return { signal: work.options.signal }
 }
 
+/** Sync a store, unless the merge runs with `noSync`. */
 export async function syncUnlessForbidden(
   work: Pick<InPlaceWork, 'journal'>,
   store: { sync(): Promise<void> },
@@ -68,15 +69,15 @@ export async function syncUnlessForbidden(
   if (!work.journal.noSync) await store.sync()
 }
 
-/** Siblings at work at a time: each takes two file descriptors, one for its lock. */
+/** Process at most this many siblings at a time: each needs two file descriptors, one for its lock. */
 const siblingsAtOnce = 8
 
 /**
- * Lock each sibling, open it, do something with it. No lock is kept, for there may be thousands: every verb locks what it
- * writes, then looks for an unfinished merge, then writes. So once the journal is there, a sibling whose lock was to be
- * had is touched by nobody else.
+ * Lock and open each sibling, and run a function with it. It releases each lock afterwards, because there may be
+ * thousands of siblings. Every verb locks the file that it writes, then looks for an unfinished merge, then writes. So
+ * once the journal exists and we have had a sibling's lock, no other umlcow writes to this sibling.
  *
- * @throws UmlcowError IN_USE, or INPUT_CHANGED when it is another file by now or has another header
+ * @throws UmlcowError IN_USE, or INPUT_CHANGED when a sibling is another file now or has another header
  */
 export function forEachSibling(
   { files, kept, options }: Pick<InPlaceWork, 'files' | 'kept' | 'options'>,
@@ -105,6 +106,7 @@ async function withSibling(
   }
 }
 
+/** Make the error for a file that changed during the preparation. */
 export function changedMeanwhile(name: string): UmlcowError {
   return new UmlcowError('INPUT_CHANGED', `${name}: was changed while the merge was prepared`)
 }
