@@ -224,7 +224,9 @@ describe.runIf(havePeers(gnuTar))('an import that is killed', () => {
       const label = `${i}: ${pointText(point)}`
       const isMade = point.call > points[renamed]!.call
       const names = fs.readdirSync(directory)
-      expect(isMade ? [['made']] : [[], ['.umlcow-new-made']], label).toContainEqual(names)
+      // The empty directory where it was made goes last; a run that is killed before that leaves it for the next one.
+      const allowed = isMade ? [['made'], ['.umlcow-new-made', 'made']] : [[], ['.umlcow-new-made']]
+      expect(allowed, label).toContainEqual(names)
       if (isMade) {
         expect(snapshot(path.join(directory, 'made')), label).toEqual(after)
         fs.renameSync(path.join(directory, 'made'), path.join(directory, 'first'))

@@ -5,8 +5,6 @@ import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
 import { livenessOf } from '../../../machine/processes/process-identity.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
 import {
-  isPinned,
-  isSameBoot,
   journalPathOf,
   type MergeJournal,
   markerSuffix,
@@ -17,7 +15,7 @@ import {
 } from '../../../overlays/unfinished/merge-journal.js'
 import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
 import { findUnfinishedMerge, markerPathOrNull } from '../../../overlays/unfinished/unfinished-merge.js'
-import { removeFiles, undoPreparation } from './leftovers.js'
+import { removeFiles, removeUndo, undoPreparation } from './leftovers.js'
 import { resumeRules } from './options.js'
 import { removeCommitted, takeUpWork } from './resume.js'
 import { refreshSiblings, removeJournalAndMarker, setFinalMtime, writeFinalMtime } from './steps.js'
@@ -134,13 +132,6 @@ async function restore(stopped: StoppedMerge): Promise<Pick<AbandonResult, 'cont
     removed,
     warnings: [`${name}: was written to since the merge began, so it keeps the modification time of that write`],
   }
-}
-
-async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<Buffer[]> {
-  const { backup } = journal
-  const facts = backup === null ? null : await files.lstatOrNull(backup.path)
-  if (backup === null || facts === null || !isPinned(backup, facts, isSameBoot(journal))) return []
-  return removeFiles(files, [backup.path])
 }
 
 /** Leave a backing file with a part of the changes. The overlay and its kept siblings still show the right content. */

@@ -3,7 +3,7 @@ import { formatSize } from '../../../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../../../errors.js'
 import { shellQuote } from '../../../machine/shell-quote.js'
 import { countOverlay } from '../../../overlays/count-allocated.js'
-import { undoPreparation } from './leftovers.js'
+import { removeUndo, undoPreparation } from './leftovers.js'
 import type { InPlaceWork } from './work.js'
 
 /** Clean up after a failure. @returns the error to throw, which says what is left */
@@ -11,8 +11,7 @@ export async function afterFailure(work: InPlaceWork, error: unknown): Promise<u
   if (work.journal.phase !== 'preparing') return withResumeHint(work, error)
   try {
     await undoPreparation(work)
-    const { backup } = work.journal
-    if (backup !== null) await work.files.unlink(backup.path)
+    await removeUndo(work.files, work.journal)
     return isFull(error) ? withRoomHint(error) : error
   } catch {
     return withResumeHint(work, error) // The first failure is more useful than the second.

@@ -1,7 +1,14 @@
 import { hasCode } from '../../../errors.js'
 import { type HostFiles, mtimeNanoseconds } from '../../../machine/host-files.js'
 import { directoryName } from '../../../machine/path-bytes.js'
-import { isOurMtime, readJournal, readMarker } from '../../../overlays/unfinished/merge-journal.js'
+import {
+  isOurMtime,
+  isPinned,
+  isSameBoot,
+  type MergeJournal,
+  readJournal,
+  readMarker,
+} from '../../../overlays/unfinished/merge-journal.js'
 import { setBackingMtime } from './backing-mtime.js'
 import type { InPlaceWork } from './work.js'
 
@@ -18,6 +25,14 @@ export async function removeFiles(files: HostFiles, paths: readonly Buffer[]): P
     await files.syncDirectory(directoryName(path))
   }
   return removed
+}
+
+/** Remove the undo overlay of a merge that was undone. Another file that has its name by now stays. */
+export async function removeUndo(files: HostFiles, journal: MergeJournal): Promise<Buffer[]> {
+  const { backup } = journal
+  const facts = backup === null ? null : await files.lstatOrNull(backup.path)
+  if (backup === null || facts === null || !isPinned(backup, facts, isSameBoot(journal))) return []
+  return removeFiles(files, [backup.path])
 }
 
 /**

@@ -53,6 +53,23 @@ describe('siblings that a merge keeps', () => {
     expect(names(scene).filter((name) => name.includes('umlcow'))).toEqual([])
   })
 
+  test('and a file that takes the name of the undo overlay: it stays when the merge is taken back', async () => {
+    const scene = await makeScene(shape)
+    const { disk } = scene
+    const stranger = Buffer.from('not the undo overlay')
+    let undo: Buffer | null = null
+    disk.onEffect(async ({ call }) => {
+      if (call !== 'setMtime /d/root_fs' || undo !== null) return
+      undo = disk.readFile('/d/undo')
+      await disk.files.unlink('/d/undo')
+      disk.putFile('/d/undo', stranger)
+    })
+    const merge = mergeInPlace('/d/O', { files: disk.files, keepSiblings: true, backup: '/d/undo' })
+    await expect(merge).rejects.toMatchObject({ code: 'NOT_COW' })
+    expect(undo).not.toBeNull()
+    expect(disk.readFile('/d/undo').equals(stranger)).toBe(true)
+  })
+
   test('and one that another umlcow has locked only to look at it: it is waited for', async () => {
     const scene = await makeScene(shape)
     const { disk } = scene
