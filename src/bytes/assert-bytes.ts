@@ -1,4 +1,4 @@
-/** For functions that callers of the library give bytes: text would be read as none. @throws TypeError */
+/** Check that a caller of the library passed bytes: a string would count as no bytes at all. @throws TypeError */
 export function assertBytes(name: string, value: unknown): asserts value is Uint8Array {
   if (!(value instanceof Uint8Array)) throw new TypeError(`${name}: expected a Uint8Array, got ${typeof value}`)
 }

@@ -2,8 +2,9 @@ import { ceilTo, floorDivide, floorTo } from './align.js'
 import { allocate, compareBytes } from './fast.js'
 import { viewOf } from './struct.js'
 
-// Bit i of the byte stream, least significant bit first in each byte.  Source: Linux arch/um/drivers/ubd_kern.c, which
-// indexes the bitmap by bytes.  Words below are read little-endian, so that bit i of a word is bit i of the stream.
+// Bit i is bit i of the byte stream, least significant bit first in each byte.  Source: Linux
+// arch/um/drivers/ubd_kern.c, which indexes the bitmap by bytes.  The code below reads words little-endian, so that
+// bit i of a word is bit i of the stream.
 
 const skipBytes = 4096
 const wordsInSkip = skipBytes / 4
@@ -12,7 +13,7 @@ const allSet = allocate(skipBytes).fill(0xff)
 
 const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
-/** The words of 32 bits of a bitmap, bits past its end clear: its own memory where that is possible, else a copy. */
+/** View a bitmap as words of 32 bits, or copy it where a view is impossible. Bits past its end are clear. */
 function wordsOf(bytes: Uint8Array): Int32Array {
   const isWhole = bytes.length % 4 === 0 && bytes.byteOffset % 4 === 0
   if (isWhole && hostIsLittleEndian) return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
@@ -24,21 +25,21 @@ function wordsOf(bytes: Uint8Array): Int32Array {
   return words
 }
 
-/** True when `bytes` holds a whole stretch at `offset` that equals `pattern`. */
+/** True when `bytes` holds a whole stretch at `offset`, and it equals `pattern`. */
 function isStretch(bytes: Uint8Array, offset: number, pattern: Uint8Array): boolean {
   const end = offset + skipBytes
   return end <= bytes.length && compareBytes(bytes, offset, end, pattern, 0, skipBytes) === 0
 }
 
-/** Number of the lowest bit that is set in `word`; `word` is not 0. */
+/** Find the lowest set bit of `word`, which must not be 0. */
 function lowestSet(word: number): number {
   return 31 - Math.clz32(word & -word)
 }
 
 /**
- * Index of the first bit at or after `from` whose value is `set`, or `end` when there is none before it.
+ * Find the first bit at or after `from` whose value is `set`; `end` when there is none before it.
  *
- * Stretches of 4 KiB without a change are skipped by one comparison, the rest is walked by words of 32 bits.
+ * One comparison skips a stretch of 4 KiB without a change. The rest is a walk over words of 32 bits.
  */
 function nextBit(bytes: Uint8Array, words: Int32Array, from: number, end: number, set: boolean): number {
   if (from >= end) return end
@@ -47,7 +48,7 @@ function nextBit(bytes: Uint8Array, words: Int32Array, from: number, end: number
   const lastWord = (end - 1 - ((end - 1) % 32)) / 32
   const bitInWord = from % 32
   let index = (from - bitInWord) / 32
-  // The bits below `from` in the first word do not count.
+  // Ignore the bits below `from` in the first word.
   let word = ((words[index]! ^ boringWord) >>> bitInWord) << bitInWord
   while (word === 0) {
     index++
@@ -63,9 +64,11 @@ function nextBit(bytes: Uint8Array, words: Int32Array, from: number, end: number
 }
 
 /**
- * Calls `visit` for each maximal run of set bits of `bytes` among bits `from` to `end`, in order, half-open.
+ * Call `visit` for each maximal run of set bits among bits `from` to `end` of `bytes`, in order, half-open.
  *
- * `visit` may return false to stop; the index where the next search would start is returned, `end` when all was seen.
+ * `visit` may return false to stop.
+ *
+ * @returns the bit where the next search would start; `end` when the walk is complete
  */
 export function forEachSetRun(
   bytes: Uint8Array,
@@ -90,20 +93,20 @@ function popCount(word: number): number {
   return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
 
-/** For each length of a group of bits, one bit in each place where a group starts. */
+/** For each group length: a word with a set bit where each group starts. */
 const groupStarts = { 1: -1, 2: 0x55555555, 4: 0x11111111, 8: 0x01010101 } as const
 
-/** Bits that are looked at together, aligned to their number. */
+/** How many bits make a group. A group starts at a multiple of its length. */
 export type GroupLength = keyof typeof groupStarts
 
-/** The first bit of each group of `word` becomes set where any is. The others are clear. */
+/** Set the first bit of each group in which any bit is set, and clear the others. */
 function foldGroups(word: number, length: GroupLength): number {
   let folded = word
   for (let shift = 1; shift < length; shift *= 2) folded |= folded >>> shift
   return folded & groupStarts[length]
 }
 
-/** How many groups of `groupLength` bits of `bytes` have one that is set among the first `end` bits. */
+/** Count the groups of `groupLength` bits that have a set bit, among the first `end` bits of `bytes`. */
 export function countSetBits(bytes: Uint8Array, end: number, groupLength: GroupLength = 1): number {
   const words = wordsOf(bytes)
   const wholeWords = (end - (end % 32)) / 32

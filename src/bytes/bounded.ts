@@ -1,8 +1,9 @@
 /**
- * Run something for each item, for so many at a time: much of the time of a small file is waiting. After a failure no
- * further item is begun, and those under way are waited for.
+ * Run a function for each item, for at most `limit` items at a time: much of the time for a small file is waiting.
  *
- * @throws what failed first
+ * After a failure it starts no further item, and waits for those under way.
+ *
+ * @throws the first failure
  */
 export async function forEachBounded<T>(
   items: Iterable<T> | AsyncIterable<T>,

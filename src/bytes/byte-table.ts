@@ -4,7 +4,7 @@ import { RecordStore } from './record-store.js'
 import { readWord, writeWord } from './words.js'
 
 const tag = 1
-// A record: place of the next one, 0 at the end (8 bytes), lengths of key and value (4 each), key, value.
+// A record: the place of the next one, 0 at the end (8 bytes), the lengths of key and value (4 each), key, value.
 const nextAt = 0
 const keyLengthAt = 8
 const valueLengthAt = 12
@@ -12,30 +12,31 @@ const fixedLength = 16
 const again = new Uint8Array(1)
 
 /**
- * Bytes for each of many keys, in some 40 bytes and the length of both: a Map of arrays takes ten times as much, and
- * more where these are parts of larger ones. Digests only say where to look, so no key is taken for another. Nothing is
- * ever taken out.
+ * Bytes for each of many keys, in some 40 bytes and the length of both. A Map of arrays takes ten times as much, and
+ * more where the arrays are parts of larger ones.
+ *
+ * Digests only say where to look, so the table never confuses two keys. It never removes a key.
  */
 export class ByteTable {
-  /** Keys that are there. */
+  /** How many keys the table holds. */
   size = 0
   private readonly places: Pick<NameTable, 'get' | 'set'>
   private readonly records = new RecordStore()
   private first: number | null = null
   private last: number | null = null
 
-  /** @param places  where the records are, by key; two keys may be one to it */
+  /** @param places  finds the records by key; it may confuse two keys */
   constructor(places: Pick<NameTable, 'get' | 'set'> = new NameTable()) {
     this.places = places
   }
 
-  /** The value itself, which may be written to; null for a key that is not there. */
+  /** Get the value itself, which the caller may change; null when the table does not hold the key. */
   get(key: Uint8Array): Uint8Array | null {
     const found = this.find(key)
     return typeof found === 'number' ? valueIn(this.records.at(found)) : null
   }
 
-  /** Keeps copies of both. The key must not be there. @returns the copy of the value, which may be written to */
+  /** Add copies of a new key and its value. @returns the copy of the value, which the caller may change */
   add(key: Uint8Array, value: Uint8Array): Uint8Array {
     const free = this.find(key)
     if (typeof free === 'number') throw new Error('unreachable: a key that is there')
@@ -53,7 +54,7 @@ export class ByteTable {
     return valueIn(this.records.at(place))
   }
 
-  /** In the order in which they came. */
+  /** Iterate over the values in the order of their addition. */
   *values(): Generator<Uint8Array> {
     for (let place = this.first; place !== null; ) {
       const record = this.records.at(place)
@@ -62,7 +63,7 @@ export class ByteTable {
     }
   }
 
-  /** @returns where the record is, or the name under which there is none */
+  /** @returns the place of the record, or a free name for it in `places` */
   private find(key: Uint8Array): number | Uint8Array {
     for (let name = key; ; name = concatBytes([name, again])) {
       const found = this.places.get(name)

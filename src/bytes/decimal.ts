@@ -3,8 +3,9 @@ import { latin1Text } from './fast.js'
 const zero = 0x30
 
 /**
- * The number that digits of `base` (8, 10 or 16) spell, null when there is none, anything else, or more than 2^53 - 1.
- * Leading zeros count as digits: no more than 32 are taken.
+ * Parse digits of `base`, at most 32 with leading zeros.
+ *
+ * @returns null for no digits, for any other byte, and for a number above 2^53 - 1
  */
 export function parseDigits(bytes: Uint8Array, base: 8 | 10 | 16): number | null {
   if (bytes.length === 0 || bytes.length > 32) return null
@@ -23,7 +24,7 @@ function digitOf(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : Number.POSITIVE_INFINITY
 }
 
-/** A whole number with an optional minus sign, of at most 32 digits, exactly. */
+/** Parse a whole number exactly: at most 32 decimal digits and an optional minus sign. Null for anything else. */
 export function parseInteger(bytes: Uint8Array): bigint | null {
   const isNegative = bytes[0] === 0x2d
   const digits = isNegative ? bytes.subarray(1) : bytes

@@ -1,4 +1,4 @@
-/** Code points that may change what a terminal or a reader sees: controls, and marks that reorder or hide text. */
+/** True for code points that may change what a terminal shows: controls, and marks that reorder or hide text. */
 function isTroublesome(codePoint: number): boolean {
   return (
     codePoint < 0x20 ||
@@ -18,7 +18,7 @@ function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0')
 }
 
-/** `text` with every control or invisible character as `\xHH` or `\u{...}`, on one line. */
+/** Write every control or invisible character of `text` as `\xHH` or `\u{...}`. The result is one line. */
 export function escapeText(text: string): string {
   let out = ''
   for (const character of text) {
@@ -29,12 +29,12 @@ export function escapeText(text: string): string {
   return out
 }
 
-/** JSON text with the characters escaped that JSON allows raw and a terminal may obey. */
+/** Escape the characters of JSON text that JSON allows and a terminal may obey. */
 export function escapeJson(json: string): string {
   let out = ''
   for (const character of json) {
     const codePoint = character.codePointAt(0) ?? 0
-    // Below 0x20 only the newlines and blanks of the layout are left raw by JSON.stringify.
+    // JSON.stringify escapes everything below 0x20 but the newlines of its layout.
     if (codePoint < 0x7f || !isTroublesome(codePoint)) out += character
     else for (let i = 0; i < character.length; i++) out += `\\u${hex(character.charCodeAt(i), 4)}`
   }
@@ -43,16 +43,16 @@ export function escapeJson(json: string): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** The bytes of a path as text, or null when they are not UTF-8. */
+/** Decode the bytes of a path; null when they are not UTF-8. */
 export function pathText(bytes: Uint8Array): string | null {
   try {
     return utf8.decode(bytes)
   } catch {
-    return null // The decoder's only complaint is that the bytes are not UTF-8.
+    return null // The decoder throws for one reason only: the bytes are not UTF-8.
   }
 }
 
-/** A path for people: UTF-8 where it is, `\xHH` for each byte where it is not; controls escaped. */
+/** Format a path for people, with controls escaped. If it is not UTF-8, `\xHH` replaces all but printable ASCII. */
 export function printablePath(path: string | Uint8Array): string {
   if (typeof path === 'string') return escapeText(path)
   const text = pathText(path)

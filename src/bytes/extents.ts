@@ -1,4 +1,4 @@
-/** `{start, length}` of one state, half-open, guest bytes. Keys and meaning are those of `qemu-img map`. */
+/** Guest bytes of one state, half-open. The keys and their meaning are those of `qemu-img map`. */
 export interface Extent {
   readonly start: number
   readonly length: number
@@ -6,13 +6,13 @@ export interface Extent {
   readonly depth: number
   /** Some layer stores these bytes. */
   readonly data: boolean
-  /** Known to read as zeros. */
+  /** These bytes are known to read as zeros. */
   readonly zero: boolean
-  /** Where in the file of that layer the bytes are; absent when nothing is stored. */
+  /** Where the bytes are in the file of that layer; absent when no layer stores them. */
   readonly offset?: number
 }
 
-/** True when `next` goes on where `extent` ends, in the guest as in the file, and is in the same state. */
+/** True when `next` starts where `extent` ends, in the guest and in the file, and has the same state. */
 function continues(extent: Extent, next: Extent): boolean {
   const expectedOffset = extent.offset === undefined ? undefined : extent.offset + extent.length
   return (
@@ -24,7 +24,7 @@ function continues(extent: Extent, next: Extent): boolean {
   )
 }
 
-/** The same extents with neighbours of one state joined. */
+/** Join neighbouring extents of one state. */
 export async function* joinExtents(extents: AsyncIterable<Extent>): AsyncGenerator<Extent> {
   let held: Extent | undefined
   for await (const extent of extents) {

@@ -1,7 +1,7 @@
-// The only file of the core that knows Node's Buffer. Node's compares, searches and conversions of text run in native
-// code; a browser has plain arrays, and each function here has a second form for it.
+// The only file of the core that knows Node's Buffer. Buffer compares, searches and converts text in native code. A
+// browser has plain arrays only, so each function here has a second form.
 
-/** What the functions below use of a Buffer. `call` lets them take any Uint8Array as `this`. */
+/** The methods of Buffer that the functions below use. `call` lets them take any Uint8Array as `this`. */
 interface NodeBytes extends Uint8Array {
   compare(this: Uint8Array, other: Uint8Array, otherFrom: number, otherTo: number, from: number, to: number): number
   equals(this: Uint8Array, other: Uint8Array): boolean
@@ -26,27 +26,27 @@ const equalsNatively = node?.prototype.equals
 const indexOfNatively = node?.prototype.indexOf
 const utf8 = new TextEncoder()
 
-/** New memory that holds zeros. */
+/** Allocate memory that holds zeros. */
 export function allocate(length: number): Uint8Array {
   return node === undefined ? new Uint8Array(length) : node.alloc(length)
 }
 
-/** New memory of its own that holds anything: the caller writes before it reads. */
+/** Allocate memory that may hold anything: the caller must write before it reads. No other array shares it. */
 export function allocateUnsafe(length: number): Uint8Array {
   return node === undefined ? new Uint8Array(length) : node.allocUnsafeSlow(length)
 }
 
-/** `length` bytes of `memory` from `offset` on, not a copy. */
+/** View `length` bytes of `memory` from `offset` on, without a copy. */
 export function bytesOver(memory: ArrayBuffer, offset: number, length: number): Uint8Array {
   return node === undefined ? new Uint8Array(memory, offset, length) : node.from(memory, offset, length)
 }
 
-/** A copy. Not `slice`, which shares the memory where the bytes are a Buffer. */
+/** Copy bytes. Not `slice`: on a Buffer it returns a view of the same memory. */
 export function copyOf(bytes: Uint8Array): Uint8Array {
   return node === undefined ? new Uint8Array(bytes) : node.from(bytes)
 }
 
-/** Copies of all parts, one after the other. @param length  of the result, with zeros after the last part */
+/** Join copies of all parts. @param length  length of the result, with zeros after the last part */
 export function concatBytes(parts: readonly Uint8Array[], length?: number): Uint8Array {
   if (node !== undefined) return node.concat(parts, length)
   const out = new Uint8Array(length ?? parts.reduce((sum, part) => sum + part.length, 0))
@@ -58,7 +58,7 @@ export function concatBytes(parts: readonly Uint8Array[], length?: number): Uint
   return out
 }
 
-/** Order of bytes `aFrom` to `aTo` of `a` and `bFrom` to `bTo` of `b`: negative, 0 or positive. Both ranges exist. */
+/** Compare bytes `aFrom` to `aTo` of `a` with `bFrom` to `bTo` of `b`: negative, 0 or positive. Both must exist. */
 export function compareBytes(
   a: Uint8Array,
   aFrom: number,
@@ -74,7 +74,7 @@ export function compareBytes(
   return same < length ? a[aFrom + same]! - b[bFrom + same]! : aLength - bLength
 }
 
-/** How many of `length` bytes are the same before the first one that differs. */
+/** Count the equal bytes before the first difference, at most `length`. */
 function sameLength(a: Uint8Array, aFrom: number, b: Uint8Array, bFrom: number, length: number): number {
   const [aOffset, bOffset] = [a.byteOffset + aFrom, b.byteOffset + bFrom]
   let at = 0
@@ -90,17 +90,18 @@ function sameLength(a: Uint8Array, aFrom: number, b: Uint8Array, bFrom: number, 
   return at
 }
 
+/** True when `a` and `b` hold the same bytes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (equalsNatively !== undefined) return equalsNatively.call(a, b)
   return a.length === b.length && sameLength(a, 0, b, 0, a.length) === a.length
 }
 
-/** Index of the first `byte` at or after `from`, -1 when there is none. */
+/** Find the first `byte` at or after `from`; -1 when there is none. */
 export function indexOfByte(bytes: Uint8Array, byte: number, from = 0): number {
   return indexOfNatively === undefined ? bytes.indexOf(byte, from) : indexOfNatively.call(bytes, byte, from)
 }
 
-/** One character for each byte from `from` to `to`, U+0000 to U+00FF. */
+/** Convert each byte from `from` to `to` to one character, U+0000 to U+00FF. */
 export function latin1Text(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
   if (node !== undefined) {
     const native = node.isBuffer(bytes) ? bytes : node.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length)
@@ -111,7 +112,7 @@ export function latin1Text(bytes: Uint8Array, from = 0, to: number = bytes.lengt
   return text
 }
 
-/** The low byte of each UTF-16 code unit. */
+/** Convert text to the low byte of each UTF-16 code unit. */
 export function latin1Bytes(text: string): Uint8Array {
   if (node !== undefined) return node.from(text, 'latin1')
   const bytes = new Uint8Array(text.length)
@@ -119,6 +120,7 @@ export function latin1Bytes(text: string): Uint8Array {
   return bytes
 }
 
+/** Encode text as UTF-8. */
 export function utf8Bytes(text: string): Uint8Array {
   return node === undefined ? utf8.encode(text) : node.from(text, 'utf8')
 }

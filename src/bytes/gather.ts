@@ -2,7 +2,7 @@ import { allocateUnsafe } from './fast.js'
 
 const pieceSize = 64 * 1024
 
-/** The same bytes in pieces of about 64 KiB: a million headers are not a million writes. Small pieces are copied. */
+/** Join small pieces into pieces of about 64 KiB, so that a million headers do not take a million writes. */
 export async function* gatherBytes(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let room = allocateUnsafe(pieceSize)
   let used = 0

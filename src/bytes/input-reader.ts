@@ -4,13 +4,15 @@ import { isZero } from './zeros.js'
 const nothing = new Uint8Array(0)
 
 /**
- * Pieces of bytes, however they are cut, read by length or by line. It holds what was asked for and the piece that it
- * was cut from, no more: a limit on what is asked for is a limit on memory.
+ * Reads pieces of bytes, of any lengths, by length or by line.
+ *
+ * It holds only the bytes of the current request and the piece that they come from. A limit on requests is a limit on
+ * memory.
  */
 export class InputReader {
-  /** Bytes that were handed out. */
+  /** Bytes that the reader has handed out or skipped. */
   offset = 0
-  /** The line that was read last has no newline: the end of the input may have been cut off. */
+  /** The last line has no newline: the input may lack its end. */
   isLineCut = false
   private readonly pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>
   private held: Uint8Array = nothing
@@ -20,7 +22,7 @@ export class InputReader {
     this.pieces = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   }
 
-  /** Makes `held` non-empty, false at the end of the input. */
+  /** Make `held` non-empty; false at the end of the input. */
   private async fill(): Promise<boolean> {
     while (this.held.length === 0 && !this.ended) {
       const next = await this.pieces.next()
@@ -37,16 +39,16 @@ export class InputReader {
     return bytes
   }
 
-  /** The next bytes as they come, at most `limit` of them; empty at the end of the input only. */
+  /** Read the next bytes as they come, at most `limit`. The result is empty only at the end of the input. */
   async some(limit: number): Promise<Uint8Array> {
     return limit > 0 && (await this.fill()) ? this.cut(limit) : nothing
   }
 
-  /** The next `length` bytes, fewer only at the end of the input. */
+  /** Read the next `length` bytes; fewer only at the end of the input. */
   async upTo(length: number): Promise<Uint8Array> {
     const first = await this.some(length)
     if (first.length === length) return first
-    // Copies, for a source may use its memory again once it is asked for more.
+    // Copy each part: a source may reuse its memory for the next piece.
     const parts = [copyOf(first)]
     let got = first.length
     while (got < length) {
@@ -58,7 +60,7 @@ export class InputReader {
     return concatBytes(parts, got)
   }
 
-  /** Passes over `length` bytes. Returns how many of them there were. */
+  /** Skip `length` bytes. @returns how many the input had */
   async skip(length: number): Promise<number> {
     let got = 0
     while (got < length) {
@@ -69,7 +71,7 @@ export class InputReader {
     return got
   }
 
-  /** Passes over all that is left, so that its writer is not cut off. Returns whether there were but zeros. */
+  /** Skip the rest, so that its writer can finish. @returns whether the rest was all zeros */
   async skipRest(): Promise<boolean> {
     let isAllZero = true
     while (await this.fill()) isAllZero = isZero(this.cut(this.held.length)) && isAllZero
@@ -77,9 +79,9 @@ export class InputReader {
   }
 
   /**
-   * The next line without its newline, null at the end of the input. The last one may lack a newline.
+   * Read the next line, without its newline. The last line may lack one.
    *
-   * @returns 'long' when there are more than `limit` bytes before the newline
+   * @returns null at the end of the input; 'long' when the line has more than `limit` bytes
    */
   async line(limit: number): Promise<Uint8Array | null | 'long'> {
     const parts: Uint8Array[] = []
@@ -98,7 +100,7 @@ export class InputReader {
     return parts.length === 0 ? null : concatBytes(parts, got)
   }
 
-  /** To be called when reading ends early, so that the source can let go of its file. */
+  /** Stop reading, so that the source can close its file. Call it when reading ends early. */
   async close(): Promise<void> {
     if (this.ended) return
     this.ended = true

@@ -1,4 +1,4 @@
-/** 64 bits that are not known to who makes an archive. */
+/** 64 bits that the author of an archive cannot know. */
 export type DigestKey = readonly [low: number, high: number]
 
 export function randomDigestKey(): DigestKey {
@@ -6,10 +6,12 @@ export function randomDigestKey(): DigestKey {
 }
 
 /**
- * The 64 bits that stand for a name in a table: HalfSipHash-2-4, so that nobody can choose names which come to lie in
- * one place.  Source: J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF"; its 32-bit form.
+ * Compute the 64 bits that stand for a name in a table.
  *
- * @param out  gets the two halves
+ * The function is HalfSipHash-2-4: nobody can choose names that all fall into one place.  Source: J.-P. Aumasson,
+ * D. J. Bernstein, "SipHash: a fast short-input PRF"; its 32-bit form.
+ *
+ * @param out  receives the two halves
  */
 export function digestName(name: Uint8Array, [low, high]: DigestKey, out: Uint32Array): void {
   let v0 = low | 0
@@ -32,7 +34,7 @@ export function digestName(name: Uint8Array, [low, high]: DigestKey, out: Uint32
   }
   const whole = name.length - (name.length % 4)
   for (let at = 0; at <= whole; at += 4) {
-    // The last word has the length on top, and what is left of the name.
+    // The last word holds the rest of the name, and the length in its highest byte.
     const word = at < whole ? wordAt(name, at, 4) : wordAt(name, at, name.length - whole) | (name.length << 24)
     v3 ^= word
     rounds(2)

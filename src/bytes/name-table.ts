@@ -1,23 +1,24 @@
 import { type DigestKey, digestName, randomDigestKey } from './name-digest.js'
 
 const firstCapacity = 1024
-/** Of the places, before there are made more. */
+/** The table grows when more than this part of its places is full. */
 const fullest = 0.8
-/** Twice as many would be up to as much again that nobody needs. */
+/** With a factor of 2, as much memory again could stay unused. */
 const growth = 1.5
 
 /**
- * A tag and a number for each of many names, in 18 bytes a place however long the names are: of a name only a keyed
- * digest is kept. Of a million names two have the same digest once in some ten million tables; whoever asks must come to
- * no harm by it.
+ * A tag and a number for each of many names, in 18 bytes a place however long the names are.
+ *
+ * The table keeps only a keyed digest of a name. Among a million names, two share a digest in about one of ten million
+ * tables. Callers must stay correct when this happens.
  */
 export class NameTable {
-  /** Names that are there. */
+  /** How many names the table holds. */
   size = 0
   private readonly key: DigestKey
   private capacity = firstCapacity
   private digests = new Uint32Array(2 * firstCapacity)
-  /** 0 where nothing is. */
+  /** 0 marks a free place. */
   private tags = new Uint16Array(firstCapacity)
   private values = new Float64Array(firstCapacity)
   private readonly digest = new Uint32Array(2)
@@ -26,14 +27,14 @@ export class NameTable {
     this.key = key
   }
 
-  /** Null for a name that is not there. */
+  /** Look up a name; null when the table does not hold it. */
   get(name: Uint8Array): { readonly tag: number; readonly value: number } | null {
     const place = this.placeOf(name)
     const tag = this.tags[place]!
     return tag === 0 ? null : { tag, value: this.values[place]! }
   }
 
-  /** @param tag  1 to 65535 */
+  /** Add a name or replace its tag and value. @param tag  1 to 65535 */
   set(name: Uint8Array, tag: number, value: number): void {
     const place = this.placeOf(name)
     if (this.tags[place] === 0) this.size++
@@ -41,7 +42,7 @@ export class NameTable {
     if (this.size > this.capacity * fullest) this.grow()
   }
 
-  /** Forgets all, and keeps the room for as many. */
+  /** Remove all names; keep the memory for as many. */
   clear(): void {
     this.tags.fill(0)
     this.size = 0
@@ -52,7 +53,7 @@ export class NameTable {
     return this.find(this.digest[0]!, this.digest[1]!)
   }
 
-  /** The place of a digest, or the free one where it belongs. */
+  /** Find the place of a digest, or the free place where it belongs. */
   private find(low: number, high: number): number {
     for (let place = low % this.capacity; ; place = place + 1 === this.capacity ? 0 : place + 1) {
       if (this.tags[place] === 0) return place

@@ -4,8 +4,9 @@ interface Scheduler {
 }
 
 /**
- * Let the event loop go round once, so that timers, signals and input come through. `setImmediate` does that soonest, and
- * browsers have none: their timers may take 4 ms, which a slice of 25 ms of work bears.
+ * Let the event loop run once, so that it handles timers, signals and input.
+ *
+ * `setImmediate` is the fastest way. Browsers lack it, and their timers may take 4 ms: little beside 25 ms of work.
  */
 export function nextTurn(): Promise<void> {
   const { setImmediate, setTimeout } = globalThis as unknown as Scheduler

@@ -2,9 +2,9 @@ const suffixes: readonly string[] = ['K', 'M', 'G', 'T', 'P']
 const digits = new Set('0123456789')
 
 /**
- * Bytes of a size as people write it: `4096`, `512K`, `1.5G`, `10GiB`, suffixes in either case, powers of 1024.
+ * Parse a size as people write it: `4096`, `512K`, `1.5G`, `10GiB`. Suffixes in either case are powers of 1024.
  *
- * @returns null when the text is no size, or not a whole, safe number of bytes
+ * @returns bytes; null when the text is not a size, or not a whole, safe number of bytes
  */
 export function parseSize(text: string): number | null {
   const { number, suffix } = splitSuffix(text.trim())
@@ -30,7 +30,7 @@ function isDigits(text: string): boolean {
   return text.length > 0 && text.length <= 17 && [...text].every((character) => digits.has(character))
 }
 
-/** `16 MiB`, `2.25 KiB`, `976.6 KiB`, `1023 B`: at most four digits, no zeros at the end. */
+/** Format a size for people: `16 MiB`, `2.25 KiB`, `976.6 KiB`, `1023 B`. At most four digits, no zeros at the end. */
 export function formatSize(bytes: number): string {
   let value = bytes
   let unit = ''

@@ -1,12 +1,11 @@
-/**
- * One field list per on-disk layout drives its size, its parser and its serializer.
- *
- * 64-bit fields become `number`; values above 2^53 - 1 are saturated to Infinity on parsing, so that the codec above
- * refuses them with its own error code, and never silently rounded.
- */
+// One field list per on-disk layout drives its size, its parser and its serializer.
+//
+// 64-bit fields become `number`. The parser turns values above 2^53 - 1 into Infinity instead of rounding them, so that
+// the codec above can refuse them with its own error code.
+
 type FieldKind = 'u32' | 'u64' | number
 
-/** A field: its name and 'u32', 'u64' or, for a byte string, its length in bytes. */
+/** A field: its name, and its kind: 'u32', 'u64' or the length of a byte string. */
 export type Field = readonly [name: string, kind: FieldKind]
 
 type ValueOf<K> = K extends number ? Uint8Array : number
@@ -37,7 +36,7 @@ function readU64(view: DataView, offset: number, littleEndian: boolean): number 
   return value > BigInt(Number.MAX_SAFE_INTEGER) ? Number.POSITIVE_INFINITY : Number(value)
 }
 
-/** Makes the codec of a packed layout from its field list. */
+/** Make the codec of a packed layout from its field list. */
 export function defineStruct<const F extends readonly Field[]>(fields: F): Struct<F> {
   const places = new Map<string, { offset: number; kind: FieldKind }>()
   let size = 0
@@ -63,7 +62,7 @@ export function defineStruct<const F extends readonly Field[]>(fields: F): Struc
       for (const [name, { offset, kind }] of places) {
         if (kind === 'u32') values[name] = view.getUint32(offset, littleEndian)
         else if (kind === 'u64') values[name] = readU64(view, offset, littleEndian)
-        // Not slice, which shares the memory where the bytes are Node's.
+        // Not `slice`: on a Buffer it returns a view of the same memory.
         else values[name] = Uint8Array.from(bytes.subarray(offset, offset + kind))
       }
       return values as Values<F>

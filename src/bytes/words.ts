@@ -1,10 +1,11 @@
-// Numbers in memory, little-endian. Without a DataView, which costs more than the read where each record needs its own.
+// Numbers in memory, little-endian. No DataView: where each record needs its own, to make one costs more than the read.
 
-/** 0 to 2^32 - 1. */
+/** Read an unsigned number of 32 bits: 0 to 2^32 - 1. */
 export function readWord(bytes: Uint8Array, at: number): number {
   return bytes[at]! + bytes[at + 1]! * 2 ** 8 + bytes[at + 2]! * 2 ** 16 + bytes[at + 3]! * 2 ** 24
 }
 
+/** Write a number of 32 bits. */
 export function writeWord(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value
   bytes[at + 1] = value >>> 8

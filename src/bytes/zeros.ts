@@ -1,9 +1,9 @@
 import { allocate, compareBytes } from './fast.js'
 
-/** Bytes compared at a time; also the unit in which zeros become holes: the page and block size of common hosts. */
+/** The unit of comparison, and of zeros that become holes: the page and block size of common hosts, bytes. */
 export const zeroBlockSize = 4096
 
-/** Compared at a time where much is expected to be zeros: 68 GB/s, against 42 with blocks of 4 KiB. */
+/** Bytes compared at a time where most are probably zeros: 68 GB/s, against 42 with blocks of 4 KiB. */
 const stretchSize = 64 * 1024
 
 const zeros = allocate(stretchSize)
@@ -13,7 +13,7 @@ function isZeroBetween(bytes: Uint8Array, start: number, end: number): boolean {
   return compareBytes(bytes, start, end, zeros, 0, end - start) === 0
 }
 
-/** Length of the blocks of zeros that `bytes` begins with: all of it, or a multiple of `zeroBlockSize`. */
+/** Measure the blocks of zeros at the start of `bytes`: all of it, or a multiple of `zeroBlockSize`. */
 export function leadingZeros(bytes: Uint8Array): number {
   let at = 0
   for (const size of [stretchSize, zeroBlockSize]) {
@@ -26,7 +26,7 @@ export function leadingZeros(bytes: Uint8Array): number {
   return at
 }
 
-/** True when `bytes` holds nothing but zeros. */
+/** True when `bytes` holds only zeros. */
 export function isZero(bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length; at += stretchSize) {
     if (!isZeroBetween(bytes, at, Math.min(at + stretchSize, bytes.length))) return false
@@ -35,9 +35,9 @@ export function isZero(bytes: Uint8Array): boolean {
 }
 
 /**
- * Calls `visit` for each stretch of blocks of the first `length` bytes that are not all zeros.
+ * Call `visit` for each stretch of blocks with data among the first `length` bytes. A block of zeros has none.
  *
- * `bytes` is taken to start on a block boundary of its file; the last block may be short.
+ * `bytes` must start on a block boundary of its file. The last block may be short.
  */
 export function forEachDataStretch(
   bytes: Uint8Array,
