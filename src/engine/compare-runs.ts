@@ -6,10 +6,10 @@ import { walkRuns } from './run-batch.js'
 import type { Transfers } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
-/** Plan to look at every allocated run from both sides, a window at a time; `visit` may return false to stop. */
+/** Plan to read every allocated run from both sides, a window at a time. `visit` may return false to stop. */
 export function* planCompareRuns(layers: Layers, visit: (compared: ComparedBytes) => boolean | undefined): Transfers {
   const { sectorSize, virtualSize } = layers.overlay.header
-  // No sector lies in two windows: sectors are counted.
+  // No sector may lie in two windows, because callers count sectors.
   const window = new InPlaceWindow(Math.max(defaultWindowSize, sectorSize), layers.overlay.store)
   let goesOn = true
   function* look(): Transfers {
@@ -30,12 +30,12 @@ export function* planCompareRuns(layers: Layers, visit: (compared: ComparedBytes
   yield* look()
 }
 
-/** True when both sides are equal from byte `from` to `to`. */
+/** True when both sides have the same bytes from `from` to `to`. */
 export function isSame(a: Uint8Array, b: Uint8Array, from: number, to: number): boolean {
   return compareBytes(a, from, to, b, from, to) === 0
 }
 
-/** Sectors that are equal on both sides: runs that are equal as a whole take one comparison. */
+/** Count the sectors that are equal on both sides. A run that is equal as a whole takes one comparison. */
 export function countSame({ overlay, backing, from, to }: ComparedBytes, sectorSize: number): number {
   if (isSame(overlay, backing, from, to)) return Math.ceil((to - from) / sectorSize)
   let count = 0

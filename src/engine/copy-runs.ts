@@ -3,7 +3,7 @@ import { forEachDataStretch, isZero, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { type CopyRuns, createTransfer, setTransfer, type Transfer, type Transfers } from './step.js'
 
-/** Copy one run by transfers: it is written without a look at the target, but for its zeros, where a hole may be. */
+/** Copy one run by transfers. Only where the run has zeros does it read the target first: a hole may be there. */
 export function* copyRun(runs: CopyRuns, index: number): Transfers {
   const { from, fromOffset, to, buffer, present } = runs
   const start = runs.starts[index]!
@@ -26,10 +26,10 @@ export function* copyRun(runs: CopyRuns, index: number): Transfers {
   }
 }
 
-/** @param present  as long as the zeros; gets what is there */
+/** Make part of `to` read as zeros. @param present  memory as long as the zeros, for the bytes that `to` has there */
 function* writeZeros(step: Transfer, to: BlockStore, present: Uint8Array, at: number): Transfers {
   yield setTransfer(step, 'read', to, at, present)
-  // Only the blocks that hold something: the others may be holes. The first may begin in the middle of a block.
+  // Write only the blocks that hold data: the others may be holes. The first part may begin in the middle of a block.
   const blockEnd = Math.min(present.length, zeroBlockSize - (at % zeroBlockSize))
   const first = present.subarray(0, blockEnd)
   if (!isZero(first)) yield setTransfer(step, 'write', to, at, first.fill(0))

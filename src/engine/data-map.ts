@@ -2,16 +2,16 @@ import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { createTransfer, type Transfer, type Transfers } from './step.js'
 
-/** Knows, more or less well, which stretches of a backing file are all zeros and need no reading. */
+/** Finds the stretches of a backing file that may hold data. The others are all zeros and need no read. */
 export interface DataMap {
-  /** The stretch found last, bytes, half-open: all before it that `find` went over is zeros. Infinity when there is none. */
+  /** The stretch that `find` found last, bytes, half-open. Before it, `find` skipped only zeros. Infinity: no more. */
   readonly start: number
   readonly end: number
-  /** Find the first stretch at or after `from` that may hold anything else, by steps where that takes any. Never goes back. */
+  /** Find the first stretch at or after `from` that may hold data. It may take steps. `from` must never go back. */
   find(from: number): Iterable<Transfer>
 }
 
-/** Where nothing is known: all of it may hold data. */
+/** Make a map for a file of which nothing is known: all of it may hold data. */
 export function everythingIsData(): DataMap {
   return {
     start: 0,
@@ -20,7 +20,7 @@ export function everythingIsData(): DataMap {
   }
 }
 
-/** @param stretches  `[start, end, start, end, ...]`, ascending and apart from each other */
+/** Make a map of known stretches. @param stretches  `[start, end, start, end, ...]`, ascending, with gaps between */
 export function knownStretches(stretches: Float64Array): DataMap {
   let next = 0
   const map = {
@@ -36,25 +36,25 @@ export function knownStretches(stretches: Float64Array): DataMap {
   return map
 }
 
-/**
- * Bytes probed at a time. Measured on 64 GiB of holes: 64 KiB take 1.5 times as long, 4 MiB read more data in vain.
- */
+/** Bytes of one probe. Measured on 64 GiB of holes: 64 KiB take 1.5 times as long, 4 MiB read more data in vain. */
 export const probeLength = 512 * 1024
 
-/** Bytes taken for data without a look, at most, after as many that were. */
+/** The most bytes that count as data without a probe, after a stretch of data of the same length. */
 const maxTrust = 64 * 1024 * 1024
 
 /**
- * Finds holes by reading past the page cache: a hole costs next to nothing there, data comes slowly from the disk.
- * So a stretch of data is taken to go on for as long as it has lasted, and is left to reads through the page cache.
+ * Make a map that finds holes by reading past the page cache.
  *
- * @param direct  opened for direct reads
- * @param memory  `probeLength` bytes, aligned as direct reads ask for
+ * Such a read costs next to nothing in a hole, but data comes slowly from the disk. So the map assumes that a stretch
+ * of data goes on for as long as it has lasted, and leaves it to reads through the page cache.
+ *
+ * @param direct  a store opened for direct reads
+ * @param memory  `probeLength` bytes, aligned as direct reads require
  * @param end     where to stop, bytes
  */
 export function probedStretches(direct: BlockStore, memory: Uint8Array, end = direct.size): DataMap {
   const step = createTransfer(direct)
-  // The last block may be short, which direct reads do not like: data.
+  // The last block may be short, and direct reads need whole blocks: it counts as data.
   const probedEnd = end - (end % zeroBlockSize)
   let trust = 0
   const map = {

@@ -4,12 +4,12 @@ import { readPadded, writeExact } from '../stores/block-store.js'
 import { copyRun } from './copy-runs.js'
 import type { CopyRuns, Steps, Transfer } from './step.js'
 
-/** Time between two looks at signals and progress, milliseconds. */
+/** Time between two checks of signals and progress, milliseconds. */
 const sliceDuration = 25
 
 export interface ExecuteOptions {
   readonly signal?: AbortSignal | undefined
-  /** Called with the guest bytes behind the plan, about every 25 ms and at the end. */
+  /** Called about every 25 ms and at the end, with the guest bytes that the plan has passed. */
   readonly onPosition?: ((position: number) => void) | undefined
   /** Awaited before the first step and between slices. */
   readonly betweenSlices?: (() => Promise<void>) | undefined
@@ -17,13 +17,13 @@ export interface ExecuteOptions {
 
 /** Moves the bytes that a step asks for. */
 export interface Mover {
-  /** Carry out a transfer. Undefined: it is done already. */
+  /** Carry out a transfer. @returns undefined when it is complete already */
   transfer(step: Transfer): Promise<void> | undefined
   /**
-   * Copy runs from `first` on, as far as that takes no promises.
+   * Copy runs from `first` on, as far as that needs no promise.
    *
-   * @param deadline  as `performance.now()` tells
-   * @returns         the run to go on with: the deadline has passed, or this run is left to transfers
+   * @param deadline  a time of `performance.now()`
+   * @returns         the run to go on with: either the deadline has passed, or this run needs transfers
    */
   copyRuns(runs: CopyRuns, first: number, deadline: number): number
 }
@@ -36,10 +36,12 @@ const awaitingMover: Mover = {
 }
 
 /**
- * Carry out a plan on stores of every kind, in slices with a turn of the event loop between them, so that progress and an
- * AbortSignal stay alive. `machine/execute.ts` does the same faster where the stores are local files.
+ * Carry out a plan on stores of every kind.
  *
- * @throws UmlcowError INTERRUPTED, and whatever the stores throw
+ * The work runs in slices. Between two slices the event loop gets a turn, so that progress and an AbortSignal work.
+ * `machine/execute.ts` does the same, faster, where the stores are local files.
+ *
+ * @throws UmlcowError INTERRUPTED, and every error of the stores
  */
 export async function executeSteps(
   steps: Steps,
@@ -47,7 +49,7 @@ export async function executeSteps(
   mover: Mover = awaitingMover,
 ): Promise<void> {
   const { signal } = options
-  /** Only grows: who looks for data may be ahead of who reads the bitmap. */
+  /** Only grows: the search for data may be ahead of the walk over the bitmap. */
   let position = 0
   let sliceEnd = performance.now() + sliceDuration
   throwIfAborted(signal)

@@ -5,20 +5,22 @@ import type { Layers } from './layers.js'
 import { RunWindow } from './run-window.js'
 import type { Transfers } from './step.js'
 
-/** Guest bytes of an allocated run, or a part of one, from the overlay and from the backing file. */
+/** The guest bytes of an allocated run, or of a part of one, as the overlay and the backing file have them. */
 export interface ComparedBytes {
   readonly overlay: Uint8Array
   readonly backing: Uint8Array
-  /** Where in both buffers they are, half-open. */
+  /** Where the bytes are in both buffers, half-open. */
   readonly from: number
   readonly to: number
-  /** Guest offset of the first. */
+  /** Guest offset of the first byte. */
   readonly start: number
 }
 
 /**
- * One window of a backing file and its overlay, of which nothing but the runs matters. To look at them, take the steps of
- * `readsBoth`, then `forEachRun`; to merge them in place, `rewriteSpan` or `appendRuns`.
+ * One window of a backing file and its overlay. Only the overlay's runs matter.
+ *
+ * To look at the runs, take the steps of `readsBoth`, then call `forEachRun`. To merge them in place, use `rewriteSpan`
+ * or `appendRuns`.
  */
 export class InPlaceWindow extends RunWindow {
   /** Read the runs from both sides; `forEachRun` then shows them. */
@@ -38,7 +40,7 @@ export class InPlaceWindow extends RunWindow {
     }
   }
 
-  /** What `readsBoth` has read, run by run. `visit` may return false to stop; then false is returned. */
+  /** Visit what `readsBoth` has read, run by run. `visit` may return false to stop. @returns false when it did */
   forEachRun(visit: (compared: ComparedBytes) => boolean | undefined): boolean {
     const { scratch: overlay, bytes: backing, start } = this
     for (let i = 0; i < this.runCount; i++) {
@@ -48,7 +50,7 @@ export class InPlaceWindow extends RunWindow {
     return true
   }
 
-  /** Bring the runs of a dense window into the backing file: one read of either side, then writes of the blocks that differ. */
+  /** Merge the runs of a dense window into the backing file: one read of each side, then writes of changed blocks. */
   *rewriteSpan({ overlay, backing }: Layers): Transfers {
     const { store, layout } = overlay
     const { runStarts, runEnds, runCount, bytes, scratch } = this
@@ -58,7 +60,7 @@ export class InPlaceWindow extends RunWindow {
     const end = Math.min(this.length, ceilTo(spanEnd, zeroBlockSize))
     yield this.transfer('read', backing, this.start, bytes, start, end)
     yield this.transfer('read', store, layout.dataOffset + this.start, scratch, spanStart, spanEnd)
-    // The overlay's bytes are all there; what lies between its runs comes from the backing file.
+    // `scratch` holds the whole span of the overlay. Between its runs the bytes of the backing file belong there.
     let gapStart = start
     for (let i = 0; i < runCount; i++) {
       this.copyToScratch(gapStart, runStarts[i]!)

@@ -1,14 +1,14 @@
 import type { CowHeader, CowLayout } from '../formats/cow/index.js'
 import type { BlockStore } from '../stores/block-store.js'
 
-/** What a plan knows of an overlay: the store of its file, the numbers of its header, where its bitmap and its data are. */
+/** What a plan needs of an overlay: its file, the sizes in its header, and where its bitmap and data start. */
 export interface StoredOverlay {
   readonly store: BlockStore
   readonly header: Pick<CowHeader, 'sectorSize' | 'virtualSize'>
   readonly layout: CowLayout
 }
 
-/** What a merge puts together: an overlay, and a store with the bytes below it. */
+/** The two inputs of a merge: an overlay, and a store with the bytes below it. */
 export interface Layers {
   readonly overlay: StoredOverlay
   readonly backing: BlockStore

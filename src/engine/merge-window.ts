@@ -14,11 +14,11 @@ export class MergeWindow extends RunWindow {
     this.stretches = new Int32Array((size / zeroBlockSize) * 2)
   }
 
-  /** @param hasData  false: the backing file has nothing but zeros here */
+  /** Read both layers. @param hasData  false: the backing file has only zeros here */
   *reads({ overlay, backing }: Layers, hasData = true): Transfers {
     const { store, layout } = overlay
     const { runCount, runStarts, runEnds } = this
-    // First everything between the outermost bytes of the backing file, then the overlay's runs over it.
+    // Read the backing file first, without a run at either end of the window. Then read the overlay's runs over it.
     const backingStart = runCount > 0 && runStarts[0] === 0 ? runEnds[0]! : 0
     const backingEnd = runCount > 0 && runEnds[runCount - 1] === this.length ? runStarts[runCount - 1]! : this.length
     if (!hasData) this.bytes.fill(0, backingStart, backingEnd)
@@ -36,7 +36,7 @@ export class MergeWindow extends RunWindow {
     for (let i = 0; i < runCount; i++) this.copyFromScratch(runStarts[i]!, runEnds[i]!)
   }
 
-  /** @param keepHoles  leave out blocks that are all zeros: the target reads as zeros there already */
+  /** Write the window. @param keepHoles  skip blocks of zeros: the target reads as zeros there already */
   *writes(target: BlockStore, keepHoles: boolean): Transfers {
     if (!keepHoles) {
       yield this.transfer('write', target, this.start, this.bytes, 0, this.length)
@@ -53,7 +53,7 @@ export class MergeWindow extends RunWindow {
     }
   }
 
-  /** Read what `target` has here and compare. `differs` gets guest bytes: where the window starts, and its length. */
+  /** Read `target` and compare. On a difference, call `differs` with the guest offset and length of the window. */
   *compares(target: BlockStore, differs: (start: number, length: number) => void): Transfers {
     yield this.transfer('read', target, this.start, this.scratch, 0, this.length)
     if (compareBytes(this.scratch, 0, this.length, this.bytes, 0, this.length) !== 0) differs(this.start, this.length)

@@ -4,10 +4,10 @@ import type { RunWindow } from './run-window.js'
 import type { Step } from './step.js'
 
 /**
- * Put the runs of a batch into windows, which go only where a run is.
+ * Put the runs of a batch into windows. A window moves only to places that have a run.
  *
- * @param full  what is to be done with a window before it moves on, null when it is done; after the last batch it is the
- *              caller's to do
+ * @param full  handles a window before it moves on: returns its steps, or null when no step is needed. The caller
+ *              handles the last window itself, after the last batch.
  */
 export function* placeRuns<T extends Step>(
   window: RunWindow,

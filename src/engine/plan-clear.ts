@@ -8,14 +8,14 @@ import { createTransfer, setTransfer, type Transfers } from './step.js'
 import { type BitmapPiece, walkBitmap } from './walk-bitmap.js'
 import { defaultWindowSize } from './window-size.js'
 
-/** Filled in by `planClear`: sectors. */
+/** The result of `planClear`, in sectors. */
 export interface ClearedSectors {
   cleared: number
-  /** Not equal to the backing file's: they stay allocated. */
+  /** Sectors that differ from the backing file's. They stay allocated. */
   kept: number
 }
 
-/** Plan to clear the bits of all allocated sectors that equal the backing file's. Data stays where it is. */
+/** Plan to clear the bits of all allocated sectors that equal the backing file's. The plan does not touch the data. */
 export function* planClear(layers: Layers, result: ClearedSectors): Transfers {
   const { store, header, layout } = layers.overlay
   const window = new InPlaceWindow(Math.max(defaultWindowSize, header.sectorSize), store)
@@ -32,7 +32,7 @@ export function* planClear(layers: Layers, result: ClearedSectors): Transfers {
       window.forEachRun((run) => clearRun(run, piece, result))
       window.clear()
     }
-    // A batch holds its runs already when their bits are cleared, and those of later ones are not touched.
+    // Clearing bits is safe here: the batch has taken its runs already, and later batches look at other bits.
     for (let bit = 0; bit < piece.bitCount; ) {
       bit = fillRunBatch(batch, piece, bit)
       yield* placeRuns(window, batch, header.virtualSize, clear)

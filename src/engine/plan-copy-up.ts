@@ -7,28 +7,28 @@ import { walkBitmap } from './walk-bitmap.js'
 import { defaultWindowSize } from './window-size.js'
 
 // Before a merge changes the backing file, each sibling gets the old bytes of every sector that the merge will change
-// and that it lacks. Whole groups of 4 KiB are copied: the kernel misreads pages of which it finds only a part in the
-// overlay. With sectors of 512 bytes, the only size that siblings may have, a byte of the bitmap is one such group.
+// and that the sibling has not allocated. The plan copies whole groups of 4 KiB: the kernel misreads a page when the
+// overlay has only a part of it. Siblings always have sectors of 512 bytes, so a byte of the bitmap is one such group.
 
 const sectorSize = 512
 
 /** Bytes of bitmap in memory at a time. */
 const pieceSize = 64 * 1024
 
-/** The overlay is the one that is merged: what it has allocated is going to change in the backing file. */
+/** A merge and one sibling. The merge will change, in the backing file, every sector that `overlay` has allocated. */
 export interface CopyUpLayers extends Layers {
   readonly sibling: StoredOverlay
 }
 
-/** A piece of the bitmaps: which sectors have to be copied, and the sibling's bits before. */
+/** A piece of the bitmaps: the sectors to copy, and the sibling's bits before the copy. */
 interface Needs {
   readonly needed: Uint8Array
   readonly siblingBits: Uint8Array
-  /** Byte of the bitmaps that the piece starts with. */
+  /** Where the piece starts: bytes from the start of either bitmap. */
   readonly offset: number
 }
 
-/** Plan to count the bytes that the sibling has to take. */
+/** Plan to count the bytes that the sibling needs. */
 export function* planCopyUpSize(layers: Omit<CopyUpLayers, 'backing'>, result: { bytes: number }): Steps {
   for (const item of walkNeeds(layers)) {
     if ('kind' in item) yield item
@@ -36,7 +36,7 @@ export function* planCopyUpSize(layers: Omit<CopyUpLayers, 'backing'>, result: {
   }
 }
 
-/** Plan to write the old bytes into the sibling's data; nothing reads them before `planCopyUpBits` is carried out. */
+/** Plan to write the old bytes into the sibling's data. Nothing reads them until `planCopyUpBits` has run. */
 export function* planCopyUpData(layers: CopyUpLayers, result: { bytes: number }): Steps {
   const { overlay, sibling, backing } = layers
   const bytes = allocateUnsafe(defaultWindowSize)
@@ -53,7 +53,7 @@ export function* planCopyUpData(layers: CopyUpLayers, result: { bytes: number })
         step.position = at
         yield setTransfer(step, 'read', backing, at, part)
         result.bytes += part.length
-        // A hole that reads as zeros already needs no zeros; what is left there of former sectors has to go.
+        // A hole needs no zeros: it reads as zeros already. Bytes that former sectors left there must become zeros.
         if (isZero(part)) {
           const old = present.subarray(0, part.length)
           yield setTransfer(step, 'read', sibling.store, sibling.layout.dataOffset + at, old)
@@ -65,7 +65,7 @@ export function* planCopyUpData(layers: CopyUpLayers, result: { bytes: number })
   }
 }
 
-/** Plan to allocate, in the sibling's bitmap, what `planCopyUpData` has written. */
+/** Plan to allocate, in the sibling's bitmap, the sectors that `planCopyUpData` has written. */
 export function* planCopyUpBits(layers: Omit<CopyUpLayers, 'backing'>): Steps {
   const { sibling } = layers
   const step = createTransfer(sibling.store)
@@ -89,7 +89,7 @@ export function* planCopyUpBits(layers: Omit<CopyUpLayers, 'backing'>): Steps {
   }
 }
 
-/** Walk both bitmaps from start to end; pieces in which nothing is needed are left out. */
+/** Walk both bitmaps from start to end, and yield only the pieces with sectors to copy. */
 function* walkNeeds({ overlay, sibling }: Omit<CopyUpLayers, 'backing'>): Generator<Step | Needs, void, void> {
   const { bitmapOffset, bitmapLength, sectorCount } = sibling.layout
   const siblingMemory = allocateUnsafe(pieceSize)
@@ -118,7 +118,7 @@ function* walkNeeds({ overlay, sibling }: Omit<CopyUpLayers, 'backing'>): Genera
   }
 }
 
-/** Guest ranges to copy, in order. */
+/** List the guest bytes to copy, in order. */
 function neededRanges({ needed, offset }: Needs, virtualSize: number): [number, number][] {
   const ranges: [number, number][] = []
   forEachSetRun(needed, 0, needed.length * 8, (start, end) => {

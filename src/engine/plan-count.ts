@@ -7,14 +7,14 @@ import { walkBitmap } from './walk-bitmap.js'
 /** Bytes of bitmap in memory at a time. */
 const pieceSize = 256 * 1024
 
-/** How much an overlay supplies. */
+/** Counts of what an overlay supplies. */
 export interface OverlayCounts {
   allocatedSectors: number
-  /** Bytes of the blocks of 4 KiB that the allocated sectors touch: what a host may have to store for them. */
+  /** Bytes of the blocks of 4 KiB that the allocated sectors touch. A host may need this much to store them. */
   touchedLength: number
 }
 
-/** Plan to count the allocated sectors of an overlay. Those whose bits lie beyond the end of the file count as clear. */
+/** Plan to count the allocated sectors of an overlay. Bits beyond the end of the file count as clear. */
 export function* planCount(overlay: StoredOverlay, result: Pick<OverlayCounts, 'allocatedSectors'>): Steps {
   for (const item of walkBitmap(overlay, pieceSize)) {
     if ('kind' in item) yield item
@@ -22,10 +22,10 @@ export function* planCount(overlay: StoredOverlay, result: Pick<OverlayCounts, '
   }
 }
 
-/** Plan to count both by one walk. */
+/** Plan to count allocated sectors and touched bytes in one walk. */
 export function* planCounts(overlay: StoredOverlay, result: OverlayCounts): Steps {
   const { sectorSize } = overlay.header
-  // Blocks and sectors both have sizes that are powers of two, and one holds the other.
+  // The sizes of blocks and sectors are powers of two, so the larger one is a multiple of the smaller.
   const sectorsInBlock = Math.max(1, zeroBlockSize / sectorSize) as GroupLength
   const blockSize = Math.max(zeroBlockSize, sectorSize)
   for (const item of walkBitmap(overlay, pieceSize)) {

@@ -9,18 +9,18 @@ import { defaultWindowSize } from './window-size.js'
 
 export interface MergeTarget {
   readonly store: BlockStore
-  /** The store reads as zeros already: leave out blocks of zeros. */
+  /** The store reads as zeros already: skip blocks of zeros. */
   readonly keepHoles: boolean
 }
 
 export interface MergePlanOptions {
-  /** Where the backing file has data; what is not known counts as data. */
+  /** Where the backing file has data. Without it, all of the file counts as data. */
   readonly data?: DataMap | undefined
   /** Bytes, a multiple of 4096. */
   readonly windowSize?: number | undefined
 }
 
-// A merge moves one window over the image, from its start to its end. The window is in one of these states:
+// A merge moves one window over the image, from its start to its end. These are the states of the window:
 //
 //   state      the plan knows                       it does                               the next state
 //   --------   ----------------------------------   -----------------------------------   --------------------
@@ -31,19 +31,20 @@ export interface MergePlanOptions {
 //   mixed      anything else                        reads both layers, then writes        filling, further on
 //   past       the window starts at the image's end copies the runs it still keeps        the plan has ended
 //
-// Only a target that reads as zeros has windows in `bare` and `overHole`: any other needs its zeros written. From `bare` the
-// window skips to the next run or the next data of the backing file; from the other two it moves on by its own length.
+// Only a target that reads as zeros has windows in `bare` and `overHole`: any other target needs its zeros written.
+// From `bare` the window skips to the next run, or to the next data of the backing file. From the other two it moves on
+// by its own length.
 
 /**
- * Plan the merge of an overlay and its backing file into a target that is neither: window after window, in order.
+ * Plan the merge of an overlay and its backing file into a new target: window after window, in order.
  *
- * The target must have its final size already, unless it is a pipe.
+ * The target must be neither of the two. Unless it is a pipe, it must have its final size already.
  */
 export function* planMerge(layers: Layers, target: MergeTarget, options: MergePlanOptions = {}): Steps {
   const { store, keepHoles } = target
   const window = windowFor(layers, options)
-  // Runs over holes of the backing file are copied run by run: to fill a whole window and look through it takes ten times
-  // as long as a run of 4 KiB. They go after windows of later bytes, which are other blocks.
+  // Over holes of the backing file the plan copies run by run: to fill a whole window and search it takes ten times as
+  // long as a run of 4 KiB. Windows of later bytes may go first, because they touch other blocks.
   const runsOverHoles = window.copyRuns(layers.overlay, store)
   function* copyRunsOverHoles(position: number): Steps {
     runsOverHoles.position = position
@@ -67,7 +68,7 @@ export function* planMerge(layers: Layers, target: MergeTarget, options: MergePl
   yield* copyRunsOverHoles(layers.overlay.header.virtualSize)
 }
 
-/** Plan to compare a merged image with what it was merged from. `differs` gets guest bytes: where, and how many. */
+/** Plan to compare a merged image with its inputs. `differs` gets guest bytes: the start and length of a difference. */
 export function planCompareMerged(
   layers: Layers,
   merged: BlockStore,
@@ -84,7 +85,7 @@ function windowFor({ overlay }: Layers, { windowSize = defaultWindowSize }: Merg
   return new MergeWindow(windowSize, overlay.store)
 }
 
-/** @param skipHoles  nothing is to be done where both files have nothing but zeros */
+/** @param skipHoles  skip windows where neither file has data */
 function* planWindows(
   window: MergeWindow,
   { overlay }: Layers,
@@ -105,10 +106,10 @@ function* planWindows(
 }
 
 /**
- * What is to be done with a window.
+ * Handles one window.
  *
- * @param hasData  false: the backing file has nothing but zeros there
- * @returns        null when it is done, which spares a generator for each
+ * @param hasData  false: the backing file has only zeros there
+ * @returns        the steps; null when no step is needed, which saves a generator for the window
  */
 type MoveWindow = (hasData: boolean) => Steps | null
 
@@ -119,7 +120,7 @@ interface WindowWork {
   readonly move: MoveWindow
 }
 
-/** Put the runs of a batch into windows; each that the batch tells everything about is moved, and the next begun. */
+/** Put the runs of a batch into windows. Handle each window that the batch covers to its end, then start the next. */
 function* fillWindows(window: MergeWindow, batch: RunBatch, work: WindowWork): Steps {
   const { virtualSize, data, skipHoles, move } = work
   let index = 0
@@ -138,7 +139,7 @@ function* fillWindows(window: MergeWindow, batch: RunBatch, work: WindowWork): S
       if (steps !== null) yield* steps
       window.moveTo(window.end, virtualSize)
     } else {
-      // Nothing here but a hole: on to where something is.
+      // No layer has data here: skip to the next run or the next data.
       const next = Math.min(data.start, index < batch.count ? batch.starts[index]! : batch.end)
       window.moveTo(Math.max(window.end, floorTo(next, window.size)), virtualSize)
     }

@@ -6,10 +6,10 @@ import type { CopyRuns, Steps } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 
 /**
- * Plan to write what an overlay holds into its backing file: dense windows as spans, others run by run.
+ * Plan to write the allocated sectors of an overlay into its backing file: dense windows as spans, others run by run.
  *
- * Blocks that are zeros in both stay as they are, so that holes of the backing file stay holes. Done again after a part
- * of it was done, it ends with the same bytes.
+ * The plan does not write blocks that are zeros in both, so that holes of the backing file stay holes. After an
+ * interruption, a second run from the start ends with the same bytes.
  */
 export function* planWriteBack(layers: Layers, windowSize = defaultWindowSize): Steps {
   const { overlay, backing } = layers
@@ -17,7 +17,7 @@ export function* planWriteBack(layers: Layers, windowSize = defaultWindowSize): 
   const sparse = window.copyRuns(overlay, backing)
   const full = () => {
     if (window.isDense || !window.fits(sparse)) return writeWindow(window, layers, sparse)
-    // Of most windows: nothing to do yet, and no generator to make.
+    // Most windows get here: they need no step yet, and so no generator.
     window.appendRuns(sparse)
     return null
   }

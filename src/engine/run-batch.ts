@@ -3,18 +3,18 @@ import type { StoredOverlay } from './layers.js'
 import type { Transfer } from './step.js'
 import { type BitmapPiece, walkBitmap } from './walk-bitmap.js'
 
-/** Runs of a batch: enough to make the call per batch cheap, little enough to stay in the cache. */
+/** The most runs of a batch: enough to make the call per batch cheap, few enough to stay in the cache. */
 export const runBatchCapacity = 2048
 
 /**
- * Allocated runs of a stretch of an overlay, as typed arrays: guest bytes, half-open, ascending, apart from each other.
- * What lies between them comes from the backing file.
+ * Allocated runs of a stretch of an overlay, in typed arrays: guest bytes, half-open, ascending, with gaps between.
+ * The backing file supplies the gaps.
  */
 export interface RunBatch {
   readonly starts: Float64Array
   readonly ends: Float64Array
   count: number
-  /** Guest offset up to which the batch tells everything: the next one starts here. */
+  /** The batch is complete up to this guest offset. The next batch starts here. */
   end: number
 }
 
@@ -25,7 +25,7 @@ export function createRunBatch(): RunBatch {
 /**
  * Fill `batch` with the runs of `piece` from bit `fromBit` on.
  *
- * @returns the bit to go on with: `piece.bitCount` when the piece is through
+ * @returns the bit where the next batch starts; `piece.bitCount` at the end of the piece
  */
 export function fillRunBatch(batch: RunBatch, piece: BitmapPiece, fromBit: number): number {
   const { sectorSize, virtualSize, start } = piece
@@ -41,7 +41,7 @@ export function fillRunBatch(batch: RunBatch, piece: BitmapPiece, fromBit: numbe
   return nextBit
 }
 
-/** Walk the bitmap of an overlay run by run: the steps that read it, and batches of the runs it holds. */
+/** Walk the bitmap of an overlay: yield the steps that read it, and its runs in batches. */
 export function* walkRuns(overlay: StoredOverlay): Generator<Transfer | RunBatch, void, void> {
   const batch = createRunBatch()
   for (const item of walkBitmap(overlay)) {

@@ -5,13 +5,13 @@ import type { StoredOverlay } from './layers.js'
 import { type CopyRuns, createTransfer, setTransfer, type Transfer } from './step.js'
 import { largestWindowSize } from './window-size.js'
 
-/** Runs that are copied by one step: all of a window that is not dense have to have room. */
+/** The most runs of one copying step. All runs of a window that is not dense must fit. */
 const copyCapacity = mostSparseRuns(largestWindowSize)
 
 /**
- * One window of an image: which parts of it the overlay supplies, and memory for the bytes of both sides.
+ * One window of an image: the runs that the overlay supplies, and memory for the bytes of both sides.
  *
- * Add the runs in order, take the steps of a subclass, then `moveTo` the next window.
+ * Add the runs in order, take the steps of a subclass, then call `moveTo` for the next window.
  */
 export class RunWindow {
   readonly size: number
@@ -19,7 +19,7 @@ export class RunWindow {
   start = 0
   /** Bytes in use. */
   length = 0
-  /** Both sides, one after the other: `copyWithin` makes no object for each run, as `set` of a part does. */
+  /** Both sides, one after the other. `copyWithin` needs no object for each run; `set` would need a `subarray`. */
   private readonly memory: Uint8Array
   protected readonly bytes: Uint8Array
   protected readonly scratch: Uint8Array
@@ -34,20 +34,21 @@ export class RunWindow {
     this.memory = transferBuffer(2 * size)
     this.bytes = this.memory.subarray(0, size)
     this.scratch = this.memory.subarray(size)
-    // The shortest sector has 512 bytes, so no more runs than this can lie apart from each other.
+    // The shortest sector has 512 bytes, so a window cannot have more runs than this.
     this.runStarts = new Int32Array(size / 512)
     this.runEnds = new Int32Array(size / 512)
     this.lastPart = { buffer: this.bytes, from: 0, to: size, bytes: this.bytes }
     this.step = createTransfer(placeholder)
   }
 
+  /** Move to guest offset `start`, without any run. */
   moveTo(start: number, virtualSize: number): void {
     this.start = start
     this.length = Math.min(this.size, virtualSize - start)
     this.runCount = 0
   }
 
-  /** Forget the runs, and stay. */
+  /** Remove the runs, and stay in place. */
   clear(): void {
     this.runCount = 0
   }
@@ -56,7 +57,7 @@ export class RunWindow {
     return this.start + this.length
   }
 
-  /** The overlay supplies guest bytes `start` to `end`; both lie in the window. */
+  /** Add a run: the overlay supplies guest bytes `start` to `end`, which lie in the window. */
   addRun(start: number, end: number): void {
     const previous = this.runCount - 1
     if (previous >= 0 && this.runEnds[previous] === start - this.start) {
@@ -72,12 +73,12 @@ export class RunWindow {
     return this.runCount === 0
   }
 
-  /** A window with too many runs to move each for itself. */
+  /** True when the window has too many runs to move them one by one. */
   get isDense(): boolean {
     return isDense(this.runCount, this.length)
   }
 
-  /** A step that copies runs of windows like this one from the overlay to where they belong, still without any. */
+  /** Make a step, still without any run, that copies runs of such windows from the overlay to `to`. */
   copyRuns({ store, layout }: StoredOverlay, to: BlockStore): CopyRuns {
     return {
       kind: 'copy',
@@ -93,12 +94,12 @@ export class RunWindow {
     }
   }
 
-  /** Whether the runs of a window that is not dense have room in a step of `copyRuns`. */
+  /** True when a step of `copyRuns` has room for the runs of this window. */
   fits(copy: CopyRuns): boolean {
     return copy.count + this.runCount <= copyCapacity
   }
 
-  /** Hand the runs over to a step of `copyRuns`. */
+  /** Append the runs to a step of `copyRuns`. */
   appendRuns(copy: CopyRuns): void {
     for (let i = 0; i < this.runCount; i++) {
       copy.starts[copy.count] = this.start + this.runStarts[i]!
@@ -117,7 +118,7 @@ export class RunWindow {
     this.memory.copyWithin(from, this.size + from, this.size + to)
   }
 
-  /** The same part is often wanted again: scattered writes are mostly of one length. */
+  /** Get a part of a buffer. Callers often want the same part again: scattered writes mostly have one length. */
   private part(buffer: Uint8Array, from: number, to: number): Uint8Array {
     if (from === 0 && to === buffer.length) return buffer
     const { lastPart } = this

@@ -1,34 +1,37 @@
 import type { BlockStore } from '../stores/block-store.js'
 
 /**
- * One transfer that a plan asks for. A planner yields the same object again and again with other operands, so that a
- * merge of millions of runs makes no garbage; an executor is done with it before it asks for the next.
+ * One transfer that a plan requests.
+ *
+ * A plan yields the same object many times, with new operands, so that a merge of millions of runs makes no garbage. An
+ * executor must finish a transfer before it asks for the next one.
  */
 export interface Transfer {
   kind: 'read' | 'write'
   store: BlockStore
   offset: number
-  /** To fill (zeros where the store has ended) or to write, all of it. */
+  /** The bytes to fill or to write, all of them. A read beyond the end of the store fills in zeros. */
   bytes: Uint8Array
-  /** Guest bytes behind the plan so far, for progress. */
+  /** Guest bytes that the plan has passed so far, for progress. */
   position: number
 }
 
 /**
- * Many runs to copy from one store into another, each for itself, in order. Blocks that are zeros in both stay as they
- * are, so that holes stay holes.
+ * Many runs to copy from one store into another, one by one, in order.
+ *
+ * An executor does not write blocks that are zeros in both stores, so that holes stay holes.
  */
 export interface CopyRuns {
   readonly kind: 'copy'
   readonly from: BlockStore
-  /** Offset in `from` of guest byte 0; in `to` it is 0. */
+  /** Where guest byte 0 is in `from`. In `to` it is at offset 0. */
   readonly fromOffset: number
   readonly to: BlockStore
-  /** Guest bytes, half-open; a run and the start of its block of 4 KiB fit into each buffer. */
+  /** Guest bytes, half-open. Each buffer has room for a run and the start of its block of 4 KiB. */
   readonly starts: Float64Array
   readonly ends: Float64Array
   count: number
-  /** Working memory of one length. */
+  /** Working memory. Both buffers have the same length. */
   readonly buffer: Uint8Array
   readonly present: Uint8Array
   position: number
@@ -37,22 +40,24 @@ export interface CopyRuns {
 export type Step = Transfer | CopyRuns
 
 /**
- * A plan: a generator that says what to read and to write, and never does it. It keeps its state between steps. It sees
- * bytes only once an executor has filled them in, and what it asks for next may depend on them.
+ * A plan: a generator that says what to read and to write, and never does it.
+ *
+ * It keeps its state between steps. It sees bytes only after an executor has filled them in, and its next request may
+ * depend on them.
  */
 export type Steps = Generator<Step, void, void>
 
-/** A plan of nothing but transfers. */
+/** A plan that consists of transfers only. */
 export type Transfers = Generator<Transfer, void, void>
 
 const noBytes = new Uint8Array(0)
 
-/** A transfer for a plan to set and yield, again and again. */
+/** Make a transfer that a plan sets and yields many times. */
 export function createTransfer(store: BlockStore): Transfer {
   return { kind: 'read', store, offset: 0, bytes: noBytes, position: 0 }
 }
 
-/** Give a transfer its next operands, all but its position. */
+/** Set the next operands of a transfer, all but its position. */
 export function setTransfer(
   step: Transfer,
   kind: Transfer['kind'],

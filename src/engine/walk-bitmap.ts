@@ -10,23 +10,24 @@ import { createTransfer, setTransfer, type Transfer } from './step.js'
 /** Bytes of bitmap in memory at a time: the bits of 256 MiB of 512-byte sectors. */
 const defaultPieceSize = 64 * 1024
 
-/** A piece of an overlay's bitmap and what its bits stand for. */
+/** A piece of an overlay's bitmap, and the sectors that its bits stand for. */
 export interface BitmapPiece {
-  /** In memory that the next piece takes over; until then a plan may change them. */
+  /** The next piece uses the same memory. Until then a plan may change the bits. */
   readonly bits: Uint8Array
-  /** Sectors the piece tells about; those without a bit (versions 1 and 2) are left out. */
+  /** Bits of the piece that stand for a sector. In versions 1 and 2 the last sectors may have no bit. */
   readonly bitCount: number
   /** Bytes from the start of the bitmap. */
   readonly offset: number
-  /** Guest bytes of the first sector of the piece. */
+  /** Guest offset of the first sector of the piece. */
   readonly start: number
   readonly sectorSize: number
   readonly virtualSize: number
 }
 
 /**
- * Walk the bitmap of an overlay from its start to its end: the steps that read a piece, then the piece. Long holes in it,
- * where no sector is allocated, are left out as far as the store can find them.
+ * Walk the bitmap of an overlay from its start to its end: yield the step that reads a piece, then the piece.
+ *
+ * The walk skips long holes of the bitmap where the store can find them: no sector is allocated there.
  */
 export function* walkBitmap(
   { store, layout, header }: StoredOverlay,
@@ -36,7 +37,7 @@ export function* walkBitmap(
   const { bitmapOffset } = layout
   const memory = allocateUnsafe(pieceSize)
   const step = createTransfer(store)
-  // A header may claim a bitmap of terabytes; only what the file holds is looked at.
+  // A header may claim a bitmap of terabytes, so the walk covers only the part that the file holds.
   const length = storedBitmapLength(store, layout)
   const data = dataOf(store, bitmapOffset, length)
   for (let offset = 0; offset < length; offset += pieceSize) {
