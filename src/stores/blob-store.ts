@@ -3,9 +3,9 @@ import { type BlockStore, checkRange } from './block-store.js'
 import { OpenState } from './open-state.js'
 
 /**
- * A store over a `Blob`, or a `File` that a user chose in a browser. It reads what is asked for and no more.
+ * Open a store over a `Blob`, or a `File` that a user chose in a browser. It reads only the bytes of each request.
  *
- * Writing it, or changing its size, throws UmlcowError OUT_OF_RANGE.
+ * `write` and `truncate` throw UmlcowError OUT_OF_RANGE.
  */
 export function openBlobStore(blob: Blob, name = 'blob'): BlockStore {
   const state = new OpenState(name)

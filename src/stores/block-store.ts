@@ -1,36 +1,37 @@
 import { UmlcowError } from '../errors.js'
 
-/** Host bytes, addressed by offset. Where they live, a file or memory or a pipe, is the implementation's matter. */
+/** Host bytes, addressed by offset. They may be in a file, in memory or behind a pipe. */
 export interface BlockStore {
   /** For messages: the path as the user knows it, escaped. */
   readonly name: string
   /** Bytes from offset 0 to the end. */
   readonly size: number
-  /** Reads at most `target.length` bytes; may read less; 0 is the end. */
+  /** Read at most `target.length` bytes, or fewer. @returns how many; 0 at the end */
   read(offset: number, target: Uint8Array): Promise<number>
-  /** Writes at most `source.length` bytes and tells how many; grows the store as needed. */
+  /** Write at most `source.length` bytes, and grow the store as needed. @returns how many */
   write(offset: number, source: Uint8Array): Promise<number>
   truncate(size: number): Promise<void>
   sync(): Promise<void>
   close(): Promise<void>
   /**
-   * The same bytes by reads that cost next to nothing in a hole, where the store has such: at multiples of 4096, into memory
-   * that is aligned so.
+   * A store of the same bytes, where this store has one, whose reads cost next to nothing in a hole. Offsets must be
+   * multiples of 4096, and the memory must be aligned to 4096.
    */
   readonly pastCache?: BlockStore | undefined
 }
 
-/** A store that can also transfer at once, without the event loop: local files. Measured to be 1.5 to 8 times faster. */
+/** A store that can also transfer at once, without the event loop: a local file. Measured: 1.5 to 8 times faster. */
 export interface SyncBlockStore extends BlockStore {
   readNow(offset: number, target: Uint8Array): number
   writeNow(offset: number, source: Uint8Array): number
 }
 
+/** True when the store can transfer at once. */
 export function isSyncStore(store: BlockStore): store is SyncBlockStore {
   return 'readNow' in store && 'writeNow' in store
 }
 
-/** How many of `length` bytes at `offset` the store holds; what lies beyond reads as zeros for `…Padded` readers. */
+/** Count the bytes that the store holds of `length` bytes at `offset`. `readPadded` fills the others with zeros. */
 function storedLength(store: BlockStore, offset: number, length: number): number {
   return Math.max(0, Math.min(length, store.size - offset))
 }
@@ -44,7 +45,7 @@ function shortRead(store: BlockStore, offset: number, expected: number, got: num
 /**
  * Fill `target` from the store.
  *
- * @throws UmlcowError SHORT_READ when the store ends before
+ * @throws UmlcowError SHORT_READ when the store ends too early
  */
 export async function readExact(store: BlockStore, offset: number, target: Uint8Array): Promise<void> {
   let done = 0
@@ -55,7 +56,7 @@ export async function readExact(store: BlockStore, offset: number, target: Uint8
   }
 }
 
-/** Fill `target` from the store, with zeros where the store has ended. */
+/** Fill `target` from the store, and with zeros beyond its end. */
 export async function readPadded(store: BlockStore, offset: number, target: Uint8Array): Promise<void> {
   const stored = storedLength(store, offset, target.length)
   if (stored > 0) await readExact(store, offset, target.subarray(0, stored))
@@ -77,7 +78,7 @@ export async function writeExact(store: BlockStore, offset: number, source: Uint
   }
 }
 
-/** `readPadded` at once. */
+/** Do at once what `readPadded` does. */
 export function readPaddedNow(store: SyncBlockStore, offset: number, target: Uint8Array): void {
   const stored = storedLength(store, offset, target.length)
   let done = 0
@@ -92,7 +93,7 @@ export function readPaddedNow(store: SyncBlockStore, offset: number, target: Uin
   if (stored < target.length) target.fill(0, stored)
 }
 
-/** `writeExact` at once. */
+/** Do at once what `writeExact` does. */
 export function writeExactNow(store: SyncBlockStore, offset: number, source: Uint8Array): void {
   let done = 0
   while (done < source.length) {

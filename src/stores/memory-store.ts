@@ -2,7 +2,7 @@ import { assertBytes } from '../bytes/assert-bytes.js'
 import { type BlockStore, checkRange, type SyncBlockStore } from './block-store.js'
 import { OpenState } from './open-state.js'
 
-/** A store in memory; it grows as it is written. `bytes` tells what it holds, also when it is closed. */
+/** Open a store in memory, which grows on writes. `bytes` copies what it holds, even after `close`. */
 export function openMemoryStore(
   initial: Uint8Array = new Uint8Array(0),
   name = 'memory',

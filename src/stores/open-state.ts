@@ -1,13 +1,13 @@
 import { UmlcowError } from '../errors.js'
 
 /**
- * Whether a store or an image may be used, and how many calls on it are under way.
+ * Knows whether a store or an image is open, and how many calls on it are under way.
  *
- * A descriptor that was closed may belong to another file a moment later. So a call after `close` is refused, and `close`
- * gives nothing back before the calls under way have ended.
+ * The number of a closed descriptor may belong to another file a moment later. So a call after `close` fails, and
+ * `close` releases nothing before the calls under way have ended.
  */
 export class OpenState {
-  /** For calls that must not take time: `if (!state.isOpen) throw state.closed()`. */
+  /** For calls that must be fast: `if (!state.isOpen) throw state.closed()`. */
   isOpen = true
   readonly #name: string
   #underWay = 0
@@ -18,11 +18,12 @@ export class OpenState {
     this.#name = name
   }
 
+  /** Make the error for a call after `close`. */
   closed(): UmlcowError {
     return new UmlcowError('CLOSED', `${this.#name}: is closed`)
   }
 
-  /** @throws UmlcowError CLOSED */
+  /** @throws UmlcowError CLOSED after `close` */
   assertOpen(): void {
     if (!this.isOpen) throw this.closed()
   }
@@ -39,7 +40,7 @@ export class OpenState {
     }
   }
 
-  /** Refuse all further calls, wait for those under way, then give back once. Further closes wait for the first. */
+  /** Refuse further calls, wait for those under way, then call `giveBack` once. Later closes wait for the first. */
   async close(giveBack: () => Promise<void>): Promise<void> {
     if (this.#closing === null) {
       this.isOpen = false
