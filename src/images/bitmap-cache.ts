@@ -3,24 +3,24 @@ import type { BlockStore } from '../stores/block-store.js'
 import { storedReader } from './read-stored.js'
 
 /**
- * Bytes of bitmap that are read together: the bits of 64 MiB of 512-byte sectors. Longer ones would spare walks little, and
- * cost reads at random places of a large image more than the data they are after.
+ * Bytes of one piece of bitmap: the bits of 64 MiB of 512-byte sectors. Longer pieces would save walks little, and
+ * cost reads at random places of a large image more than the data itself.
  */
 export const bitmapPieceSize = 16 * 1024
 
-/** Pieces in memory, of an overlay: 4 MiB, the bits of 16 GiB of 512-byte sectors. */
+/** Pieces in memory for each overlay: 4 MiB, the bits of 16 GiB of 512-byte sectors. */
 export const cachedPieces = 256
 
-/** A piece of the bitmap; a promise of one that has to be read first. */
+/** Gets a piece of the bitmap: at once where possible, else by a promise. */
 export type PieceAt = (index: number) => Uint8Array | Promise<Uint8Array>
 
 /**
- * Reads a bitmap in pieces and keeps those that were asked for last.
+ * Read a bitmap in pieces, and keep the most recently used ones.
  *
- * A piece is as it was when it was read: what changes the bitmap afterwards does not show until the piece has made way for
- * others. Nothing ever changes a piece in memory, so one may be used for as long as it is wanted.
+ * A piece stays as it was when it was read: later changes of the file do not show until the cache drops the piece.
+ * Nothing changes a piece in memory, so a caller may keep one for any time.
  *
- * @param start   of the bitmap, bytes from the start of the store
+ * @param start   where the bitmap starts, bytes from the start of the store
  * @param length  bytes of the bitmap that the store holds
  */
 export function bitmapCache(store: BlockStore, start: number, length: number): PieceAt {

@@ -8,33 +8,34 @@ import type { CowLayout } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
 import { bitmapCache, bitmapPieceSize } from './bitmap-cache.js'
 
-/** Bytes of bitmap, those of a disk of 256 GiB, from which on it pays to look for holes in it: 64 MiB are read in 25 ms. */
+/** In a bitmap this long, that of a disk of 256 GiB, a search for holes pays off: 64 MiB take 25 ms to read. */
 export const longBitmap = 64 * 1024 * 1024
 
-/** Sectors `startSector` to `endSector`, half-open, are allocated. */
+/** A run of allocated sectors, half-open. */
 export interface SectorRun {
   readonly startSector: number
   readonly endSector: number
 }
 
-/** Runs in order. The sectors between them, and those up to `endSector`, are not allocated. */
+/** Runs in order. The sectors between them, and those from the last run to `endSector`, are not allocated. */
 export interface RunsUpTo {
   readonly runs: readonly SectorRun[]
   readonly endSector: number
 }
 
-/** Reads the bitmap of an overlay in pieces; what lies beyond the end of the file reads as clear. */
+/** Reads the bitmap of an overlay in pieces. Bits beyond the end of the file count as clear. */
 export interface BitmapReader {
-  /** Runs of allocated sectors among `fromSector` to `endSector`, clipped to them, in order, apart from each other. */
+  /** Find all runs of allocated sectors from `fromSector` to `endSector`: clipped, in order, with gaps between them. */
   runs(fromSector: number, endSector: number): AsyncGenerator<SectorRun>
   /**
-   * The first of them, up to `endSector` or less, but further than `fromSector`; the last may go on beyond. A promise
-   * where the bitmap has to be read first.
+   * Find the first of these runs, at once where possible.
+   *
+   * The result covers at least one sector, and may end before `endSector`. Its last run may continue after its end.
    */
   firstRuns(fromSector: number, endSector: number): RunsUpTo | Promise<RunsUpTo>
 }
 
-/** Bytes of the bitmap that the file holds. */
+/** Compute how many bytes of the bitmap the file holds. */
 export function storedBitmapLength(
   store: BlockStore,
   layout: Pick<CowLayout, 'bitmapOffset' | 'bitmapLength'>,
@@ -44,12 +45,12 @@ export function storedBitmapLength(
 
 const pieceBits = bitmapPieceSize * 8
 
-/** Runs that are looked for together. */
+/** The most runs that one search returns. */
 const runsTogether = 1024
 
-/** @param signal  ends a walk over a long bitmap with INTERRUPTED */
+/** Open a reader of the bitmap of an overlay. @param signal  ends a walk over a long bitmap with INTERRUPTED */
 export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: AbortSignal): BitmapReader {
-  // A header may claim a bitmap of terabytes; only what the file holds is looked at.
+  // A header may claim a bitmap of terabytes, so read only the part that the file holds.
   const storedLength = storedBitmapLength(store, layout)
   const bitCount = Math.min(layout.bitCount, storedLength * 8)
   const pieceAt = bitmapCache(store, layout.bitmapOffset, storedLength)
@@ -99,16 +100,16 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
   }
 }
 
-/** Bytes of bitmap that are looked at for a hole at a time. */
+/** Bytes of one probe for a hole in the bitmap. */
 const holeProbeLength = 512 * 1024
 
-/** Probes between two turns of the event loop, a few milliseconds. */
+/** Probes between two turns of the event loop. They take a few milliseconds. */
 const probesPerTurn = 64
 
-/** Finds the first piece from one on that may have a bit set, or `endIndex`. */
+/** Finds the first piece at or after `index` that may have a set bit, or `endIndex`. */
 type Skipper = (index: number, endIndex: number) => Promise<number>
 
-/** For one walk. Null where the bitmap is short, or the store cannot find holes. */
+/** Make a skipper for one walk. Null when the bitmap is short, or the store cannot find holes. */
 function skipperOf(
   { pastCache }: BlockStore,
   bitmapOffset: number,

@@ -6,7 +6,7 @@ import { openBitmapReader } from './bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
 import { storedReader } from './read-stored.js'
 
-/** A guest byte range and the layer that supplies it. */
+/** Guest bytes, half-open, and whether the overlay supplies them. */
 interface Piece {
   readonly start: number
   readonly end: number
@@ -14,14 +14,14 @@ interface Piece {
 }
 
 /**
- * An overlay over a backing image; it closes both.
+ * Open an overlay over a backing image. The new image closes both.
  *
- * The image keeps pieces of the bitmap in memory, at most 4 MiB. It takes the overlay for a file that does not change: a
- * sector that is allocated after its bit was read may read as the backing image's for as long as the image is open. Once
- * something has written the overlay, open the image again.
+ * The image keeps pieces of the bitmap in memory, at most 4 MiB, and assumes that the overlay does not change. A sector
+ * allocated after the image has read its bit may read as the backing image's. When another program has written the
+ * overlay, open the image again.
  *
- * @param overlay  the store of the COW file; allocated sectors beyond its end read as zeros, as in the kernel: to refuse
- *                 them, call `findTruncation` before
+ * @param overlay  the store of the overlay. Allocated sectors beyond its end read as zeros, as in the kernel. To refuse
+ *                 them, call `findTruncation` first
  * @param backing  the image below; bytes beyond its virtual size read as zeros
  * @param signal   ends reads and walks with INTERRUPTED
  */
@@ -54,7 +54,7 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
     }
   }
 
-  /** As `pieces`, but without a generator, and without a promise where none is needed: reads of 4 KiB are many. */
+  /** Like `pieces`, but without a generator, and without a promise where possible: guests read 4 KiB many times. */
   async function read(offset: number, target: Uint8Array): Promise<void> {
     const end = offset + target.length
     const endSector = Math.ceil(end / sectorSize)
@@ -104,7 +104,7 @@ function overlayExtent(piece: Piece, layout: CowLayout): Extent {
   return { start, length: end - start, depth: 0, data: true, zero: false, offset: layout.dataOffset + start }
 }
 
-/** Extents of the backing image, one layer down; zeros where it has ended. */
+/** List the extents of the backing image, one layer down; zeros beyond its end. */
 async function* backingExtents(backing: Image, piece: Piece): AsyncGenerator<Extent> {
   const end = Math.min(piece.end, backing.virtualSize)
   if (end > piece.start) {
@@ -122,20 +122,20 @@ async function readBacking(backing: Image, offset: number, target: Uint8Array): 
   if (stored < target.length) target.fill(0, stored)
 }
 
-/** Where an overlay's file ends too early. Bytes from its start. */
+/** What an overlay lacks because its file ends too early. */
 export interface Truncation {
   /** The file ends inside the bitmap, so some bits are unknown. */
   readonly inBitmap: boolean
-  /** Guest bytes of allocated sectors that the file does not hold, in whole or in part. */
+  /** Guest bytes of allocated sectors that the file does not hold. */
   readonly missingLength: number
-  /** Guest offset of the first of them. */
+  /** Guest offset of the first missing byte. */
   readonly firstMissing: number | null
 }
 
 /**
- * Look for allocated sectors beyond the end of an overlay's file; null when there are none.
+ * Find allocated sectors beyond the end of an overlay's file; null when there are none.
  *
- * A file that ends early is fine as long as the sectors it misses are not allocated.
+ * A file may end early as long as no missing sector is allocated.
  */
 export async function findTruncation(
   overlay: BlockStore,

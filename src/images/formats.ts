@@ -9,7 +9,7 @@ export interface WholeLayer {
   readonly header: null
   /** Bytes that a guest sees. */
   readonly virtualSize: number
-  /** What a guest sees of the file. The image closes the store. */
+  /** Open the file as an image, which closes the store. */
   open(store: BlockStore): Image
 }
 
@@ -18,14 +18,14 @@ export interface OverlayLayer {
   readonly header: CowHeader
   /** Bytes that a guest sees. */
   readonly virtualSize: number
-  /** What a guest sees of the file over `below`. The image closes both. `signal` ends reads with INTERRUPTED. */
+  /** Open the file as an image over `below`. The image closes both. `signal` ends reads with INTERRUPTED. */
   open(store: BlockStore, below: Image, signal?: AbortSignal): Image
 }
 
-/** What the first bytes of a file say of it. */
+/** What the first bytes of a file say about it. */
 export type Layer = WholeLayer | OverlayLayer
 
-/** What is known of a file beside its first bytes. */
+/** What a parser needs to know about a file besides its first bytes. */
 export interface LayerFile {
   /** Its length, bytes. */
   readonly size: number
@@ -34,7 +34,7 @@ export interface LayerFile {
 }
 
 interface Format {
-  /** Whether a file of this format begins with these bytes. */
+  /** True when a file of this format can begin with these bytes. */
   begins(head: Uint8Array): boolean
   /** The file has the guest's bytes at the guest's offsets, and nothing else. */
   readonly isPlain: boolean
@@ -42,7 +42,7 @@ interface Format {
   parse(head: Uint8Array, file: LayerFile): Layer
 }
 
-/** The formats of images, in the order in which a file is compared with them: any bytes are a raw image. */
+/** The formats of images. The first that fits wins, so `raw`, which fits all bytes, is the last. */
 const formats = {
   cow: {
     begins: (head) => cowMagicOrder(head) !== null,
@@ -64,10 +64,10 @@ export type ImageFormat = keyof typeof formats
 
 const formatNames = Object.keys(formats) as ImageFormat[]
 
-/** Bytes at the start of a file that tell its format and hold its header. */
+/** Bytes at the start of a file that show its format and hold its header. */
 export const headLength = maxHeaderSize
 
-/** The format of the file that begins with these bytes. */
+/** Find the format of the file that begins with these bytes. */
 export function formatOf(head: Uint8Array): ImageFormat {
   return formatNames.find((name) => formats[name].begins(head))!
 }
@@ -77,7 +77,7 @@ export function isPlain(format: ImageFormat): boolean {
   return formats[format].isPlain
 }
 
-/** @throws UmlcowError as the parser of the format does, NOT_COW when the file has another format */
+/** Parse the first bytes of a file. @throws UmlcowError of the format's parser; NOT_COW when the format differs */
 export function parseLayer(format: ImageFormat, head: Uint8Array, file: LayerFile): Layer {
   return formats[format].parse(head, file)
 }

@@ -3,7 +3,7 @@ import type { BlockStore } from '../stores/block-store.js'
 import { OpenState } from '../stores/open-state.js'
 import type { Image } from './image.js'
 
-/** An image as a store to read from, so that an executor can take a chain for a backing file. Closes the image. */
+/** Make an image a store to read from, so that an executor can use a chain as a backing file. It closes the image. */
 export function imageStore(image: Image, name: string): BlockStore {
   const state = new OpenState(name)
   const readOnly = async (): Promise<never> => {

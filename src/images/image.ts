@@ -4,9 +4,9 @@ import { UmlcowError } from '../errors.js'
 /** What a guest sees: `virtualSize` bytes. */
 export interface Image {
   readonly virtualSize: number
-  /** Fill `target` from guest offset `offset`. @throws UmlcowError OUT_OF_RANGE beyond the virtual size */
+  /** Fill `target` with the guest bytes from `offset` on. @throws UmlcowError OUT_OF_RANGE beyond the virtual size */
   read(offset: number, target: Uint8Array): Promise<void>
-  /** Extents that tile `length` bytes from `start` exactly, in order. @throws UmlcowError OUT_OF_RANGE */
+  /** List the extents that tile `length` bytes from `start` exactly, in order. @throws UmlcowError OUT_OF_RANGE */
   extents(start: number, length: number): AsyncIterable<Extent>
   close(): Promise<void>
 }

@@ -4,9 +4,9 @@ import { checkGuestRange, type Image } from './image.js'
 import { storedReader } from './read-stored.js'
 
 /**
- * A raw image over a store, which it closes.
+ * Open a raw image over a store. The image closes the store.
  *
- * @param virtualSize  bytes; defaults to the store's. What lies beyond the store's end reads as zeros.
+ * @param virtualSize  bytes; the store's size when absent. Bytes beyond the end of the store read as zeros
  */
 export function openRawImage(store: BlockStore, virtualSize = store.size): Image {
   const state = new OpenState(store.name)

@@ -1,16 +1,16 @@
 import { nextTurn } from '../bytes/next-turn.js'
 import { type BlockStore, isSyncStore, readPadded, readPaddedNow } from '../stores/block-store.js'
 
-/** Bytes up to which a local file is read at once: from the page cache that takes a tenth of what a promise takes. */
+/** Parts of a local file up to this size are read at once: from the page cache, in a tenth of the time of a promise. */
 const mostAtOnce = 64 * 1024
 
-/** Milliseconds spent in reads at once before the event loop gets a turn, so that signals come through. */
+/** After this many milliseconds of reads at once, the event loop gets a turn, so that it handles signals. */
 const sliceDuration = 25
 
-/** Fills `target` from a store, with zeros where the store has ended. Undefined: it is done already. */
+/** Fills `target` from a store, and with zeros beyond its end. Returns undefined when the read is complete already. */
 export type ReadStored = (offset: number, target: Uint8Array) => Promise<void> | undefined
 
-/** Reads a store for an image: at once where the store can and the part is small, else by promises. */
+/** Make a reader of a store: it reads small parts at once where the store can, and all others by promises. */
 export function storedReader(store: BlockStore): ReadStored {
   if (!isSyncStore(store)) return (offset, target) => readPadded(store, offset, target)
   let spent = 0
