@@ -1,5 +1,5 @@
-// The entry "umlcow/core": what needs no Node and so runs in a browser too. It reads and writes stores; the verbs, which
-// take paths, are in "umlcow".
+// The entry "umlcow/core": the part that does not need Node, so it also runs in a browser. It reads and writes stores.
+// The verbs take paths and are in "umlcow".
 
 // Headers
 

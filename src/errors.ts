@@ -1,18 +1,18 @@
-/** What a code means, and how a command ends that fails with it. */
+/** What a code means, and the exit status of a command that fails with it. */
 export interface ErrorEntry {
   /** One sentence. */
   readonly meaning: string
   readonly exitStatus: number
-  /** The exit status of a command that writes, where it is another one. */
+  /** The exit status of a command that writes, where it differs. */
   readonly whenWriting?: number
   /** The exit statuses of a command that SIGHUP, SIGINT or SIGTERM stops. */
   readonly afterSignal?: readonly number[]
 }
 
 const failed = (meaning: string): ErrorEntry => ({ meaning, exitStatus: 1 })
-/** The command protects data: it refuses, and has changed nothing. */
+/** The command refuses in order to protect data. It has changed nothing. */
 const refused = (meaning: string): ErrorEntry => ({ meaning, exitStatus: 4 })
-/** A command that writes refuses to go on. One that only reads cannot protect anything: it fails. */
+/** A command that writes refuses to continue. A command that only reads cannot protect anything: it fails. */
 const refusedWhenWriting = (meaning: string): ErrorEntry => ({ meaning, exitStatus: 1, whenWriting: 4 })
 const otherFormat = (meaning: string): ErrorEntry => ({ meaning, exitStatus: 63 })
 
@@ -121,7 +121,7 @@ const runErrors = {
   USAGE: { meaning: 'The command line is wrong.', exitStatus: 64 },
 } as const
 
-/** The codes by what they are about, in the order of docs/errors.md. */
+/** The codes in groups, in the order of docs/errors.md. */
 export const errorGroups = {
   'The header of an overlay': headerErrors,
   'The overlay as a whole': overlayErrors,
@@ -134,8 +134,10 @@ export const errorGroups = {
 } as const
 
 /**
- * Every code that an UmlcowError can carry, with its meaning and exit status. Codes are part of the public API: they do
- * not change. Errors of the operating system keep their own code (ENOSPC, EACCES, ...).
+ * Every code of an UmlcowError, with its meaning and exit status.
+ *
+ * Codes are part of the public API and do not change. Errors of the operating system keep their own code (ENOSPC,
+ * EACCES, ...).
  */
 export const errorCodes = {
   ...headerErrors,
@@ -154,13 +156,13 @@ export type ErrorCode = keyof typeof errorCodes
 export type ErrorDetails = Record<string, string | number | boolean | null | readonly (string | number)[]>
 
 /**
- * What every operation throws when a file, not the caller, is at fault.
+ * Every operation throws this error when a file, not the caller, is at fault.
  *
- * `code` is one of `errorCodes` or a code of the operating system. `details` holds the operands. `hint` is the next
- * thing to do, where there is one.
+ * `code` is one of `errorCodes` or a code of the operating system. `details` holds the operands. `hint` says what to do
+ * next, where umlcow knows it.
  *
- * An error that an AbortSignal caused has the code INTERRUPTED, the name `AbortError` and the reason of the signal as
- * its `cause`, as errors of Node's own functions have. All others have the name `UmlcowError`.
+ * When an AbortSignal stops an operation, the error has the code INTERRUPTED and the name `AbortError`. Its `cause` is
+ * the reason of the signal, as in errors of Node's own functions. All other errors have the name `UmlcowError`.
  */
 export class UmlcowError extends Error {
   override readonly name: 'UmlcowError' | 'AbortError'
@@ -174,7 +176,7 @@ export class UmlcowError extends Error {
     options: { details?: ErrorDetails; hint?: string | undefined; cause?: unknown } = {},
   ) {
     const isStop = code === 'INTERRUPTED'
-    // An error that wraps another INTERRUPTED still has the reason of the signal as its cause.
+    // Skip the inner error when one INTERRUPTED wraps another: the cause must be the reason of the signal.
     const cause = isStop && hasCode(options.cause, 'INTERRUPTED') ? (options.cause as Error).cause : options.cause
     super(message, cause === undefined ? undefined : { cause })
     this.name = isStop ? 'AbortError' : 'UmlcowError'
@@ -189,7 +191,7 @@ export function isSystemError(error: unknown): error is Error & { code: string }
   return error instanceof Error && typeof codeOf(error) === 'string' && 'syscall' in error
 }
 
-/** True when `error` carries `code`, ours or the system's. */
+/** True when `error` has one of `codes`, umlcow's or the system's. */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   const code = error instanceof Error ? codeOf(error) : undefined
   return typeof code === 'string' && codes.includes(code)
@@ -199,23 +201,24 @@ function codeOf(error: Error): unknown {
   return 'code' in error ? error.code : undefined
 }
 
-/** Throws INTERRUPTED when the signal has fired. */
+/** Throw INTERRUPTED when the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw interrupted(signal)
 }
 
-/** The error of an operation that its signal stopped. */
+/** Make the error of an operation that its signal stopped. */
 export function interrupted(signal: AbortSignal): UmlcowError {
   return new UmlcowError('INTERRUPTED', 'stopped', { cause: signal.reason })
 }
 
 /**
  * Wait for `pending`, or throw INTERRUPTED as soon as the signal fires: a write to a pipe that nobody reads never ends.
- * The transfer itself goes on, so its buffer must not be used again.
+ *
+ * The transfer itself continues, so the caller must not use its buffer again.
  */
 export async function orInterrupted<T>(pending: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return pending
-  // After an abort nobody waits for `pending`, and its failure must not end the process.
+  // After an abort nothing waits for `pending`, and its failure must not end the process.
   pending.catch(() => {})
   throwIfAborted(signal)
   let onAbort = () => {}
