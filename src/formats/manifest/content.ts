@@ -6,9 +6,7 @@ import type { ManifestItem } from './entry.js'
 
 const pieceSize = 256 * 1024
 
-/**
- * The bytes of a file that an archive holds next. `finish` passes over what nobody read.
- */
+/** The content of a file, which comes next in an archive. `finish` skips the bytes that nothing has read. */
 export class ArchiveContent implements AsyncIterable<Uint8Array> {
   private readonly input: InputReader
   private readonly name: string
@@ -43,9 +41,9 @@ export class ArchiveContent implements AsyncIterable<Uint8Array> {
 }
 
 /**
- * The content of an item for a writer that has announced its size.
+ * Yield the content of an item, for a writer that has announced its size.
  *
- * @throws UmlcowError INPUT_CHANGED when it is not that long
+ * @throws UmlcowError INPUT_CHANGED when the content has another length
  */
 export async function* exactContent({ entry, content }: ManifestItem): AsyncGenerator<Uint8Array> {
   if (content === null) throw new TypeError(`the content of ${printablePath(entry.path)} is missing`)

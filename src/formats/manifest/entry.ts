@@ -1,7 +1,7 @@
-/** What a name in a tree is. */
+/** What a name in a tree stands for. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket'
 
-/** Linux keeps 12 bits of the major number and 20 of the minor one. */
+/** The number of a device. Linux keeps 12 bits of the major number and 20 bits of the minor number. */
 export interface DeviceNumber {
   readonly major: number
   readonly minor: number
@@ -16,8 +16,8 @@ export interface ExtendedAttribute {
 /**
  * One name of a tree, with all the ownership metadata that any of the formats can hold. Names are bytes, never text.
  *
- * A manifest is a sequence of them: a directory stands before what it holds, and the first name of a file before its
- * further ones.
+ * A manifest is a sequence of entries. A directory comes before its contents, and the first name of a file before its
+ * further names.
  */
 export interface ManifestEntry {
   /** Relative to the top of the tree, without `./`, `..` or a slash at either end; empty for the top itself. */
@@ -28,28 +28,28 @@ export interface ManifestEntry {
   /** 0 to 2^32 - 1. */
   readonly uid: number
   readonly gid: number
-  /** Of `character` and `block`; null for all others. */
+  /** The device number of `character` and `block`; null for all others. */
   readonly device: DeviceNumber | null
-  /** Of `symlink`, as it stands; null for all others. */
+  /** The target of `symlink`, unchanged; null for all others. */
   readonly linkTarget: Uint8Array | null
-  /** Of a further name of a file: the path of its first name. Everything but `path` is as it is there. */
+  /** For a further name of a file, the path of its first name. All fields but `path` are the same there. Else null. */
   readonly hardLinkTo: Uint8Array | null
   /** Bytes of a file; 0 for all others. */
   readonly size: number
   /** Nanoseconds since 1970. */
   readonly mtimeNs: bigint
-  /** Null where nobody knows them. */
+  /** Null when they are unknown. */
   readonly xattrs: readonly ExtendedAttribute[] | null
   /**
-   * How many names the file has, where the source knows (`st_nlink`). Archives that store the count take it from the
-   * first name; without it their writers remember every name. Readers do not set it.
+   * How many names the file has (`st_nlink`), where the source knows it. Writers of formats with a link count take it
+   * from the first name. Without it they remember every name. Readers do not set it.
    */
   readonly linkCount?: number | undefined
 }
 
-/** An entry, and the bytes if it is a file. */
+/** An entry, and the content of a file. */
 export interface ManifestItem {
   readonly entry: ManifestEntry
-  /** `entry.size` bytes, to be read before the next item is asked for; null for all but the first name of a file. */
+  /** `entry.size` bytes. Read them before you ask for the next item. Null for all but the first name of a file. */
   readonly content: AsyncIterable<Uint8Array> | null
 }

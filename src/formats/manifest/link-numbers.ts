@@ -3,27 +3,28 @@ import { viewOf } from '../../bytes/struct.js'
 import { unfit } from './archive-error.js'
 import type { ManifestEntry } from './entry.js'
 
-/** What tells the names of one file from those of others in formats without paths of first names. */
+/** Identifies the names of one file, for formats that do not store the path of the first name. */
 export interface LinkNumber {
   readonly inode: number
-  /** Null where nobody knows it. */
+  /** Null when it is unknown. */
   readonly linkCount: number | null
 }
 
 const unknownCount = 0
-/** Names still to come where the count is not known. */
+/** The number of expected names when the count is unknown. */
 const endless = 2 ** 32 - 1
 
 /**
- * Gives each file a number of its own, and all names of a file the same one.
+ * Gives each file its own number, the same for all its names.
  *
- * Where `linkCount` is known only files with several names are remembered; where it is not, all.
+ * It remembers every file with an unknown `linkCount`. Of the others, it remembers only those with several names.
  */
 export class LinkNumbers {
   private next = 1
-  /** By first name: the number of the file (8 bytes), how many names it has, and how many have not come (4 each). */
+  /** By first name: the number of the file (8 bytes), its names, and the names that have not come yet (4 each). */
   private readonly files = new ByteTable()
 
+  /** Get the number of an entry's file. @throws UmlcowError ENTRY_UNFIT when a hard link comes before its first name */
   numberOf(entry: ManifestEntry): LinkNumber {
     return entry.hardLinkTo === null ? this.first(entry) : this.further(entry, entry.hardLinkTo)
   }
@@ -45,7 +46,7 @@ export class LinkNumbers {
     const value = this.files.get(firstName)
     const view = value === null ? null : viewOf(value)
     const left = view?.getUint32(12) ?? 0
-    if (view === null || left === 0) throw unfit(entry.path, 'a further name of a file that did not come before it')
+    if (view === null || left === 0) throw unfit(entry.path, 'a hard link to a file that does not come before it')
     view.setUint32(12, left - 1)
     return { inode: view.getFloat64(0), linkCount: view.getUint32(8) || null }
   }

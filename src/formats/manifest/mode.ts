@@ -16,18 +16,19 @@ const typesByBits = new Map(Object.entries(typeBits).map(([type, bits]) => [bits
 
 export const maxMode = 0o7777
 
-/** `mode` with the bits of the type, as in `st_mode`. */
+/** Add the bits of the type to `mode`, as in `st_mode`. */
 export function fullMode(type: EntryType, mode: number): number {
   return typeBits[type] + mode
 }
 
-/** Null when the type is none that Linux has, or there are bits above it. */
+/** Split `st_mode` into type and mode. Null when Linux has no such type, or when higher bits are set. */
 export function splitMode(full: number): { type: EntryType; mode: number } | null {
   if (!Number.isInteger(full) || full < 0 || full > 0o177777) return null
   const type = typesByBits.get(full & typeMask)
   return type === undefined ? null : { type, mode: full & maxMode }
 }
 
+/** True for character and block devices. */
 export function isDevice(type: EntryType): boolean {
   return type === 'character' || type === 'block'
 }

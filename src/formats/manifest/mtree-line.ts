@@ -18,7 +18,7 @@ const types = new Map<string, EntryType>([
   ['socket', 'socket'],
 ])
 
-/** Values of the keywords that are understood; others (digests, flags, names of users) say nothing we keep. */
+/** The values of known keywords. umlcow does not keep the others: digests, flags, names of users. */
 export interface MtreeValues {
   type?: EntryType
   mode?: number
@@ -42,10 +42,10 @@ function numberWithin(limit: number, base: 8 | 10 = 10): Parser<number> {
   }
 }
 
-/** A text that is only compared with others. */
+/** A text that is only compared with other texts. */
 const token: Parser<string> = (value) => (value.length > 0 && value.length <= 64 ? latin1Text(value) : null)
 
-/** Seconds, and after a point nanoseconds: libarchive writes them without leading zeros, so it is no fraction. */
+/** Seconds, a point, nanoseconds. The latter are not a fraction: libarchive writes them without leading zeros. */
 const time: Parser<bigint> = (value) => {
   const point = value.indexOf(0x2e)
   const seconds = parseInteger(point < 0 ? value : value.subarray(0, point))
@@ -91,7 +91,7 @@ const fieldsByKeyword = new Map(
   Object.entries(parsers).map(([field, [keyword]]) => [keyword, field as keyof MtreeValues]),
 )
 
-/** The words of a line, between blanks and tabs. */
+/** Split a line into words, at blanks and tabs. */
 export function wordsOf(line: Uint8Array): Uint8Array[] {
   const words: Uint8Array[] = []
   let start = -1
@@ -105,7 +105,7 @@ export function wordsOf(line: Uint8Array): Uint8Array[] {
   return words
 }
 
-/** Puts the value of a word `keyword=value` into `values`. Returns the keyword when the value is none, else null. */
+/** Put the value of a word `keyword=value` into `values`. @returns the keyword when its value is wrong, else null */
 export function applyWord(word: Uint8Array, values: MtreeValues): string | null {
   const equals = word.indexOf(0x3d)
   const keyword = latin1Text(word, 0, equals < 0 ? Math.min(word.length, 64) : Math.min(equals, 64))
@@ -117,7 +117,7 @@ export function applyWord(word: Uint8Array, values: MtreeValues): string | null 
   return null
 }
 
-/** What `/unset` makes of the defaults. */
+/** Remove a keyword, or all, from the defaults, as `/unset` does. */
 export function unset(word: Uint8Array, values: MtreeValues): void {
   const keyword = latin1Text(word, 0, 64)
   if (keyword === 'all') for (const field of Object.keys(values)) delete values[field as keyof MtreeValues]

@@ -8,22 +8,23 @@ import { applyWord, type MtreeValues, unset, wordsOf } from './mtree-line.js'
 import { unescapeName } from './mtree-text.js'
 import { joinNames, maxPathLength, pathKey, safePath } from './path.js'
 
-/** Longest line: a path and a target of 64 KiB, every byte escaped, and room for digests. */
+/** The longest line: a path and a target of 64 KiB with every byte escaped, and room for digests. */
 const maxLineLength = 1024 * 1024
 
 export interface MtreeReadOptions extends ReadOptions {
-  /** The size of a file that the text gives none of; without it that is 0. */
+  /** Gives the size of a file when the text has none. Without this option the size is then 0. */
   readonly sizeOf?: ((path: Uint8Array) => number) | undefined
 }
 
 /**
- * The entries of mtree text, of libarchive's form (paths from the top) or the older one (a directory's line goes into
- * it, `..` goes back).
+ * Read the entries of mtree text: libarchive's form, with paths from the top, or the older form, where the line of a
+ * directory enters it and `..` leaves it.
  *
- * Lines with the same `inode` and `resdevice`, and an `nlink` other than 1, are names of one file; the paths of those
- * are remembered. `type`, `mode`, `uid` and `gid` must be there, but for the mode of a symbolic link; a missing time is 1970.
+ * Lines with the same `inode` and `resdevice`, and an `nlink` other than 1, are names of one file. The reader keeps
+ * their paths. `type`, `mode`, `uid` and `gid` are required, but not the mode of a symbolic link. A missing time is
+ * 1970.
  *
- * @throws UmlcowError NOT_ARCHIVE when the first line is none of mtree, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH
+ * @throws UmlcowError NOT_ARCHIVE when the first line is not mtree text; BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH
  */
 export async function* readMtree(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -49,7 +50,7 @@ class MtreeReader {
   private line = 0
   private isKnown = false
   private readonly defaults: MtreeValues = {}
-  /** Lengths of the directories that the lines have gone into: all are beginnings of `directory`. */
+  /** The lengths of the directories that the lines have entered. Each directory is a prefix of `directory`. */
   private readonly depths: number[] = []
   private directory: Uint8Array = allocate(0)
   private readonly firstNames = new Map<string, { readonly path: string; left: number }>()
@@ -59,7 +60,7 @@ class MtreeReader {
     this.sizeOf = sizeOf
   }
 
-  /** A line, with those after it as long as they end in a backslash. */
+  /** Read a line, and join it with the next one for as long as it ends in a backslash. */
   async logicalLine(input: InputReader): Promise<Uint8Array | null> {
     const parts: Uint8Array[] = []
     let room = maxLineLength
@@ -72,14 +73,14 @@ class MtreeReader {
       const goesOn = endsInBackslash(line)
       if (!goesOn && parts.length === 0) return line
       parts.push(copyOf(goesOn ? line.subarray(0, -1) : line))
-      // The one more byte keeps empty lines that go on from being endless.
+      // The extra byte ends an endless series of empty lines that continue.
       room -= line.length + 1
       if (room <= 0) throw this.error('BAD_ARCHIVE', `a line of more than ${maxLineLength} bytes`)
       if (!goesOn) return concatBytes(parts)
     }
   }
 
-  /** No bytes at all are what a program leaves that failed. */
+  /** Refuse a text without entries: a program that failed leaves an empty file. */
   end(): void {
     if (!this.isKnown) throw this.error('BAD_ARCHIVE', 'the end comes before the first entry')
   }
@@ -102,7 +103,7 @@ class MtreeReader {
   private apply(words: readonly Uint8Array[], values: MtreeValues): MtreeValues {
     for (const word of words) {
       const wrong = applyWord(word, values)
-      if (wrong !== null) throw this.error('BAD_ARCHIVE', `the value of "${wrong}" is none that is known`)
+      if (wrong !== null) throw this.error('BAD_ARCHIVE', `cannot read the value of "${wrong}"`)
     }
     return values
   }
@@ -116,8 +117,9 @@ class MtreeReader {
   private entry(first: Uint8Array, rest: readonly Uint8Array[]): ManifestEntry {
     const values = this.apply(rest, { ...this.defaults })
     const named = unescapeName(first)
-    if (named === null || values.type === undefined) throw this.error('BAD_ARCHIVE', 'a line that is no entry')
-    // An escaped slash is a slash all the same.
+    if (named === null || values.type === undefined)
+      throw this.error('BAD_ARCHIVE', 'cannot read the name or the type of an entry')
+    // Only an unescaped slash makes a path from the top. An escaped one still separates the components.
     const isFull = first.includes(0x2f)
     const own = safePath(named, this.name, { line: this.line })
     const path = isFull ? own : joinNames(this.directory, own)
@@ -137,7 +139,8 @@ class MtreeReader {
     if (type === undefined || finalMode === undefined || uid === undefined || gid === undefined) {
       throw this.error('BAD_ARCHIVE', 'an entry without type, mode, uid or gid')
     }
-    if (isDevice(type) !== (device !== null)) throw this.error('BAD_ARCHIVE', 'a device number goes with devices')
+    if (isDevice(type) !== (device !== null))
+      throw this.error('BAD_ARCHIVE', 'only devices have a device number, and they all do')
     if (type === 'symlink' && linkTarget === null) throw this.error('BAD_ARCHIVE', 'a symbolic link without a target')
     if (path.length === 0 && type !== 'directory') throw this.error('UNSAFE_PATH', 'an entry without a name')
     const hardLinkTo = type === 'directory' ? null : this.firstName(path, values)
@@ -157,7 +160,7 @@ class MtreeReader {
     }
   }
 
-  /** The path of the first name when this is a further one. */
+  /** Find the path of the first name when this is a further one; else null. */
   private firstName(path: Uint8Array, { inode, nlink, resdevice }: MtreeValues): Uint8Array | null {
     if (inode === undefined || nlink === 1) return null
     const key = `${resdevice ?? ''} ${inode}`
@@ -173,13 +176,13 @@ class MtreeReader {
 
   private error(code: ArchiveCode, what: string): UmlcowError {
     const isFirst = code === 'BAD_ARCHIVE' && !this.isKnown
-    return archiveError(isFirst ? 'NOT_ARCHIVE' : code, this.name, isFirst ? `no mtree text: ${what}` : what, {
+    return archiveError(isFirst ? 'NOT_ARCHIVE' : code, this.name, isFirst ? `not mtree text: ${what}` : what, {
       line: this.line,
     })
   }
 }
 
-/** An odd number of them: an even one are escaped backslashes. */
+/** True for an odd number of backslashes. An even number consists of escaped backslashes. */
 function endsInBackslash(line: Uint8Array): boolean {
   let count = 0
   while (count < line.length && line[line.length - 1 - count] === 0x5c) count++

@@ -2,7 +2,7 @@ import { allocate, copyOf, latin1Bytes } from '../../bytes/fast.js'
 
 // Names in mtree text.  Source: mtree(5) of libarchive and NetBSD, vis(3).
 
-/** Escapes of vis(3) in the style of C, besides octal digits. */
+/** The escapes of vis(3) in the style of C. The other escapes are octal digits. */
 const shortEscapes: Readonly<Record<string, number>> = {
   a: 7,
   b: 8,
@@ -18,9 +18,13 @@ const shortEscapes: Readonly<Record<string, number>> = {
 
 const backslash = 0x5c
 
-/** Blank, controls, all above ASCII, and what some reader takes for a comment, an assignment or a pattern. */
+/**
+ * Bytes to escape besides blanks, controls and all above ASCII. Some reader takes them for a comment, an assignment or
+ * a pattern.
+ */
 const escaped = new Set([0x7f, backslash, ...latin1Bytes('#=*?[]"\'')])
 
+/** Escape a name for mtree text, with three octal digits for each byte that needs it. */
 export function escapeName(name: Uint8Array): string {
   let out = ''
   for (const byte of name) {
@@ -30,7 +34,7 @@ export function escapeName(name: Uint8Array): string {
   return out
 }
 
-/** The bytes of a name, a copy; null when a backslash has no meaning that is known here. */
+/** Copy a name without its escapes; null when it has an unknown escape. */
 export function unescapeName(text: Uint8Array): Uint8Array | null {
   if (!text.includes(backslash)) return copyOf(text)
   const out = allocate(text.length)
@@ -52,7 +56,7 @@ export function unescapeName(text: Uint8Array): Uint8Array | null {
   return out.subarray(0, length)
 }
 
-/** Three octal digits, at most 377. */
+/** Read three octal digits, at most 377; null for anything else. */
 function octalAt(text: Uint8Array, at: number): number | null {
   if (at + 3 > text.length) return null
   let value = 0

@@ -19,17 +19,17 @@ const typeNames: Readonly<Record<EntryType, string>> = {
 
 export interface MtreeOptions extends WriteOptions {
   /**
-   * True for what the tree that bsdtar is to take content from has under this name as another type. bsdtar ends at such a
-   * name, unless it is told to look where nothing can be.
+   * True when the tree that bsdtar takes content from has another type under this name. bsdtar stops at such a name,
+   * unless the line sends it to a place where nothing can be.
    */
   readonly isOtherInTree?: ((entry: ManifestEntry) => boolean) | undefined
 }
 
 /**
- * mtree text, one line an entry. Only extended attributes are lost, with a warning: the format has no place for them.
+ * Write mtree text, one line an entry. The format cannot hold extended attributes: they are lost, with a warning.
  *
- * Names of one file have the same `inode`, a number that means nothing else, and `nlink` where it is known; bsdtar
- * accepts both. A file known to have one name has neither.
+ * All names of one file have the same `inode`, a number without any other meaning, and `nlink` where it is known.
+ * bsdtar accepts both. A file that is known to have one name has neither.
  *
  * @throws UmlcowError ENTRY_UNFIT
  * @see    mtree(5) of libarchive
@@ -53,14 +53,14 @@ async function* lines(entries: AsyncIterable<ManifestEntry>, options: MtreeOptio
   }
 }
 
-/** A slash in every name but the top's makes it a path from the top, wherever the line stands. */
+/** Format a path. A slash in every name but the top's makes it a path from the top, wherever the line stands. */
 function pathText({ path }: ManifestEntry): string {
   return path.length === 0 ? '.' : `./${escapeName(path)}`
 }
 
 function keywords({ type, mode, uid, gid, size, mtimeNs, device, linkTarget }: ManifestEntry): string[] {
   const { seconds, nanoseconds } = splitTime(mtimeNs)
-  // The part after the point is a number of nanoseconds; with nine digits it is the same when read as a fraction.
+  // The part after the point is a number of nanoseconds. With nine digits it means the same as a fraction.
   const words = [`type=${typeNames[type]}`, `mode=${mode.toString(8)}`, `uid=${uid}`, `gid=${gid}`]
   words.push(`time=${seconds}.${String(nanoseconds).padStart(9, '0')}`)
   if (type === 'file') words.push(`size=${size}`)

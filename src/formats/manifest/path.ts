@@ -1,12 +1,12 @@
 import { concatBytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import { archiveError } from './archive-error.js'
 
-/** Longest path and link target that is read or written. Linux takes 4095 bytes a call, and trees go deeper. */
+/** Longest path and link target that umlcow reads or writes. Linux takes 4095 bytes a call, but trees go deeper. */
 export const maxPathLength = 65_535
 
 const slash = 0x2f
 
-/** The components of a path, without empty ones and `.`. */
+/** List the components of a path, without empty ones and `.`. */
 function* componentsOf(path: Uint8Array): Generator<Uint8Array> {
   let start = 0
   while (start <= path.length) {
@@ -22,7 +22,7 @@ function isDotDot(component: Uint8Array): boolean {
   return component.length === 2 && component[0] === 0x2e && component[1] === 0x2e
 }
 
-/** What keeps a path from being used, or null. */
+/** Find out why a path is unsafe; null when it is safe. */
 function faultOf(path: Uint8Array): string | null {
   if (path.length > maxPathLength) return `a path of ${path.length} bytes`
   if (path.includes(0)) return 'a path with a NUL byte'
@@ -30,7 +30,7 @@ function faultOf(path: Uint8Array): string | null {
   return null
 }
 
-/** True for a path as `ManifestEntry` has it. */
+/** True for a path in the form of `ManifestEntry`. */
 export function isCanonicalPath(path: Uint8Array): boolean {
   if (faultOf(path) !== null) return false
   let length = 0
@@ -50,10 +50,11 @@ function canonical(path: Uint8Array): Uint8Array {
 const separator = utf8Bytes('/')
 
 /**
- * A path out of an archive, safe below any directory: `./`, doubled slashes and slashes at either end dropped. The
- * result is a copy.
+ * Make a path of an archive safe below any directory. The result is a copy.
  *
- * @throws UmlcowError UNSAFE_PATH when it holds `..` or a NUL byte, or is too long
+ * The function drops `./`, doubled slashes, and slashes at either end.
+ *
+ * @throws UmlcowError UNSAFE_PATH when the path holds `..` or a NUL byte, or is too long
  */
 export function safePath(path: Uint8Array, name: string, place: { offset?: number; line?: number }): Uint8Array {
   const fault = faultOf(path)
@@ -61,13 +62,13 @@ export function safePath(path: Uint8Array, name: string, place: { offset?: numbe
   return canonical(path)
 }
 
-/** `entry` below `directory`, either of which may be empty. */
+/** Join `directory` and `entry`. Either may be empty. */
 export function joinNames(directory: Uint8Array, entry: Uint8Array): Uint8Array {
   if (directory.length === 0 || entry.length === 0) return concatBytes([directory, entry])
   return concatBytes([directory, separator, entry])
 }
 
-/** A path as a key of a Map: one character a byte. */
+/** Convert a path to a key of a Map: one character for each byte. */
 export function pathKey(path: Uint8Array): string {
   return latin1Text(path)
 }

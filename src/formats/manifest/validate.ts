@@ -7,15 +7,17 @@ import { isTime, splitTime } from './time.js'
 
 export const maxId = 0xffffffff
 
-/** Longest name and value of an extended attribute. @see Linux include/uapi/linux/limits.h, XATTR_NAME_MAX, XATTR_SIZE_MAX */
+/** Longest name of an extended attribute. @see Linux include/uapi/linux/limits.h, XATTR_NAME_MAX */
 export const maxXattrName = 255
+/** Longest value of an extended attribute. @see Linux include/uapi/linux/limits.h, XATTR_SIZE_MAX */
 export const maxXattrValue = 65_536
 
+/** True for integers from 0 to `limit`. */
 export function isWithin(value: number, limit: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= limit
 }
 
-/** What is wrong with an entry, or null. */
+/** Find out what is wrong with an entry; null when nothing is. */
 function faultOf(entry: ManifestEntry): string | null {
   const { path, type, hardLinkTo } = entry
   if (!isCanonicalPath(path)) return 'the path is not in its plain form, below the tree'
@@ -28,8 +30,8 @@ function faultOf(entry: ManifestEntry): string | null {
   if (!isLinkTarget(entry)) return 'only symbolic links have a target, and they all do'
   if (hardLinkTo !== null && type === 'directory') return 'a directory has no further names'
   if (hardLinkTo !== null && (hardLinkTo.length === 0 || !isCanonicalPath(hardLinkTo)))
-    return 'the first name is no path'
-  if (!Number.isSafeInteger(entry.size) || entry.size < 0) return 'the size is no whole number of bytes'
+    return 'the first name is not a path'
+  if (!Number.isSafeInteger(entry.size) || entry.size < 0) return 'the size is not a whole number of bytes'
   if (entry.size > 0 && type !== 'file') return 'only files have a size'
   if (!isTime(splitTime(entry.mtimeNs).seconds)) return 'the modification time does not fit into 64 bits of seconds'
   return xattrFault(entry)
@@ -43,19 +45,19 @@ function isLinkTarget({ type, linkTarget }: ManifestEntry): boolean {
 function xattrFault({ xattrs }: ManifestEntry): string | null {
   for (const { name, value } of xattrs ?? []) {
     if (name.length === 0 || name.length > maxXattrName || name.includes(0))
-      return 'an extended attribute has no fit name'
+      return 'the name of an extended attribute is empty, too long or holds a NUL byte'
     if (value.length > maxXattrValue) return 'an extended attribute is too long'
   }
   return null
 }
 
-/** @throws UmlcowError ENTRY_UNFIT when the fields of an entry are not what `ManifestEntry` says */
+/** Check the fields of an entry. @throws UmlcowError ENTRY_UNFIT when they break a rule of `ManifestEntry` */
 export function checkEntry(entry: ManifestEntry): void {
   const fault = faultOf(entry)
   if (fault !== null) throw unfit(entry.path, fault)
 }
 
-/** The entries of items, for formats that hold no content. What is not read of it is for the source to skip. */
+/** Yield the entries of items, for formats that hold no content. The source skips the content that nothing reads. */
 export async function* entriesOf(items: AsyncIterable<ManifestItem>): AsyncGenerator<ManifestEntry> {
   for await (const { entry } of items) yield entry
 }

@@ -1,6 +1,6 @@
 import type { Extent } from '../../bytes/extents.js'
 
-/** An equal share of an image: how many of its bytes come from where. */
+/** One of the equal parts of an image: how many of its bytes come from each source. */
 export interface Cell {
   overlay: number
   backing: number
@@ -15,15 +15,15 @@ export interface CellGrid {
   readonly virtualSize: number
 }
 
-/** Bytes where cell `index` starts; exact up to 2^53 divided by the number of cells. */
+/** Compute where cell `index` starts, in bytes. It is exact up to 2^53 divided by the number of cells. */
 function cellStart(index: number, count: number, virtualSize: number): number {
   return Math.floor((virtualSize / count) * index)
 }
 
 /**
- * Add up extents by cell. A long extent costs a step for each cell it touches, not for each of its bytes.
+ * Add up extents by cell. A long extent takes a step for each cell that it touches, not for each byte.
  *
- * @param extents  tile `virtualSize` bytes, in order
+ * @param extents  extents that tile `virtualSize` bytes, in order
  */
 export async function gatherCells(
   extents: AsyncIterable<Extent>,
@@ -51,13 +51,13 @@ export async function gatherCells(
   return { columns, rows, cells, virtualSize }
 }
 
-/** The part of a cell that the overlay supplies, 0 to 1. */
+/** Compute the part of a cell that the overlay supplies, 0 to 1. */
 export function overlayShare({ overlay, backing, zero }: Cell): number {
   const total = overlay + backing + zero
   return total === 0 ? 0 : overlay / total
 }
 
-/** The colour of a cell: the backing file blue, zeros white, the overlay red over them, seen even where it is little. */
+/** Mix the colour of a cell: blue for the backing file, white for zeros, and over both a red that always shows. */
 export function cellColour(cell: Cell): readonly [red: number, green: number, blue: number] {
   const total = cell.overlay + cell.backing + cell.zero
   if (total === 0) return [255, 255, 255]

@@ -35,7 +35,7 @@ async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   return concatBytes(parts)
 }
 
-/** A PNG with one square of `scale` pixels for each cell; 8 bits for each of red, green and blue. */
+/** Draw a PNG with a square of `scale` pixels for each cell, and 8 bits for each of red, green and blue. */
 export async function encodePng(grid: CellGrid, scale: number): Promise<Uint8Array> {
   const width = grid.columns * scale
   const height = grid.rows * scale
@@ -44,7 +44,7 @@ export async function encodePng(grid: CellGrid, scale: number): Promise<Uint8Arr
   view.setUint32(0, width)
   view.setUint32(4, height)
   header.set([8, 2, 0, 0, 0], 8)
-  // Each line starts with its filter, 0 for none.
+  // Each line starts with the number of its filter: 0, no filter.
   const lineLength = 1 + width * 3
   const pixels = new Uint8Array(lineLength * height)
   for (let row = 0; row < grid.rows; row++) {

@@ -2,7 +2,7 @@ import { type CellGrid, cellColour } from './cells.js'
 
 const side = 10
 
-/** An SVG with a rectangle for each stretch of cells of one colour. */
+/** Draw an SVG with a rectangle for each stretch of cells of one colour. */
 export function encodeSvg(grid: CellGrid): string {
   const width = grid.columns * side
   const height = grid.rows * side

@@ -2,14 +2,14 @@ import { type Cell, type CellGrid, overlayShare } from './cells.js'
 
 const shades = ['░', '▒', '▓', '█']
 
-/** One character for a cell: blank for zeros, a dot for the backing file, a shade for the share of the overlay. */
+/** Draw a cell as a character: blank for zeros, a dot for the backing file, a shade for the share of the overlay. */
 function cellCharacter(cell: Cell): string {
   const share = overlayShare(cell)
   if (share === 0) return cell.backing > 0 ? '·' : ' '
   return shades[Math.min(shades.length - 1, Math.floor(share * shades.length))] ?? ''
 }
 
-/** Lines of characters for a terminal. */
+/** Draw lines of characters for a terminal. */
 export function encodeText(grid: CellGrid): string {
   const lines = Array.from({ length: grid.rows }, (_, row) =>
     grid.cells

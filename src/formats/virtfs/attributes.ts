@@ -11,10 +11,11 @@ import { checkEntry } from '../manifest/validate.js'
 //   virtfs.gid=50
 //   virtfs.mode=33261
 //   virtfs.rdev=259
-// Decimal; the mode with the bits of the type; rdev, of devices only, a dev_t of Linux. All are parsed by atoi.
+// All numbers are decimal, and QEMU parses them with atoi. The mode has the bits of the type. Only devices have rdev, a
+// dev_t of Linux.
 // Source: QEMU hw/9pfs/9p-local.c, local_mapped_file_attr, local_set_mapped_file_attrat
 
-/** Attributes of one file. What the text does not say is null: the server then takes it from the host's file. */
+/** Attributes of one file. Those that the text lacks are null: the server then takes them from the host's file. */
 export interface VirtfsAttributes {
   readonly uid: number | null
   readonly gid: number | null
@@ -23,11 +24,11 @@ export interface VirtfsAttributes {
   readonly device: DeviceNumber | null
 }
 
-/** What atoi gives right. */
+/** The largest number that atoi parses correctly. */
 const maxInteger = 2 ** 31 - 1
 const maxTextLength = 4096
 
-/** @throws UmlcowError ENTRY_UNFIT when an owner or a device number has 32 bits */
+/** Write the text of an entry. @throws UmlcowError ENTRY_UNFIT when an owner or a device number has 32 bits */
 export function serializeVirtfs(entry: ManifestEntry): Uint8Array {
   checkEntry(entry)
   const { type, mode, uid, gid, device } = entry
@@ -39,7 +40,7 @@ export function serializeVirtfs(entry: ManifestEntry): Uint8Array {
   return latin1Bytes(`${lines.join('\n')}\n`)
 }
 
-/** @throws UmlcowError NOT_ARCHIVE when a line is none of these, BAD_ARCHIVE when a value is none */
+/** Parse the text of a file. @throws UmlcowError NOT_ARCHIVE for an unknown line, BAD_ARCHIVE for a bad value */
 export function parseVirtfs(bytes: Uint8Array, options: ReadOptions = {}): VirtfsAttributes {
   const name = options.name ?? 'virtfs attributes'
   if (bytes.length > maxTextLength) throw archiveError('NOT_ARCHIVE', name, 'too long for attributes of a file')
@@ -48,7 +49,7 @@ export function parseVirtfs(bytes: Uint8Array, options: ReadOptions = {}): Virtf
     if (line === '') continue
     const equals = line.indexOf('=')
     const keyword = line.slice(0, Math.max(equals, 0))
-    if (!keywords.has(keyword)) throw archiveError('NOT_ARCHIVE', name, 'no attribute of a file', { line: i + 1 })
+    if (!keywords.has(keyword)) throw archiveError('NOT_ARCHIVE', name, 'not an attribute of a file', { line: i + 1 })
     const value = parseInteger(latin1Bytes(line.slice(equals + 1)))
     if (value === null || value < 0n || value > 0xffffffffn) {
       throw archiveError('BAD_ARCHIVE', name, `the value of ${keyword} does not fit`, { line: i + 1 })
@@ -63,7 +64,7 @@ const keywords = new Set(['virtfs.uid', 'virtfs.gid', 'virtfs.mode', 'virtfs.rde
 function attributesOf(values: ReadonlyMap<string, number>, name: string): VirtfsAttributes {
   const full = values.get('virtfs.mode')
   const split = full === undefined ? { type: null, mode: null } : splitMode(full)
-  if (split === null) throw archiveError('BAD_ARCHIVE', name, 'virtfs.mode is none')
+  if (split === null) throw archiveError('BAD_ARCHIVE', name, 'virtfs.mode is not a mode of a file')
   const rdev = values.get('virtfs.rdev')
   const needsDevice = split.type !== null && isDevice(split.type)
   if (needsDevice && rdev === undefined) throw archiveError('BAD_ARCHIVE', name, 'a device without virtfs.rdev')

@@ -117,7 +117,7 @@ describe('cpio', () => {
     await readAll(readCpio(cut(Buffer.concat([whole, Buffer.alloc(512)]), 100), options))
     expect(warnings).toEqual([])
     expect(await readAll(readCpio(cut(Buffer.concat([whole, whole]), 100), options))).toHaveLength(small.length)
-    expect(warnings).toEqual(['x.cpio: what follows the end mark of the archive is not read'])
+    expect(warnings).toEqual(['x.cpio: umlcow does not read the bytes after the end mark of the archive'])
   })
 
   it('refuses names of one file that are not one', async () => {

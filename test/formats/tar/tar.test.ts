@@ -170,7 +170,7 @@ describe('tar', () => {
     await readAll(readTar(cut(Buffer.concat([whole, Buffer.alloc(10_240)]), 1000), options))
     expect(warnings).toEqual([])
     expect(await readAll(readTar(cut(Buffer.concat([whole, whole]), 1000), options))).toHaveLength(small.length)
-    expect(warnings).toEqual(['x.tar: what follows the end mark of the archive is not read'])
+    expect(warnings).toEqual(['x.tar: umlcow does not read the bytes after the end mark of the archive'])
   })
 
   it('reads the forms of others', async () => {

@@ -77,7 +77,7 @@ describe("a mapped-file tree of QEMU's 9p server", () => {
   })
 
   it.each<[string, (at: (...names: string[]) => string) => void, RegExp]>([
-    ['garbage', (at) => fs.writeFileSync(at('.virtfs_metadata', 'file'), 'root:x:0:0'), /no attribute of a file/],
+    ['garbage', (at) => fs.writeFileSync(at('.virtfs_metadata', 'file'), 'root:x:0:0'), /not an attribute of a file/],
     ['too much', (at) => fs.truncateSync(at('.virtfs_metadata', 'file'), 2 ** 30), /too long/],
     [
       'a type that it cannot be',
