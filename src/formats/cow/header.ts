@@ -23,9 +23,9 @@ export interface CowHeader {
   /** Versions 1 and 2 have no alignment of their own: their data starts on a multiple of sectorSize. */
   readonly alignment: number
   readonly cowFormat: number
-  /** The path of the backing file without its NUL; bytes, not text. */
+  /** The path of the backing file without its NUL: bytes, not text. */
   readonly backingPath: Uint8Array
-  /** The whole header as it stood in the file: reserved fields and what is left over after the path are kept. */
+  /** The whole header as it is in the file, with its reserved fields and the bytes after the path. */
   readonly bytes: Uint8Array
 }
 
@@ -47,7 +47,7 @@ type HeaderValues = {
   backingFile: Uint8Array
 }
 
-/** Byte order of the magic at the start of `bytes`, or null when there is none. */
+/** Find the byte order of the magic at the start of `bytes`; null when there is no magic. */
 export function cowMagicOrder(bytes: Uint8Array): ByteOrder | null {
   if (bytes.length < 4) return null
   const view = viewOf(bytes)
@@ -58,8 +58,8 @@ export function cowMagicOrder(bytes: Uint8Array): ByteOrder | null {
 /**
  * Parse the header of an overlay.
  *
- * @param bytes     the first bytes of the file, `maxHeaderSize` of them where it has so many
- * @param options   fileSize: length of the whole file in bytes, undefined when unknown (a pipe); it only decides
+ * @param bytes     the first `maxHeaderSize` bytes of the file, or all of a shorter one
+ * @param options   fileSize: length of the whole file in bytes, undefined when unknown (a pipe). It only decides
  *                  between the two readings of a version 1 header with a big-endian magic. name: for messages
  * @throws          UmlcowError NOT_COW, SHORT_HEADER, BAD_VERSION, BAD_BYTE_ORDER, BAD_SECTOR_SIZE, BAD_ALIGNMENT,
  *                  BAD_VIRTUAL_SIZE, BAD_COW_FORMAT, BAD_BACKING_PATH
@@ -89,8 +89,10 @@ export function parseCowHeader(
 }
 
 /**
- * A padded header has its cowFormat, 0, where the path of a packed one starts. So a packed header with an empty path is
- * taken for a padded one, as the kernel does; its cowFormat, 0, is then refused as an alignment.
+ * Parse version 3, packed or padded.
+ *
+ * A padded header has its cowFormat, 0, where the path of a packed one starts. So a packed header with an empty path
+ * counts as padded, as in the kernel. Its cowFormat, 0, then fails the check of the alignment.
  */
 function parseVersion3(bytes: Uint8Array, magicOrder: ByteOrder, name: string): CowHeader {
   const pathOffset = headerStructs.v3.offsetOf('backingFile')
@@ -98,7 +100,11 @@ function parseVersion3(bytes: Uint8Array, magicOrder: ByteOrder, name: string): 
   return parseAs(bytes, { layout: padded ? 'v3padded' : 'v3', magicOrder, fieldOrder: 'big' }, name)
 }
 
-/** Version 1 in host order, read on another host: all big-endian, or as the kernel has it, magic and version only. */
+/**
+ * Parse version 1, which has the byte order of its host, with a big-endian magic.
+ *
+ * Either all fields are big-endian or, as the kernel has it, only magic and version.
+ */
 function parseBigMagicVersion1(bytes: Uint8Array, fileSize: number | undefined, name: string): CowHeader {
   if (bytes.length < headerStructs.v1.size) throw shortHeader(name, bytes.length, headerStructs.v1.size)
   const orders: ByteOrder[] = ['big', 'little']
@@ -114,7 +120,7 @@ function parseBigMagicVersion1(bytes: Uint8Array, fileSize: number | undefined, 
   )
 }
 
-/** A file of this length can have been written with this header: it holds the bitmap and nothing after the data. */
+/** True when this header fits the length of the file: the file holds the bitmap, and nothing after the data. */
 function isPlausible(header: CowHeader, fileSize: number | undefined): boolean {
   if (fileSize === undefined) return true
   const { bitmapOffset, bitmapLength, dataOffset, dataLength } = computeLayout(header)
@@ -125,7 +131,7 @@ function tryParse(bytes: Uint8Array, reading: Reading, name: string): CowHeader 
   try {
     return parseAs(bytes, reading, name)
   } catch (error) {
-    if (error instanceof UmlcowError) return null // This reading is not the right one; the other may be.
+    if (error instanceof UmlcowError) return null // This reading is wrong. The other one may be right.
     throw error
   }
 }

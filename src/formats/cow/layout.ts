@@ -1,7 +1,7 @@
 import { ceilDivide, ceilTo, floorDivide } from '../../bytes/align.js'
 import { type HeaderLayout, headerStructs } from './layouts.js'
 
-/** What a header says that decides where things are. */
+/** The fields of a header that decide where bitmap and data are. */
 interface HeaderGeometry {
   readonly layout: HeaderLayout
   readonly virtualSize: number
@@ -9,27 +9,27 @@ interface HeaderGeometry {
   readonly alignment: number
 }
 
-/** Where things are in an overlay: bytes from its start, and counts of sectors. */
+/** Where bitmap and data are in an overlay: bytes from its start, and counts of sectors. */
 export interface CowLayout {
   readonly headerSize: number
   readonly bitmapOffset: number
   readonly bitmapLength: number
   readonly dataOffset: number
-  /** Bytes of whole sectors that the data area spans: the virtual size, rounded up to a sector. */
+  /** Length of the data area, bytes: the virtual size, rounded up to a sector. */
   readonly dataLength: number
   /** Sectors of the virtual disk; the last one may be partial. */
   readonly sectorCount: number
-  /** Sectors that have a bit: all of them in version 3, all but the last 1 to 7 at times in versions 1 and 2. */
+  /** Sectors that have a bit: all in version 3. In versions 1 and 2 the last 1 to 7 sectors may have none. */
   readonly bitCount: number
 }
 
 /**
  * Compute where the bitmap and the data of an overlay start.
  *
- * Versions 1 and 2 round the length of the bitmap down, so the last 1 to 7 sectors may have no bit; these always come
- * from the backing file.
+ * Versions 1 and 2 round the length of the bitmap down, so the last 1 to 7 sectors may have no bit. The backing file
+ * always supplies these.
  *
- * @param header  what a header says, any version, within the limits that `parseCowHeader` checks
+ * @param header  fields of any version, within the limits that `parseCowHeader` checks
  * @see           Linux arch/um/drivers/cow_user.c, cow_sizes; uml-utilities moo/cow.c, cow_sizes
  */
 export function computeLayout(header: HeaderGeometry): CowLayout {

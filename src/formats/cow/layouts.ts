@@ -6,7 +6,7 @@ import { defineStruct } from '../../bytes/struct.js'
 /** 'OOOM' in a big-endian file. */
 export const cowMagic = 0x4f4f4f4d
 
-/** Bytes that hold any header. */
+/** The size of the longest header, bytes. */
 export const maxHeaderSize = 4136
 
 // offset size field         meaning
@@ -61,19 +61,19 @@ const version3 = defineStruct([
   ['backingFile', 4096],
 ])
 
-// What 64-bit hosts wrote before December 2005: the compiler's padding is in the file.
+// 64-bit hosts wrote this layout before December 2005: it has the compiler's padding.
 //
 // offset size field         meaning
 //      0    4 magic         0x4f4f4f4d
 //      4    4 version       3
 //      8    4 mtime         backing file mtime, seconds since 1970
-//     12    4 mtimePadding  the other half of a 64-bit mtime, kept as it is
+//     12    4 mtimePadding  the other half of a 64-bit mtime, kept unchanged
 //     16    8 size          virtual size, bytes
 //     24    4 sectorSize    bytes per bitmap bit
 //     28    4 alignment     bytes; bitmap and data start on a multiple of it
 //     32    4 cowFormat     0 = bitmap
 //     36 4096 backingFile   NUL-terminated path
-//   4132    4 tailPadding   kept as it is
+//   4132    4 tailPadding   kept unchanged
 const version3Padded = defineStruct([
   ['magic', 'u32'],
   ['version', 'u32'],

@@ -4,7 +4,7 @@ import { type ErrorCode, UmlcowError } from '../../errors.js'
 import { type CowHeader, parseCowHeader } from './header.js'
 import { cowMagic, headerStructs } from './layouts.js'
 
-/** What a new version 3 header says. */
+/** The values of a new version 3 header. */
 export interface NewCowHeader {
   readonly mtime: number
   readonly virtualSize: number
@@ -14,14 +14,14 @@ export interface NewCowHeader {
 }
 
 /**
- * Serialize a new header, version 3, as uml_mkcow and the kernel write it: one that `parseCowHeader` gives back as it is.
+ * Serialize a new header, version 3, as uml_mkcow and the kernel write it. `parseCowHeader` returns the same values.
  *
  * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME, BAD_SECTOR_SIZE, BAD_ALIGNMENT, BAD_VIRTUAL_SIZE
  * @throws TypeError when the path is not bytes
  */
 export function serializeNewHeader(header: NewCowHeader): Uint8Array {
   const struct = headerStructs.v3
-  // What has too many bits for its field would be cut to another value.
+  // A value with too many bits for its field would silently become another value.
   checkWhole('BAD_SECTOR_SIZE', 'a sector size', header.sectorSize, 2 ** 32 - 1)
   checkWhole('BAD_ALIGNMENT', 'an alignment', header.alignment, 2 ** 32 - 1)
   checkWhole('BAD_VIRTUAL_SIZE', 'a virtual size', header.virtualSize, Number.MAX_SAFE_INTEGER)
@@ -48,8 +48,9 @@ function checkWhole(code: ErrorCode, what: string, value: number, most: number):
 }
 
 /**
- * The bytes of a header with another path or mtime, every other byte kept: reserved fields, and what is left over
- * after the path where the new path does not cover it.
+ * Serialize a header with another path or mtime.
+ *
+ * All other bytes stay: reserved fields, and the bytes after the path that the new path does not cover.
  *
  * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME
  */
@@ -70,10 +71,10 @@ export function editHeader(
   return bytes
 }
 
-/** Stands after the NUL of the path in the header of an undo overlay, where the kernel and uml_moo do not look. */
+/** An undo overlay has this mark after the NUL of the path, where the kernel and uml_moo do not look. */
 const undoMark = utf8Bytes('umlcow undo overlay 1\0')
 
-/** Mark a new header as that of an overlay that was made to take a merge back. @throws UmlcowError PATH_TOO_LONG */
+/** Make the header of an undo overlay, which can undo a merge. @throws UmlcowError PATH_TOO_LONG */
 export function markUndo(header: NewCowHeader): Uint8Array {
   const bytes = serializeNewHeader(header)
   const limit = headerStructs.v3.lengthOf('backingFile') - 1 - undoMark.length
@@ -82,12 +83,13 @@ export function markUndo(header: NewCowHeader): Uint8Array {
   return bytes
 }
 
+/** True when a header has the mark of an undo overlay. */
 export function isUndoHeader(header: Pick<CowHeader, 'layout' | 'backingPath' | 'bytes'>): boolean {
   const start = headerStructs[header.layout].offsetOf('backingFile') + header.backingPath.length + 1
   return equalBytes(undoMark, header.bytes.subarray(start, start + undoMark.length))
 }
 
-/** Bytes of path that a header of this layout holds, its NUL not counted. */
+/** Compute how many bytes of path a header of this layout can hold, without the NUL. */
 export function maxBackingPathLength(layout: CowHeader['layout']): number {
   return headerStructs[layout].lengthOf('backingFile') - 1
 }

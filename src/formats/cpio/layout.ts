@@ -2,11 +2,11 @@ import { parseDigits } from '../../bytes/decimal.js'
 import { latin1Bytes } from '../../bytes/fast.js'
 
 // The header of an entry in the "newc" form: a magic and 13 numbers of 8 hexadecimal digits each. The name with its NUL
-// follows, then the content, each filled up with NULs to a multiple of 4 bytes from the start of the archive.
+// follows, then the content. NULs pad each to a multiple of 4 bytes from the start of the archive.
 // Source: cpio(5) of libarchive, "New ASCII Format"; Linux Documentation/driver-api/early-userspace/buffer-format.rst
 // offset size field        meaning
 //      0    6 magic        "070701"
-//      6    8 ino          tells the names of one file, together with the device
+//      6    8 ino          with the device, the same for all names of one file
 //     14    8 mode         with the bits of the type
 //     22    8 uid
 //     30    8 gid
@@ -41,11 +41,11 @@ export const newcMagic = '070701'
 const digits = 8
 export const headerSize = newcMagic.length + newcFields.length * digits
 export const alignment = 4
-/** Name of the entry that ends an archive. */
+/** The name of the entry that ends an archive. */
 export const trailerName = 'TRAILER!!!'
 export const maxFileSize = 0xffffffff
 
-/** Null when a field is no number. The magic is up to the caller. */
+/** Parse a header; null when a field is not a number. The caller checks the magic. */
 export function parseNewcHeader(bytes: Uint8Array): NewcHeader | null {
   const header = {} as NewcHeader
   for (const [i, field] of newcFields.entries()) {
@@ -57,6 +57,7 @@ export function parseNewcHeader(bytes: Uint8Array): NewcHeader | null {
   return header
 }
 
+/** Write a header. */
 export function serializeNewcHeader(header: NewcHeader): Uint8Array {
   const numbers = newcFields.map((field) => header[field].toString(16).toUpperCase().padStart(digits, '0'))
   return latin1Bytes(newcMagic + numbers.join(''))

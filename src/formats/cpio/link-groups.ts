@@ -2,32 +2,32 @@ import type { UmlcowError } from '../../errors.js'
 import type { ManifestEntry } from '../manifest/entry.js'
 import type { CpioMember } from './member.js'
 
-/** A file with several names of which some have come. */
+/** A file with several names, some of which the reader has seen. */
 interface Group {
   /** Names that wait for the content; the first of them is the first name of the file. */
   waiting: ManifestEntry[]
-  /** The first name once it has been given out, with the size. */
+  /** The first name, with the size, after the reader has yielded it. */
   first: Pick<ManifestEntry, 'path' | 'type' | 'size'> | null
   left: number
 }
 
 /**
- * Puts the names of a file together. Most writers store the content with the last name only, so that the names before
- * it wait for it: nothing but their entries is held. The first name with the content is then given out first, and the
- * others as hard links to it.
+ * Groups the names of each file. Most writers store the content with the last name only, so the earlier names wait for
+ * it. The group holds their entries only. It then releases the first name with the content, and the others as hard
+ * links to it.
  */
 export class LinkGroups {
   private readonly groups = new Map<string, Group>()
   private readonly error: (what: string) => UmlcowError
 
-  /** @param error  of the archive */
+  /** @param error  makes an error of the archive */
   constructor(error: (what: string) => UmlcowError) {
     this.error = error
   }
 
   /**
-   * What can be given out now that a member has come. Where the member stores content, it is that of the entry without
-   * `hardLinkTo`; where there is none of these, nobody needs it.
+   * Add a member, and return the entries that need not wait any longer. The content of the member belongs to the entry
+   * without `hardLinkTo`. If all entries are hard links, nothing needs the content.
    *
    * @throws UmlcowError BAD_ARCHIVE when names of one file differ in what they are
    */
@@ -48,18 +48,18 @@ export class LinkGroups {
     return isComplete ? release(group) : []
   }
 
-  /** What waits for content that never came: empty files. */
+  /** Release the names that still wait for content: they belong to empty files. */
   *rest(): Generator<ManifestEntry> {
     for (const group of this.groups.values()) yield* release(group)
   }
 }
 
-/** As far as it can be told: a name without content may have that of another. */
+/** True unless types or sizes differ. A name without content may share the content of another name. */
 function isSameFile(entry: ManifestEntry, known: Pick<ManifestEntry, 'type' | 'size'>): boolean {
   return entry.type === known.type && (entry.size === 0 || known.size === 0 || entry.size === known.size)
 }
 
-/** The names that wait. The last of them has the content. */
+/** Release the waiting names. The last one came with the content. */
 function release(group: Group): ManifestEntry[] {
   const [first, ...further] = group.waiting
   if (first === undefined) return []

@@ -10,16 +10,17 @@ import { maxPathLength, safePath } from '../manifest/path.js'
 import { nsPerSecond } from '../manifest/time.js'
 import { alignment, headerSize, type NewcHeader, newcMagic, parseNewcHeader, trailerName } from './layout.js'
 
-/** An entry with what the header says of its names and content. Of a file, the content is up to the caller. */
+/** An entry, and what its header says about its names and content. The caller reads the content of a file. */
 export interface CpioMember {
-  /** `size` is what this member stores, 0 but for files. */
+  /** Its `size` is the length of the content in this member: 0 for everything but files. */
   readonly entry: ManifestEntry
   readonly storedSize: number
   readonly linkCount: number
-  /** The same for all names of one file. */
+  /** All names of one file have the same key. */
   readonly linkKey: string
 }
 
+/** Reads headers, names and targets. */
 export class CpioMembers {
   private readonly input: InputReader
   private readonly name: string
@@ -30,12 +31,12 @@ export class CpioMembers {
     this.name = name
   }
 
-  /** The next member, null at the trailer. */
+  /** Read the next member; null at the trailer. */
   async next(): Promise<CpioMember | null> {
     this.offset = this.input.offset
     const header = await this.header()
     const rawName = await this.text(header.namesize, headerSize + header.namesize)
-    if (rawName.at(-1) !== 0) throw this.error('BAD_ARCHIVE', 'a name without an end')
+    if (rawName.at(-1) !== 0) throw this.error('BAD_ARCHIVE', 'expected a NUL byte at the end of a name')
     const name = rawName.subarray(0, -1)
     if (equalBytes(name, utf8Bytes(trailerName))) return null
     return this.member(header, safePath(name, this.name, { offset: this.offset }))
@@ -45,7 +46,7 @@ export class CpioMembers {
     return archiveError(code, this.name, what, { offset: this.offset })
   }
 
-  /** Passes over what fills up `length` bytes to the alignment. */
+  /** Skip the padding that aligns `length` bytes. */
   async skipPadding(length: number): Promise<void> {
     const padding = ceilTo(length, alignment) - length
     if ((await this.input.skip(padding)) !== padding) throw this.error('TRUNCATED_ARCHIVE', 'the end comes too early')
@@ -56,17 +57,17 @@ export class CpioMembers {
     const magic = latin1Text(bytes, 0, newcMagic.length)
     if (bytes.length >= newcMagic.length && magic !== newcMagic) {
       const isOther = magic === '070707' || magic === '070702'
-      if (isOther) throw this.error('ARCHIVE_FEATURE', 'of the forms of cpio only "newc" is supported')
-      if (this.offset === 0) throw this.error('NOT_ARCHIVE', 'no cpio archive: the magic number is not there')
+      if (isOther) throw this.error('ARCHIVE_FEATURE', 'expected the "newc" form of cpio, got another')
+      if (this.offset === 0) throw this.error('NOT_ARCHIVE', 'not a cpio archive: the magic number is missing')
       throw this.error('BAD_ARCHIVE', 'a header without the magic number')
     }
     if (bytes.length < headerSize) throw this.error('TRUNCATED_ARCHIVE', 'the end comes without a trailer')
     const header = parseNewcHeader(bytes)
-    if (header === null) throw this.error('BAD_ARCHIVE', 'a header with a number that is none')
+    if (header === null) throw this.error('BAD_ARCHIVE', 'cannot read a number of a header')
     return header
   }
 
-  /** A name or target. The padding behind it, read too, fills up `padFrom` bytes. */
+  /** Read a name or target, and the padding after it, which aligns `padFrom` bytes. */
   private async text(length: number, padFrom: number): Promise<Uint8Array> {
     if (length === 0 || length > maxPathLength + 1) {
       throw this.error('BAD_ARCHIVE', `a name or target of ${length} bytes`)
@@ -79,7 +80,7 @@ export class CpioMembers {
 
   private async member(header: NewcHeader, path: Uint8Array): Promise<CpioMember> {
     const split = splitMode(header.mode)
-    if (split === null) throw this.error('BAD_ARCHIVE', `the mode 0${header.mode.toString(8)} is none`)
+    if (split === null) throw this.error('BAD_ARCHIVE', `the mode 0${header.mode.toString(8)} has an unknown type`)
     const { type, mode } = split
     if (path.length === 0 && type !== 'directory') throw this.error('UNSAFE_PATH', 'an entry without a name')
     if (type !== 'file' && type !== 'symlink' && header.filesize > 0) {
@@ -106,7 +107,7 @@ export class CpioMembers {
     return { entry, storedSize: entry.size, linkCount: type === 'directory' ? 1 : header.nlink, linkKey }
   }
 
-  /** The kernel's gen_init_cpio stores a NUL after it. */
+  /** Read the target of a symbolic link. The kernel's gen_init_cpio stores a NUL after it. */
   private async target(length: number): Promise<Uint8Array> {
     const bytes = await this.text(length, length)
     const target = copyOf(bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes)

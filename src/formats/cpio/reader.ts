@@ -10,10 +10,10 @@ const nothing: AsyncIterable<Uint8Array> = {
 }
 
 /**
- * The entries of a cpio archive in the "newc" form.
+ * Read the entries of a cpio archive in the "newc" form.
  *
- * Names of one file whose content stands with a later name are given out when that one comes, and those of an empty
- * file when the last one does, or at the end. What waits is names, never content.
+ * When the content of a file comes with a later name, the reader holds the earlier names back until then. It holds the
+ * names of an empty file back until the last one, or the end of the archive. It never holds content back.
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE for other forms of cpio
  */
@@ -33,7 +33,7 @@ export async function* readCpio(
       for (const entry of groups.add(member)) {
         const isFirst = entry.type === 'file' && entry.hardLinkTo === null
         yield { entry, content: isFirst ? content : null }
-        // The content comes with the first of them: what is asked for next stands behind it.
+        // The first entry takes the content of the member, and the next ones come after it.
         if (isFirst) await content.finish()
       }
       await content.finish()
@@ -42,7 +42,7 @@ export async function* readCpio(
     for (const entry of groups.rest()) {
       yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? nothing : null }
     }
-    // What follows fills up a block, unless it is another archive, as the kernel reads them.
+    // Zeros after the trailer fill up a block. Another archive may follow too: the kernel reads both.
     if (!(await input.skipRest())) warnOfRest(options, name)
   } finally {
     await input.close()

@@ -11,26 +11,26 @@ import { checkEntry } from '../manifest/validate.js'
 import { alignment, maxFileSize, type NewcHeader, serializeNewcHeader, trailerName } from './layout.js'
 
 /**
- * A cpio archive in the "newc" form.
+ * Write a cpio archive in the "newc" form.
  *
- * Content stands with the first name of a file, for that is where it comes; all readers take it there, too.
- * Extended attributes and nanoseconds are lost, and times before 1970 or after 2106: the former and the latter with a
- * warning.
+ * The content comes with the first name of a file, as in the items. All readers accept this. The format cannot hold
+ * extended attributes, times before 1970 or after 2106, or nanoseconds. Nanoseconds are lost without a warning, the
+ * others with one.
  *
- * @throws UmlcowError ENTRY_UNFIT, for files of 4 GiB and more among others; INPUT_CHANGED when content is not as long
- *   as announced
+ * @throws UmlcowError ENTRY_UNFIT, also for files of 4 GiB and more; INPUT_CHANGED when the content of a file has
+ *   another length than announced
  */
 export function writeCpio(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Uint8Array> {
   return gatherBytes(members(items, options))
 }
 
-/** @throws UmlcowError ENTRY_UNFIT when cpio cannot hold it */
+/** Check an entry. @throws UmlcowError ENTRY_UNFIT when cpio cannot hold it */
 export function checkCpioEntry(entry: ManifestEntry): void {
   checkEntry(entry)
   if (entry.size > maxFileSize) throw unfit(entry.path, 'cpio holds no files of 4 GiB and more', { size: entry.size })
 }
 
-/** Readers look for further names where there are several, and some no longer when as many have come. */
+/** Readers expect further names when the count is above 1, and some stop when they have seen that many. */
 const unknownLinkCount = 1_000_000
 
 async function* members(items: AsyncIterable<ManifestItem>, options: WriteOptions): AsyncGenerator<Uint8Array> {
@@ -92,7 +92,7 @@ function warnOfLosses(entry: ManifestEntry, options: WriteOptions): void {
 
 function nameOf({ path }: ManifestEntry): Uint8Array {
   if (path.length === 0) return utf8Bytes('.')
-  // A file may be called as the end mark is.
+  // A file may have the name of the end mark.
   return equalBytes(path, utf8Bytes(trailerName)) ? utf8Bytes(`./${trailerName}`) : path
 }
 

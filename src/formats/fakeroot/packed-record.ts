@@ -2,20 +2,20 @@ import { viewOf } from '../../bytes/struct.js'
 import { fullMode, isDevice, splitMode } from '../manifest/mode.js'
 import type { FakerootRecord } from './save-file.js'
 
-/** What a record says of a file. */
+/** What a record says about a file, without its identity. */
 export type FileRecord = Pick<FakerootRecord, 'type' | 'mode' | 'uid' | 'gid' | 'device'>
 
-// Mode with the type, uid, gid, major, minor: 4 bytes each.
+// The mode with the bits of the type, uid, gid, major and minor: 4 bytes each.
 export const packedLength = 20
 
-/** A record in a few bytes, for a million of them have to be remembered. */
+/** Pack a record into a few bytes: a tree may need a million of them in memory. */
 export function packRecord({ type, mode, uid, gid, device }: FileRecord, out: Uint8Array): void {
   const words = [fullMode(type, mode), uid, gid, device?.major ?? 0, device?.minor ?? 0]
   const view = viewOf(out)
   for (const [i, word] of words.entries()) view.setUint32(4 * i, word)
 }
 
-/** What `packRecord` has written. */
+/** Unpack what `packRecord` has written. */
 export function unpackRecord(bytes: Uint8Array): FileRecord {
   const view = viewOf(bytes)
   const { type, mode } = splitMode(view.getUint32(0))!

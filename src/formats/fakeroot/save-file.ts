@@ -10,11 +10,11 @@ import { checkEntry, isWithin, maxId } from '../manifest/validate.js'
 
 // A line of the file of "fakeroot -s" and "-i":
 //   dev=fe00,ino=2902331,mode=104755,uid=1000,gid=50,nlink=1,rdev=0
-// dev is hexadecimal, mode octal with the bits of the type, the others decimal; rdev is a dev_t of Linux.
-// Files are known by dev and ino of the tree as it lies there: the file fits no copy of it.
+// dev is hexadecimal. mode is octal, with the bits of the type. The others are decimal; rdev is a dev_t of Linux.
+// fakeroot finds files by dev and ino, so the save file fits only this tree, and no copy of it.
 // Source: fakeroot 1.31, as it writes and reads.
 
-/** What fakeroot keeps of one file: not of one name. */
+/** What fakeroot keeps for one file, whatever its number of names. */
 export interface FakerootRecord {
   readonly dev: bigint
   readonly ino: bigint
@@ -26,20 +26,20 @@ export interface FakerootRecord {
   readonly device: DeviceNumber | null
 }
 
-/** Where a file lies, from its stat. */
+/** The identity of a file, from its stat. */
 export type FileIdentity = Pick<FakerootRecord, 'dev' | 'ino' | 'nlink'>
 
 const maxLineLength = 512
 const maxWord = 2n ** 64n - 1n
 
-/** @throws UmlcowError ENTRY_UNFIT when the entry is none */
+/** Make the record of an entry. @throws UmlcowError ENTRY_UNFIT when a field of the entry is wrong */
 export function fakerootRecord(entry: ManifestEntry, identity: FileIdentity): FakerootRecord {
   checkEntry(entry)
   const { type, mode, uid, gid, device } = entry
   return { ...identity, type, mode, uid, gid, device }
 }
 
-/** One line for each file: of a file with several names, pass the record once. */
+/** Write one line for each file. Pass the record of a file with several names once. */
 export function writeFakeroot(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Uint8Array> {
   return gatherBytes(lines(records))
 }
@@ -48,6 +48,7 @@ async function* lines(records: AsyncIterable<FakerootRecord>): AsyncGenerator<Ui
   for await (const record of records) yield serializeFakerootLine(record)
 }
 
+/** Write the line of a record. @throws RangeError when dev or ino does not fit into 64 bits */
 export function serializeFakerootLine(record: FakerootRecord): Uint8Array {
   const { dev, ino, type, mode, uid, gid, nlink, device } = record
   if (dev < 0n || dev > maxWord || ino < 0n || ino > maxWord) throw new RangeError('dev and ino have 64 bits')
@@ -57,7 +58,12 @@ export function serializeFakerootLine(record: FakerootRecord): Uint8Array {
   return latin1Bytes(`${words.join(',')},nlink=${nlink},rdev=${rdev}\n`)
 }
 
-/** @throws UmlcowError NOT_ARCHIVE when the first line is none of fakeroot, BAD_ARCHIVE when a later one is, TRUNCATED_ARCHIVE */
+/**
+ * Read a save file.
+ *
+ * @throws UmlcowError NOT_ARCHIVE when the first line is not fakeroot's; BAD_ARCHIVE when a later line is not;
+ *   TRUNCATED_ARCHIVE
+ */
 export async function* readFakeroot(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: ReadOptions = {},
@@ -72,7 +78,7 @@ export async function* readFakeroot(
       const record = line === 'long' ? null : parseFakerootLine(line)
       if (record === null) {
         const code = number === 1 ? 'NOT_ARCHIVE' : 'BAD_ARCHIVE'
-        throw archiveError(code, name, 'not what fakeroot writes', { line: number })
+        throw archiveError(code, name, 'not a line of fakeroot', { line: number })
       }
       yield record
     }
@@ -83,7 +89,7 @@ export async function* readFakeroot(
 
 const keywords = ['dev', 'ino', 'mode', 'uid', 'gid', 'nlink', 'rdev'] as const
 
-/** @param line  without its newline */
+/** Parse a line; null when it is not fakeroot's. @param line  a line without its newline */
 export function parseFakerootLine(line: Uint8Array): FakerootRecord | null {
   const words = latin1Text(line).split(',')
   if (words.length !== keywords.length) return null
@@ -100,7 +106,7 @@ export function parseFakerootLine(line: Uint8Array): FakerootRecord | null {
   return { dev, ino, ...split, uid: uid!, gid: gid!, nlink, device }
 }
 
-/** 64 bits without a sign. */
+/** Parse 64 bits without a sign; null for anything else. */
 function wordOf(text: string, base: 10 | 16): bigint | null {
   if (text.length === 0 || text.length > 20) return null
   for (const digit of text) if (!'0123456789abcdef'.slice(0, base).includes(digit)) return null

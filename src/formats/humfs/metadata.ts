@@ -3,11 +3,12 @@ import { latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
 import { maxMajor, maxMinor } from '../manifest/device.js'
 
-// A metadata entry of humfs: one line of text, all numbers decimal.  Source: Linux fs/hostfs/meta_fs.c of the UML patches
-// MODE UID GID                       files, directories, links, and FIFOs that are real
+// A metadata entry of humfs: one line of text, all numbers decimal.
+// Source: Linux fs/hostfs/meta_fs.c of the UML patches
+// MODE UID GID                       files, directories, links, and real FIFOs
 // MODE UID GID TYPE MAJOR MINOR      TYPE is c, b, p or s; the kernel writes `p 0 0` and `s 0 0`
-// The kernel reads the first 37 bytes, takes exactly 3 fields or at least 6, and ignores what follows the sixth.  It reads
-// ids as signed numbers and writes those from 2^31 on as negative ones.
+// The kernel reads the first 37 bytes, accepts exactly 3 fields or at least 6, and ignores everything after the sixth.
+// It reads ids as signed numbers, and writes ids from 2^31 on as negative ones.
 
 export type NodeLetter = 'c' | 'b' | 'p' | 's'
 
@@ -27,13 +28,13 @@ export interface MetadataEntry {
 }
 
 export interface ParsedMetadata extends MetadataEntry {
-  /** The kernel would cut it: it reads only so many bytes. */
+  /** The line has more bytes than the kernel reads. */
   readonly isTooLong: boolean
 }
 
-/** Bytes that the kernel reads. */
+/** The kernel reads this many bytes. */
 export const longestEntry = 37
-/** Room for what the kernel would cut; longer is nobody's entry. */
+/** Room for entries that the kernel would cut. A longer file is not an entry. */
 export const longestMetadataFile = 256
 
 function bad(message: string): UmlcowError {
@@ -41,7 +42,7 @@ function bad(message: string): UmlcowError {
 }
 
 /**
- * Read an entry. The numbers are read whole, also where the kernel would cut them.
+ * Parse an entry. The numbers are whole, even where the kernel would cut them.
  *
  * @throws UmlcowError HUMFS_ENTRY
  */
@@ -49,10 +50,10 @@ export function parseMetadata(bytes: Uint8Array): ParsedMetadata {
   if (bytes.length > longestMetadataFile) throw bad(`more than ${longestMetadataFile} bytes`)
   const text = latin1Text(bytes)
   const end = text.indexOf('\n')
-  if (end >= 0 && end !== text.length - 1) throw bad(`more than a line: ${JSON.stringify(text)}`)
+  if (end >= 0 && end !== text.length - 1) throw bad(`more than one line: ${JSON.stringify(text)}`)
   const line = end < 0 ? text : text.slice(0, end)
   const fields = line.split(' ').filter((field) => field !== '')
-  if (fields.length !== 3 && fields.length < 6) throw bad(`3 or 6 fields expected: ${JSON.stringify(text)}`)
+  if (fields.length !== 3 && fields.length < 6) throw bad(`expected 3 or 6 fields, got ${JSON.stringify(text)}`)
   const [mode, uid, gid, ...rest] = fields
   return {
     mode: numberIn(mode!, 'mode', 0, 0o7777),
@@ -77,23 +78,23 @@ function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {
 function numberIn(text: string, what: string, from: number, to: number): number {
   const value = isShortNumber(text) ? Number(text) : Number(parseInteger(latin1Bytes(text)) ?? Number.NaN)
   if (value >= from && value <= to) return value
-  throw bad(`${what} is none: ${JSON.stringify(text)}`)
+  throw bad(`expected a ${what}, got ${JSON.stringify(text)}`)
 }
 
-/** Most numbers are: these take no detour over big integers. */
+/** True for most numbers: these need no big integer. */
 function isShortNumber(text: string): boolean {
   if (text.length > 15) return false
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) < 0x30 || text.charCodeAt(i) > 0x39) return false
   return text !== ''
 }
 
-/** What a guest writes for ids of 2^31 and more is their negative reading. */
+/** Parse an id. A guest writes ids of 2^31 and more as negative numbers. */
 function idOf(text: string, what: string): number {
   return numberIn(text, what, -(2 ** 31), 2 ** 32 - 1) >>> 0
 }
 
 /**
- * The line of an entry, byte for byte as the Perl tool writes it.
+ * Write the line of an entry, byte for byte as the Perl tool does.
  *
  * @throws UmlcowError HUMFS_ENTRY_TOO_LONG when the kernel would cut it
  */
@@ -101,7 +102,7 @@ export function serializeMetadata(entry: MetadataEntry): Uint8Array {
   return latin1Bytes(metadataLine(entry))
 }
 
-/** The same as text, which is ASCII. */
+/** Format the line of an entry as text, which is ASCII. @throws UmlcowError HUMFS_ENTRY_TOO_LONG, see above */
 export function metadataLine({ mode, uid, gid, node }: MetadataEntry): string {
   const line = `${mode} ${uid} ${gid}${node === null ? '' : ` ${node.letter} ${node.major} ${node.minor}`}`
   if (line.length > longestEntry) {

@@ -2,9 +2,10 @@ import { parseDigits } from '../../bytes/decimal.js'
 import { latin1Bytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
 
-// The superblock of a humfs tree: text, one item a line, in any order.  Source: Linux fs/hostfs/humfs.c of the UML patches
-// version 2             must be 2 where it stands; a missing line is accepted
-// metadata shadow_fs    the only kind there is, and the default
+// The superblock of a humfs tree: text, one item a line, in any order.
+// Source: Linux fs/hostfs/humfs.c of the UML patches
+// version 2             the only version; the kernel accepts a missing line
+// metadata shadow_fs    the only kind, and the default
 // used N                bytes, decimal, not 0; the kernel never changes it
 // total N               bytes, decimal, not less than used
 
@@ -14,13 +15,13 @@ export interface HumfsSuperblock {
 }
 
 export interface ParsedSuperblock extends HumfsSuperblock {
-  /** What the kernel takes although it is not as it should be. */
+  /** Faults that the kernel accepts. */
   readonly warnings: readonly string[]
 }
 
-/** The kernel's buffer for a line has 64 bytes: 62 and a newline fit, with the NUL behind them. */
+/** The kernel's buffer for a line has 64 bytes: 62 bytes, a newline and a NUL. */
 const longestLine = 62
-/** Four lines are all there can be; a longer file is something else. */
+/** A superblock has at most four lines. A longer file is something else. */
 export const longestSuperblock = 1024
 
 const smallestUsed = 4096
@@ -36,7 +37,7 @@ function quoted(line: string): string {
 }
 
 /**
- * Read a superblock by the kernel's rules, and stricter where it guesses.
+ * Parse a superblock by the kernel's rules, but more strictly where the kernel guesses.
  *
  * @throws UmlcowError HUMFS_SUPERBLOCK; HUMFS_VERSION for another version than 2
  */
@@ -44,11 +45,11 @@ export function parseSuperblock(bytes: Uint8Array): ParsedSuperblock {
   if (bytes.length === 0) throw bad('is empty')
   if (bytes.length > longestSuperblock) throw bad(`is longer than ${longestSuperblock} bytes`)
   const text = latin1Text(bytes)
-  if (!text.endsWith('\n')) throw bad('the last line has no end')
+  if (!text.endsWith('\n')) throw bad('the last line has no newline')
   const items = new Map<Item, string>()
   for (const line of text.slice(0, -1).split('\n')) {
     const [item, value] = parseLine(line)
-    if (items.has(item)) throw bad(`${item} stands there twice`)
+    if (items.has(item)) throw bad(`has more than one line "${item}"`)
     items.set(item, value)
   }
   checkKind(items)
@@ -69,36 +70,36 @@ function parseLine(line: string): [Item, string] {
 function checkKind(items: ReadonlyMap<Item, string>): void {
   const version = items.get('version') ?? '2'
   const number = parseDigits(latin1Bytes(version), 10)
-  if (number === null) throw bad(`version is no number: ${quoted(version)}`)
+  if (number === null) throw bad(`version is not a number: ${quoted(version)}`)
   if (number !== 2) {
-    throw new UmlcowError('HUMFS_VERSION', `superblock: version ${number} is not supported, only 2 is`)
+    throw new UmlcowError('HUMFS_VERSION', `superblock: expected version 2, got ${number}`)
   }
   const metadata = items.get('metadata') ?? 'shadow_fs'
-  if (metadata !== 'shadow_fs') throw bad(`metadata of an unknown kind ${quoted(metadata)}`)
+  if (metadata !== 'shadow_fs') throw bad(`expected metadata "shadow_fs", got ${quoted(metadata)}`)
 }
 
 function sizeOf(items: ReadonlyMap<Item, string>, item: 'used' | 'total'): number {
   const text = items.get(item)
   if (text === undefined) throw bad(`has no ${item}`)
   const value = parseDigits(latin1Bytes(text), 10)
-  if (value === null) throw bad(`${item} is no size: ${quoted(text)}`)
+  if (value === null) throw bad(`${item} is not a size: ${quoted(text)}`)
   if (value === 0) throw bad(`${item} is 0`)
   return value
 }
 
-/** Byte for byte what the Perl tool writes, but that `used` is never 0: the kernel refuses that. */
+/** Write a superblock, byte for byte as the Perl tool does. Only, `used` must not be 0: the kernel refuses that. */
 export function serializeSuperblock({ used, total }: HumfsSuperblock): Uint8Array {
   return utf8Bytes(`version 2\nmetadata shadow_fs\nused ${used}\ntotal ${total}\n`)
 }
 
-/** `used` of a tree whose files take that much on the disk: as `du -sk` rounds, at least a block. */
+/** Compute `used` from the bytes that the files take on the disk: rounded as by `du -sk`, and at least a block. */
 export function usedOf(allocatedBytes: number): number {
   return Math.max(smallestUsed, Math.ceil(allocatedBytes / 1024) * 1024)
 }
 
 const powers: Readonly<Record<string, number>> = { '': 0, K: 1, M: 2, G: 3, T: 4 }
 
-/** SIZE of the command line: digits with K, M, G or T. @returns null when it is none */
+/** Parse SIZE of the command line: digits with K, M, G or T. @returns bytes, null when the text is not a size */
 export function parseHumfsSize(text: string): number | null {
   const match = /^([0-9]+)([KMGTkmgt]?)$/.exec(text)
   if (match === null) return null

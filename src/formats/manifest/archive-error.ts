@@ -25,7 +25,7 @@ export function archiveError(code: ArchiveCode, name: string, what: string, deta
 
 /** Make the error for a last line without a newline: its text may continue beyond the end of the input. */
 export function cutLine(name: string, line: number): UmlcowError {
-  return archiveError('TRUNCATED_ARCHIVE', name, 'no newline: the end of the input may be missing', { line })
+  return archiveError('TRUNCATED_ARCHIVE', name, 'the end of the input may be missing: no newline', { line })
 }
 
 /** Warn about bytes after the end mark of an archive. */

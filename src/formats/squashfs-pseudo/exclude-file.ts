@@ -5,10 +5,12 @@ import { backslash, isBlank, newline } from './layout.js'
 const hash = 0x23
 
 /**
- * A line of the file of `mksquashfs -ef`: what it leaves out of the tree, so that a pseudo file can define it. The name
- * stands as it is, below the tree; mksquashfs passes over blanks in front, and over lines that begin with `#`.
+ * Write a line for `mksquashfs -ef`: mksquashfs then leaves out this name of the tree, so that a pseudo file can define
+ * it.
  *
- * @throws UmlcowError ENTRY_UNFIT for names that no line holds
+ * The path is unchanged and starts below the tree. mksquashfs skips blanks in front, and lines that begin with `#`.
+ *
+ * @throws UmlcowError ENTRY_UNFIT for names that a line cannot hold
  * @see    squashfs-tools 4.5.1, behaviour
  */
 export function serializeExclusion(path: Uint8Array): Uint8Array {

@@ -9,14 +9,14 @@ import { nsPerSecond } from '../manifest/time.js'
 import { isWithin, maxId } from '../manifest/validate.js'
 import { backslash, isBlank, quote, type SquashfsDefinition } from './layout.js'
 
-/** A name with every byte escaped, a target, and numbers. */
+/** Room for a name with every byte escaped, a target, and numbers. */
 const maxLineLength = 4 * maxPathLength
 
 /**
- * The definitions of a pseudo file of squashfs-tools.
+ * Read the definitions of a pseudo file of squashfs-tools.
  *
- * @throws UmlcowError NOT_ARCHIVE when the first line is none, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE for lines that run
- *   commands, link or hold data
+ * @throws UmlcowError NOT_ARCHIVE when the first line is not a definition; BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH;
+ *   ARCHIVE_FEATURE for lines that run commands, make links or hold data
  */
 export async function* readSquashfsPseudo(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -38,7 +38,7 @@ export async function* readSquashfsPseudo(
       if (words.isEmpty() || line[0] === 0x23) continue
       const parsed = parseDefinition(words, name, number)
       if (parsed === null) {
-        throw archiveError(isKnown ? 'BAD_ARCHIVE' : 'NOT_ARCHIVE', name, 'no definition', { line: number })
+        throw archiveError(isKnown ? 'BAD_ARCHIVE' : 'NOT_ARCHIVE', name, 'not a definition', { line: number })
       }
       isKnown = true
       yield parsed
@@ -48,7 +48,7 @@ export async function* readSquashfsPseudo(
   }
 }
 
-/** The words of a line, one after another. */
+/** Reads the words of a line, one after another. */
 class Words {
   private readonly line: Uint8Array
   private at = 0
@@ -62,7 +62,7 @@ class Words {
     return this.at >= this.line.length
   }
 
-  /** What is left of the line, as it stands. */
+  /** Read the rest of the line unchanged. */
   rest(): Uint8Array {
     const rest = copyOf(this.line.subarray(this.at))
     this.at = this.line.length
@@ -77,7 +77,7 @@ class Words {
     return word
   }
 
-  /** A name, quoted or not; null when a quote or a backslash has no end. */
+  /** Read a name, quoted or not; null when a quote has no end, or a backslash has nothing after it. */
   name(): Uint8Array | null {
     const isQuoted = this.line[this.at] === quote
     if (isQuoted) this.at++
@@ -101,7 +101,7 @@ class Words {
   }
 }
 
-/** Null when the line is no definition. */
+/** Parse a line; null when it is not a definition. */
 function parseDefinition(words: Words, name: string, line: number): SquashfsDefinition | null {
   const rawName = words.name()
   if (rawName === null) return null
@@ -124,7 +124,7 @@ function parseDefinition(words: Words, name: string, line: number): SquashfsDefi
   return { path, mode, uid, gid, mtimeNs, ...special }
 }
 
-/** What only some kinds have; null when it is not there. */
+/** Parse the fields that only some kinds have; null when they are missing. */
 function parseTail(letter: string, words: Words): Pick<SquashfsDefinition, 'type' | 'device' | 'linkTarget'> | null {
   const none = { device: null, linkTarget: null }
   if (letter === 'm') return { type: null, ...none }

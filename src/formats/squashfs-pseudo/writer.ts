@@ -8,22 +8,24 @@ import { backslash, isBlank, newline, quote } from './layout.js'
 
 export interface SquashfsPseudoOptions extends WriteOptions {
   /**
-   * True for what the tree that mksquashfs packs has under this name, and as what it is: it is changed, all else is
-   * made. mksquashfs ignores a definition of a device whose name is taken. Directories and files when absent.
+   * True when the tree that mksquashfs packs has the entry under this name, with this type. Its line then changes the
+   * entry; any other line makes one. mksquashfs ignores a definition of a device when the name exists. The default is
+   * true for directories and files.
    */
   readonly isInTree?: ((entry: ManifestEntry) => boolean) | undefined
-  /** Write the times of what is made; needs squashfs-tools 4.5. */
+  /** Write the times of entries that the lines make. Needs squashfs-tools 4.5. */
   readonly times?: boolean | undefined
 }
 
 /**
- * Definitions for `mksquashfs -pf`, one line an entry.
+ * Write definitions for `mksquashfs -pf`, one line an entry.
  *
- * The top is left out with a warning, for squashfs-tools 4.5 ignores it (give -root-mode and the like instead), and so
- * are further names of what is made. Extended attributes come from the tree.
+ * The writer leaves out the top with a warning, because squashfs-tools 4.5 ignores it: use `-root-mode` and the like. A
+ * further name of an entry that the lines make becomes a file of its own, with a warning. Extended attributes come from
+ * the tree.
  *
- * @throws UmlcowError ENTRY_UNFIT for files that the tree does not have, and names that no line holds: with a newline, or
- *   targets with a blank in front or a backslash at the end
+ * @throws UmlcowError ENTRY_UNFIT for a file that the tree does not have, for a name or target with a newline, and for
+ *   a target with a blank in front or a backslash at the end
  */
 export function writeSquashfsPseudo(
   entries: AsyncIterable<ManifestEntry>,
@@ -33,10 +35,10 @@ export function writeSquashfsPseudo(
 }
 
 /**
- * What keeps an entry out of a pseudo file.
+ * Check that a pseudo file can hold an entry.
  *
  * @param isInTree  see `SquashfsPseudoOptions`
- * @throws          UmlcowError ENTRY_UNFIT
+ * @throws          UmlcowError ENTRY_UNFIT when it cannot
  */
 export function checkSquashfsEntry(entry: ManifestEntry, isInTree: boolean): void {
   checkEntry(entry)
@@ -75,7 +77,7 @@ function timeOf(entry: ManifestEntry, options: WriteOptions): number {
   return seconds
 }
 
-/** How something is made. */
+/** Get the letter and the last fields of a line that makes an entry. */
 function definition(entry: ManifestEntry, options: WriteOptions): { letter: string; tail: Uint8Array | null } {
   const { type, device, linkTarget } = entry
   if (entry.hardLinkTo !== null) warnOf(options, entry.path, 'made as a file of its own, not as a further name')

@@ -25,7 +25,7 @@ const typesByFlag: Readonly<Record<string, EntryType>> = {
 const xattrPrefix = 'SCHILY.xattr.'
 const slash = 0x2f
 
-/** What a member says, from the best of its sources: pax records, then GNU long names, then the header. */
+/** The values of a member, each from its best source: pax records, then GNU long names, then the header. */
 export class EntryFields {
   private readonly member: TarMember
   private readonly name: string
@@ -76,7 +76,7 @@ export class EntryFields {
       const code = type.charCodeAt(0)
       throw this.error('ARCHIVE_FEATURE', `a member of type ${code} is not supported`)
     }
-    // Before there was a type for them, directories were files whose names end in a slash.
+    // The oldest archives have no type for directories: a directory is a file with a slash at the end of its name.
     return found === 'file' && this.rawPath().at(-1) === slash && this.size() === 0 ? 'directory' : found
   }
 
@@ -111,7 +111,7 @@ export class EntryFields {
     return this.number(keyword, this.member.fields[keyword], maxId)
   }
 
-  /** Some put the bits of the type into the field, too. */
+  /** Some writers put the bits of the type into the field, too. */
   private mode(): number {
     const full = numberField(this.member.fields.mode)
     if (full !== null && isWithin(Number(full), 0o177777)) return Number(full) & maxMode
@@ -123,7 +123,7 @@ export class EntryFields {
     const seconds = record === undefined ? numberField(this.member.fields.mtime) : null
     const time = record === undefined ? (seconds === null ? null : seconds * nsPerSecond) : parsePaxTime(record)
     if (time !== null && isTime(splitTime(time).seconds)) return time
-    throw this.error('BAD_ARCHIVE', 'a modification time is none')
+    throw this.error('BAD_ARCHIVE', 'cannot read the modification time')
   }
 
   private device(): DeviceNumber {
@@ -133,14 +133,14 @@ export class EntryFields {
     throw this.error('BAD_ARCHIVE', 'a device number does not fit into 12 and 20 bits')
   }
 
-  /** Null when there is none: an archive does not say whether anybody looked. */
+  /** Null when there are none: an archive does not say whether its writer looked for any. */
   private xattrs(): ExtendedAttribute[] | null {
     const found: ExtendedAttribute[] = []
     for (const [keyword, value] of this.member.records) {
       if (!keyword.startsWith(xattrPrefix)) continue
       const name = latin1Bytes(keyword.slice(xattrPrefix.length))
       if (name.length === 0 || name.length > maxXattrName || name.includes(0) || value.length > maxXattrValue) {
-        throw this.error('BAD_ARCHIVE', 'an extended attribute is none')
+        throw this.error('BAD_ARCHIVE', 'an extended attribute has a bad name or is too long')
       }
       found.push({ name, value })
     }

@@ -4,7 +4,7 @@ import { RecordStore } from '../../bytes/record-store.js'
 import { viewOf } from '../../bytes/struct.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 
-/** What a hard link has from the first name of its file. */
+/** What a hard link takes from the first name of its file. */
 export type FirstName = Pick<ManifestEntry, 'path' | 'type' | 'device' | 'linkTarget' | 'size'>
 
 /** The value is the size of a file under its first name. */
@@ -15,13 +15,14 @@ const recordTag = 2
 const types: readonly EntryType[] = ['file', 'symlink', 'character', 'block', 'fifo', 'socket']
 
 // A record: type (1 byte), size (8), major, minor, length of the path, length of the target (4 each), path, target.
-// The path is empty where it is the one that is asked for.
+// An empty path stands for the path that leads to the record.
 const fixedLength = 25
 const nothing = new Uint8Array(0)
 
 /**
- * Files that hard links may name, by path, in 23 bytes for a file and some more for links, devices and further names.
- * Where the digests of two paths are the same, the wrong one may be found: its path then leads to another or to no file.
+ * Files that hard links may name, by path. A file takes 23 bytes; links, devices and further names take some more.
+ *
+ * When two paths have the same digest, `find` may return the wrong one. Its path then leads to another file or to none.
  */
 export class FirstNames {
   private readonly table = new NameTable()

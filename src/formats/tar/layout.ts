@@ -1,17 +1,17 @@
 import { copyOf, latin1Bytes } from '../../bytes/fast.js'
 import { defineStruct } from '../../bytes/struct.js'
 
-// Our own codec: in tar-stream, the well-kept library, names are UTF-8 strings, so bytes of other names are lost.
+// Why a codec of its own: tar-stream, the well-kept library, turns names into UTF-8 strings and so loses other names.
 
 // The header of a member.  Source: POSIX pax, "ustar Interchange Format"; GNU tar's differences from tar(5).
 // offset size field      meaning
 //      0  100 name       NUL-terminated unless it fills the field
-//    100    8 mode       octal digits, and so all numbers; base-256 where the first byte has its top bit set
+//    100    8 mode       octal digits, as in all numbers; base-256 when the first byte has its top bit set
 //    108    8 uid
 //    116    8 gid
 //    124   12 size       bytes of content
 //    136   12 mtime      seconds since 1970
-//    148    8 checksum   sum of all bytes of the header, this field taken as blanks
+//    148    8 checksum   sum of all bytes of the header, where this field counts as blanks
 //    156    1 type       '0' file, '1' hard link, '2' symlink, '3' character, '4' block, '5' directory, '6' fifo, ...
 //    157  100 link
 //    257    8 magic      "ustar\0" "00" in POSIX, "ustar  \0" in GNU tar
@@ -19,7 +19,7 @@ import { defineStruct } from '../../bytes/struct.js'
 //    297   32 groupName
 //    329    8 major
 //    337    8 minor
-//    345  155 prefix     POSIX: what stands before the name and a slash; GNU has other things there
+//    345  155 prefix     POSIX: the path before the name and a slash; GNU tar stores other things here
 //    500   12 padding
 export const tarHeader = defineStruct([
   ['name', 100],
@@ -66,7 +66,7 @@ const places = fieldNames.map((name) => {
   return { name, start, end: start + tarHeader.lengthOf(name) }
 })
 
-/** The fields of a header: views of its memory, for archives have millions of them. */
+/** Get the fields of a header. They are views, not copies, because archives have millions of headers. */
 export function fieldsOf(block: Uint8Array): TarFields {
   const fields = {} as Record<(typeof fieldNames)[number], Uint8Array>
   for (const { name, start, end } of places) fields[name] = block.subarray(start, end)
@@ -76,12 +76,12 @@ export function fieldsOf(block: Uint8Array): TarFields {
 const checksumStart = tarHeader.offsetOf('checksum')
 const checksumEnd = checksumStart + tarHeader.lengthOf('checksum')
 
-/** Whether a header has the sum that belongs into it. */
+/** True when a header has the right checksum. */
 export function hasRightChecksum(block: Uint8Array): boolean {
   return numberField(block.subarray(checksumStart, checksumEnd)) === BigInt(checksumOf(block))
 }
 
-/** The sum that belongs into a header. */
+/** Compute the checksum of a header. */
 export function checksumOf(block: Uint8Array): number {
   let sum = (checksumEnd - checksumStart) * 0x20
   for (let i = 0; i < checksumStart; i++) sum += block[i]!
@@ -89,13 +89,13 @@ export function checksumOf(block: Uint8Array): number {
   return sum
 }
 
-/** Up to the first NUL byte. */
+/** Copy a text field up to its first NUL byte. */
 export function textField(field: Uint8Array): Uint8Array {
   const end = field.indexOf(0)
   return copyOf(end < 0 ? field : field.subarray(0, end))
 }
 
-/** Null when the field holds no number. An empty field is 0. */
+/** Parse a number field; null when it does not hold a number. An empty field is 0. */
 export function numberField(field: Uint8Array): bigint | null {
   const first = field[0]!
   if (first === 0x80 || first === 0xff) return base256(field)
@@ -111,14 +111,14 @@ export function numberField(field: Uint8Array): bigint | null {
   return BigInt(value)
 }
 
-/** GNU's form of large and negative numbers: all but the first byte, big-endian, two's complement. */
+/** Parse GNU's form of large and negative numbers: all but the first byte, big-endian, two's complement. */
 function base256(field: Uint8Array): bigint {
   let value = field[0] === 0xff ? -1n : 0n
   for (const byte of field.subarray(1)) value = value * 256n + BigInt(byte)
   return value
 }
 
-/** Octal digits and a NUL; the largest number that fits in place of one that does not. */
+/** Write octal digits and a NUL. The largest number that fits replaces a larger one. */
 export function octalField(value: number, length: number): Uint8Array {
   const largest = 8 ** (length - 1) - 1
   const digits = Math.min(Math.max(value, 0), largest).toString(8)

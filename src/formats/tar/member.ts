@@ -6,21 +6,21 @@ import { type ArchiveCode, archiveError } from '../manifest/archive-error.js'
 import { blockSize, fieldsOf, hasRightChecksum, numberField, type TarFields, textField } from './layout.js'
 import { type PaxRecords, parsePaxRecords } from './pax-records.js'
 
-/** A header with the pax records and long names that stand before it. */
+/** A header, and the pax records and long names that come before it. */
 export interface TarMember {
   readonly offset: number
   readonly fields: TarFields
-  /** '0' for '\0'. */
+  /** The type of the header. '\0' becomes '0'. */
   readonly type: string
   readonly records: PaxRecords
   readonly longName: Uint8Array | null
   readonly longLink: Uint8Array | null
 }
 
-/** Most bytes of records and long names before one member: 16 attributes of the longest kind are 1 MiB. */
+/** The most bytes of records and long names before a member. 16 attributes of the longest kind take 1 MiB. */
 const maxExtension = 4 * 1024 * 1024
 
-/** Keywords of a global header that are kept: without this limit it could fill the memory. */
+/** The keywords that the reader keeps of a global header. Without this limit, global headers could fill the memory. */
 const globalKeywords = new Set(['path', 'linkpath', 'uid', 'gid', 'size', 'mtime'])
 
 /** Reads headers, and the pax and GNU extensions between them. */
@@ -34,7 +34,7 @@ export class MemberReader {
     this.name = name
   }
 
-  /** The next member, null at the end mark. The content is up to the caller. */
+  /** Read the next member; null at the end mark. The caller reads the content. */
   async next(): Promise<TarMember | null> {
     const extension = {
       records: new Map() as PaxRecords,
@@ -54,7 +54,7 @@ export class MemberReader {
       const type = fields.type[0] === 0 ? '0' : String.fromCharCode(fields.type[0]!)
       if (!'xgLK'.includes(type)) {
         const records = new Map([...this.globals, ...extension.records])
-        // An empty value takes back what was said before.
+        // An empty value cancels an earlier one.
         for (const [keyword, value] of records)
           if (value.length === 0 && globalKeywords.has(keyword)) records.delete(keyword)
         return { offset, fields, type, ...extension, records }
@@ -72,7 +72,7 @@ export class MemberReader {
   sizeOf(field: Uint8Array, offset: number): number {
     const size = Number(numberField(field) ?? Number.NaN)
     if (Number.isSafeInteger(size) && size >= 0) return size
-    throw this.error('BAD_ARCHIVE', 'a size is no number of bytes', offset)
+    throw this.error('BAD_ARCHIVE', 'cannot read the size', offset)
   }
 
   error(code: ArchiveCode, what: string, offset: number): UmlcowError {
@@ -81,7 +81,7 @@ export class MemberReader {
 
   private addRecords(body: Uint8Array, into: PaxRecords, isGlobal: boolean, offset: number): void {
     const records = parsePaxRecords(body)
-    if (records === null) throw this.error('BAD_ARCHIVE', 'a pax header has a record that is none', offset)
+    if (records === null) throw this.error('BAD_ARCHIVE', 'cannot read a record of a pax header', offset)
     for (const [keyword, value] of records) {
       if (keyword.startsWith('GNU.sparse.') || keyword === 'SCHILY.realsize') {
         throw this.error('ARCHIVE_FEATURE', 'sparse files in archives are not supported', offset)
@@ -97,7 +97,7 @@ export class MemberReader {
     throw this.error('TRUNCATED_ARCHIVE', 'the end comes inside a header of extensions', this.input.offset)
   }
 
-  /** A header with a right checksum, or null for the end mark: two blocks of zeros, or one and the end of the input. */
+  /** Read a header and check its sum. Null for the end mark: two blocks of zeros, or one and the end of the input. */
   private async block(): Promise<Uint8Array | null> {
     const offset = this.input.offset
     const block = await this.input.upTo(blockSize)
@@ -111,7 +111,7 @@ export class MemberReader {
     }
     if (!hasRightChecksum(block)) {
       const code = offset === 0 ? 'NOT_ARCHIVE' : 'BAD_ARCHIVE'
-      throw this.error(code, `${offset === 0 ? 'no tar archive: ' : ''}the checksum of a header is wrong`, offset)
+      throw this.error(code, `${offset === 0 ? 'not a tar archive: ' : ''}the checksum of a header is wrong`, offset)
     }
     return block
   }

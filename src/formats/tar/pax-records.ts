@@ -10,7 +10,7 @@ const newline = 0x0a
 /** Keywords (one character a byte) and values. */
 export type PaxRecords = Map<string, Uint8Array>
 
-/** Null when the bytes are no whole records. Values are copies. */
+/** Parse pax records. The values are copies. Null when the bytes do not consist of whole records. */
 export function parsePaxRecords(bytes: Uint8Array): PaxRecords | null {
   const records: PaxRecords = new Map()
   let start = 0
@@ -27,6 +27,7 @@ export function parsePaxRecords(bytes: Uint8Array): PaxRecords | null {
   return records
 }
 
+/** Write a pax record. */
 export function serializePaxRecord(keyword: string, value: Uint8Array): Uint8Array {
   // The length counts its own digits.
   const rest = keyword.length + value.length + 3
@@ -35,7 +36,7 @@ export function serializePaxRecord(keyword: string, value: Uint8Array): Uint8Arr
   return concatBytes([latin1Bytes(`${length} ${keyword}=`), value, Uint8Array.of(newline)])
 }
 
-/** Seconds with a decimal fraction, as nanoseconds rounded down; null when it is none. */
+/** Parse seconds with a decimal fraction. @returns nanoseconds, rounded down; null for anything else */
 export function parsePaxTime(value: Uint8Array): bigint | null {
   const point = value.indexOf(0x2e)
   const whole = point < 0 ? value : value.subarray(0, point)
@@ -49,6 +50,7 @@ export function parsePaxTime(value: Uint8Array): bigint | null {
   return seconds * nsPerSecond - nanoseconds - (isCut ? 1n : 0n)
 }
 
+/** Format a time as seconds with a decimal fraction. */
 export function paxTime(mtimeNs: bigint): string {
   const isNegative = mtimeNs < 0n
   const { seconds, nanoseconds } = splitTime(isNegative ? -mtimeNs : mtimeNs)

@@ -9,12 +9,12 @@ import { blockSize } from './layout.js'
 import { MemberReader, type TarMember } from './member.js'
 
 /**
- * The entries of a tar archive: ustar, pax, GNU and the old form.
+ * Read the entries of a tar archive: ustar, pax, GNU and the old form.
  *
- * A hard link says neither type nor size, so that all names are remembered: by digests, some 23 bytes each.
+ * A hard link has neither type nor size, so the reader remembers all names, by digests of some 23 bytes each.
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH; ARCHIVE_FEATURE for sparse files, parts
- *   of volumes and whatever else is not known
+ *   of volumes and everything else that umlcow does not know
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -40,17 +40,16 @@ export async function* readTar(
       }
     }
     const isEmpty = input.offset <= 2 * blockSize
-    // What follows the end mark fills a record of the tape.
+    // Zeros after the end mark fill up the last record of a tape. Anything else is a surprise.
     if (!(await input.skipRest())) refuseRest(isEmpty, name, options)
   } finally {
     await input.close()
   }
 }
 
-/** An image of a disk begins with zeros, too. */
+/** Refuse zeros that are not an archive, such as the start of a disk image. Otherwise warn about the rest. */
 function refuseRest(isEmpty: boolean, name: string, options: ReadOptions): void {
-  if (isEmpty)
-    throw archiveError('NOT_ARCHIVE', name, 'no tar archive: zeros in the place of the first header', { offset: 0 })
+  if (isEmpty) throw archiveError('NOT_ARCHIVE', name, 'not a tar archive: expected a header, got zeros', { offset: 0 })
   warnOfRest(options, name)
 }
 

@@ -35,7 +35,7 @@ interface HeaderFields {
 const nothing = allocate(0)
 const extensionFields = { prefix: nothing, link: nothing, mode: 0o644, uid: 0, gid: 0, mtime: 0, major: 0, minor: 0 }
 
-/** Header of an entry, after a pax header where one is needed. */
+/** Write the header of an entry, after a pax header where the entry needs one. */
 export function serializeMember(entry: ManifestEntry): Uint8Array {
   const name = nameOf(entry)
   const split = splitName(name)
@@ -48,7 +48,7 @@ export function serializeMember(entry: ManifestEntry): Uint8Array {
   const records: [string, Uint8Array][] = []
   if (split === null) paths.push(['path', name])
   if (link.length > tarHeader.lengthOf('link')) paths.push(['linkpath', link])
-  // Records are UTF-8 unless they say otherwise, and bsdtar then turns names into those of its locale, if it can.
+  // Records are UTF-8 unless they say otherwise, and bsdtar then converts names to its locale, if it can.
   if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) records.push(['hdrcharset', utf8Bytes('BINARY')])
   records.push(...paths)
   if (entry.uid > maxOctalId) records.push(['uid', utf8Bytes(String(entry.uid))])
@@ -58,7 +58,7 @@ export function serializeMember(entry: ManifestEntry): Uint8Array {
   for (const xattr of entry.xattrs ?? []) records.push([`SCHILY.xattr.${latin1Text(xattr.name)}`, xattr.value])
 
   const header = serializeHeader({
-    // A field takes as much as it holds.
+    // A field takes only the bytes that fit.
     name: split?.name ?? name,
     prefix: split?.prefix ?? nothing,
     link,
@@ -74,17 +74,17 @@ export function serializeMember(entry: ManifestEntry): Uint8Array {
   return records.length === 0 ? header : concatBytes([serializeExtension(records), header])
 }
 
-/** Directories end in a slash. */
+/** The name of an entry in an archive. The name of a directory ends in a slash. */
 function nameOf({ path, type }: ManifestEntry): Uint8Array {
   if (type !== 'directory') return path
   return concatBytes([path.length === 0 ? utf8Bytes('.') : path, Uint8Array.of(slash)])
 }
 
-/** Name and prefix for the fields of a header, null when they do not fit. */
+/** Split a path into the name and prefix of a header; null when they do not fit. */
 function splitName(path: Uint8Array): { name: Uint8Array; prefix: Uint8Array } | null {
   const nameLength = tarHeader.lengthOf('name')
   if (path.length <= nameLength) return { name: path, prefix: nothing }
-  // The leftmost slash that leaves a name which fits; one at the end belongs to the name.
+  // Split at the leftmost slash that leaves a name that fits. A slash at the end belongs to the name.
   const at = path.indexOf(slash, path.length - nameLength - 1)
   if (at < 1 || at === path.length - 1 || at > tarHeader.lengthOf('prefix')) return null
   return { name: path.subarray(at + 1), prefix: path.subarray(0, at) }
@@ -125,7 +125,7 @@ function serializeHeader(fields: HeaderFields): Uint8Array {
     },
     false,
   )
-  // Six digits, a NUL and a blank, as all tools write it.
+  // All tools write the checksum as six digits, a NUL and a blank.
   const checksum = `${checksumOf(block).toString(8).padStart(6, '0')}\0 `
   block.set(latin1Bytes(checksum), tarHeader.offsetOf('checksum'))
   return block

@@ -9,12 +9,12 @@ import { blockSize } from './layout.js'
 import { serializeMember } from './write-header.js'
 
 /**
- * A pax archive: ustar headers, and pax records for what does not fit into them.
+ * Write a pax archive: ustar headers, and pax records for values that do not fit into them.
  *
- * Sockets are left out with a warning, as all tools do. What is unread of the content of left out items is for the
- * source to skip.
+ * The writer leaves out sockets with a warning, as all tools do. The source must skip content that the writer does not
+ * read.
  *
- * @throws UmlcowError ENTRY_UNFIT, INPUT_CHANGED when content is not as long as announced
+ * @throws UmlcowError ENTRY_UNFIT; INPUT_CHANGED when the content of a file has another length than announced
  */
 export function writeTar(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Uint8Array> {
   return gatherBytes(members(items, options))
@@ -36,7 +36,7 @@ async function* members(items: AsyncIterable<ManifestItem>, options: WriteOption
   yield allocate(2 * blockSize)
 }
 
-/** @throws UmlcowError ENTRY_UNFIT when tar cannot hold it. What it leaves out is no failure. */
+/** Check an entry. @throws UmlcowError ENTRY_UNFIT when tar cannot hold it; not for sockets, which are left out */
 export function checkTarEntry(entry: ManifestEntry): void {
   checkEntry(entry)
   // An equals sign ends the keyword of a record.

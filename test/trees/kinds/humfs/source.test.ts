@@ -86,7 +86,7 @@ describe('a damaged humfs tree', () => {
       'data/content: has no metadata',
       'data/dangling: its metadata cannot be read: is a directory, not a file',
       'data/dir/empty: has no metadata',
-      'data/dir/more: its metadata cannot be read: 3 or 6 fields expected: "420 0 0 p\\n"',
+      'data/dir/more: its metadata cannot be read: expected 3 or 6 fields, got "420 0 0 p\\n"',
       'data/socket: is a socket by its metadata, and not empty',
     ])
   })
