@@ -134,10 +134,8 @@ export const errorGroups = {
 } as const
 
 /**
- * Every code of an UmlcowError, with its meaning and exit status.
- *
- * Codes are part of the public API and do not change. Errors of the operating system keep their own code (ENOSPC,
- * EACCES, ...).
+ * Every code of an UmlcowError, with its meaning and exit status. Codes are part of the public API and do not change.
+ * Errors of the operating system keep their own code (ENOSPC, EACCES, ...).
  */
 export const errorCodes = {
   ...headerErrors,

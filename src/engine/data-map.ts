@@ -11,7 +11,7 @@ export interface DataMap {
   find(from: number): Iterable<Transfer>
 }
 
-/** Make a map for a file of which nothing is known: all of it may hold data. */
+/** Make a map for a file without any knowledge of it: all of it may hold data. */
 export function everythingIsData(): DataMap {
   return {
     start: 0,

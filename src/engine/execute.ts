@@ -36,9 +36,9 @@ const awaitingMover: Mover = {
 }
 
 /**
- * Carry out a plan on stores of every kind.
+ * Carry out a plan on stores of every kind. The work runs in slices: between two of them the event loop gets a turn, so
+ * that progress and an AbortSignal work.
  *
- * The work runs in slices. Between two slices the event loop gets a turn, so that progress and an AbortSignal work.
  * `machine/execute.ts` does the same, faster, where the stores are local files.
  *
  * @throws UmlcowError INTERRUPTED, and every error of the stores

@@ -36,9 +36,9 @@ export interface MergePlanOptions {
 // by its own length.
 
 /**
- * Plan the merge of an overlay and its backing file into a new target: window after window, in order.
+ * Plan the merge of an overlay and its backing file into a third store: window after window, in order.
  *
- * The target must be neither of the two. Unless it is a pipe, it must have its final size already.
+ * Unless the target is a pipe, it must have its final size already.
  */
 export function* planMerge(layers: Layers, target: MergeTarget, options: MergePlanOptions = {}): Steps {
   const { store, keepHoles } = target

@@ -48,9 +48,8 @@ function checkWhole(code: ErrorCode, what: string, value: number, most: number):
 }
 
 /**
- * Serialize a header with another path or mtime.
- *
- * All other bytes stay: reserved fields, and the bytes after the path that the new path does not cover.
+ * Serialize a header with another path or mtime. All other bytes stay: reserved fields, and the bytes after the path
+ * that the new path does not cover.
  *
  * @throws UmlcowError PATH_TOO_LONG, BAD_BACKING_PATH, BAD_MTIME
  */

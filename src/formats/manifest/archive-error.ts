@@ -9,6 +9,7 @@ export interface ReadOptions {
   readonly onWarning?: ((message: string) => void) | undefined
 }
 
+/** What a writer takes besides its entries. */
 export interface WriteOptions {
   /** Called with a message for people when a writer drops something. */
   readonly onWarning?: ((message: string) => void) | undefined
