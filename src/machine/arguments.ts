@@ -4,22 +4,23 @@ import { throwIfAborted } from '../errors.js'
 import type { ForceWord } from './findings.js'
 import type { HostPath } from './host-files.js'
 
-// What callers of the library pass is checked before anything is opened: a wrong type is a TypeError, a value that is none of
-// those that there are a RangeError.
+// umlcow checks what callers of the library pass before it opens anything. A wrong type is a TypeError. A value out of
+// bounds, or an unknown word, is a RangeError.
 
-/** What is made of a value: itself, or a path of a URL. @throws TypeError, RangeError */
+/** Check the value of an option. Returns the value, or the path of a URL. @throws TypeError, RangeError */
 export type Rule = (value: unknown, name: string) => unknown
 
-/** The rule of an option that has to be there. */
+/** The rule of an option that callers must give. */
 export interface RequiredRule extends Rule {
   readonly isRequired: true
 }
 
+/** Mark a rule as the rule of an option that callers must give. */
 export function required(rule: Rule): RequiredRule {
   return Object.assign((value: unknown, name: string) => rule(value, name), { isRequired: true as const })
 }
 
-/** By the name of an option, which means the same in every operation. */
+/** Rules by option name. A name means the same in every operation. */
 export type Rules = Readonly<Record<string, Rule>>
 
 function wrongType(name: string, expected: string, value: unknown): TypeError {
@@ -46,6 +47,7 @@ export const object = typed(
 )
 const signal = typed('an AbortSignal', (value) => value instanceof AbortSignal)
 
+/** Make a rule that accepts only these words. */
 export function oneOf(words: readonly string[]): Rule {
   return (value, name) => {
     if (typeof value !== 'string') throw wrongType(name, `one of ${words.join(', ')}`, value)
@@ -54,6 +56,7 @@ export function oneOf(words: readonly string[]): Rule {
   }
 }
 
+/** Make a rule for an array whose items all follow another rule. */
 export function listOf(rule: Rule): Rule {
   return (value, name) => {
     if (!Array.isArray(value)) throw wrongType(name, 'an array', value)
@@ -61,7 +64,7 @@ export function listOf(rule: Rule): Rule {
   }
 }
 
-/** A whole number from `least` to `most`. */
+/** Make a rule for a whole number from `least` to `most`. */
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Rule {
   const expected = `a whole number from ${least} to ${most}`
   return (value, name) => {
@@ -71,21 +74,21 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Rule {
   }
 }
 
-/** A name, or a whole number. */
+/** Accept a name or a whole number. */
 export const nameOrNumber: Rule = (value, name) => {
   if (typeof value === 'string') return value
   if (typeof value !== 'number') throw wrongType(name, 'a name or a number', value)
   return whole(0, 2 ** 32 - 2)(value, name)
 }
 
-/** Paths as text; URLs as for Node's own functions. @throws TypeError for a URL that is no file's */
+/** Accept a path as text, or a file: URL. @throws TypeError for any other URL */
 const plainPath: Rule = (value, name) => {
   if (typeof value === 'string') return value
   if (value instanceof URL) return fileURLToPath(value)
   throw wrongType(name, 'a path as a string or a file: URL', value)
 }
 
-/** The same, and bytes for a path that is no text. */
+/** Accept what `plainPath` accepts, and a path as bytes. */
 const anyPath: Rule = (value, name) => {
   if (Buffer.isBuffer(value)) return value
   if (typeof value === 'string' || value instanceof URL) return plainPath(value, name)
@@ -94,18 +97,20 @@ const anyPath: Rule = (value, name) => {
 
 export const paths = { plain: plainPath, any: anyPath } as const
 
-/** A path that an operation is given: `textPath('path', path)`. */
+/** Check a path that a caller passes: `textPath('path', path)`. */
 export function textPath(name: string, value: string | URL): string {
   return plainPath(value, name) as string
 }
 
+/** Check a path that a caller passes as text, as bytes or as a file: URL. */
 export function hostPath(name: string, value: HostPath | URL): HostPath {
   return anyPath(value, name) as HostPath
 }
 
 /**
- * The options of an operation, each that has a rule found right by it. Every operation begins with it, so none begins after its
- * signal has fired, however short it is.
+ * Check the options of an operation by their rules.
+ *
+ * Every operation calls this first, so even a short one does not start after its signal has fired.
  *
  * @throws TypeError, RangeError, UmlcowError INTERRUPTED
  */
@@ -119,18 +124,18 @@ export function checkedOptions<T extends object>(options: T, rules: Rules): T {
   return checked as T
 }
 
-/** What every operation takes. */
+/** Rules for the options that every operation has. */
 export const operationRules: Rules = { files: object, signal, onProgress: callable }
 
-/** The findings that an operation lets its caller override: a word of another operation would do nothing. */
+/** Make the rule for the findings that an operation lets its caller override. Any other word would do nothing. */
 export function forceOf(...words: readonly ForceWord[]): Rule {
   return listOf(oneOf(words))
 }
 
-/** For what finishes or gives up a merge in place. */
+/** The rule for operations that finish or abandon a merge in place. */
 export const force = forceOf('in-use', 'siblings', 'journal')
 
-/** Where a backing file is looked for. */
+/** Rules for the options that say where to look for a backing file. */
 export const backingRules: Rules = {
   backing: anyPath,
   backingRoot: plainPath,
@@ -138,7 +143,7 @@ export const backingRules: Rules = {
   chain: flag,
 }
 
-/** Verbs that write. Most of them have a rule of their own for `force`. */
+/** Rules for verbs that write. Most of these verbs have a rule of their own for `force`. */
 export const writerRules: Rules = {
   ...operationRules,
   force: forceOf('in-use', 'mtime', 'size', 'siblings', 'room'),
@@ -147,7 +152,7 @@ export const writerRules: Rules = {
   noSync: flag,
 }
 
-/** How the path of a backing file is stored. */
+/** The rule for the way to store the path of a backing file. */
 export const pathStyle: Rule = (value, name) => {
   const style = object(value, name) as { kind?: unknown }
   oneOf(['absolute', 'asTyped', 'relative', 'chroot'])(style.kind, `${name}.kind`)

@@ -1,7 +1,7 @@
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { throwIfAborted } from '../errors.js'
 
-/** The clock that modification times come from. */
+/** The clock for modification times and for pauses. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number

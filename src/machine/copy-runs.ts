@@ -2,16 +2,18 @@ import { isZero, zeroBlockSize } from '../bytes/zeros.js'
 import type { CopyRuns } from '../engine/step.js'
 import { isSyncStore, readPaddedNow, writeExactNow } from '../stores/block-store.js'
 
-/** Runs copied between two looks at the clock. On a slow disk each may take milliseconds. */
+/** Copy this many runs between two looks at the clock. On a slow disk, each run may take milliseconds. */
 const runsPerLook = 4
 
 /**
- * Copy runs at once, without an object or a generator for each: most of what a run costs beyond its two system calls.
- * Runs that hold a block of zeros are left to transfers.
+ * Copy runs synchronously.
+ *
+ * An object or a generator for each run would cost more than all else but its two system calls. A run that holds a
+ * block of zeros is left to a transfer.
  *
  * @param first     run to begin with
- * @param deadline  as `performance.now()` tells
- * @returns         the run to go on with: the deadline has passed, or it holds zeros, or the stores are not for this
+ * @param deadline  on the clock of `performance.now()`
+ * @returns         the next run: the deadline has passed, the run holds zeros, or a store is not synchronous
  */
 export function copyRunsNow(runs: CopyRuns, first: number, deadline: number): number {
   const { from, fromOffset, to, starts, ends, count, buffer } = runs
@@ -30,11 +32,11 @@ export function copyRunsNow(runs: CopyRuns, first: number, deadline: number): nu
   return count
 }
 
-/** @param offsetInBlock  where in a block of the target the bytes begin */
+/** @param offsetInBlock  where the bytes begin in a block of the target */
 function hasZeroBlock(bytes: Uint8Array, offsetInBlock: number): boolean {
   let end = Math.min(bytes.length, zeroBlockSize - offsetInBlock)
   for (let at = 0; at < bytes.length; ) {
-    // To compare a block costs more than to look at three of its bytes, and data seldom has zeros at all of them.
+    // Looking at three bytes costs less than comparing a block, and data seldom has zeros at all three.
     const mayBeZeros = bytes[at] === 0 && bytes[end - 1] === 0 && bytes[Math.floor((at + end) / 2)] === 0
     if (mayBeZeros && isZero(bytes.subarray(at, end))) return true
     at = end

@@ -3,16 +3,18 @@ import { hasCode, UmlcowError } from '../errors.js'
 import type { Finding } from './findings.js'
 import type { HostFiles, HostPath } from './host-files.js'
 
-/** A name that is made out of a user's: that of a journal, a marker, a temporary file. */
+/** A name that umlcow derives from a user's file: the name of a journal, a marker or a temporary file. */
 export interface DerivedName {
   /** The user's file. */
   readonly of: HostPath
-  /** What has the name: "journal". */
+  /** The kind of file that has the name: "journal". */
   readonly what: string
   readonly path: Buffer
 }
 
-/** A finding for each name that the file system has no room for. It is asked: its limit may be another than Linux's. */
+/**
+ * Find the names that are too long for the file system. This asks the file system, whose limit may differ from Linux's.
+ */
 export async function findNamesTooLong(files: HostFiles, names: readonly DerivedName[]): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const name of names) {
@@ -26,6 +28,7 @@ export async function findNamesTooLong(files: HostFiles, names: readonly Derived
   return findings
 }
 
+/** Report a name that is too long for the file system. */
 export function nameTooLong({ of, what, path }: DerivedName): Finding {
   const name = path.subarray(path.lastIndexOf(0x2f) + 1)
   return {
@@ -35,7 +38,7 @@ export function nameTooLong({ of, what, path }: DerivedName): Finding {
   }
 }
 
-/** `pending`, but for a name that is too long. @throws UmlcowError NAME_TOO_LONG */
+/** Wait for `pending`, and say which name is too long if it fails for that. @throws UmlcowError NAME_TOO_LONG */
 export async function orNameTooLong<T>(name: DerivedName, pending: Promise<T>): Promise<T> {
   try {
     return await pending

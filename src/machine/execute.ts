@@ -3,7 +3,7 @@ import type { Steps } from '../engine/step.js'
 import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
 import { copyRunsNow } from './copy-runs.js'
 
-/** Moves the bytes of local files at once, without the thread pool. It awaits every other store. */
+/** Moves the bytes of local files synchronously, without the thread pool. It awaits every other store. */
 const localMover: Mover = {
   transfer({ kind, store, offset, bytes }) {
     if (!isSyncStore(store))
@@ -16,10 +16,12 @@ const localMover: Mover = {
 }
 
 /**
- * Carry out a plan. Local files are transferred synchronously, which is 1.5 to 8 times faster than with promises, in slices
- * with a turn of the event loop between them, so that progress, SIGINT and an AbortSignal stay alive.
+ * Carry out a plan.
  *
- * @throws UmlcowError INTERRUPTED, and whatever the stores throw
+ * It transfers local files synchronously, which is 1.5 to 8 times faster than with promises. It works in slices with a
+ * turn of the event loop between them, so progress, SIGINT and an AbortSignal still work.
+ *
+ * @throws UmlcowError INTERRUPTED, and what the stores throw
  */
 export function executeLocally(steps: Steps, options?: ExecuteOptions): Promise<void> {
   return executeSteps(steps, options, localMover)

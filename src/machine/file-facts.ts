@@ -3,14 +3,14 @@ import { UmlcowError } from '../errors.js'
 
 export type FileKind = 'file' | 'blockDevice' | 'directory' | 'other'
 
-/** What `stat` tells, as far as we use it. */
+/** The fields of `stat` that umlcow uses. */
 export interface FileFacts {
   readonly kind: FileKind
   readonly device: bigint
   readonly inode: bigint
-  /** Of a block device: which device it is, whatever node it was reached by. */
+  /** The device behind a block device node: the same for every node of that device. */
   readonly deviceId: bigint
-  /** Names that the file has: hard links. */
+  /** Count of names that the file has: hard links. */
   readonly links: number
   /** Bytes; for a block device the device's own size, 0 from `lstatOrNull`. */
   readonly size: number
@@ -18,11 +18,11 @@ export interface FileFacts {
   readonly allocatedSize: number
   /** Whole seconds since 1970, rounded down, as the kernel compares them. */
   readonly mtime: number
-  /** Nanoseconds since 1970: differs after any write, unless it was set back. */
+  /** Nanoseconds since 1970. Every write changes it, but a program can set it back. */
   readonly mtimeNs: bigint
-  /** Whole seconds: when anything of the file was changed last, be it its mtime. */
+  /** Whole seconds since 1970: the last change to the file or its metadata, including its mtime. */
   readonly ctime: number
-  /** Nanoseconds since 1970: differs after any write, as nobody can set it. */
+  /** Nanoseconds since 1970. Every write changes it, and no program can set it. */
   readonly ctimeNs: bigint
   readonly permissions: number
   readonly owner: number
@@ -35,20 +35,22 @@ function kindOf(stats: fs.BigIntStats): FileKind {
   return stats.isDirectory() ? 'directory' : 'other'
 }
 
-/** Device numbers as the kernel prints them. @see gnu_dev_major and gnu_dev_minor, glibc sysmacros: 12 and 20 bits */
+/**
+ * Split a device number as the kernel prints it. @see gnu_dev_major and gnu_dev_minor, glibc sysmacros: 12 and 20 bits
+ */
 export function deviceNumbers(device: bigint): { major: number; minor: number } {
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
   const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
   return { major: Number(major & 0xffffffffn), minor: Number(minor & 0xffffffffn) }
 }
 
-/** Size of a block device, which `stat` does not tell. @see native-free-notes/block-device-size.md */
+/** Read the size of a block device, which `stat` does not report. @see native-free-notes/block-device-size.md */
 function blockDeviceSize(rdev: bigint): number {
   const { major, minor } = deviceNumbers(rdev)
   try {
     return Number(fs.readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'latin1').trim()) * 512
   } catch (error) {
-    throw new UmlcowError('DEVICE_SIZE', `block device ${major}:${minor}: its size cannot be told`, { cause: error })
+    throw new UmlcowError('DEVICE_SIZE', `block device ${major}:${minor}: cannot find its size`, { cause: error })
   }
 }
 
@@ -59,16 +61,18 @@ function floorSeconds(nanoseconds: bigint): number {
   return Number(nanoseconds < 0n && nanoseconds % nanosecondsPerSecond !== 0n ? seconds - 1n : seconds)
 }
 
-/** What comes after the whole seconds of a file's mtime: 0 to 999,999,999. */
+/** Compute the nanoseconds after the whole seconds of a file's mtime: 0 to 999,999,999. */
 export function mtimeNanoseconds({ mtime, mtimeNs }: Pick<FileFacts, 'mtime' | 'mtimeNs'>): number {
   return Number(mtimeNs - BigInt(mtime) * nanosecondsPerSecond)
 }
 
+/** Convert the result of `stat`, and add the size of a block device. */
 export function factsOf(stats: fs.BigIntStats): FileFacts {
   const facts = factsWithoutDevice(stats)
   return facts.kind === 'blockDevice' ? { ...facts, size: blockDeviceSize(stats.rdev) } : facts
 }
 
+/** Convert the result of `stat`. The size of a block device is 0. */
 export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
   const kind = kindOf(stats)
   return {
@@ -89,12 +93,12 @@ export function factsWithoutDevice(stats: fs.BigIntStats): FileFacts {
   }
 }
 
-/** What `fstat` tells. */
+/** Read the facts of an open file. */
 export function factsOfDescriptor(fd: number): FileFacts {
   return factsOf(fs.fstatSync(fd, { bigint: true }))
 }
 
-/** What of a file differs after a change. */
+/** The facts of a file that a change alters. */
 export interface ChangeTimes {
   readonly size: number | bigint
   readonly mtimeNs: bigint
@@ -102,15 +106,17 @@ export interface ChangeTimes {
 }
 
 /**
- * What has happened to a file between two looks at it. A writer can set the mtime back, but not the ctime.
- * That differs for a new name or other permissions, too: better to stop for nothing than to take what is torn.
+ * Find out what happened to a file between two looks at it.
+ *
+ * A writer can set the mtime back, but not the ctime. A new name or new permissions change the ctime, too. A needless
+ * stop is better than torn data.
  */
 export function changeBetween(before: ChangeTimes, after: ChangeTimes): 'written to' | 'changed' | null {
   if (before.size !== after.size || before.mtimeNs !== after.mtimeNs) return 'written to'
   return before.ctimeNs === after.ctimeNs ? null : 'changed'
 }
 
-/** The same file, or the same block device by whatever nodes. */
+/** Test for the same file, or for the same block device behind any two nodes. */
 export function isSameFile(a: FileFacts, b: FileFacts): boolean {
   if (a.kind === 'blockDevice' && b.kind === 'blockDevice') return a.deviceId === b.deviceId
   return a.device === b.device && a.inode === b.inode

@@ -2,12 +2,12 @@ import { UmlcowError } from '../errors.js'
 
 export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal'
 
-/** Those that every verb knows. */
+/** The words that every verb accepts. */
 export const forceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size']
 
 /** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */
 export interface Finding {
-  /** IN_USE, a BACKING_… code, UNFINISHED_MERGE, or the system's own when the backing file cannot be looked at. */
+  /** IN_USE, a BACKING_… code, UNFINISHED_MERGE, or the system's own where umlcow cannot look at the backing file. */
   readonly code: string
   readonly message: string
   /** The word for `--force` that overrides it, when there is one. */
@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /**
- * Refuse with everything that was found and that no `--force` word overrides.
+ * Refuse with every finding that no `--force` word overrides.
  *
  * @throws UmlcowError with the code of the first finding and all of them in `details.findings`
  */

@@ -21,17 +21,17 @@ export {
   mtimeNanoseconds,
 } from './file-facts.js'
 
-/** A path of the host: text, or bytes where it comes out of a header or a directory. */
+/** A path of the host: text, or bytes when it comes from a header or a directory. */
 export type HostPath = string | Buffer
 
 /**
- * Everything of the host's file system apart from the bytes in open files. Operations take it as an option, so that a
- * recorder can log every effect and a faulty one can fail any of them.
+ * Everything on the host's file system except the bytes in open files. Operations take it as an option, so that another
+ * implementation can record every effect, or make any of them fail.
  */
 export interface HostFiles {
   /** Follows links. @throws UmlcowError with the system's code */
   stat(path: HostPath): Promise<FileFacts>
-  /** The same without following a link, or null when nothing has that name. */
+  /** Like `stat`, but follows no link; null when nothing has that name. */
   lstatOrNull(path: HostPath): Promise<FileFacts | null>
   statOpen(store: FileStore): FileFacts
   realPath(path: HostPath): Promise<Buffer>
@@ -42,7 +42,7 @@ export interface HostFiles {
   setPermissions(store: FileStore, permissions: number): Promise<void>
   setOwner(store: FileStore, owner: number, group: number): Promise<void>
   /**
-   * Set the modification time, to the microsecond. What the host stores may differ: `statOpen` tells.
+   * Set the modification time, to the microsecond. The host may store another time: read it back with `statOpen`.
    *
    * @param nanoseconds  default 0
    */
@@ -51,19 +51,19 @@ export interface HostFiles {
   rename(from: HostPath, to: HostPath): Promise<void>
   unlink(path: HostPath): Promise<void>
   syncDirectory(path: HostPath): Promise<void>
-  /** Have an empty file share another's storage, and get its permissions; false where that does not work. */
+  /** Make an empty file share another's storage and take its permissions; false where that does not work. */
   reflink(from: FileStore, to: FileStore): Promise<boolean>
-  /** Have the host's cp copy a file into an empty one, holes kept; false where that does not work. */
+  /** Let the host's cp copy a file with its holes into an empty one; false where that does not work. */
   copyByCp(from: FileStore, to: FileStore, options: CopyByCpOptions): Promise<boolean>
-  /** Stretches that may store data, as the host's filefrag lists them; null where that does not work. */
+  /** List the stretches that may store data, by the host's filefrag; null where that does not work. */
   extents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null>
-  /** Bytes that we may still store on the file system of a path. */
+  /** Count the bytes that this process may still store on the file system of a path. */
   freeSpace(path: HostPath): Promise<number>
-  /** Who else has each of these files open. */
+  /** Find who else has each of these files open. */
   users(facts: readonly FileFacts[]): Promise<FileUsers[]>
-  /** Take a lock that goes with this process; null when somebody has it. */
+  /** Take a lock that ends with this process; null when another process has it. */
   lock(name: string): Promise<HostLock | null>
-  /** Whose rights this process has. */
+  /** Find out whose rights this process has. */
   user(): HostUser
   readonly clock: Clock
 }
@@ -82,7 +82,7 @@ export const localHostFiles: HostFiles = {
 
   async lstatOrNull(path) {
     try {
-      // At once, as it is asked of thousands of files.
+      // Synchronous, because umlcow asks this of thousands of files.
       return factsWithoutDevice(fs.lstatSync(path, { bigint: true }))
     } catch (error) {
       if (isSystemError(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null
@@ -97,7 +97,7 @@ export const localHostFiles: HostFiles = {
   readLink: (path) => named(path, 'read the link', () => fs.promises.readlink(path, { encoding: 'buffer' })),
 
   async *names(directory) {
-    // Types of @types/node 20 know no Buffer names here; Node does.
+    // @types/node 20 has no type for Buffer names here; Node supports them.
     const options = { encoding: 'buffer' as BufferEncoding }
     const handle = await named(directory, 'list it', () => fs.promises.opendir(directory as string, options))
     for await (const entry of handle) yield entry.name as unknown as Buffer
@@ -130,7 +130,8 @@ export const localHostFiles: HostFiles = {
       try {
         handle = await fs.promises.open(path, 'r')
       } catch (error) {
-        // Somebody may write to a directory and not read it: then only the system can sync it, in its own time.
+        // A user may have a directory that they can write but not read. Only the system can sync it then, in its own
+        // time.
         if (hasCode(error, 'EACCES')) return
         throw error
       }
@@ -141,7 +142,7 @@ export const localHostFiles: HostFiles = {
       }
     }),
 
-  // What starts programs or listens on sockets is loaded when it is wanted: most commands want neither.
+  // Load the code that starts programs or listens on sockets on first use: most commands need neither.
   reflink: async (from, to) => (await import('./programs/copy-helpers.js')).reflinkFile(from, to),
 
   copyByCp: async (from, to, options) => (await import('./programs/copy-helpers.js')).copyByCp(from, to, options),

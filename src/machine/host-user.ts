@@ -1,10 +1,10 @@
-/** Whose rights this process has on the host; root, where the host knows no users. */
+/** The user whose rights this process has; root where the host has no users. */
 export interface HostUser {
   readonly uid: number
   readonly gid: number
   /** The groups that the user may give own files to without being root: `gid` and all others. */
   readonly groups: readonly number[]
-  /** Bits that the host takes from the mode of a file that this process makes. */
+  /** Bits that the host clears in the mode of each file that this process makes. */
   readonly umask: number
 }
 

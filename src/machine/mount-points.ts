@@ -3,9 +3,9 @@ import { hasCode } from '../errors.js'
 import type { HostPath } from './host-files.js'
 
 /**
- * Where something is mounted below a directory: paths from there on.
+ * List the mount points below a directory, as paths relative to it.
  *
- * @param list  `/proc/self/mountinfo` as latin1; the fifth field of a line is the place, blanks and the like in it as \ooo
+ * @param list  `/proc/self/mountinfo` as latin1; field 5 of a line is the mount point, with blanks and the like as \ooo
  * @param top   absolute and without links
  */
 export function mountPointsIn(list: string, top: Buffer): Buffer[] {
@@ -19,7 +19,7 @@ function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 }
 
-/** The same on this machine. Where it has no such list, it says nothing: then nothing is found. */
+/** List the mount points below a directory of this machine; none where the host has no such list. */
 export function mountPointsBelow(directory: HostPath): Buffer[] {
   try {
     const list = fs.readFileSync('/proc/self/mountinfo', 'latin1')

@@ -7,17 +7,17 @@ import type { FileStore } from './stores/file-store.js'
 import { refuseWriteProtected } from './write-protection.js'
 
 export interface NewFileOptions {
-  /** Permission bits of the new file; an overwritten file keeps its own, and its owner where we may set it. */
+  /** Permission bits of a new file. A replaced file keeps its own, and its owner where umlcow may set it. */
   readonly permissions: number
   /** Skip every fsync. */
   readonly noSync?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Where the bytes of a new file will really go: the file behind a link, when it exists. */
+/** The place that gets the bytes of a new file: the file behind a link, when that exists. */
 export interface NewFileTarget {
   readonly path: Buffer
-  /** What is there now. */
+  /** The file that is there now; null for none. */
   readonly existing: FileFacts | null
 }
 
@@ -27,8 +27,8 @@ const hexDigits = new Set('0123456789abcdef')
 const randomLength = 12
 
 /**
- * Whether a name is one of `writeNewFile` for a file that has no other yet: it is being made, or a process that was
- * killed left it.
+ * Test whether a name is a temporary one of `writeNewFile`. Its file is not finished: either a process still writes it,
+ * or a killed process left it.
  */
 export function isTemporaryName(bytes: Uint8Array): boolean {
   const name = Buffer.from(bytes).toString('latin1')
@@ -38,26 +38,27 @@ export function isTemporaryName(bytes: Uint8Array): boolean {
   return isRandom && more.length === 0 && pid !== '' && Number.isSafeInteger(Number(pid))
 }
 
-/** A free name in a directory, for a file that is removed or gets another name. */
+/** Make a free name in a directory, for a file that umlcow later removes or renames. */
 export function temporaryPathIn(directory: Buffer): Buffer {
   return joinPath(directory, `${temporaryPrefix}${process.pid}-${randomHex(randomLength)}${temporarySuffix}`)
 }
 
-/** As long as one of `writeNewFile` can be: pids have seven digits. */
+/** The longest temporary name that `writeNewFile` can make: a pid has at most seven digits. */
 export const longestTemporaryName = `${temporaryPrefix}${'9'.repeat(7)}-${'f'.repeat(randomLength)}${temporarySuffix}`
 
 /**
- * Look at the place of a new file.
+ * Look at the place of a new file, and refuse one where the file may not go.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, WRITE_PROTECTED
  */
 export async function inspectTarget(files: HostFiles, path: HostPath, overwrite: boolean): Promise<NewFileTarget> {
   const shown = printablePath(path)
-  if (pathBytes(path).at(-1) === 0x2f) throw new UmlcowError('TARGET_KIND', `${shown}: is the name of a directory`)
+  if (pathBytes(path).at(-1) === 0x2f)
+    throw new UmlcowError('TARGET_KIND', `${shown}: is the name of a directory: expected the name of a file`)
   const here = await files.lstatOrNull(path)
   if (here === null) return { path: Buffer.from(path as Buffer), existing: null }
   if (here.kind === 'directory') {
-    throw new UmlcowError('TARGET_KIND', `${shown}: is a directory, a file name is needed`)
+    throw new UmlcowError('TARGET_KIND', `${shown}: is a directory: expected the name of a file`)
   }
   if (!overwrite) {
     throw new UmlcowError('TARGET_EXISTS', `${shown}: exists already`, { hint: 'use --overwrite to replace it' })
@@ -77,7 +78,7 @@ export async function inspectTarget(files: HostFiles, path: HostPath, overwrite:
   throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
 }
 
-/** No secret: the name has to be free, and creating it tells whether it is. */
+/** Not a secret: the name must be free, and creating the file fails when it is not. */
 function randomHex(length: number): string {
   return Math.floor(Math.random() * 16 ** length)
     .toString(16)
@@ -85,13 +86,15 @@ function randomHex(length: number): string {
 }
 
 /**
- * Make a file that appears under its name whole or not at all: temporary name in the same directory, filled, synced,
- * then linked or renamed, and the directory synced. Whatever goes wrong on the way, the temporary file is removed.
+ * Make a file that appears under its name whole or not at all.
  *
- * Only the file that `target.existing` tells of is replaced: one that appeared meanwhile is never clobbered.
+ * This fills and syncs a file under a temporary name in the same directory. Then it links or renames the file to its
+ * own name, and syncs the directory. After any failure it removes the temporary file.
+ *
+ * It replaces only the file that `target.existing` describes, never one that has appeared since.
  *
  * @param fill  writes the content; the store is empty at first
- * @throws      UmlcowError TARGET_EXISTS when the name was taken meanwhile, and whatever `fill` throws
+ * @throws      UmlcowError TARGET_EXISTS when another file has taken the name since, and what `fill` throws
  */
 export async function writeNewFile(
   files: HostFiles,
@@ -124,12 +127,12 @@ export async function writeNewFile(
   if (!options.noSync) await files.syncDirectory(directory)
 }
 
-/** On the way out of a failure: a second one must not hide the first. */
+/** Remove a file after a failure. A second failure must not hide the first. */
 async function removeQuietly(files: HostFiles, path: Buffer): Promise<void> {
   try {
     await files.unlink(path)
   } catch {
-    // Gone already, or the disk fails altogether; the first error tells.
+    // Gone already, or the disk fails altogether. The first error reports that.
   }
 }
 
@@ -143,14 +146,14 @@ async function applyOwnership(
     try {
       await files.setOwner(store, existing.owner, existing.group)
     } catch (error) {
-      // Only root may give files away; the content is what matters, and it then belongs to who made it.
+      // Only root may give files away. The content matters more than the owner, so the file stays with this user.
       if (!hasCode(error, 'EPERM')) throw error
     }
   }
   await files.setPermissions(store, existing?.permissions ?? permissions & ~files.user().umask)
 }
 
-/** Gives the temporary file its final name. Returns true when the temporary name is gone. */
+/** Give the temporary file its final name. Returns true when the temporary name is gone. */
 async function place(files: HostFiles, temporaryPath: Buffer, target: NewFileTarget): Promise<boolean> {
   if (target.existing !== null) {
     const now = await files.lstatOrNull(target.path)
@@ -168,7 +171,7 @@ async function place(files: HostFiles, temporaryPath: Buffer, target: NewFileTar
   return placeWithoutLinks(files, temporaryPath, target.path)
 }
 
-/** For file systems without hard links: reserve the name, then rename over it. */
+/** Reserve the name, then rename over it: the way for file systems without hard links. */
 async function placeWithoutLinks(files: HostFiles, temporaryPath: Buffer, path: Buffer): Promise<boolean> {
   let reserved: FileStore
   try {
@@ -187,5 +190,5 @@ async function placeWithoutLinks(files: HostFiles, temporaryPath: Buffer, path: 
 }
 
 function takenMeanwhile(path: Buffer): UmlcowError {
-  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: was made or replaced by somebody else meanwhile`)
+  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: another process has made or replaced it meanwhile`)
 }

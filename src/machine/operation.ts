@@ -1,6 +1,6 @@
 import type { HostFiles } from './host-files.js'
 
-/** How far an operation is; sizes in bytes. */
+/** The progress of an operation; sizes in bytes. */
 export interface Progress {
   readonly transferred: number
   readonly size: number
@@ -9,16 +9,16 @@ export interface Progress {
   readonly description: string
 }
 
-/** What every operation takes. */
+/** Options of every operation. */
 export interface OperationOptions {
-  /** The host's files; another implementation can record or fail them. */
+  /** The host's files. Another implementation can record calls or make them fail. */
   readonly files?: HostFiles | undefined
   readonly signal?: AbortSignal | undefined
-  /** Called at most about 40 times a second, and at the end. */
+  /** umlcow calls it at most about 40 times a second, and at the end. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
-/** A listener for positions that reports them as progress. */
+/** Make a listener that reports positions as progress. */
 export function progressReporter(
   options: OperationOptions,
   size: number,
@@ -33,10 +33,10 @@ export function progressReporter(
 }
 
 /**
- * Listeners for the parts of one operation, so that what is reported never goes back.
+ * Make listeners for the parts of one operation. The progress that they report never goes back.
  *
- * @param size  of the whole, bytes
- * @returns     makes the listener of a part: its share of the whole, from 0 to 1, and the positions that it goes through
+ * @param size  size of the whole, bytes
+ * @returns     a function that makes the listener of a part from its share of the whole, 0 to 1, and its size
  */
 export function progressInParts(options: OperationOptions, size: number): PartReporter {
   const started = performance.now()

@@ -1,10 +1,10 @@
 import type { BlockStore } from '../stores/block-store.js'
 import type { FileFacts } from './file-facts.js'
 
-/** A store that is written once from its start to its end, such as standard output. */
+/** A store that takes bytes once, from start to end, such as standard output. */
 export interface PipeTarget {
   readonly pipe: BlockStore
-  /** The file behind it, where there is one: no input may be that file. */
+  /** The file behind it, or null for none. No input may be that file. */
   readonly facts: FileFacts | null
 }
 

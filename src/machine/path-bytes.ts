@@ -1,6 +1,6 @@
 import type { HostPath } from './host-files.js'
 
-// Paths on disk and in headers are bytes, not text, so node:path cannot be used on them.
+// Paths on disk and in headers are bytes, not text. node:path accepts only text.
 
 const slash = 0x2f
 
@@ -8,7 +8,7 @@ export function pathBytes(path: HostPath | Uint8Array): Buffer {
   return Buffer.from(path as Uint8Array)
 }
 
-/** The same memory as a Buffer, for its methods. */
+/** View bytes as a Buffer on the same memory, for its methods. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
@@ -17,13 +17,13 @@ export function isAbsolutePath(path: Uint8Array): boolean {
   return path[0] === slash
 }
 
-/** The last component, without trailing slashes. */
+/** Take the last component of a path, without trailing slashes. */
 export function baseName(path: HostPath): Buffer {
   const bytes = withoutTrailingSlashes(pathBytes(path))
   return bytes.subarray(bytes.lastIndexOf(slash) + 1)
 }
 
-/** Everything before the last component; `.` when there is none. */
+/** Take everything before the last component of a path; `.` when there is nothing. */
 export function directoryName(path: HostPath): Buffer {
   const bytes = withoutTrailingSlashes(pathBytes(path))
   const end = bytes.lastIndexOf(slash)
@@ -31,7 +31,7 @@ export function directoryName(path: HostPath): Buffer {
   return end === 0 ? Buffer.from('/') : bytes.subarray(0, end)
 }
 
-/** One allocation and no other copy: walks of trees join several paths for each name. */
+/** Join two paths with one allocation: walks of trees join several paths for each name. */
 export function joinPath(directory: HostPath, name: HostPath | Uint8Array): Buffer {
   const head = typeof directory === 'string' ? Buffer.from(directory) : directory
   const tail = typeof name === 'string' ? Buffer.from(name) : name
@@ -44,7 +44,7 @@ export function joinPath(directory: HostPath, name: HostPath | Uint8Array): Buff
   return joined
 }
 
-/** The components of a path, without empty ones and `.`. */
+/** Split a path into its components, without empty ones and `.`. */
 export function pathComponents(path: Uint8Array): Buffer[] {
   const components: Buffer[] = []
   let start = 0

@@ -4,10 +4,10 @@ import { pathBytes } from './path-bytes.js'
 
 const plain = new Set('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=@%+')
 
-/** A path as a word of a POSIX shell, for commands that a message tells the user to run. */
+/** Quote a path as a word of a POSIX shell, for the commands in hints. */
 export function shellQuote(path: HostPath): string {
   const given = pathBytes(path)
-  // A word that begins with a dash would be taken for an option.
+  // A program would take a word that begins with a dash for an option.
   const bytes = given[0] === 0x2d ? Buffer.concat([Buffer.from('./'), given]) : given
   const text = pathText(bytes)
   if (text === null || escapeText(text) !== text) return ansiQuoted(bytes)
@@ -15,7 +15,7 @@ export function shellQuote(path: HostPath): string {
   return `'${text.split("'").join("'\\''")}'`
 }
 
-/** `$'...'`, as bash, ksh and zsh have it: the only form that shows every byte. */
+/** Quote bytes as `$'...'`, as bash, ksh and zsh have it: the only form that shows every byte. */
 function ansiQuoted(bytes: Buffer): string {
   let out = ''
   for (const byte of bytes) {

@@ -3,7 +3,7 @@ import { isSystemError, UmlcowError } from '../errors.js'
 import type { Finding } from './findings.js'
 import type { HostFiles, HostPath } from './host-files.js'
 
-/** What keeps a file from being opened for writing, in the words that every tool has for it. */
+/** Reasons why a file cannot be opened for writing, in the words that every tool uses. */
 const protections: Readonly<Record<string, string>> = {
   EACCES: 'Permission denied',
   EPERM: 'Operation not permitted',
@@ -11,7 +11,7 @@ const protections: Readonly<Record<string, string>> = {
   ETXTBSY: 'Text file busy',
 }
 
-/** The error of an open for writing: WRITE_PROTECTED where the file is kept from us, anything else as it is. */
+/** Convert the error of an open for writing: WRITE_PROTECTED where the host forbids it, any other error as it is. */
 export function asWriteProtected(path: HostPath, error: unknown): unknown {
   const code = error instanceof UmlcowError || isSystemError(error) ? error.code : ''
   const reason = Object.hasOwn(protections, code) ? protections[code] : undefined
@@ -21,8 +21,9 @@ export function asWriteProtected(path: HostPath, error: unknown): unknown {
 }
 
 /**
- * Refuse to replace or remove a file that we may not write to, although its directory would let us. Only an attempt tells:
- * root may do more than the permissions say, and a file system may be read-only.
+ * Refuse to replace or remove a file that this process may not write to, even where the directory allows it.
+ *
+ * Only an attempt shows that: root may do more than the permissions say, and a file system may be read-only.
  *
  * @throws UmlcowError WRITE_PROTECTED
  */
@@ -34,7 +35,7 @@ export async function refuseWriteProtected(files: HostFiles, path: HostPath): Pr
   }
 }
 
-/** A finding for each of these files that we may not write to. */
+/** Find the files that this process may not write to. */
 export async function findWriteProtected(files: HostFiles, paths: readonly HostPath[]): Promise<Finding[]> {
   const findings: Finding[] = []
   for (const path of paths) {

@@ -73,7 +73,7 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['create: neither size nor backing file', ['create', 'a'], /-b BACKING .*SIZE/],
     ['create: size and backing file', ['create', 'a', '1M', '-b', 'b'], /give -b or SIZE/],
     ['create: a file system in an overlay', ['create', 'a', '-b', 'b', '--fs', 'ext4'], /--fs is for raw images/],
-    ['create: no name of a file system', ['create', 'a', '1M', '--fs', '../x'], /no name of a file system/],
+    ['create: no name of a file system', ['create', 'a', '1M', '--fs', '../x'], /is not the name of a file system/],
     ['create: relative and chroot', ['create', 'a', '-b', 'b', '--relative', '--chroot', '.'], /cannot be used with/],
     ['create: --force with a word of others', ['create', 'a', '1M', '--force=mtime'], /"mtime" is none of in-use/],
     ['merge: no overlay', ['merge'], /missing required argument 'cow'/],

@@ -9,8 +9,10 @@ export interface LockedFile {
 }
 
 /**
- * Lock files against every other umlcow of this network namespace: by device and inode, in one order for all, each
- * file once.
+ * Lock files against every other umlcow of this network namespace.
+ *
+ * A lock goes by device and inode. Every umlcow locks each file once and in the same order, so two never wait in a
+ * circle.
  *
  * @throws UmlcowError IN_USE, with nothing locked
  */
@@ -36,13 +38,14 @@ export async function lockFiles(files: HostFiles, wanted: readonly LockedFile[])
   return { release }
 }
 
-/** Tries to lock a file that another umlcow is about to let go, and the pause between two of them, milliseconds. */
+/** How often to try a lock that another umlcow may soon release, and the pause between two tries in milliseconds. */
 const tries = 20
 const pause = 50
 
 /**
- * Lock a file while something is done with it. Another umlcow may hold the lock for a moment and then refuse, so this
- * tries for a while.
+ * Hold the lock of a file while `run` works on it.
+ *
+ * Another umlcow may take the lock for a moment and then refuse, so this tries for a while.
  *
  * @throws UmlcowError IN_USE
  */

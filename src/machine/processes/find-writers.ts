@@ -10,10 +10,11 @@ interface NamedFile {
 }
 
 /**
- * A finding for each file that somebody may write: what is read from it then fits together at no instant. All files at
- * once, for every look at the locks of the host takes the kernel 10 ms.
+ * Find the files that another process may write. Bytes read from such a file need not fit together.
  *
- * @param options  mustSee: one more finding where nobody could be seen at all
+ * Pass all files at once: each look at the locks of the host takes the kernel 10 ms.
+ *
+ * @param options  mustSee: add a finding where umlcow can see no user of any file
  */
 export async function findWriters(
   files: HostFiles,
@@ -29,14 +30,14 @@ export async function findWriters(
         code: 'IN_USE' as const,
         message: `${printablePath(path)}: is open for writing by ${mainUsers(writers).map(userName).join(', ')}`,
         force: 'in-use' as const,
-        hint: 'halt the guest first; --force=in-use goes on all the same, and the result may be torn',
+        hint: 'halt the guest first, or add --force=in-use: the result may then be torn',
       },
     ]
   })
   return options.mustSee ? [...findings, ...findBlindness(found)] : findings
 }
 
-/** What a message calls somebody who has a file open. */
+/** Name a user of a file for messages. */
 export function userName(user: FileUser): string {
   if (user.seen === 'loop') return 'a loop device'
   return user.pid > 0 ? `process ${user.pid}` : 'a process that cannot be named'

@@ -4,32 +4,32 @@ import { deviceNumbers, type FileFacts } from '../file-facts.js'
 import { accessModeOf } from './inherited-descriptor.js'
 import { readLocks } from './read-locks.js'
 
-/** Somebody who has a file open or locked. */
+/** A process or loop device that has a file open or locked. */
 export interface FileUser {
-  /** -1 for the lock of an open file description, whose owner the kernel does not tell; 0 for a loop device. */
+  /** -1 for the lock of an open file description, whose owner the kernel does not report; 0 for a loop device. */
   readonly pid: number
   readonly access: 'read' | 'write'
-  /** How it was seen: a line of /proc/locks, an open file in /proc/PID/fd, or a loop device. */
+  /** Where umlcow saw it: a line of /proc/locks, an open file in /proc/PID/fd, or a loop device. */
   readonly seen: 'lock' | 'open' | 'loop'
 }
 
-/** Stand in `unseen` where there is no /proc/locks, and no /proc at all. */
+/** Entries of `unseen` where there is no /proc/locks, and where there is no /proc at all. */
 export const unseenLocks = 'locks: there is no /proc/locks'
 export const unseenOpenFiles = 'open files: there is no /proc'
 
 export interface FileUsers {
   readonly users: readonly FileUser[]
-  /** What could not be looked at, for people; silence proves little when there is something here. */
+  /** What umlcow could not look at, as text for messages. Unless it is empty, a lack of users proves little. */
   readonly unseen: readonly string[]
 }
 
 /**
- * Find who has files open: by locks, by the open files of processes, by loop devices. All is looked at once, however
- * many files there are.
+ * Find who has files open: by locks, by the open files of processes, and by loop devices. It reads each of these lists
+ * once, however many files there are.
  *
  * UML takes a write lock on the overlay and a read lock on the backing file, and none with its `c` flag.
  *
- * @returns one for each of `files`
+ * @returns the users of each of `files`, in the same order
  * @see     native-free-notes/locks.md for what none of these shows
  */
 export async function findUsers(files: readonly FileFacts[]): Promise<FileUsers[]> {
@@ -47,7 +47,7 @@ export async function findUsers(files: readonly FileFacts[]): Promise<FileUsers[
 /** Users by process, for each file by its `fileKey`. */
 type Sought = Map<string, Map<string, FileUser>>
 
-/** A file by device and inode; a block device by its number, whatever node it was reached by. */
+/** Name a file by device and inode, and a block device by its number: all nodes of a device have the same name. */
 function fileKey({ kind, device, inode, deviceId }: Pick<FileFacts, 'kind' | 'device' | 'inode' | 'deviceId'>): string {
   return kind === 'blockDevice' ? `block ${deviceId}` : `${device}:${inode}`
 }
@@ -61,28 +61,32 @@ function add(sought: Sought, key: string, user: FileUser): void {
   const users = sought.get(key)
   const userKey = `${user.pid} ${user.seen === 'loop'}`
   const known = users?.get(userKey)
-  // Writing matters more than reading; a lock tells more than an open file.
+  // Writing matters more than reading, and a lock says more than an open file.
   const isStronger =
     known === undefined || (known.access === user.access ? user.seen === 'lock' : user.access === 'write')
   if (isStronger) users?.set(userKey, user)
 }
 
 /**
- * The users to name: who holds a lock, else everybody. The helpers of a UML share its open files, so that one guest
- * would show as half a dozen processes.
+ * Choose the users to name: loop devices and holders of locks, or everybody when there are none.
+ *
+ * The helpers of a UML share its open files, so one guest would show as half a dozen processes.
  */
 export function mainUsers(users: readonly FileUser[]): readonly FileUser[] {
   const named = users.filter((user) => user.seen !== 'open')
   return named.length > 0 ? named : users
 }
 
-/** A file as /proc/locks names it: device numbers in hexadecimal. */
+/** Name a file as /proc/locks does: device numbers in hexadecimal. */
 function lockPlace(facts: FileFacts): string {
   const { major, minor } = deviceNumbers(facts.device)
   return `${[major, minor].map((n) => n.toString(16).padStart(2, '0')).join(':')}:${facts.inode}`
 }
 
-/** Lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`. Those that wait for a lock have `->` after the number. */
+/**
+ * Parse lines like `1: POSIX  ADVISORY  WRITE 1234 fe:00:2408463 0 EOF`. A line that waits for a lock has `->` after
+ * its number.
+ */
 function findLockHolders(
   sought: Sought,
   text: string | Error | null,
@@ -103,7 +107,7 @@ function findLockHolders(
   }
 }
 
-/** The inode that the kernel gives its first pid namespace, the one that holds every process. */
+/** The inode of the kernel's first pid namespace, which holds every process. */
 const initialPidNamespace = 'pid:[4026531836]'
 
 function findOpenHolders(sought: Sought, unseen: string[]): void {
@@ -116,7 +120,7 @@ function findOpenHolders(sought: Sought, unseen: string[]): void {
     unseen.push(unseenOpenFiles)
     return
   }
-  // With hidepid, processes of others are not even listed; process 1 is never ours.
+  // With hidepid, /proc does not even list the processes of other users. Process 1 is never ours.
   let othersHidden = !entries.includes('1')
   for (const entry of entries) {
     const pid = Number(entry)
@@ -126,7 +130,7 @@ function findOpenHolders(sought: Sought, unseen: string[]): void {
   if (othersHidden) unseen.push('open files of other users')
 }
 
-/** @returns false when the process hides its open files from us */
+/** Add the open files of a process. @returns false when the host hides them */
 function findOpenFiles(sought: Sought, pid: number): boolean {
   let fds: string[]
   try {
@@ -138,7 +142,7 @@ function findOpenFiles(sought: Sought, pid: number): boolean {
   }
   for (const fd of fds) {
     try {
-      // Sockets and pipes have no path; not asking for their inode saves most of the work.
+      // Sockets and pipes have no path. Not asking for their inode saves most of the work.
       if (!fs.readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('/')) continue
       const key = fileKeyOf(fs.statSync(`/proc/${pid}/fd/${fd}`, { bigint: true }))
       if (!sought.has(key)) continue
@@ -151,7 +155,7 @@ function findOpenFiles(sought: Sought, pid: number): boolean {
   return true
 }
 
-/** The kernel itself has the file of a loop device open; no process shows it. */
+/** Add loop devices: the kernel itself has their files open, so no process shows them. */
 function findLoopHolders(sought: Sought): void {
   for (const name of readNames('/sys/block').filter((one) => one.startsWith('loop'))) {
     const directory = `/sys/block/${name}`
@@ -163,7 +167,7 @@ function findLoopHolders(sought: Sought): void {
       const readOnly = fs.readFileSync(`${directory}/ro`, 'latin1').trim() === '1'
       add(sought, key, { pid: 0, access: readOnly ? 'read' : 'write', seen: 'loop' })
     } catch {
-      // A loop device without a file, or one whose file cannot be reached by that name.
+      // A loop device without a file, or that name does not lead to its file.
     }
   }
 }

@@ -1,10 +1,10 @@
 import fs from 'node:fs'
 
 /**
- * True when a file descriptor was given to this process and can be written to.
+ * Test whether this process inherited a file descriptor that it can write to.
  *
- * Node keeps descriptors of its own, which a number on a command line may hit by chance: event queues, and pipes of
- * which this process holds both ends. Without /proc only standard output and standard error are trusted.
+ * Node keeps descriptors of its own: event queues, and pipes with both ends in this process. A number on a command line
+ * may hit one of them by chance. Without /proc, umlcow trusts only standard output and standard error.
  */
 export function isInheritedAndWritable(fd: number): boolean {
   try {
@@ -29,16 +29,16 @@ function isReadEndOf(pipe: string, fd: number): boolean {
   try {
     return linkOf(fd) === pipe && accessMode(fd) === fs.constants.O_RDONLY
   } catch {
-    return false // The one that listed the directory is closed again.
+    return false // The descriptor that listed the directory is closed again.
   }
 }
 
-/** O_RDONLY, O_WRONLY or O_RDWR. @throws where there is no /proc */
+/** Read the access mode of a descriptor: O_RDONLY, O_WRONLY or O_RDWR. @throws where there is no /proc */
 export function accessMode(fd: number): number {
   return accessModeOf(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))
 }
 
-/** The line `flags:	0100002` is octal; its lowest two bits are the access mode, 0 for reading only. */
+/** Parse the access mode. The line `flags:	0100002` is octal; its lowest two bits are the mode, 0 for reading only. */
 export function accessModeOf(fdInfo: string): number {
   for (const line of fdInfo.split('\n')) {
     if (line.startsWith('flags:')) return Number.parseInt(line.slice('flags:'.length).trim(), 8) % 4

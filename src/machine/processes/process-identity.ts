@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import os from 'node:os'
 
-/** What tells a process from all others, on this machine and elsewhere. Null where the host does not tell. */
+/** Identifies a process among all others, on this machine and elsewhere. A field is null where the host hides it. */
 export interface ProcessIdentity {
   readonly hostName: string
   /** /etc/machine-id */
@@ -10,7 +10,7 @@ export interface ProcessIdentity {
   readonly boot: string | null
   readonly pidNamespace: string | null
   readonly pid: number
-  /** Clock ticks after the start of the kernel: a number that is used again gets another. */
+  /** Clock ticks since the start of the kernel. A later process with the same pid has another start time. */
   readonly startTime: string | null
 }
 
@@ -25,14 +25,14 @@ export function thisProcess(): ProcessIdentity {
   }
 }
 
-/** Whether a process still runs; `unknown` when it cannot be told from here, and then it may. */
+/** Whether a process still runs. `unknown`: this process cannot find out, so the other one may still run. */
 export type Liveness = 'running' | 'ended' | 'unknown'
 
 /**
- * Whether the process of an identity still runs.
+ * Find out whether the process of an identity still runs.
  *
- * Silence proves its end only where it would be heard: in our own pid namespace, or when our machine has been started
- * again since. A process that is this one is no other: it counts as ended.
+ * A missing process has ended only if we would see it: in our own pid namespace, or when our machine has restarted
+ * since. An identity with our own pid counts as ended, because its process is no other one.
  */
 export function livenessOf(other: ProcessIdentity, self = thisProcess()): Liveness {
   if (other.boot === null || self.boot === null) return 'unknown'
@@ -46,11 +46,11 @@ export function livenessOf(other: ProcessIdentity, self = thisProcess()): Livene
   return startTime !== null && startTime === other.startTime ? 'running' : 'ended'
 }
 
-/** Null when there is no such process, or when it has ended and nobody has asked how. */
+/** Read the start time of a process; null when there is none, or when only its exit status is left. */
 function startTimeOf(pid: number): string | null {
   const text = readWord(`/proc/${pid}/stat`)
   if (text === null) return null
-  // The name of the program, field 2, may hold anything; from its last parenthesis on there are numbers and letters.
+  // Field 2, the name of the program, may hold anything. Only numbers and letters follow its last parenthesis.
   const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return state === 'Z' || state === 'X' ? null : (fields[18] ?? null)
 }
@@ -59,7 +59,7 @@ function readWord(path: string): string | null {
   try {
     return fs.readFileSync(path, 'latin1').trim()
   } catch {
-    return null // Not there, or not for us to see: then nothing is known of it.
+    return null // Absent, or hidden from us: the value is unknown.
   }
 }
 
@@ -67,6 +67,6 @@ function readLink(path: string): string | null {
   try {
     return fs.readlinkSync(path)
   } catch {
-    return null // The same.
+    return null // As in `readWord`.
   }
 }

@@ -5,14 +5,18 @@ export interface HostLock {
   release(): Promise<void>
 }
 
-/** Bytes of an abstract name after its NUL. Node 20 pads shorter ones and later releases do not, so all have this many. */
+/**
+ * Bytes of an abstract name after its NUL. Node 20 pads a shorter name, later releases do not: so every name has this
+ * length.
+ */
 const nameLength = 107
 
 /**
- * Take a lock that ends with this process, by kill -9 too: a socket in Linux's abstract namespace, which only one
- * process of a network namespace can listen on.
+ * Take a lock that ends with this process, even after kill -9.
  *
- * @returns null when somebody has it
+ * The lock is a socket in Linux's abstract namespace: only one process of a network namespace can listen on it.
+ *
+ * @returns null when another process has it
  * @see     native-free-notes/locks.md
  */
 export function takeLock(name: string): Promise<HostLock | null> {
@@ -23,7 +27,7 @@ export function takeLock(name: string): Promise<HostLock | null> {
       if (hasCode(error, 'EADDRINUSE')) resolve(null)
       else reject(error)
     })
-    // `exclusive`: the workers of a cluster would share it otherwise.
+    // Without `exclusive`, the workers of a cluster would share the socket.
     server.listen({ path: `\0${name.padEnd(nameLength, ' ')}`, exclusive: true }, () => {
       server.unref()
       resolve({ release: () => new Promise((done) => server.close(() => done())) })

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 
-/** The last `count` arguments of this process as bytes, or null where the host does not tell. */
+/** Read the last `count` arguments of this process as bytes; null where the host does not show them. */
 export function rawArguments(count: number): Buffer[] | null {
   let raw: Buffer
   try {

@@ -8,16 +8,16 @@ function readNext(fd: number, target: Buffer): Promise<number> {
 }
 
 /**
- * Read the list of the kernel's locks, beside whatever the caller goes on to do.
+ * Read the list of the kernel's locks while the caller does other work.
  *
- * @returns the text of /proc/locks, null where there is none, or what else went wrong
+ * @returns the text of /proc/locks; null where it is absent or hidden; any other error
  */
 export async function readLocks(): Promise<string | Error | null> {
   const text: string[] = []
   const bytes = Buffer.allocUnsafe(64 * 1024)
   let fd = -1
   try {
-    // At once, so that the first read is under way when this returns its promise.
+    // Synchronous, so that the first read has begun when this returns its promise.
     fd = fs.openSync('/proc/locks', 'r')
     for (;;) {
       const count = await readNext(fd, bytes)

@@ -6,10 +6,10 @@ import { accessMode } from './inherited-descriptor.js'
 const standardDescriptors = [0, 1, 2]
 
 /**
- * When the process ends, put another file in the place of the terminals among its standard descriptors.
+ * Replace the terminals among the standard descriptors when the process ends.
  *
- * Node sets the modes of each terminal that it started with once more when it ends, and aborts where that fails: on a
- * terminal that is gone. It leaves descriptors alone that are another file by then. Nothing here changes those modes.
+ * At its end, Node restores the modes of each terminal that it started with. On a terminal that is gone this fails, and
+ * Node aborts. It leaves a descriptor alone that holds another file by then. umlcow never changes those modes.
  *
  * A terminal that is still there stays open through another descriptor. Otherwise the reader of its other end hangs up
  * before the process ends, and sees SIGHUP instead of the status.
@@ -22,26 +22,27 @@ export function releaseTerminalsAtExit(): void {
 
 function releaseTerminal(fd: number): void {
   try {
-    // `isatty` says no of a terminal that is gone.
+    // `isatty` returns false for a terminal that is gone.
     if (!fs.fstatSync(fd).isCharacterDevice()) return
     if (tty.isatty(fd)) keepOpen(fd)
     fs.closeSync(fd)
-    // Takes the number that has become free, so that no file that is opened later gets messages.
+    // This takes the free number. Otherwise messages would go to a file that is opened later.
     fs.openSync('/dev/null', fs.constants.O_RDWR)
   } catch {
-    // Closed already, or there is no /dev: Node leaves it alone, too. Or the terminal is not ours to open again.
+    // Closed already, or there is no /dev: Node leaves it alone, too. Or this user may not open the terminal again.
   }
 }
 
-/** Open a terminal once more. Closed with the process. */
+/** Open a terminal once more, until the process ends. */
 function keepOpen(fd: number): void {
   fs.openSync(`/proc/self/fd/${fd}`, fs.constants.O_RDWR | fs.constants.O_NOCTTY | fs.constants.O_NONBLOCK)
 }
 
 /**
- * True when a standard descriptor was closed when this process started, as by `>&-`: Node opens /dev/null for it, for
- * reading and writing. A shell opens it for one of them. Some programs hand it over as Node opens it, and nothing tells
- * theirs from Node's.
+ * Test whether a standard descriptor was closed when this process started, as by `>&-`.
+ *
+ * Node then opens /dev/null for it, for reading and writing. A shell opens /dev/null for only one of the two. Some
+ * programs pass /dev/null as Node opens it. That case looks the same, so it also counts as closed.
  */
 export function isClosedAtStart(fd: number): boolean {
   const { rdev } = fs.fstatSync(fd, { bigint: true })

@@ -3,8 +3,8 @@ import type { FileFacts, HostFiles } from '../host-files.js'
 import { type FileUsers, unseenLocks, unseenOpenFiles } from './in-use.js'
 
 /**
- * Carry out an operation, and add one warning to its result when it looked for the users of files and could not look at
- * everything. It adds one warning, however often it looked.
+ * Carry out an operation, and add a warning to its result when it could not see every user of its files. It adds one
+ * warning, however often the operation looked.
  */
 export async function withUnseenTold<T extends { readonly warnings: readonly string[] }>(
   files: HostFiles,
@@ -15,14 +15,14 @@ export async function withUnseenTold<T extends { readonly warnings: readonly str
   return unseen.size === 0 ? result : { ...result, warnings: [unseenWarning(unseen), ...result.warnings] }
 }
 
-/** The same files; what a look for users could not look at is added to `unseen`. */
+/** Wrap files: each look for users adds to `unseen` what it could not look at. */
 function noticing(files: HostFiles, unseen: Set<string>): HostFiles {
   const users = async (facts: readonly FileFacts[]): Promise<FileUsers[]> => {
     const found = await files.users(facts)
     for (const one of found.flatMap((each) => each.unseen)) unseen.add(one)
     return found
   }
-  // Files may be an object of a class, whose methods want to be called on itself.
+  // Files may be an object of a class, whose methods need that object as `this`.
   return new Proxy(files, {
     get(target, key) {
       if (key === 'users') return users
@@ -36,7 +36,7 @@ function unseenWarning(unseen: ReadonlySet<string>): string {
   return `cannot see every process that may have the files open; not looked at: ${[...unseen].join('; ')}`
 }
 
-/** Where no user of a file could be seen, nothing speaks for writing to it. */
+/** Find out whether umlcow can see any user at all. Where it cannot, it must not write. */
 export function findBlindness(found: readonly FileUsers[]): Finding[] {
   const isBlind = found.some(({ unseen }) => unseen.includes(unseenLocks) && unseen.includes(unseenOpenFiles))
   if (!isBlind) return []

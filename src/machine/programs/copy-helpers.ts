@@ -6,17 +6,17 @@ import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
 import { Said } from './said.js'
 
-// Ways to copy a file with its holes that Node itself does not have. Files are handed over as descriptors and named by
-// /proc: the helper sees the very files that were looked at, and no name can be taken for an option.
+// Ways to copy a file with its holes that Node itself lacks. A helper gets open files as descriptors, and names of
+// /proc for them. So it sees the same files that umlcow looked at, and cannot take a name for an option.
 
 /**
- * Let `to`, an empty file, share the storage of `from`. The permissions of `to` become those of `from`.
+ * Make `to`, an empty file, share the storage of `from`. `to` gets the permissions of `from`.
  *
- * @returns false where the file system has no such thing, or the files lie on two
+ * @returns false where the file system cannot share storage, or the files lie on two file systems
  */
 export async function reflinkFile(from: FileStore, to: FileStore): Promise<boolean> {
   try {
-    // Never without FICLONE_FORCE: the copy that it would fall back to fills holes.
+    // Always with FICLONE_FORCE: without it, Node falls back to a copy that fills holes.
     const mode = fs.constants.COPYFILE_FICLONE_FORCE
     await fs.promises.copyFile(`/proc/self/fd/${from.fd}`, `/proc/self/fd/${to.fd}`, mode)
     return true
@@ -26,7 +26,7 @@ export async function reflinkFile(from: FileStore, to: FileStore): Promise<boole
   }
 }
 
-/** ENOENT, EACCES, EPERM: there is no /proc, or it does not let us. */
+/** Codes for "not supported here". ENOENT, EACCES, EPERM: there is no /proc, or it denies access. */
 const noReflink = new Set([
   'EOPNOTSUPP',
   'ENOTSUP',
@@ -47,10 +47,11 @@ export interface CopyByCpOptions {
 }
 
 /**
- * Have the host's `cp` copy `from` to `to`, an empty file, with its holes.
+ * Let the host's `cp` copy `from` with its holes to `to`, an empty file.
  *
- * @returns false when there is no such cp or it failed: `to` may hold anything then
- * @throws  UmlcowError INTERRUPTED; the system's code with `program` in its details where cp says it, as ENOSPC
+ * @returns false when there is no such cp or it failed: `to` may then hold anything
+ * @throws  UmlcowError INTERRUPTED; the system's code, such as ENOSPC, where cp reports it, with `program` in its
+ *          details
  */
 export async function copyByCp(
   from: FileStore,
@@ -78,17 +79,18 @@ async function orFalse<T>(pending: Promise<T>): Promise<T | false> {
 }
 
 /**
- * Have the host's `filefrag` list the extents of a file. Whatever it lists counts as data, written or not.
+ * Let the host's `filefrag` list the extents of a file. Every extent that it lists counts as data, written or not.
  *
- * @returns null when there is no such program, it failed, or said anything that is not understood
- * @throws  UmlcowError INTERRUPTED; the system's code with `program` in its details where filefrag says it, as EIO
+ * @returns null when there is no such program, it failed, or umlcow does not understand its output
+ * @throws  UmlcowError INTERRUPTED; the system's code, such as EIO, where filefrag reports it, with `program` in its
+ *          details
  */
 export async function listExtents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null> {
   const program = await findProgram('filefrag')
   if (program === null) return null
   const parser = new ExtentParser(file.size)
   const said = new Said()
-  // -s: what was written a moment ago may have no extent yet. -b1: lengths in bytes.
+  // -s: data written a moment ago may have no extent yet. -b1: lengths in bytes.
   const status = await orFalse(
     runProgram(program, ['-v', '-s', '-b1', '/proc/self/fd/3'], {
       signal,

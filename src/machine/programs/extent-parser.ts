@@ -3,16 +3,16 @@
  */
 export type DataStretches = Float64Array
 
-/** Gaps that are not worth the bookkeeping: reading such a hole takes microseconds. */
+/** Gaps up to this many bytes are not worth the bookkeeping: reading such a hole takes microseconds. */
 const smallGap = 64 * 1024
 
-/** More stretches than this are no help any more, and their list would grow with the file. */
+/** A list with more stretches than this does not help, and would grow with the file. */
 const maxStretches = 2 ** 20
 
-/** Characters; the longest that filefrag prints, with numbers of 16 digits, has about 150. */
+/** Characters. The longest line of filefrag, with numbers of 16 digits, has about 150. */
 const maxLineLength = 1000
 
-/** Reads what `filefrag -v -b1` prints, line by line as it comes; one odd line and all of it counts for nothing. */
+/** Parses the output of `filefrag -v -b1` line by line, as it comes. One odd line makes all of it invalid. */
 export class ExtentParser {
   readonly #size: number
   #rest = ''
@@ -24,7 +24,7 @@ export class ExtentParser {
   #stretches = new Float64Array(1024)
   #length = 0
 
-  /** @param size  of the file, which the listing has to agree with */
+  /** @param size  size of the file; the listing must agree with it */
   constructor(size: number) {
     this.#size = size
   }
@@ -34,7 +34,7 @@ export class ExtentParser {
   }
 
   push(text: string): void {
-    if (this.#isOdd) return // Nor is what comes kept: it may never end.
+    if (this.#isOdd) return // Keep none of the rest: it may never end.
     const lines = (this.#rest + text).split('\n')
     this.#isOdd = lines.some((line) => line.length > maxLineLength)
     this.#rest = lines.pop()!
@@ -52,7 +52,7 @@ export class ExtentParser {
     const number = ++this.#lines
     if (this.#isFinished) return false
     if (number === 1) return line.startsWith('Filesystem type is: ')
-    // The blocks are bytes, but of whole blocks of the file system.
+    // The blocks are bytes, but those of whole blocks of the file system.
     if (number === 2) return isSizeLine(line, this.#size)
     if (line.startsWith('/proc/self/fd/3: ')) {
       this.#isFinished = line.endsWith(' extents found') || line.endsWith(' extent found')
@@ -62,12 +62,14 @@ export class ExtentParser {
     return this.#takeRow(line.split(':'))
   }
 
-  /** As ` 0:  4096..  8191:  1000..  5095:  4096:  4096: last`, of which the logical bytes and the length count. */
+  /**
+   * Parse a row such as ` 0:  4096..  8191:  1000..  5095:  4096:  4096: last`. Its logical bytes and its length count.
+   */
   #takeRow([index, logical, , length]: string[]): boolean {
     const [first, last, ...more] = (logical ?? '').split('..')
     const [start, end, size] = [wholeNumber(first), wholeNumber(last) + 1, wholeNumber(length)]
     if (wholeNumber(index) !== this.#rows++ || more.length > 0) return false
-    // What is not a number is in no order with any other.
+    // Every comparison with NaN is false.
     if (!(start >= this.#listedEnd && end - start === size && size > 0)) return false
     this.#listedEnd = end
     return this.#add(start, Math.min(end, this.#size))
@@ -91,7 +93,7 @@ export class ExtentParser {
   }
 }
 
-/** As `File size of NAME is 5000 (8192 blocks of 1 bytes)`, or `block of`. */
+/** Test for a line such as `File size of NAME is 5000 (8192 blocks of 1 bytes)`, or `block of`. */
 function isSizeLine(line: string, size: number): boolean {
   const start = `File size of /proc/self/fd/3 is ${size} (`
   const rest = line.startsWith(start) ? line.slice(start.length) : ''

@@ -1,10 +1,10 @@
 import fs from 'node:fs'
 import path from 'node:path'
 
-/** Administrators' programs are not always on an ordinary user's PATH. */
+/** The PATH of an ordinary user does not always lead to the programs of administrators. */
 const extraDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin']
 
-/** The absolute path of a host's program, by PATH and by where distributions have it; null when there is none. */
+/** Find the absolute path of a program of the host, in PATH and where distributions install it; null for none. */
 export async function findProgram(name: string): Promise<string | null> {
   const directories = [...(process.env['PATH'] ?? '').split(path.delimiter), ...extraDirectories]
   for (const directory of directories.filter((one) => path.isAbsolute(one))) {

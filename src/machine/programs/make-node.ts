@@ -6,11 +6,11 @@ import { baseName, directoryName, joinPath } from '../path-bytes.js'
 import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
 
-/** Programs take text: the paths are made by us, of plain letters. */
+/** Run a program on a path. Programs take text: umlcow makes these paths, of plain letters. */
 async function run(name: string, args: readonly string[], what: string): Promise<void> {
   const program = await findProgram(name)
   if (program === null)
-    throw new UmlcowError('HELPER_MISSING', `${what}: takes the program ${name}, which is not there`)
+    throw new UmlcowError('HELPER_MISSING', `${what}: needs the program ${name}: no such program on this machine`)
   let said = ''
   const status = await runProgram(program, args, {
     onStderr: (chunk) => {
@@ -31,7 +31,7 @@ export async function makeDevice(
   await run('mknod', ['--', path, letter, `${major}`, `${minor}`], `device ${letter} ${major} ${minor}`)
 }
 
-/** @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
+/** Make a FIFO. @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
 export async function makeFifo(path: string): Promise<void> {
   await run('mkfifo', ['--', path], 'FIFO')
 }
@@ -39,10 +39,10 @@ export async function makeFifo(path: string): Promise<void> {
 /**
  * Make a socket.
  *
- * @param place  moves it to where it shall be: the listener removes what has the name `path` when it closes
+ * @param place  moves it to its final path: on close, the listener removes what has the name `path`
  */
 export async function makeSocket(path: HostPath, place: () => void): Promise<void> {
-  // The name of a socket has room for 107 bytes: the directory goes in as a descriptor.
+  // The name of a socket has room for 107 bytes, so a descriptor stands for the directory.
   const directory = fs.openSync(directoryName(path), 'r')
   try {
     const name = joinPath(`/proc/self/fd/${directory}`, baseName(path)).toString('latin1')

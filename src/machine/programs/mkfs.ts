@@ -7,7 +7,7 @@ import { runProgram } from './run-program.js'
 interface Helper {
   readonly program: string
   readonly args: readonly string[]
-  /** Where Debian has it, for the message when it is absent. */
+  /** The Debian package that has it, for the hint when it is absent. */
   readonly debianPackage?: string
 }
 
@@ -27,12 +27,12 @@ const known: Record<string, Helper> = {
 const nameCharacters = new Set('abcdefghijklmnopqrstuvwxyz0123456789._-')
 
 function helperFor(fsType: string): Helper {
-  // hasOwn: a file system called "constructor" is none of ours.
+  // hasOwn: "constructor" is not a key of ours.
   const helper = Object.hasOwn(known, fsType) ? known[fsType] : undefined
   if (helper !== undefined) return helper
   const plain = fsType.length > 0 && [...fsType].every((character) => nameCharacters.has(character))
   if (plain) return { program: `mkfs.${fsType}`, args: [] }
-  throw new UmlcowError('USAGE', `"${escapeText(fsType)}" is no name of a file system`)
+  throw new UmlcowError('USAGE', `"${escapeText(fsType)}" is not the name of a file system`)
 }
 
 async function locate(fsType: string): Promise<{ helper: Helper; program: string }> {
@@ -43,7 +43,7 @@ async function locate(fsType: string): Promise<{ helper: Helper; program: string
   throw new UmlcowError('HELPER_MISSING', `${helper.program}: no such program on this machine`, { hint })
 }
 
-/** @throws UmlcowError HELPER_MISSING, USAGE */
+/** Refuse a file system that no program on this machine can make. @throws UmlcowError HELPER_MISSING, USAGE */
 export async function assertMkfsAvailable(fsType: string): Promise<void> {
   await locate(fsType)
 }
@@ -51,13 +51,13 @@ export async function assertMkfsAvailable(fsType: string): Promise<void> {
 const keptOutput = 4096
 
 /**
- * Make a file system in an image with the host's own program, run without a shell.
+ * Make a file system in an image with the host's own program, without a shell.
  *
- * @throws UmlcowError HELPER_MISSING, HELPER_FAILED with what the program said, INTERRUPTED
+ * @throws UmlcowError HELPER_MISSING, HELPER_FAILED with the program's output, INTERRUPTED
  */
 export async function runMkfs(fsType: string, image: Buffer, signal: AbortSignal | undefined): Promise<void> {
   const { helper, program } = await locate(fsType)
-  // An absolute path cannot be taken for an option.
+  // The program cannot take an absolute path for an option.
   const args = [...helper.args, path.resolve(image.toString())]
   const output: Buffer[] = []
   let kept = 0

@@ -6,17 +6,17 @@ import { findProgram } from './find-program.js'
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined
-  /** It takes long: where the host can, it ends when this process ends, by `kill -9` too. */
+  /** The program takes long. Where the host supports it, it ends with this process, even after `kill -9`. */
   readonly endsWithUs?: boolean | undefined
   /** Open files that the program gets as descriptors 3, 4, ... */
   readonly descriptors?: readonly number[] | undefined
-  /** What it prints goes nowhere without them. */
+  /** Without these, its output goes nowhere. */
   readonly onStdout?: ((chunk: Buffer) => void) | undefined
   readonly onStderr?: ((chunk: Buffer) => void) | undefined
 }
 
 /**
- * Run a program of the host to its end: no shell, messages in English, no input.
+ * Run a program of the host to its end: without a shell, with messages in English, without input.
  *
  * @returns its exit status, or the name of the signal that ended it
  * @throws  UmlcowError HELPER_FAILED when it cannot be started, INTERRUPTED
@@ -32,14 +32,14 @@ export async function runProgram(
       const child = spawn(command, [...before, ...args], {
         stdio: ['ignore', onStdout ? 'pipe' : 'ignore', onStderr ? 'pipe' : 'ignore', ...descriptors],
         env: { ...process.env, LC_ALL: 'C' },
-        // What it was making is thrown away; it need not tidy up.
+        // umlcow discards what the program was making, so it need not tidy up.
         killSignal: 'SIGKILL',
         ...(signal === undefined ? {} : { signal }),
       })
       if (onStdout) child.stdout?.on('data', onStdout)
       if (onStderr) child.stderr?.on('data', onStderr)
       child.on('error', (error) => {
-        // Stopped by us: it is gone before anybody removes what it writes to.
+        // umlcow stopped it. Wait for its end, before the caller removes the file that it writes to.
         if (signal?.aborted && child.exitCode === null && child.pid !== undefined) child.on('exit', () => reject(error))
         else reject(error)
       })
@@ -52,12 +52,14 @@ export async function runProgram(
 }
 
 /**
- * A program and its first arguments, by way of util-linux's setpriv: it asks the kernel to kill it with its parent, and
+ * Build a command that ends with this process.
+ *
+ * It starts the program through util-linux's setpriv, which asks the kernel to kill it with its parent, and then
  * becomes the program.
  */
 async function endingWithUs(program: string): Promise<string[]> {
   const setpriv = await findProgram('setpriv')
-  // That of busybox does not know the option.
+  // The setpriv of busybox does not have the option.
   if (setpriv === null || path.basename(await fs.promises.realpath(setpriv)) !== 'setpriv') return [program]
   return [setpriv, '--pdeathsig', 'KILL', program]
 }

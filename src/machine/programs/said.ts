@@ -1,6 +1,6 @@
 import { UmlcowError } from '../../errors.js'
 
-/** What programs say, in English, when the host fails them: the words of glibc and of musl, in lower case. */
+/** What programs print, in English, when the host fails them: the words of glibc and of musl, in lower case. */
 const hostFailures: readonly (readonly [words: string, code: string])[] = [
   ['no space left on device', 'ENOSPC'],
   ['quota exceeded', 'EDQUOT'],
@@ -9,10 +9,10 @@ const hostFailures: readonly (readonly [words: string, code: string])[] = [
   ['i/o error', 'EIO'],
 ]
 
-/** Characters that are kept: what fails is said first. */
+/** Keep this many characters: programs report the failure first. */
 const keptLength = 4096
 
-/** What a program of the host said on standard error. */
+/** What a program of the host printed on standard error. */
 export class Said {
   #text = ''
 
@@ -21,9 +21,10 @@ export class Said {
   }
 
   /**
+   * Throw the failure of the host, such as a full disk, that made a program fail.
+   *
    * @param status  as `runProgram` returns it
-   * @throws        UmlcowError with the system's code, and `program` in its details, when a full disk or the like is why
-   *                the program failed
+   * @throws        UmlcowError with the system's code, and `program` in its details
    */
   refuseHostFailure(what: string, program: string, status: number | string | false): void {
     if (status === 0) return

@@ -2,10 +2,12 @@ import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
 
 /**
- * See everything of a file system on the disk. Node has no `syncfs`, and an `fsync` for each of a hundred thousand small
- * files takes minutes: the host's sync does it at once.
+ * Sync a whole file system to the disk.
  *
- * @param directory  text, so that it can be an argument
+ * Node has no `syncfs`, and an `fsync` for each of a hundred thousand small files takes minutes. The host's sync does
+ * it in one call.
+ *
+ * @param directory  as text, because it becomes an argument
  * @returns          false where that does not work
  */
 export async function syncFileSystem(directory: string, signal: AbortSignal | undefined): Promise<boolean> {

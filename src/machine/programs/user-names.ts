@@ -11,10 +11,10 @@ const places = {
   group: { file: '/etc/group', database: 'group', code: 'UNKNOWN_GROUP' },
 } as const
 
-/** 2^32 - 1 means "leave it" to chown, so nobody has it. */
+/** chown takes 2^32 - 1 for "leave it", so no user has this id. */
 const largestId = 2 ** 32 - 2
 
-/** The id in the first line of that name, of `/etc/passwd` or `/etc/group` alike: NAME:PASSWORD:ID:... */
+/** Find the id in the first line with a name, in the text of `/etc/passwd` or `/etc/group`: NAME:PASSWORD:ID:... */
 export function idInDatabase(text: string, name: string): number | null {
   for (const line of text.split('\n')) {
     const [own, , id = ''] = line.split(':')
@@ -28,12 +28,12 @@ function readDatabase(file: string): string {
   try {
     return fs.readFileSync(file, 'latin1')
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'EACCES')) return '' // Another source of names may have it.
+    if (hasCode(error, 'ENOENT', 'EACCES')) return '' // Another source may have the name.
     throw error
   }
 }
 
-/** Names may come from elsewhere, too: LDAP, NIS, systemd. */
+/** Ask getent: names may also come from LDAP, NIS or systemd. */
 async function askGetent(database: string, name: string): Promise<string> {
   const program = await findProgram('getent')
   if (program === null) return ''
@@ -43,11 +43,12 @@ async function askGetent(database: string, name: string): Promise<string> {
 }
 
 /**
- * The id of a user or a group, by name or by number. Digits that are a name in the file of the host are that one, and
- * with a plus before them the number.
+ * Look up the id of a user or a group, by name or by number.
+ *
+ * Digits mean the name when the file of the host has such a name. After a plus they always mean the number.
  * Source: POSIX, chown, owner and group: a numeric operand that exists as a name is the name; GNU coreutils, +ID.
  *
- * @param read  the text of a file of names; empty when there is none
+ * @param read  reads the text of a file of names; empty when there is none
  * @throws      UmlcowError UNKNOWN_USER, UNKNOWN_GROUP
  */
 export async function lookUpId(kind: NameKind, given: string, read = readDatabase): Promise<number> {
@@ -56,14 +57,14 @@ export async function lookUpId(kind: NameKind, given: string, read = readDatabas
     const named = idInDatabase(read(file), given)
     if (named !== null) return named
     if (Number(given) <= largestId) return Number(given)
-    throw new UmlcowError(code, `${given}: is no ${kind} id: the largest is ${largestId}`)
+    throw new UmlcowError(code, `${given}: is not a ${kind} id: the largest is ${largestId}`)
   }
   const isName = given !== '' && !/[:\s\0]/.test(given)
-  // The files are read as bytes: a name that is not ASCII is compared as its UTF-8.
+  // Compare bytes: a name that is not ASCII is compared as its UTF-8.
   const bytes = Buffer.from(given).toString('latin1')
   const id = isName ? idInDatabase(read(file), bytes) : null
   if (id !== null) return id
   const elsewhere = isName ? idInDatabase(await askGetent(database, given), bytes) : null
   if (elsewhere !== null) return elsewhere
-  throw new UmlcowError(code, `${JSON.stringify(given)}: is no ${kind} of this host`)
+  throw new UmlcowError(code, `${JSON.stringify(given)}: is not a ${kind} of this host`)
 }

@@ -2,14 +2,14 @@ import { ceilTo, floorTo } from '../../bytes/align.js'
 import { alignedBuffer } from '../../bytes/aligned-buffer.js'
 import type { FileStore } from './file-store.js'
 
-/** What devices ask offset, length and memory of a direct read to be a multiple of, at most. */
+/** The largest alignment that devices ask of the offset, the length and the memory of a direct read. */
 const directAlignment = 4096
 
 /** Bytes read at a time. */
 const directLength = 256 * 1024
 
 /**
- * A store for reads past the page cache, at any offset and of any length: they go by way of aligned memory.
+ * Make a store for reads past the page cache, at any offset and of any length: they go through aligned memory.
  *
  * @param file  opened with `direct`; closed with the store
  */

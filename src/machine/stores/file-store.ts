@@ -22,13 +22,13 @@ export type FileAccess =
 export interface OpenFileOptions {
   /** Bytes, where the caller knows better than `fstat`: block devices. */
   readonly size?: number | undefined
-  /** Of a new file, before the umask; default 0644. */
+  /** For a new file, before the umask; default 0644. */
   readonly permissions?: number | undefined
-  /** Of a block device: nobody else may have it mounted or otherwise to himself (O_EXCL). */
+  /** For a block device: nobody else may have it mounted or opened exclusively (O_EXCL). */
   readonly exclusive?: boolean | undefined
   /** Reads go past the page cache; offset, length and memory must be multiples of what the device asks for. */
   readonly direct?: boolean | undefined
-  /** What messages call it; default its path. */
+  /** The name in messages; default its path. */
   readonly name?: string | undefined
 }
 
@@ -44,11 +44,11 @@ function extraFlags({ exclusive, direct }: OpenFileOptions): number {
 }
 
 const limitHints: Readonly<Record<string, string>> = {
-  EMFILE: 'let the command have more files open at a time: ulimit -n 1024',
+  EMFILE: 'allow the command more open files: ulimit -n 1024',
   ENFILE: 'the system has too many files open; close some programs, or raise fs.file-max',
 }
 
-/** The error of a failed call with the file's name in front and the system's own code. */
+/** Make the error of a failed call, with the file's name in front and the system's own code. */
 export function fileError(name: string, action: string, error: unknown): unknown {
   if (!isSystemError(error)) return error
   const end = error.message.indexOf(',')
@@ -73,7 +73,7 @@ export async function openFileStore(
   let fd: number
   try {
     const flags = flagsOf[access] | extraFlags(options)
-    // At once: thousands of files are opened for their headers, and a way through the thread pool takes longer.
+    // Synchronous: umlcow opens thousands of files for their headers, and the thread pool is slower.
     fd = fs.openSync(path, flags, options.permissions ?? 0o644)
   } catch (error) {
     throw fileError(name, access === 'createNew' ? 'create' : 'open', error)
@@ -94,7 +94,7 @@ function fileStore(fd: number, name: string, initialSize: number, access: FileAc
     if (offset + count > size) size = offset + count
     return count
   }
-  // What was written may have to go over a network first; what was only read is given back at once.
+  // Written bytes may have to go over a network first. A file that was only read closes at once.
   const giveBack = async (): Promise<void> => {
     pastCache?.closeNow()
     if (access === 'read') fs.closeSync(fd)

@@ -6,10 +6,11 @@ import { type HostFiles, type HostPath, isSameFile } from '../host-files.js'
 import type { FileStore } from './file-store.js'
 
 /**
- * Open a file again, for reads past the page cache. Null where the file system has none, at opening or at the first
- * read, and where the file has lost its name: what another holds would tell nothing.
+ * Open a file again, for reads past the page cache.
  *
  * @param opened  the file, opened by that name before
+ * @returns       null where the file system has no such reads, which an open or the first read shows, and where the
+ *                name no longer leads to the file
  */
 export async function openDirect(files: HostFiles, path: HostPath, opened: FileStore): Promise<FileStore | null> {
   if (fs.constants.O_DIRECT === undefined) return null

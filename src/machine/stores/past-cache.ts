@@ -1,22 +1,22 @@
 import fs from 'node:fs'
 import type { SyncBlockStore } from '../../stores/block-store.js'
 
-/** An open file by reads past the page cache. */
+/** An open file, read past the page cache. */
 export interface PastCache extends SyncBlockStore {
-  /** Of what was opened for it; the file itself stays open. */
+  /** Close the descriptor for these reads. The file itself stays open. */
   closeNow(): void
 }
 
 /**
- * The bytes of an open file by reads past the page cache, in which a hole costs next to nothing. Where the host has no such
- * reads, they are plain ones: the bytes are the same.
+ * Read an open file past the page cache, where a hole costs next to nothing.
  *
- * The file is opened again when it is first read, by its descriptor: a file that has taken its name cannot get in the way.
+ * Where the host has no such reads, plain reads give the same bytes. The first read opens the file again by its
+ * descriptor, so another file that has taken its name does no harm.
  *
- * @param plain  refuses to tell its descriptor once it is closed: that may be another file's by then
+ * @param plain  refuses access to its descriptor once it is closed: the number may then belong to another file
  */
 export function pastCacheOf(plain: SyncBlockStore & { readonly fd: number }): PastCache {
-  /** Null: there are none. */
+  /** Undefined before the first read; null where there are no such reads, and after close. */
   let direct: number | null | undefined
 
   function closeNow(): void {
@@ -31,7 +31,7 @@ export function pastCacheOf(plain: SyncBlockStore & { readonly fd: number }): Pa
     try {
       return fs.readSync(direct, target, 0, target.length, offset)
     } catch {
-      // No such reads at this alignment, or of this file system; a damaged disk fails plain ones, too.
+      // No such reads at this alignment, or on this file system. A damaged disk fails plain reads, too.
       closeNow()
       return plain.readNow(offset, target)
     }

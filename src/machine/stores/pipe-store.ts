@@ -7,8 +7,10 @@ import { OpenState } from '../../stores/open-state.js'
 import { fileError } from './file-store.js'
 
 /**
- * A write that waits in the thread pool keeps even `process.exit` from ending the process. The streams that Node makes of
- * standard output have the kernel say EAGAIN instead; nothing else of Node's does.
+ * Make writes to standard output fail with EAGAIN instead of waiting.
+ *
+ * A write that waits in the thread pool keeps even `process.exit` from ending the process. In Node, only the streams
+ * for standard output make a descriptor non-blocking.
  */
 function makeNonBlocking(fd: number): void {
   const stats = fs.fstatSync(fd)
@@ -20,15 +22,15 @@ function terminalGone(name: string, cause: unknown): UmlcowError {
 }
 
 /**
- * A store that is written once from its start to its end: standard output, a pipe, a terminal.
+ * Make a store that takes bytes once, from start to end: standard output, a pipe or a terminal.
  *
- * Writes go through the thread pool, so that a reader who stops reading does not stop signals. Once a terminal is gone, they
- * fail with INTERRUPTED: nobody is there any more, as after SIGHUP.
+ * Writes go through the thread pool, so signals still work when the reader stops reading. Once a terminal is gone,
+ * writes fail with INTERRUPTED, as after SIGHUP: nobody is there any more.
  */
 export function openPipeStore(fd: number, name: string): BlockStore {
   let size = 0
   const state = new OpenState(name)
-  // Once it is gone, it looks like no terminal any more.
+  // A terminal that is gone no longer looks like one.
   const isTerminal = tty.isatty(fd)
 
   async function write(offset: number, source: Uint8Array): Promise<number> {

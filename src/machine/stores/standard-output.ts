@@ -9,14 +9,14 @@ import { openPipeStore } from './pipe-store.js'
 const standardOutputFd = 1
 
 /**
- * Standard output for an image or an archive, with its facts: it may be redirected to one of the inputs.
+ * Open standard output for an image or an archive, with its facts: it may be redirected to one of the inputs.
  *
- * @param what  what a terminal does not get; null when it may have it
- * @throws      UmlcowError USAGE when it is a terminal, EBADF when it is closed: nothing would be left of what is written
+ * @param what  the output that a terminal must not get; null for one that it may get
+ * @throws      UmlcowError USAGE when it is a terminal, EBADF when it is closed: the output would be lost
  */
 export function standardOutput(what: string | null = 'an image'): { pipe: BlockStore; facts: FileFacts | null } {
   if (what !== null && tty.isatty(standardOutputFd)) {
-    throw new UmlcowError('USAGE', `${what} is nothing for a terminal: redirect standard output`)
+    throw new UmlcowError('USAGE', `cannot write ${what} to a terminal: redirect standard output`)
   }
   if (isClosedAtStart(standardOutputFd)) {
     throw new UmlcowError('EBADF', 'standard output: is closed', {
