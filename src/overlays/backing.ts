@@ -16,16 +16,16 @@ export interface BackingOptions extends ResolveOptions {
   readonly chain?: boolean | undefined
 }
 
-/** What is known of a backing file without reading it. */
+/** Facts about a backing file, found without reading its data. */
 export interface BackingInspection {
-  /** The path that was looked for: the given one or the header's. */
+  /** The path that umlcow looked for: the given one or the one in the header. */
   readonly wanted: HostPath
   /** Null when no such file exists. */
   readonly located: LocatedFile | null
   readonly findings: readonly Finding[]
   /** A file of the same name, size and mtime beside the overlay, when the backing file is missing. */
   readonly lookalike: Buffer | null
-  /** What was looked at where the file has several names, for a verb that writes to tell. */
+  /** Where umlcow looked when a file has several names, for the report of a verb that writes. */
   readonly notes: readonly string[]
 }
 
@@ -33,8 +33,10 @@ export interface BackingInspection {
 type Wanting = Pick<Overlay, 'path' | 'facts' | 'header'>
 
 /**
- * Find the backing file of an overlay and compare it with the header, as uml_moo and the kernel do: size, then mtime in
- * whole seconds. Only `stat` is used.
+ * Find the backing file of an overlay and compare it with the header.
+ *
+ * The comparison is that of uml_moo and the kernel: size, then mtime in whole seconds. It reads no data of the backing
+ * file; with `chain` it reads the header of one.
  */
 export async function inspectBacking(
   files: HostFiles,
@@ -57,7 +59,7 @@ export async function inspectBacking(
   }
   if (located !== null) {
     const size = await imageSize(files, located, options.chain === true)
-    // First the cause: while a merge is unfinished, the mtime disagrees on purpose.
+    // Report the cause first: while a merge is unfinished, the mtime disagrees on purpose.
     const unfinished = await unfinishedFindings((...of) => findMergeInto(...of, overlay.path), files, located.path)
     const findings = [...unfinished, ...compareWithHeader(overlay, located, size)]
     const note = unfinished.length > 0 ? null : await lookedAtNote(files, located.path, located.facts, [overlay.path])
@@ -119,12 +121,13 @@ function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number)
   return findings
 }
 
+/** Show a time as ISO 8601, for messages. */
 export function dateText(seconds: number): string {
   const date = new Date(seconds * 1000)
   return Number.isNaN(date.getTime()) ? 'no date' : date.toISOString().replace('.000Z', 'Z')
 }
 
-/** A pair that was copied elsewhere together: the same name, size and mtime beside the overlay. */
+/** Find a file beside the overlay with the same name, size and mtime: the pair was probably copied together. */
 async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer | null> {
   const name = baseName(Buffer.from(overlay.header.backingPath))
   if (name.length === 0) return null
@@ -133,7 +136,7 @@ async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer
   try {
     facts = await files.stat(path)
   } catch (error) {
-    if (error instanceof UmlcowError) return null // Not there, or not for us to see: no advice then.
+    if (error instanceof UmlcowError) return null // Absent, or hidden from us: then give no advice.
     throw error
   }
   const fits = facts.size === overlay.header.virtualSize && facts.mtime === overlay.header.mtime

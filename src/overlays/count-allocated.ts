@@ -3,7 +3,7 @@ import { type OverlayCounts, planCount, planCounts } from '../engine/plan-count.
 import { executeLocally } from '../machine/execute.js'
 
 /**
- * Count the allocated sectors of an overlay. Those whose bits lie beyond the end of the file count as clear.
+ * Count the allocated sectors of an overlay. Sectors whose bits lie beyond the end of the file count as clear.
  *
  * @throws UmlcowError INTERRUPTED, and what the store throws
  */
@@ -14,7 +14,7 @@ export async function countAllocated(overlay: StoredOverlay, signal?: AbortSigna
 }
 
 /**
- * Count the allocated sectors and the blocks they touch, by one walk over the bitmap.
+ * Count the allocated sectors and the blocks that they touch, in one walk over the bitmap.
  *
  * @throws UmlcowError INTERRUPTED, and what the store throws
  */

@@ -12,12 +12,12 @@ import { refuseUnfinished } from './unfinished/pinned-merge.js'
 export interface TargetOptions {
   readonly overwrite?: boolean | undefined
   readonly force?: readonly ForceWord[] | undefined
-  /** An overlay may be replaced. */
+  /** Allow the replacement of an overlay. */
   readonly mayBeOverlay?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** What is at the place of an output, links followed; null when nothing is, or a link to nothing. */
+/** Look at the place of an output, and follow links; null for nothing, or for a link to nothing. */
 export async function targetFacts(files: HostFiles, path: HostPath): Promise<FileFacts | null> {
   if ((await files.lstatOrNull(path)) === null) return null
   try {
@@ -28,7 +28,7 @@ export async function targetFacts(files: HostFiles, path: HostPath): Promise<Fil
   }
 }
 
-/** @throws UmlcowError SAME_FILE when the output is that input, by whatever name */
+/** Refuse an output that is an input under any name. @throws UmlcowError SAME_FILE */
 export function refuseSameFile(
   target: FileFacts | null,
   targetName: string,
@@ -40,8 +40,10 @@ export function refuseSameFile(
 }
 
 /**
- * The place of a new file, once it is sure that nothing of value is lost there: nothing has that name, or with
- * `overwrite` a regular file that nobody writes to and that is neither an overlay nor the backing file of one beside it.
+ * Find the place of a new file, and refuse one where the user would lose data.
+ *
+ * Either nothing has that name, or `overwrite` allows a regular file there that no process writes to. That file must be
+ * neither an overlay nor the backing file of an overlay beside it.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, WRITE_PROTECTED, UNFINISHED_MERGE, IN_USE
  */
@@ -68,7 +70,7 @@ async function isOverlay(files: HostFiles, path: HostPath): Promise<boolean> {
     return true
   } catch (error) {
     if (hasCode(error, 'NOT_COW')) return false
-    if (error instanceof UmlcowError && error.code in errorCodes) return true // A damaged one.
+    if (error instanceof UmlcowError && error.code in errorCodes) return true // A damaged overlay.
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type CowHeader, editHeader } from '../formats/cow/index.js'
 
-/** What a header says but for its mtime, which a merge changes. */
+/** Compute the digest of a header without its mtime, which a merge changes. */
 export function headerDigest(header: CowHeader): string {
   return createHash('sha256')
     .update(editHeader(header, { mtime: 0 }))

@@ -3,10 +3,10 @@ import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../ma
 import { directoryName, isAbsolutePath, joinPath, pathBytes } from '../machine/path-bytes.js'
 import { type LocatedFile, resolveBackingPath } from './resolve-backing.js'
 
-/** What the paths in headers may lead to. Most headers have the same path, so it is looked up once. */
+/** Finds the files that paths in headers may lead to. Most headers have the same path, so it caches each look-up. */
 export interface HeaderTargets {
   /**
-   * Every file that the path in a header leads to: on this host, from each of the names of the overlay and from the
+   * Find every file that the path in a header leads to: on this host, from each name of the overlay and from the
    * current directory, and in the jail.
    *
    * @param paths  names of the overlay
@@ -15,11 +15,11 @@ export interface HeaderTargets {
 }
 
 export interface Target extends LocatedFile {
-  /** It was found as a process in the jail finds it. */
+  /** The path leads to it as a process in the jail resolves the path. */
   readonly inJail: boolean
 }
 
-/** @param backingRoot  the jail, when there is one */
+/** Make a cache of the files that headers lead to. @param backingRoot  the jail, when there is one */
 export function headerTargets(files: HostFiles, backingRoot: string | undefined): HeaderTargets {
   const known = new Map<string, Promise<LocatedFile | null>>()
   const look = (path: Uint8Array, root?: string): Promise<LocatedFile | null> => {
@@ -39,7 +39,7 @@ export function headerTargets(files: HostFiles, backingRoot: string | undefined)
 }
 
 /**
- * The same for one overlay, which may be reached through links.
+ * Find every file that the header of one overlay leads to. Links may lead to the overlay.
  *
  * @param backingRoot  the jail, when there is one
  */
@@ -53,7 +53,7 @@ export async function targetsOf(
   return headerTargets(files, backingRoot).find(names, headerPath)
 }
 
-/** Whether the path in a header may mean this file. */
+/** Test whether the path in a header may mean this file. */
 export async function mayLeadTo(
   files: HostFiles,
   overlayPath: HostPath,
@@ -74,13 +74,13 @@ async function statQuietly(files: HostFiles, path: Uint8Array, root: string | un
     const name = Buffer.from(path)
     return await resolveBackingPath(files, name, name, { backingRoot: root, relativeTo: 'currentDirectory' })
   } catch (error) {
-    // It leads where we may not look, or round in a circle: the same as nowhere.
+    // The path leads where umlcow may not look, or in a circle. Treat it as a path to nowhere.
     if (hasCode(error, 'EACCES', 'EPERM', 'ELOOP', 'DEVICE_SIZE', 'BACKING_OUTSIDE_ROOT')) return null
     throw error
   }
 }
 
-/** Each file once; what is found in the jail comes first. */
+/** Keep each file once; files found in the jail come first. */
 function distinct(found: readonly (Target | null)[]): Target[] {
   const targets: Target[] = []
   for (const one of found) {
@@ -89,7 +89,7 @@ function distinct(found: readonly (Target | null)[]): Target[] {
   return targets
 }
 
-/** Whether the kernel takes this file for the backing file of a header. */
+/** Test whether the kernel accepts this file as the backing file of a header. */
 export function fits({ mtime, virtualSize }: { mtime: number; virtualSize: number }, facts: FileFacts): boolean {
   return mtime === facts.mtime && virtualSize === facts.size
 }

@@ -13,42 +13,42 @@ import { type Overlay, withHeader } from './open-overlay.js'
 import type { LocatedFile } from './resolve-backing.js'
 import { assertNotTorn } from './rewrite-header.js'
 
-/** Layers of a chain; more is a mistake. */
+/** The largest number of layers in a chain; more of them are a mistake. */
 const maxChainLength = 64
 
 export interface OpenBackingOptions extends BackingOptions {
-  /** Disagreements to accept. */
+  /** Disagreements between header and backing file to accept. */
   readonly force?: readonly ForceWord[] | undefined
-  /** Ends reads and walks over long bitmaps. */
+  /** Interrupts reads, and walks over long bitmaps. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** An image that was opened by its path: what a guest sees, and the files of the host that hold it. Closes them. */
+/** An image opened by its path: what a guest sees, and the files of the host that hold it. Closing it closes them. */
 export interface FileImage extends Image {
-  /** Its own file and, where that is an overlay, those of the image below it; top first. */
+  /** Its own file and, for an overlay, those of the image below it; top first. */
   readonly files: readonly InputFile[]
   /** The file that has the guest's bytes at the guest's offsets; null for an image of several layers. */
   readonly plain: InputFile | null
 }
 
-/** The bytes of an image for an executor: those of a plain file at once, any others through the image. */
+/** Choose the store through which an executor reads an image: the file of a plain image, or else the image itself. */
 export function storeOf(image: FileImage): BlockStore {
   return image.plain?.store ?? imageStore(image, printablePath(image.files[0]!.path))
 }
 
-/** How the layers of an image are opened. */
+/** How to open the layers of an image. */
 export interface LayerOptions {
   /** Opens the image below an overlay. */
   readonly openBelow: (overlay: Overlay) => Promise<FileImage>
-  /** Throws when the file must not be of its format. */
+  /** Throws when the file must not have its format. */
   readonly check?: ((file: ProbedFile) => void) | undefined
-  /** What to take the file for, whatever its first bytes say. */
+  /** The format to assume, whatever the first bytes of the file show. */
   readonly format?: ImageFormat | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Open a file as the image that its format says it is.
+ * Open a file as an image of its format.
  *
  * @throws UmlcowError for a damaged header, UNFINISHED_REWRITE, and what `openInput`, `check` and `openBelow` throw
  */
@@ -68,7 +68,7 @@ export async function openLayers(files: HostFiles, path: HostPath, options: Laye
 }
 
 /**
- * Open the backing file of an overlay: as plain data, or with `chain` as the image that it is.
+ * Open the backing file of an overlay: as plain data, or with `chain` as an image of its format.
  *
  * @param above  the files of the chain so far, to notice a circle
  * @throws       UmlcowError BACKING_IS_COW without `chain`, CHAIN_TOO_LONG, and what opening throws
@@ -79,7 +79,7 @@ export async function openBacking(
   options: OpenBackingOptions,
   above: readonly FileFacts[],
 ): Promise<FileImage> {
-  // A backing file that was given stands for the topmost one only.
+  // A backing file that the caller names stands only for the topmost one.
   const below = { ...options, backing: undefined }
   return openLayers(files, located.path, {
     check: ({ format }) => isPlain(format) || refuseLayer(located, options, above),
@@ -102,7 +102,7 @@ function refuseLayer({ path, facts }: LocatedFile, { chain }: OpenBackingOptions
   }
 }
 
-/** Find, compare and open what an overlay's header names. @throws UmlcowError BACKING_…, and as `openBacking` */
+/** Find, compare and open the backing file of an overlay. @throws UmlcowError BACKING_…, and as `openBacking` */
 export async function openBackingOf(
   files: HostFiles,
   overlay: Overlay,

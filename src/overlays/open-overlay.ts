@@ -24,19 +24,23 @@ export async function openOverlay(files: HostFiles, path: HostPath, access: File
   })
 }
 
-/** @throws UmlcowError as `parseCowHeader`, NOT_COW for a file of another format */
+/**
+ * Parse the first bytes of a file as the header of an overlay.
+ *
+ * @throws UmlcowError as `parseCowHeader`, NOT_COW for a file of another format
+ */
 export function toOverlay(input: InputFile, head: Uint8Array): Overlay {
   const header = parseCowHeader(head, { fileSize: input.facts.size, name: printablePath(input.path) })
   return withHeader(input, header)
 }
 
-/** The overlay that a file is; null for a file that is none. @throws UmlcowError for a damaged header */
+/** Convert an open file to an overlay; null when it is not one. @throws UmlcowError for a damaged header */
 export function overlayOf(file: ProbedFile): Overlay | null {
   const { header } = layerOf(file)
   return header === null ? null : withHeader(file, header)
 }
 
-/** A file whose header is parsed. */
+/** Make an overlay of a file and its parsed header. */
 export function withHeader({ path, store, facts }: InputFile, header: CowHeader): Overlay {
   return { path, store, facts, header, layout: computeLayout(header) }
 }

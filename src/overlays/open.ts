@@ -6,20 +6,20 @@ import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../ma
 import type { FileAccess, FileStore, OpenFileOptions } from '../machine/stores/file-store.js'
 import { asWriteProtected } from '../machine/write-protection.js'
 
-/** An open file of the host and what `stat` says of it. */
+/** An open file of the host and its facts. */
 export interface InputFile {
   readonly path: HostPath
   readonly store: FileStore
   readonly facts: FileFacts
 }
 
-/** An open file and what its first bytes say of it. */
+/** An open file and the format that its first bytes show. */
 export interface ProbedFile extends InputFile, Probe {}
 
 /**
- * Open a regular file or block device; anything else (a FIFO would wait for ever) is refused before it is opened.
+ * Open a regular file or block device. It refuses anything else before opening it: a FIFO would wait for ever.
  *
- * @throws UmlcowError NOT_A_FILE, WRITE_PROTECTED, or the system's code
+ * @throws UmlcowError NOT_A_FILE, WRITE_PROTECTED, IN_USE, or the system's code
  */
 export async function openInput(files: HostFiles, path: HostPath, access: FileAccess = 'read'): Promise<InputFile> {
   const before = await files.stat(path)
@@ -45,7 +45,7 @@ async function openExclusive(
     if (!options.exclusive || !hasCode(error, 'EBUSY')) {
       throw access === 'read' ? error : asWriteProtected(path, error)
     }
-    throw new UmlcowError('IN_USE', `${printablePath(path)}: is mounted, or has another user of its own`, {
+    throw new UmlcowError('IN_USE', `${printablePath(path)}: is mounted, or another process uses it exclusively`, {
       cause: error,
     })
   }
@@ -57,7 +57,7 @@ function assertFileKind(path: HostPath, facts: FileFacts): void {
   throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: is ${kind}`, { details: { kind: facts.kind } })
 }
 
-/** Open a file and find out its format. @throws UmlcowError as `openInput` */
+/** Open a file and find its format. @throws UmlcowError as `openInput` */
 export async function openProbed(files: HostFiles, path: HostPath, access: FileAccess = 'read'): Promise<ProbedFile> {
   const input = await openInput(files, path, access)
   return closeOnFailure(input.store, async () => ({ ...input, ...(await probe(input.store)) }))
@@ -77,12 +77,12 @@ export async function lookInto<T>(
   }
 }
 
-/** What the first bytes of a file say. @throws UmlcowError for a damaged header */
+/** Parse the first bytes of a file. @throws UmlcowError for a damaged header */
 export function layerOf({ format, head, path, facts }: ProbedFile): Layer {
   return parseLayer(format, head, { size: facts.size, name: printablePath(path) })
 }
 
-/** The result of `run`, which takes the store over; a failure closes it. */
+/** Call `run`, which takes over the store. Close the store when `run` fails. */
 export async function closeOnFailure<T>(store: { close(): Promise<void> }, run: () => Promise<T>): Promise<T> {
   try {
     return await run()

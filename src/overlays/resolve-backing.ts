@@ -3,7 +3,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import { directoryName, dotDot, isAbsolutePath, joinPath, pathComponents } from '../machine/path-bytes.js'
 
-/** Links followed before a path counts as a circle; the limit of Linux. */
+/** Follow this many links before a path counts as a circle: the limit of Linux. */
 const maxLinks = 40
 
 export interface LocatedFile {
@@ -12,17 +12,20 @@ export interface LocatedFile {
 }
 
 export interface ResolveOptions {
-  /** Resolve inside this directory, as a process in that chroot jail would. */
+  /** Resolve paths inside this directory, as a process in that chroot jail would. */
   readonly backingRoot?: string | undefined
-  /** Where the relative path of a header is looked for: beside the overlay and in the current directory (the default), or as uml_moo and the kernel do, in the current directory only. */
+  /**
+   * Where to look for a relative path of a header. `overlay`, the default: beside the overlay and in the current
+   * directory. `currentDirectory`: only there, as uml_moo and the kernel do.
+   */
   readonly relativeTo?: 'overlay' | 'currentDirectory' | undefined
 }
 
 /**
  * Find the backing file that a header names.
  *
- * An absolute path is taken as it stands; a relative one is looked for in the overlay's directory, then in the current
- * one. Only `stat` is used: nothing is opened.
+ * An absolute path is taken as it stands. For a relative one, this looks in the overlay's directory, then in the
+ * current directory. It only calls `stat`, and opens nothing.
  *
  * @returns null when no such file exists
  * @throws  UmlcowError BACKING_AMBIGUOUS, BACKING_OUTSIDE_ROOT, or the system's code (EACCES, ELOOP, ...)
@@ -63,8 +66,8 @@ async function statOrNull(files: HostFiles, path: Buffer): Promise<LocatedFile |
 }
 
 /**
- * The host path of `path` as a process sees it whose root directory is `root`: `..` stops at the root, absolute links
- * start there again. Returns null when a component does not exist.
+ * Resolve `path` as a process whose root directory is `root`: `..` stops at the root, and absolute links start there.
+ * Returns the path on the host, or null when a component does not exist.
  */
 async function resolveInRoot(files: HostFiles, root: string, path: Uint8Array): Promise<Buffer | null> {
   const rootPath = await files.realPath(root)

@@ -12,17 +12,17 @@ import {
   writeRewriteJournal,
 } from './rewrite-journal.js'
 
-// A disk writes 512 bytes whole or not at all. A header whose change stays inside one such sector is rewritten by one
-// write. Any other change could be torn by a crash, so the old and the new header are kept in a journal beside the
-// overlay until the new one is synced.
+// A disk writes 512 bytes whole or not at all. So one write is enough for a change inside one such sector. A crash
+// could tear any other change. Therefore a journal beside the overlay keeps the old and the new header until the new
+// one is synced.
 
 const diskSectorSize = 512
 
-/** What the journal beside an overlay says of the header that is in the file now. */
+/** The state of the header in the file, by the journal beside the overlay. */
 export type RewriteState =
-  /** No journal, or one that is about another header. */
+  /** No journal, or a journal about another header. */
   | 'none'
-  /** The header is whole, the old one or the new one; the journal is left over. */
+  /** The header is whole, the old one or the new one. The journal is left over. */
   | 'whole'
   /** Part old, part new. */
   | 'torn'
@@ -31,8 +31,8 @@ export type RewriteState =
  * Replace the header of an overlay, or the part of it that changed.
  *
  * @param before  the header as it is in the file
- * @param after   the new one, as long as the old
- * @param noSync  for throwaway images
+ * @param after   the new header, as long as the old
+ * @param noSync  skip the fsync: for throwaway images
  */
 export async function rewriteHeader(
   files: HostFiles,
@@ -44,7 +44,7 @@ export async function rewriteHeader(
 ): Promise<void> {
   const { start, end } = changedRange(before, after)
   if (start === end) return
-  // One that is left over would take the new change for a torn one.
+  // A journal that is left over would make the new change look torn.
   await removeRewriteJournal(files, overlayPath)
   const oneSector = Math.floor(start / diskSectorSize) === Math.floor((end - 1) / diskSectorSize)
   if (!oneSector) await writeRewriteJournal(files, overlayPath, { before, after })
@@ -53,7 +53,7 @@ export async function rewriteHeader(
   await removeRewriteJournal(files, overlayPath)
 }
 
-/** @returns the bytes that differ, from the first to the last */
+/** Find the bytes that differ, from the first to the last. */
 function changedRange(before: Uint8Array, after: Uint8Array): { start: number; end: number } {
   let start = 0
   while (start < after.length && before[start] === after[start]) start++
@@ -62,12 +62,12 @@ function changedRange(before: Uint8Array, after: Uint8Array): { start: number; e
   return { start, end }
 }
 
-/** @throws UmlcowError UNFINISHED_REWRITE when a crash has left the header part old, part new */
+/** Refuse a header that a crash has left part old, part new. @throws UmlcowError UNFINISHED_REWRITE */
 export async function assertNotTorn(files: HostFiles, overlayPath: HostPath, header: Uint8Array): Promise<void> {
   refuseTorn(overlayPath, await findUnfinishedRewrite(files, overlayPath, header))
 }
 
-/** The same for a path that is known to have no links. */
+/** Refuse as `assertNotTorn` does, for a path that is known to have no links. */
 export async function assertNotTornAt(files: HostFiles, realPath: Buffer, header: Uint8Array): Promise<void> {
   refuseTorn(realPath, stateOf(await readRewriteJournalAt(files, realPath), header))
 }
@@ -80,7 +80,11 @@ function refuseTorn(overlayPath: HostPath, state: RewriteState): void {
   })
 }
 
-/** @param header  the first bytes of the overlay, as they are now */
+/**
+ * Compare a header with the journal beside the overlay.
+ *
+ * @param header  the first bytes of the overlay, as they are now
+ */
 export async function findUnfinishedRewrite(
   files: HostFiles,
   overlayPath: HostPath,
@@ -104,7 +108,7 @@ function stateOf(journal: RewriteJournal | null, header: Uint8Array): RewriteSta
   return isBefore || isAfter ? 'whole' : 'torn'
 }
 
-/** Put the old header back and remove the journal; only the latter when the header is whole. */
+/** Put the old header back where the present one is torn. Remove the journal in any case. */
 export async function undoRewrite(files: HostFiles, overlayPath: HostPath, store: FileStore): Promise<void> {
   const journal = await readRewriteJournal(files, overlayPath)
   if (journal === null) return

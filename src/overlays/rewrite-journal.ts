@@ -8,9 +8,9 @@ import { directoryName } from '../machine/path-bytes.js'
 import type { FileStore } from '../machine/stores/file-store.js'
 import { readExact, writeExact } from '../stores/block-store.js'
 
-// The journal of a header rewrite: a file beside the overlay that holds the old header and the new one.
+// The journal of a header rewrite: a file beside the overlay with the old header and the new one.
 
-/** The old header and the new one, of one length. */
+/** The old header and the new one, of the same length. */
 export interface RewriteJournal {
   readonly before: Uint8Array
   readonly after: Uint8Array
@@ -18,7 +18,7 @@ export interface RewriteJournal {
 
 const journalHead = Buffer.from('umlcow header rewrite 1\n')
 
-/** Beside the file itself, whatever link it was reached by. Another hard link does not lead there. */
+/** Name the journal beside the file itself, whatever link leads to the file. Another hard link does not lead there. */
 export async function rewriteJournalPath(files: HostFiles, overlayPath: HostPath): Promise<Buffer> {
   return besideRealPath(await files.realPath(overlayPath))
 }
@@ -27,7 +27,7 @@ function besideRealPath(realPath: Buffer): Buffer {
   return Buffer.concat([realPath, Buffer.from('.umlcow-header')])
 }
 
-/** Removes a journal; a file of that name that is none stays. */
+/** Remove the journal beside an overlay. Leave a file of that name that is not a journal. */
 export async function removeRewriteJournal(files: HostFiles, overlayPath: HostPath): Promise<void> {
   if ((await readRewriteJournal(files, overlayPath)) === null) return
   const path = await rewriteJournalPath(files, overlayPath)
@@ -35,7 +35,7 @@ export async function removeRewriteJournal(files: HostFiles, overlayPath: HostPa
   await files.syncDirectory(directoryName(path))
 }
 
-/** @throws UmlcowError TARGET_EXISTS when a file of the journal's name is no journal; NAME_TOO_LONG */
+/** Write the journal beside an overlay. @throws UmlcowError TARGET_EXISTS when something has its name; NAME_TOO_LONG */
 export async function writeRewriteJournal(
   files: HostFiles,
   overlayPath: HostPath,
@@ -44,19 +44,23 @@ export async function writeRewriteJournal(
   const path = await rewriteJournalPath(files, overlayPath)
   const derived = { of: overlayPath, what: 'journal of the header', path }
   if ((await orNameTooLong(derived, files.lstatOrNull(path))) !== null) {
-    throw new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: stands where a journal has to be, and is none`, {
-      hint: 'move it away',
-    })
+    throw new UmlcowError(
+      'TARGET_EXISTS',
+      `${printablePath(path)}: has the name that umlcow needs for a journal, and is not one`,
+      {
+        hint: 'move it away',
+      },
+    )
   }
   const target = { path, existing: null }
-  // Whoever may read the overlay has to see the journal, too.
+  // Every user who can read the overlay must be able to read the journal, too.
   const { permissions } = await files.stat(overlayPath)
   await writeNewFile(files, target, { permissions: permissions & 0o666 }, async (store) => {
     await writeExact(store, 0, Buffer.concat([journalHead, journal.before, journal.after]))
   })
 }
 
-/** Null when the overlay is open and has no name any more: then it has no journal either. */
+/** Name the journal beside an overlay; null when an open overlay has no name any more, and so has no journal. */
 async function existingJournalPath(files: HostFiles, overlayPath: HostPath): Promise<Buffer | null> {
   try {
     return await rewriteJournalPath(files, overlayPath)
@@ -66,7 +70,7 @@ async function existingJournalPath(files: HostFiles, overlayPath: HostPath): Pro
   }
 }
 
-/** No journal can have a name that is too long for the file system. */
+/** Look at a journal; null for a name that is too long for the file system, because no journal can have it. */
 async function lstatShort(files: HostFiles, path: Buffer): Promise<FileFacts | null> {
   try {
     return await files.lstatOrNull(path)
@@ -76,13 +80,13 @@ async function lstatShort(files: HostFiles, path: Buffer): Promise<FileFacts | n
   }
 }
 
-/** The journal beside an overlay; null when there is none, or a file of its name that is no journal. */
+/** Read the journal beside an overlay; null for no file, or for a file of its name that is not a journal. */
 export async function readRewriteJournal(files: HostFiles, overlayPath: HostPath): Promise<RewriteJournal | null> {
   const path = await existingJournalPath(files, overlayPath)
   return path === null ? null : readJournal(files, path)
 }
 
-/** The same for the path of an overlay that is known to have no links. */
+/** Read the journal beside an overlay whose path is known to have no links. */
 export function readRewriteJournalAt(files: HostFiles, realPath: Buffer): Promise<RewriteJournal | null> {
   return readJournal(files, besideRealPath(realPath))
 }
@@ -97,7 +101,7 @@ async function readJournal(files: HostFiles, path: Buffer): Promise<RewriteJourn
   try {
     store = await files.open(path, 'read')
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return null // Its owner has just finished.
+    if (hasCode(error, 'ENOENT')) return null // Its process has just finished.
     throw error
   }
   try {

@@ -3,19 +3,19 @@ import { UmlcowError } from '../errors.js'
 import type { HostFiles, HostPath } from '../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes, pathComponents } from '../machine/path-bytes.js'
 
-/** How the path of a backing file is written into a header. */
+/** How to write the path of a backing file into a header. */
 export type PathStyle =
-  /** Absolute, links in its directory resolved: as uml_mkcow and the kernel do. */
+  /** Absolute, with the links in its directory resolved: as uml_mkcow and the kernel do. */
   | { readonly kind: 'absolute' }
   /** As the user typed it. */
   | { readonly kind: 'asTyped' }
-  /** From the overlay's directory. */
+  /** Relative to the directory of the overlay. */
   | { readonly kind: 'relative' }
-  /** As a process sees it whose root directory is `jail`. */
+  /** As a process whose root directory is `jail` sees it. */
   | { readonly kind: 'chroot'; readonly jail: string }
 
 /**
- * The bytes to store for a backing file.
+ * Compute the bytes to store for a backing file.
  *
  * @throws UmlcowError BACKING_OUTSIDE_ROOT, or the system's code when a directory on the way does not exist
  */

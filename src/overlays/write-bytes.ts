@@ -7,7 +7,7 @@ import { writeExact } from '../stores/block-store.js'
 import { guardTarget, refuseSameFile, type TargetOptions, targetFacts } from './guard-target.js'
 
 export interface WriteBytesOptions extends TargetOptions {
-  /** Files that the content was made from; none of them is replaced. */
+  /** Files that the content comes from. umlcow replaces none of them. */
   readonly inputs: readonly HostPath[]
   readonly files?: HostFiles | undefined
 }

@@ -108,7 +108,7 @@ describe('merge -d', () => {
     mkdirSync(inside('elsewhere'))
     symlinkSync('../cow', inside('elsewhere/cow'))
     const outcome = umlcow(['merge', '-d', 'elsewhere/cow', '-b', 'hard'], { cwd: scene.directory })
-    const warning = 'umlcow: warning: hard: has 2 names; an unfinished merge by another name was looked for in'
+    const warning = 'umlcow: warning: hard: has 2 names; umlcow looked for an unfinished merge by another name in'
     expect(outcome).toMatchObject({ status: 0, stderr: `${warning} . and elsewhere only\n` })
     expectPairMerged(scene)
     expect(namesIn(scene.directory)).toEqual(['cow', 'elsewhere', 'hard', 'link', 'root_fs'])

@@ -147,7 +147,8 @@ function headerMtime(cow: string): number {
 function expectInPlace(scene: Scene, args: string[]): void {
   const { ino, nlink } = statSync(scene.backing)
   const outcome = umlcow(args, { cwd: scene.directory })
-  const warning = /^umlcow: warning: .*: has 2 names; an unfinished merge by another name was looked for in .* only\n$/
+  const warning =
+    /^umlcow: warning: .*: has 2 names; umlcow looked for an unfinished merge by another name in .* only\n$/
   expect(outcome).toMatchObject({ status: 0, stderr: nlink === 1 ? '' : expect.stringMatching(warning) })
   expect(readFileSync(scene.backing).equals(scene.merged)).toBe(true)
   expect(statSync(scene.backing).ino).toBe(ino)

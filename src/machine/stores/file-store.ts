@@ -24,7 +24,7 @@ export interface OpenFileOptions {
   readonly size?: number | undefined
   /** For a new file, before the umask; default 0644. */
   readonly permissions?: number | undefined
-  /** For a block device: nobody else may have it mounted or opened exclusively (O_EXCL). */
+  /** For a block device: fail when it is mounted or another process has it open exclusively (O_EXCL). */
   readonly exclusive?: boolean | undefined
   /** Reads go past the page cache; offset, length and memory must be multiples of what the device asks for. */
   readonly direct?: boolean | undefined

@@ -5,8 +5,8 @@ import { layerOf, lookInto } from '../open.js'
 import { resolveBackingPath } from '../resolve-backing.js'
 
 /**
- * Find an overlay in a directory whose header leads to a file. Only headers are read; files that cannot be read are
- * passed over.
+ * Find an overlay in a directory whose header leads to a file. It reads only headers, and skips files that it cannot
+ * read.
  */
 export async function findOverlayOver(
   files: HostFiles,
@@ -32,8 +32,8 @@ async function leadsTo(files: HostFiles, path: Buffer, file: FileFacts): Promise
       return backing !== null && isSameFile(backing.facts, file)
     })
   } catch (error) {
-    if (hasCode(error, 'BACKING_AMBIGUOUS')) return true // One of the two may be the file: it is protected.
-    if (error instanceof UmlcowError) return false // Not readable, or no overlay after all.
+    if (hasCode(error, 'BACKING_AMBIGUOUS')) return true // One of the two may be the file, so protect it.
+    if (error instanceof UmlcowError) return false // Unreadable, or not an overlay.
     throw error
   }
 }

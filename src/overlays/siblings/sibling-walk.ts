@@ -4,24 +4,24 @@ import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js
 import { isTemporaryName } from '../../machine/new-file.js'
 import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
 
-/** Files looked at at a time: each takes a file descriptor. */
+/** Look at this many files at a time: each takes a file descriptor. */
 export const filesAtOnce = 8
 
-/** Links that lead from a name to a file at most; the limit of Linux. */
+/** Follow at most this many links from a name to a file: the limit of Linux. */
 const maxLinks = 40
 
 export interface WalkLimits {
-  /** Entries below the directories of `deep`, in all. */
+  /** Entries below the directories of `deep`, in total. */
   readonly entries: number
-  /** Directories below each other. */
+  /** Levels of directories. */
   readonly depth: number
 }
 
 const usualLimits: WalkLimits = { entries: 200_000, depth: 64 }
 
-/** A regular file, and every directory that a relative path in it may be meant from. */
+/** A regular file. A relative path in it may start from the directory of either of its paths. */
 export interface FoundFile {
-  /** As it was reached. */
+  /** The path by which the walk reached it. */
   readonly path: Buffer
   /** Absolute, links resolved. */
   readonly realPath: Buffer
@@ -32,30 +32,31 @@ export interface Walk {
   readonly files: HostFiles
   readonly signal: AbortSignal | undefined
   readonly limits?: WalkLimits | undefined
-  /** Called once for each file, by whatever names, for `filesAtOnce` at a time. */
+  /** Called once for each file, whatever its names; up to `filesAtOnce` calls run at a time. */
   readonly onFile: (found: FoundFile) => Promise<void>
-  /** Called for what could not be looked at. */
+  /** Called for each path that umlcow cannot look at. */
   readonly onUnknown: (path: Buffer, reason: string) => void
 }
 
 interface State extends Walk {
   readonly limits: WalkLimits
-  /** Files and directories by device and inode, as far as they were looked at. */
+  /** The files and directories seen so far, by device and inode. */
   readonly seen: Set<string>
   entries: number
 }
 
 interface Place {
   readonly path: Buffer
-  /** Directories above it in this walk; null: what is below it is not looked at. */
+  /** Directories above it in this walk; null: do not look below it. */
   readonly depth: number | null
 }
 
 /**
- * Look at the files in some directories, and below others. Symbolic links are followed, each file and directory is
- * looked at once, whatever leads to it.
+ * Look at the files in the directories of `flat`, and at those anywhere below the directories of `deep`.
  *
- * @throws what the host throws of these directories themselves
+ * It follows symbolic links, and looks at each file and directory once, whatever leads there.
+ *
+ * @throws what the host throws for the directories of `deep` themselves
  */
 export async function walkFiles(walk: Walk, flat: readonly Buffer[], deep: readonly Buffer[]): Promise<void> {
   const state: State = { ...walk, limits: walk.limits ?? usualLimits, seen: new Set(), entries: 0 }
@@ -64,7 +65,7 @@ export async function walkFiles(walk: Walk, flat: readonly Buffer[], deep: reado
   for (const path of deep) await walkBelow(state, path)
 }
 
-/** The directories that a file has a name in: that of the path, and those that links lead through. */
+/** List the directories where a file has a name: that of the path, and those that links lead through. */
 export async function directoriesOf(files: HostFiles, path: HostPath): Promise<Buffer[]> {
   const directories = [directoryName(path)]
   let name: HostPath = path
@@ -91,7 +92,7 @@ async function walkBelow(state: State, start: Buffer): Promise<void> {
   }
 }
 
-/** A directory that cannot be listed may hold some all the same; one that is gone does not. */
+/** Report a directory that umlcow cannot list: it may hold siblings. One that is gone holds none. */
 async function orUnknown(state: State, path: Buffer, run: () => Promise<void>): Promise<void> {
   try {
     await run()
@@ -106,7 +107,7 @@ function isFull({ entries, limits }: State): boolean {
   return entries > limits.entries
 }
 
-/** @returns the directories in it, where these are wanted */
+/** Look at the entries of a directory. @returns the directories in it, unless `depth` is null */
 async function walkDirectory(state: State, { path, depth }: Place): Promise<Place[]> {
   const { files } = state
   if (!isFirstLook(state, await files.stat(path), depth === null ? 'flat' : 'deep')) return []
@@ -126,12 +127,13 @@ async function* namesIn(state: State, directory: Buffer, isBounded: boolean): As
     throwIfAborted(state.signal)
     if (isBounded) state.entries++
     if (isBounded && isFull(state)) return
-    // Made against the backing file as it was: under its own name it will not fit, and nobody has written to it.
+    // An overlay under a temporary name is for the backing file as it was. Under its final name it will not fit, and
+    // nobody has written to it.
     if (!isTemporaryName(name)) yield name
   }
 }
 
-/** What an entry of a directory is, links followed; null when it leads nowhere, is gone, or cannot be looked at. */
+/** Look at an entry of a directory, and follow links; null when it leads nowhere, is gone, or is hidden from us. */
 async function look(state: State, directory: Buffer, realDirectory: Buffer, name: Buffer): Promise<FoundFile | null> {
   const { files } = state
   const path = joinPath(directory, name)

@@ -16,8 +16,8 @@ export interface Sibling extends Omit<Overlay, 'store'> {
   /** Absolute, links resolved. */
   readonly path: Buffer
   /**
-   * `fresh`: the kernel would open it; `stale`: its header disagrees with the backing file already; `undo`: it was made
-   * to take a merge back.
+   * `fresh`: the kernel would open it. `stale`: its header already disagrees with the backing file. `undo`: umlcow made
+   * it to undo a merge.
    */
   readonly state: 'fresh' | 'stale' | 'undo'
 }
@@ -25,13 +25,13 @@ export interface Sibling extends Omit<Overlay, 'store'> {
 /** An overlay on another file. */
 export interface OtherOverlay extends Omit<Overlay, 'store'> {
   readonly path: Buffer
-  /** What its header leads to. */
+  /** The files that its header leads to. */
   readonly targets: readonly LocatedFile[]
 }
 
 export interface SiblingSearch {
   readonly siblings: readonly Sibling[]
-  /** Files that may be siblings and cannot be told, and why. */
+  /** Files that may be siblings, and why umlcow cannot be sure. */
   readonly unknown: readonly UnknownFile[]
   readonly others: readonly OtherOverlay[]
 }
@@ -44,9 +44,9 @@ export interface UnknownFile {
 export const nothingFound: SiblingSearch = { siblings: [], unknown: [], others: [] }
 
 export interface SiblingSearchOptions {
-  /** Directories to look into, with all below them, beside those of the overlay and the backing file. */
+  /** Directories to search with everything below them, besides those of the overlay and the backing file. */
   readonly siblingsIn?: readonly string[] | undefined
-  /** The paths in headers are read inside this directory, too, as a process in that chroot jail would. */
+  /** Also resolve the paths in headers inside this directory, as a process in that chroot jail would. */
   readonly backingRoot?: string | undefined
   readonly limits?: WalkLimits | undefined
   readonly signal?: AbortSignal | undefined
@@ -55,7 +55,7 @@ export interface SiblingSearchOptions {
 interface Search {
   readonly files: HostFiles
   readonly overlay: FileFacts
-  /** Null: all that is found are overlays on other files. */
+  /** Null: every overlay counts as one on another file. */
   readonly backing: LocatedFile | null
   readonly targets: HeaderTargets
   /** The jail, links resolved. */
@@ -65,12 +65,13 @@ interface Search {
   readonly unknown: UnknownFile[]
 }
 
-/** An overlay is no shorter than what its first bytes are known by. */
+/** The length of the magic number. No overlay is shorter. */
 const magicLength = 4
 
 /**
  * Find the other overlays on a backing file: beside the overlay, beside the backing file, and in further directories.
- * A file counts by its content, not by its name. Only headers are read.
+ *
+ * A file counts by its content, not by its name. The search reads only headers.
  */
 export function findSiblings(
   files: HostFiles,
@@ -81,7 +82,7 @@ export function findSiblings(
   return search(files, { overlay: overlay.facts, backing }, [overlay.path, backing.path], options)
 }
 
-/** Find overlays of all kinds beside these files and in further directories: `overlaysOn` tells those on this one. */
+/** Find all overlays beside these files and in further directories. `overlaysOn` picks those on one backing file. */
 export function findOthers(
   files: HostFiles,
   overlay: { readonly facts: FileFacts },
@@ -118,7 +119,7 @@ async function search(
   )
   const byPath = (a: { path: Buffer }, b: { path: Buffer }) => Buffer.compare(a.path, b.path)
   const { siblings, others, unknown } = search
-  // They were looked at side by side.
+  // The search looks at files in parallel, so the order in which it finds them varies.
   return { siblings: siblings.sort(byPath), others: others.sort(byPath), unknown: unknown.sort(byPath) }
 }
 
@@ -131,13 +132,13 @@ async function searchFile(search: Search, found: FoundFile): Promise<void> {
     if (overlay !== null) await sortOut(search, found, overlay)
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return
-    // The process has too many files open: that says nothing of this one.
+    // This process has too many files open. That says nothing about this file.
     if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED', 'EMFILE', 'ENFILE')) throw error
     search.unknown.push({ path, reason: error.message })
   }
 }
 
-/** @returns null when it is no overlay */
+/** Read the header of an overlay. @returns null when the file is not an overlay */
 async function readOverlay({ files }: Search, found: FoundFile): Promise<OtherOverlay | null> {
   const store = await files.open(found.path, 'read')
   try {
@@ -159,7 +160,7 @@ function withoutStore({ store: _, ...overlay }: Overlay): Omit<Overlay, 'store'>
   return overlay
 }
 
-/** Tell whose overlay it is. Size and mtime are what the kernel goes by; the path may be meant in a jail. */
+/** Find out whose overlay it is. The kernel compares size and mtime; the path may be meant in a jail. */
 async function sortOut(search: Search, found: FoundFile, overlay: OtherOverlay): Promise<void> {
   const { backing, siblings, others, unknown } = search
   const { header } = overlay
@@ -168,7 +169,7 @@ async function sortOut(search: Search, found: FoundFile, overlay: OtherOverlay):
   const fitting = targets.find((one) => one !== here && fits(header, one.facts))
   const { targets: _, ...rest } = overlay
   if (backing === null || !fits(header, backing.facts)) {
-    // The file that it fits is its own.
+    // The overlay belongs to the file that it fits.
     if (here === undefined || fitting !== undefined) others.push({ ...overlay, targets })
     else siblings.push({ ...rest, state: isUndoHeader(header) ? 'undo' : 'stale' })
     return
@@ -183,7 +184,7 @@ async function sortOut(search: Search, found: FoundFile, overlay: OtherOverlay):
   else unknown.push({ path: overlay.path, reason: doubtOf(header.backingPath, targets, here) })
 }
 
-/** In a jail, what the path leads to there is what counts. */
+/** Test whether an overlay lies in the jail and its path leads there: then only that file counts. */
 function isOfJail({ root }: Search, { path }: OtherOverlay, here: Target): boolean {
   return root !== null && here.inJail && path.indexOf(joinPath(root, '')) === 0
 }
@@ -197,7 +198,7 @@ function doubtOf(headerPath: Uint8Array, targets: readonly Target[], here: Targe
   )
 }
 
-/** The overlays among those that were found whose backing file is this one; itself an overlay, perhaps. */
+/** Pick the overlays found whose backing file is this one. This file may itself be an overlay. */
 export function overlaysOn(search: SiblingSearch, file: FileFacts): readonly OtherOverlay[] {
   return search.others.filter(({ targets }) => targets.some(({ facts }) => isSameFile(facts, file)))
 }

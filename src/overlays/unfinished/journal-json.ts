@@ -1,15 +1,15 @@
 import type { ProcessIdentity } from '../../machine/processes/process-identity.js'
 
-/** A file as the journal knows it again: device numbers can change with a restart, the rest does not. */
+/** What a journal records to recognize a file. Device numbers can change with a restart, the rest does not. */
 export interface PinnedFile {
   readonly path: Buffer
   readonly device: bigint
   readonly inode: bigint
 }
 
-/** An overlay as the journal knows it again. */
+/** What a journal records to recognize an overlay. */
 export interface PinnedOverlay extends PinnedFile {
-  /** Of the header, without the mtime, which the merge is going to change. */
+  /** Digest of the header without its mtime, which the merge changes. */
   readonly headerDigest: string
   /** The mtime in the header before the merge. */
   readonly mtime: number
@@ -17,7 +17,7 @@ export interface PinnedOverlay extends PinnedFile {
 
 /** A kept sibling, or the undo overlay. */
 export interface PinnedSibling extends PinnedOverlay {
-  /** Its header leads to the backing file from here. One in a jail counts by what else its header says. */
+  /** Its header leads to the backing file from here. For a sibling in a jail, the rest of its header decides. */
   readonly leads: boolean
 }
 
@@ -38,21 +38,21 @@ export interface MergeJournal {
   readonly process: ProcessIdentity
   /** ISO 8601. */
   readonly started: string
-  /** `preparing`: not a byte of the backing file's content has been changed; `abandoning`: the user gave up. */
+  /** `preparing`: the merge has changed no byte of the backing file's content. `abandoning`: the user gave up. */
   readonly phase: 'preparing' | 'writing' | 'abandoning'
   readonly overlay: PinnedOverlay
   readonly backing: PinnedFile & {
     readonly size: number
     readonly mtime: number
-    /** What comes after the whole seconds of its mtime. */
+    /** Nanoseconds after the whole seconds of its mtime. */
     readonly mtimeNanoseconds: number
     readonly kind: 'file' | 'blockDevice'
   }
-  /** Of the backing file: when this journal was written, while it is written itself, and for good. */
+  /** Modification times of the backing file: before the merge wrote this journal, during the merge, and after it. */
   readonly mtimes: { readonly shown: number; readonly invalid: number; readonly final: number }
-  /** Siblings that are kept: copied up, and refreshed at the end. */
+  /** Siblings that the merge keeps. It copies sectors into them, and sets the mtime in their headers at the end. */
   readonly siblings: readonly PinnedSibling[]
-  /** The undo overlay, one of the siblings' kind. */
+  /** The undo overlay, recorded like a sibling; null for none. */
   readonly backup: PinnedSibling | null
   readonly afterwards: Afterwards
   readonly noSync: boolean
@@ -65,7 +65,8 @@ export interface MergeJournal {
 export const journalKind = 'umlcow in-place merge 1'
 export const markerKind = 'umlcow merging 1'
 
-// JSON: paths as text where they are text, else as { base64 }; device and inode as strings, for they have 64 bits.
+// In the JSON, a path is text where its bytes are UTF-8, else { base64 }. Device and inode are strings, because they
+// have 64 bits.
 
 function pathJson(path: Buffer): unknown {
   const text = path.toString('utf8')

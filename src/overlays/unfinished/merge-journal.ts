@@ -24,37 +24,42 @@ export {
   type PinnedSibling,
 } from './journal-json.js'
 
-// The journal of an in-place merge lies beside the overlay, the marker beside the backing file. The journal is made
-// first and removed last, so that a marker is never without one.
+// The journal of an in-place merge lies beside the overlay, the marker beside the backing file. umlcow makes the
+// journal first and removes it last, so a marker always has a journal.
 
-/** An in-place merge that was begun and is not over, as found beside an overlay or beside a backing file. */
+/** An unfinished in-place merge, as found beside an overlay or beside a backing file. */
 export interface UnfinishedMerge {
   readonly overlayPath: Buffer
   readonly journalPath: Buffer
   /** Null when the journal is gone and only the marker is left. */
   readonly journal: MergeJournal | null
-  /** Null when it was not found by its marker. */
+  /** Null when umlcow found the merge without its marker. */
   readonly markerPath: Buffer | null
-  /** The process that merges, or did. */
+  /** Whether the process of the merge still runs. */
   readonly liveness: Liveness
 }
 
-/** Longest journal that is read, bytes: one of a hundred thousand siblings. */
+/** The longest journal that umlcow reads, bytes: room for a hundred thousand siblings. */
 const longestJournal = 64 * 1024 * 1024
 
 export const journalSuffix = '.umlcow-journal'
 
+/** Name the journal beside an overlay, with links resolved. */
 export async function journalPathOf(files: HostFiles, overlayPath: HostPath): Promise<Buffer> {
   return Buffer.concat([await realPathOrSame(files, overlayPath), Buffer.from(journalSuffix)])
 }
 
 export const markerSuffix = '.umlcow-merging'
 
+/** Name the marker beside a backing file, with links resolved. */
 export async function markerPathOf(files: HostFiles, backingPath: HostPath): Promise<Buffer> {
   return Buffer.concat([await files.realPath(backingPath), Buffer.from(markerSuffix)])
 }
 
-/** An overlay that a merge with `--delete` has removed is still found by its name. */
+/**
+ * Resolve a path, or only its directory: a merge with `--delete` may have removed the overlay, and its name must still
+ * lead to the journal.
+ */
 async function realPathOrSame(files: HostFiles, path: HostPath): Promise<Buffer> {
   for (const place of [path, directoryName(path)]) {
     try {
@@ -67,17 +72,19 @@ async function realPathOrSame(files: HostFiles, path: HostPath): Promise<Buffer>
   return pathBytes(path)
 }
 
-/** The same file, given that device numbers hold only until the machine is started again. */
+/** Test whether a file is the one recorded. Device numbers hold only until the machine restarts. */
 export function isPinned(pin: PinnedFile, facts: FileFacts, sameBoot: boolean): boolean {
   return pin.inode === facts.inode && (!sameBoot || pin.device === facts.device)
 }
 
-/** Device numbers hold until the machine is started again. */
+/** Test whether the machine has run since umlcow wrote the journal. Device numbers hold only until a restart. */
 export function isSameBoot({ process: { boot } }: Pick<MergeJournal, 'process'>): boolean {
   return boot !== null && boot === thisProcess().boot
 }
 
-/** As what a journal knows a file: its overlay, a kept sibling, the undo overlay; null when it does not. */
+/**
+ * Find what a journal records of a file: as its overlay, a kept sibling or the undo overlay; null for none of these.
+ */
 export function pinOf(journal: MergeJournal, facts: FileFacts, sameBoot: boolean): PinnedOverlay | null {
   const { overlay, siblings, backup } = journal
   const pins = [overlay, ...siblings, ...(backup === null ? [] : [backup])]
@@ -85,8 +92,9 @@ export function pinOf(journal: MergeJournal, facts: FileFacts, sameBoot: boolean
 }
 
 /**
- * Whether a merge that was still preparing has given the backing file this mtime: this one, or, when it is a resume that
- * was stopped before it could, the one before it.
+ * Test whether a merge that was still preparing gave the backing file this mtime.
+ *
+ * A resume may have stopped before it set its own mtime. The mtime of the run before it then counts, too.
  */
 export function isOurMtime({ mtimes }: MergeJournal, mtime: number): boolean {
   return mtime === mtimes.invalid || mtime === mtimes.shown
@@ -97,7 +105,7 @@ export async function createJournal(files: HostFiles, path: Buffer, journal: Mer
   await write(files, path, serializeJournal(journal), journal.noSync, false)
 }
 
-/** Put another journal in the place of the one that is there. */
+/** Replace the journal by another. */
 export async function replaceJournal(files: HostFiles, path: Buffer, journal: MergeJournal): Promise<void> {
   await write(files, path, serializeJournal(journal), journal.noSync, true)
 }
@@ -117,19 +125,19 @@ async function write(files: HostFiles, path: Buffer, bytes: Buffer, noSync: bool
   await writeNewFile(files, target, { permissions: 0o644, noSync }, (store) => writeExact(store, 0, bytes))
 }
 
-/** What lies at the place of a journal. @returns null when nothing does; `journal` is null when it cannot be read */
+/** Read a journal. @returns null for no file; `journal` is null when umlcow cannot read it */
 export async function readJournal(files: HostFiles, path: Buffer): Promise<{ journal: MergeJournal | null } | null> {
   const bytes = await readSmallFile(files, path)
   return bytes === null ? null : { journal: parseJournal(bytes) }
 }
 
-/** What lies at the place of a marker. @returns null when nothing does; `overlayPath` is null when it cannot be read */
+/** Read a marker. @returns null for no file; `overlayPath` is null when umlcow cannot read it */
 export async function readMarker(files: HostFiles, path: Buffer): Promise<{ overlayPath: Buffer | null } | null> {
   const bytes = await readSmallFile(files, path)
   return bytes === null ? null : { overlayPath: parseMarker(bytes) }
 }
 
-/** The bytes of a regular file; none when it is too long to be ours; null when there is no file. */
+/** Read a regular file: null for no file, no bytes for a file of another kind or one too long to be ours. */
 async function readSmallFile(files: HostFiles, path: Buffer): Promise<Buffer | null> {
   let store: FileStore
   try {
@@ -150,7 +158,7 @@ async function readSmallFile(files: HostFiles, path: Buffer): Promise<Buffer | n
   }
 }
 
-/** The error for a journal or marker that is not ours, or damaged. */
+/** Make the error for a journal or marker that is damaged or not ours. */
 export function unreadableJournal(path: Buffer): UmlcowError {
   const shown = printablePath(path)
   return new UmlcowError('JOURNAL_DAMAGED', `${shown}: is not a journal that this release can read`, {

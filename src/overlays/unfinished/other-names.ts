@@ -14,18 +14,17 @@ import {
   readMarker,
 } from './merge-journal.js'
 
-// A file with several names has its journal or marker beside one of them. Where the others are nobody knows, so all
-// journals and markers in the directories at hand are looked into. A file with one name costs no more than a `stat`.
+// A file with several names has its journal or marker beside one of them. Nobody knows where the other names are. So
+// umlcow looks into all journals and markers in the directories at hand. A file with one name costs only a `stat`.
 
 type FindAt = (files: HostFiles, journalPath: Buffer) => Promise<UnfinishedMerge | null>
 
 /**
- * The unfinished merge in which a file that has several names has a part, as a journal or marker in one of some
- * directories tells.
+ * Find the unfinished merge of a file that has several names, by the journals and markers in some directories.
  *
  * @param beside  files in whose directories to look
- * @param findAt  the merge of a journal
- * @param partOf  the part
+ * @param findAt  finds the merge of a journal
+ * @param partOf  picks the part of the merge that the file must be
  */
 export async function findByOtherName(
   files: HostFiles,
@@ -40,7 +39,7 @@ export async function findByOtherName(
   return findInDirectories(files, beside, findAt, isPart)
 }
 
-/** The first merge that a journal or marker in these files' directories names and that `isPart` accepts. */
+/** Find the first merge that `isPart` accepts, by the journals and markers in the directories of these files. */
 export async function findInDirectories(
   files: HostFiles,
   beside: readonly HostPath[],
@@ -56,7 +55,7 @@ export async function findInDirectories(
   return null
 }
 
-/** What was looked at where a file has several names and no merge was found; null where it has one. */
+/** Say where umlcow looked for a merge by another name of a file. Null for a file with one name. */
 export async function lookedAtNote(
   files: HostFiles,
   path: HostPath,
@@ -65,7 +64,7 @@ export async function lookedAtNote(
 ): Promise<string | null> {
   if (facts.links < 2 || facts.kind !== 'file') return null
   const shown = (await directoriesOf(files, [path, ...beside])).map((directory) => printablePath(directory))
-  return `${printablePath(path)}: has ${facts.links} names; an unfinished merge by another name was looked for in ${shown.join(' and ')} only`
+  return `${printablePath(path)}: has ${facts.links} names; umlcow looked for an unfinished merge by another name in ${shown.join(' and ')} only`
 }
 
 async function directoriesOf(files: HostFiles, beside: readonly HostPath[]): Promise<Buffer[]> {
@@ -84,7 +83,7 @@ async function realDirectory(files: HostFiles, path: HostPath): Promise<Buffer[]
   try {
     return [directoryName(await files.realPath(path))]
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return [] // An overlay that is about to be made.
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return [] // The verb is about to make this overlay.
     throw error
   }
 }
@@ -98,12 +97,12 @@ async function factsOrNull(files: HostFiles, path: HostPath): Promise<FileFacts 
   }
 }
 
-/** Journals in a directory, and those that markers there lead to. */
+/** List the journals in a directory, and those that markers there lead to. */
 async function journalsIn(files: HostFiles, directory: Buffer): Promise<Buffer[]> {
   const paths: Buffer[] = []
   try {
     for await (const name of files.names(directory)) {
-      // One that is not for us to follow is no reason to pass over those that come after it.
+      // A marker that umlcow cannot follow must not hide those after it.
       const path = await orNull(journalOf(files, directory, name))
       if (path !== null) paths.push(path)
     }
@@ -113,7 +112,7 @@ async function journalsIn(files: HostFiles, directory: Buffer): Promise<Buffer[]
   return paths
 }
 
-/** The journal that has this name, or that the marker of this name leads to. */
+/** Find the journal that has this name, or that the marker of this name leads to. */
 async function journalOf(files: HostFiles, directory: Buffer, name: Buffer): Promise<Buffer | null> {
   const path = joinPath(directory, name)
   if (endsWith(name, journalSuffix)) return journalPathOf(files, path.subarray(0, -journalSuffix.length))
@@ -122,7 +121,7 @@ async function journalOf(files: HostFiles, directory: Buffer, name: Buffer): Pro
   return overlayPath === null ? null : journalPathOf(files, overlayPath)
 }
 
-/** What leads to nothing that we may look at. */
+/** Codes for a path that leads to nothing umlcow may look at. */
 const notForUs = ['EACCES', 'ELOOP', 'ENAMETOOLONG', 'ENOENT', 'ENOTDIR', 'EPERM'] as const
 
 async function orNull<T>(pending: Promise<T>): Promise<T | null> {
@@ -138,7 +137,7 @@ function endsWith(name: Buffer, suffix: string): boolean {
   return name.length > suffix.length && name.subarray(-suffix.length).equals(Buffer.from(suffix))
 }
 
-/** Pass over a journal that cannot be read or was copied there: verbs on its own files report it. */
+/** Find the merge of a journal. Skip one that is unreadable or a copy: verbs on its own files report it. */
 async function findOrPass(files: HostFiles, path: Buffer, findAt: FindAt): Promise<UnfinishedMerge | null> {
   try {
     return await findAt(files, path)

@@ -9,9 +9,9 @@ import {
   type PinnedSibling,
 } from './journal-json.js'
 
-// A journal or marker may be anybody's file: nothing in it is taken on trust.
+// Anybody may have written a journal or marker, so umlcow checks every field.
 
-/** @returns the overlay that the marker names; null when it is no marker */
+/** Parse a marker. @returns the overlay that it names; null when it is not a marker */
 export function parseMarker(bytes: Buffer): Buffer | null {
   const value = parseJson(bytes)
   return isRecord(value) && value.kind === markerKind ? parsePath(value.overlay) : null
@@ -27,11 +27,11 @@ function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch {
-    return null // No JSON: the caller says what it wanted.
+    return null // Not JSON: the caller reports what it expected.
   }
 }
 
-/** @returns null for anything that is no whole journal: nothing in it is taken on trust */
+/** Parse a journal. @returns null for anything but a whole journal */
 export function parseJournal(bytes: Buffer): MergeJournal | null {
   const value = parseJson(bytes)
   if (!isRecord(value) || value.kind !== journalKind) return null
@@ -75,7 +75,7 @@ function parseWide(value: unknown): bigint | null {
   return BigInt(value)
 }
 
-/** As `toISOString` writes it: it is shown to people. */
+/** Test for a date as `toISOString` writes it: messages show it. */
 function isDate(value: unknown): value is string {
   if (typeof value !== 'string') return false
   const date = new Date(value)
@@ -107,7 +107,7 @@ function parseSiblingPin(value: unknown): PinnedSibling | null {
 function parseBackingPin(value: unknown): MergeJournal['backing'] | null {
   const pin = parsePin(value)
   if (pin === null || !isRecord(value)) return null
-  // Absent in journals of early builds: then the old time comes back to the second.
+  // Journals of early builds lack this field. A merge then restores the old time to the second.
   const { size, mtime, kind, mtimeNanoseconds = 0 } = value
   if (!isNanoseconds(mtimeNanoseconds)) return null
   if (!Number.isSafeInteger(size) || !isSeconds(mtime) || (kind !== 'file' && kind !== 'blockDevice')) return null

@@ -7,18 +7,18 @@ import { isSameBoot, pinOf, type UnfinishedMerge } from './merge-journal.js'
 import { findInDirectories } from './other-names.js'
 import { findMergeAt, findMergeInto, findUnfinishedMerge, unfinishedFinding } from './unfinished-merge.js'
 
-// A kept sibling, and an undo overlay, have neither journal nor marker beside them. Their header leads to the backing
-// file, the marker there to the journal, and the journal knows them by device and inode.
+// A kept sibling or an undo overlay has neither journal nor marker beside it. Its header leads to the backing file, the
+// marker there to the journal, and the journal records the device and inode of the overlay.
 
-/** Nothing is there, or nothing that we may look at: the verb itself says so, where it matters. */
+/** Codes for a path that leads to nothing umlcow may look at. The verb itself reports that where it matters. */
 const unreachable = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'EACCES', 'ELOOP'] as const
 
 interface Resolution extends Pick<ResolveOptions, 'backingRoot'> {
-  /** A file in whose directory to look, too, when this one has several names. */
+  /** Also look in the directory of this file, when the file in question has several names. */
   readonly beside?: HostPath | undefined
 }
 
-/** The unfinished merge that a file is a part of: as overlay, backing file, kept sibling or undo overlay. */
+/** Find the unfinished merge that a file is a part of: as overlay, backing file, kept sibling or undo overlay. */
 export async function findMergeAround(
   files: HostFiles,
   path: HostPath,
@@ -28,9 +28,9 @@ export async function findMergeAround(
 }
 
 /**
- * The unfinished merge whose journal pins an overlay, whether its process still runs or not.
+ * Find the unfinished merge whose journal pins an overlay, whether its process still runs or not.
  *
- * Where the journal is gone and only the marker is left, nobody knows what it pinned: then it counts as pinned.
+ * Where only the marker is left, nobody knows what the journal pinned. The overlay then counts as pinned.
  */
 export async function findMergeKeeping(
   files: HostFiles,
@@ -44,7 +44,8 @@ export async function findMergeKeeping(
     const merge = await findMergeInto(files, backing.path, path)
     if (merge !== null && (merge.journal === null || isPart(merge.journal, opened.facts))) return merge
   }
-  // It leads into a jail, perhaps, where another file has that path here: the journal may lie beside it all the same.
+  // The header may lead into a jail, and another file may have that path here. The journal may still lie beside the
+  // overlay.
   return findInDirectories(files, [path], findMergeAt, (journal) => isPart(journal, opened.facts))
 }
 
@@ -52,7 +53,7 @@ function isPart(journal: NonNullable<UnfinishedMerge['journal']>, facts: FileFac
   return pinOf(journal, facts, isSameBoot(journal)) !== null
 }
 
-/** The path in the header; null for anything that is no overlay or not for us to read. */
+/** Read the path in the header; null for a file that is not an overlay, or that umlcow may not read. */
 async function readBackingPath(
   files: HostFiles,
   path: HostPath,
@@ -70,7 +71,7 @@ async function readBackingPath(
 
 /**
  * Refuse to write to a part of an unfinished merge: its overlay, its backing file, a sibling that it keeps, its undo
- * overlay. The process of the merge may live or have ended.
+ * overlay. The process of the merge may still run or have ended.
  *
  * @throws UmlcowError UNFINISHED_MERGE, JOURNAL_DAMAGED, JOURNAL_MISMATCH
  */

@@ -21,11 +21,11 @@ import { journalGone, movedCopy, movedItself } from './merge-moved.js'
 import { findByOtherName } from './other-names.js'
 
 /**
- * The unfinished merge of an overlay, or of any overlay into a backing file.
+ * Find the unfinished merge of an overlay, or of any overlay into a backing file.
  *
  * @param beside  a file in whose directory to look, too, when the backing file has several names
  * @returns       null when there is none
- * @throws        UmlcowError JOURNAL_DAMAGED; JOURNAL_MISMATCH when files were moved or copied since it was begun
+ * @throws        UmlcowError JOURNAL_DAMAGED; JOURNAL_MISMATCH when files were moved or copied since it began
  */
 export async function findUnfinishedMerge(
   files: HostFiles,
@@ -35,20 +35,20 @@ export async function findUnfinishedMerge(
   return (await findMergeOf(files, path)) ?? findMergeInto(files, path, beside)
 }
 
-/** The unfinished merge of this overlay. */
+/** Find the unfinished merge of this overlay. */
 export async function findMergeOf(files: HostFiles, overlayPath: HostPath): Promise<UnfinishedMerge | null> {
   const merge = await findMergeAt(files, await journalPathOf(files, overlayPath))
   if (merge !== null) return merge
   return findByOtherName(files, overlayPath, [overlayPath], findMergeAt, ({ overlay }) => overlay)
 }
 
-/** The unfinished merge of a journal. Its files may be reached by another path here: through a bind mount, say. */
+/** Find the unfinished merge of a journal. Its files may have another path here, by a bind mount for example. */
 export async function findMergeAt(files: HostFiles, journalPath: Buffer): Promise<UnfinishedMerge | null> {
   const found = await readJournal(files, journalPath)
   if (found === null) return null
   if (found.journal === null) throw unreadableJournal(journalPath)
   const { journal } = found
-  // What a journal says of other files is to be believed only where it was written.
+  // What a journal says about other files holds only where umlcow wrote it.
   const written = await journalPathOf(files, journal.overlay.path)
   if (!written.equals(journalPath) && !(await isSame(files, written, journalPath))) {
     const overlayPath = journalPath.subarray(0, journalPath.lastIndexOf('.'))
@@ -63,7 +63,7 @@ async function isSame(files: HostFiles, one: Buffer, other: Buffer): Promise<boo
   return a !== null && b !== null && isSameFile(a, b)
 }
 
-/** The unfinished merge into this backing file. @param beside  as for `findUnfinishedMerge` */
+/** Find the unfinished merge into this backing file. @param beside  as for `findUnfinishedMerge` */
 export async function findMergeInto(
   files: HostFiles,
   backingPath: HostPath,
@@ -90,7 +90,7 @@ async function isThat(files: HostFiles, path: HostPath, { journal }: UnfinishedM
   return journal !== null && isPinned(journal.backing, await files.stat(path), isSameBoot(journal))
 }
 
-/** The journal is not where the marker says: moved with the marker, with the overlay somewhere, or lost. */
+/** Handle a marker whose journal is not where it says: moved with the marker, moved with the overlay, or lost. */
 async function markerAlone(
   files: HostFiles,
   backingPath: HostPath,
@@ -116,24 +116,25 @@ async function movedOrCopied(
   return isItself ? movedItself(path, journal) : movedCopy(path, journal)
 }
 
+/** Name the marker beside a backing file; null where there can be none. */
 export async function markerPathOrNull(files: HostFiles, backingPath: HostPath): Promise<Buffer | null> {
   try {
     return await markerPathOf(files, backingPath)
   } catch (error) {
-    // A path that has no room for the suffix has no marker.
+    // A path with no room for the suffix has no marker.
     if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return null
     throw error
   }
 }
 
-/** What to tell of it, and the command that goes on with it. */
+/** Report an unfinished merge, with the command that continues it. */
 export function unfinishedFinding(merge: UnfinishedMerge): Finding {
   const overlay = printablePath(merge.overlayPath)
   if (merge.journal === null) {
     const message =
       `a merge of ${overlay} was begun, and its journal ${printablePath(merge.journalPath)} is gone: ` +
       'the backing file may hold a part of the changes'
-    // Only the marker tells of it now, so the overlay's name would lead nowhere.
+    // Only the marker records the merge now, so the name of the overlay would lead nowhere.
     const marked = merge.markerPath?.subarray(0, -markerSuffix.length) ?? merge.overlayPath
     return { code: 'UNFINISHED_MERGE', message, hint: `umlcow merge --abandon ${shellQuote(marked)}` }
   }
@@ -150,7 +151,7 @@ export function unfinishedFinding(merge: UnfinishedMerge): Finding {
   }
 }
 
-/** The same as `find…`, for whoever reports it with other things: a journal that cannot be read is a finding, too. */
+/** Convert the result of `find` to findings. A journal that umlcow cannot read is a finding, too. */
 export async function unfinishedFindings(
   find: (files: HostFiles, path: HostPath) => Promise<UnfinishedMerge | null>,
   files: HostFiles,

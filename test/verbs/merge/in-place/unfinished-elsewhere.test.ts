@@ -86,7 +86,7 @@ test('a merge into a backing file with several names is found by the others, bes
   // Where nothing tells of it, the directories are named.
   const made = await createOverlay(path.join(far, 'new'), path.join(far, 'far'))
   expect(made.warnings).toEqual([
-    `${far}/far: has 3 names; an unfinished merge by another name was looked for in ${far} only`,
+    `${far}/far: has 3 names; umlcow looked for an unfinished merge by another name in ${far} only`,
   ])
   await resumeMerge(at('beside'))
   expect(isMerged(backing)).toBe(true)
@@ -160,7 +160,7 @@ test.each(['cow', 'root_fs'])('where the old path is not to be seen, it says whe
   const before = readdirSync(directory)
   const error = await errorOf(resumeMerge(`/mounted/${name}`, { files }))
   expect(error.code).toBe('JOURNAL_MISMATCH')
-  expect(error.message).toContain('is the one of that merge, under another path')
+  expect(error.message).toContain('belongs to that merge, but has another path')
   expect(error.hint).toContain(`umlcow merge --resume ${cow}`)
   expect(error.hint).not.toContain('--abandon')
   expect(readdirSync(directory)).toEqual(before)
