@@ -9,7 +9,7 @@ export interface NameCounts {
   directories: number
 }
 
-/** How many names a tree has, by what its directories tell; its top is one of the directories. */
+/** Count the names in the directories of a tree. The top counts as a directory. */
 export async function countNames(reader: TreeReader, top: Buffer, pace: Pace): Promise<NameCounts> {
   const counts = { files: 0, directories: 0 }
   for (const { isDirectory } of walkNames(reader, top)) {
@@ -20,9 +20,9 @@ export async function countNames(reader: TreeReader, top: Buffer, pace: Pace): P
 }
 
 /**
- * How many names of data there are to look at, where somebody wants to see progress.
+ * Count the names of data if the caller wants progress.
  *
- * @returns undefined where nobody does, or a directory cannot be listed, which is for the walk itself to tell
+ * @returns undefined without `onProgress`, or when a directory cannot be listed: the later walk reports that error
  */
 export async function sizeOfProgress({ reader, paths, options }: Workspace): Promise<number | undefined> {
   if (options.onProgress === undefined) return undefined

@@ -6,15 +6,15 @@ import type { OnWalkError } from '../trees/walk/walk-levels.js'
 import { walkTree } from '../trees/walk/walk-tree.js'
 
 export interface Orphan {
-  /** The tree that it is in. */
+  /** The tree that holds it. */
   readonly tree: 'file_metadata' | 'dir_metadata'
   readonly path: Buffer
 }
 
 /**
- * Metadata that nothing in data belongs to; of a tree of orphans its top.
+ * Find metadata without a name in data. Of a tree of orphans, yield only its top.
  *
- * @param onError  gets what cannot be looked at; the path is relative to a tree, the message has it whole
+ * @param onError  receives errors of the walk; the path is relative to a tree, and the message has the full path
  */
 export function* findOrphans(work: Workspace, onError: OnWalkError): Generator<Orphan> {
   yield* orphansIn(work, 'file_metadata', onError)
@@ -29,7 +29,7 @@ function* orphansIn(work: Workspace, tree: Orphan['tree'], onError: OnWalkError)
     const { path, facts, isLeaving } = item
     if (isLeaving || path.length === 0) continue
     const isDirectory = facts.type === 'directory'
-    // The directory that such an entry belongs to has been here before.
+    // The entry belongs to its directory, which the walk has already checked.
     if (isDirectoryTree && !isDirectory && baseName(path).toString('latin1') === entryName) continue
     try {
       const data = reader.lstatOrNull(inTree(paths.data, path))
@@ -44,7 +44,7 @@ function* orphansIn(work: Workspace, tree: Orphan['tree'], onError: OnWalkError)
   }
 }
 
-/** Whether a directory tree lacks the entry of its own: what the guest's rename leaves. */
+/** Whether a directory of `dir_metadata` lacks its own entry, as after a guest's rename. */
 export function lacksEntry({ reader, paths }: Workspace, path: Buffer): boolean {
   return (
     reader.lstatOrNull(joinPath(inTree(paths.dirMetadata, path), entryName)) === null &&

@@ -16,14 +16,14 @@ export interface HumfsInfo {
   readonly directory: string
   readonly used: number
   readonly total: number
-  /** What a guest sees. */
+  /** Names of each type, as a guest sees them. */
   readonly counts: EntryCounts
-  /** Names of data without an entry that can be read. */
+  /** Names of data without a readable entry. */
   readonly without: number
-  /** Of files, bytes. */
+  /** Bytes in files. */
   readonly size: number
   readonly warnings: readonly string[]
-  /** Where a run is that was cut short. */
+  /** The phase of a run that was cut short. */
   readonly unfinished: HumfsPhase | null
 }
 
@@ -35,7 +35,8 @@ function typeOf({ item, entry }: Inspected): EntryType {
 /**
  * Count what a humfs tree holds.
  *
- * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED, HUMFS_UNFINISHED before there is a superblock
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED, HUMFS_UNFINISHED when a run was cut
+ *         short and there is no superblock
  */
 export async function humfsInfo(directory: string | URL, given: TreeOptions = {}): Promise<HumfsInfo> {
   const options = checkedOptions(given, treeRules)
@@ -44,7 +45,7 @@ export async function humfsInfo(directory: string | URL, given: TreeOptions = {}
   if (journal !== null && work.reader.lstatOrNull(work.paths.superblock) === null) {
     refuseRename(work.paths, journal)
     const what = `a run was cut short while it was ${journal.phase}`
-    throw unfinished(work.paths, what, 'umlcow humfsify -r undoes a humfsify, and finishes its reverse')
+    throw unfinished(work.paths, what, 'run "umlcow humfsify -r": it undoes a humfsify, and finishes its reverse')
   }
   const superblock = readSuperblock(work)
   refuseWithoutTrees(work)

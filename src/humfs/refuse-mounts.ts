@@ -3,8 +3,8 @@ import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 import { createProblems } from '../trees/problems.js'
 
 /**
- * What is mounted in data is no part of it: it would be given to the user, and the directory below it would not get back
- * what its metadata says.
+ * Refuse mount points in data. A mounted file system is not part of the tree: humfsify would give its files to the
+ * user, and a restore would not reach the directory below the mount.
  *
  * @throws UmlcowError HUMFS_UNFIT
  */

@@ -2,24 +2,25 @@ import { directoryName, joinPath } from '../machine/path-bytes.js'
 import type { TreeFacts } from '../trees/host/tree-facts.js'
 import type { Workspace } from '../trees/kinds/humfs/workspace.js'
 
-/** What the new things are: a run and its reverse may be in turn at the same work. */
+/** The type of the replacement. It keeps apart what a run and its reverse leave in the same work directory. */
 export type KeptKind = 'file' | 'node'
 
 export interface Replacement {
   readonly path: Buffer
-  /** Of what is there. */
+  /** Facts of the file to replace. */
   readonly facts: TreeFacts
-  /** Of its metadata. The names of one file are the names of one entry. */
+  /** Facts of its entry. All names of one file share one entry. */
   readonly entry: TreeFacts
   readonly kind: KeptKind
-  /** Makes the new one. */
+  /** Makes the replacement at this path. */
   readonly make: (path: Buffer) => Promise<void>
 }
 
 /**
- * Put something else in the place of a name: at every instant one of the two is there. The names of one file become the
- * names of one new file, which is kept in the work directory until the run is over, so that a run that finishes another's
- * work finds it again.
+ * Replace the file of a name. At every instant the name has the old file or the new one.
+ *
+ * All names of one file become names of one new file. The work directory keeps the new file until the run ends, so a
+ * later run that finishes the work finds it again.
  */
 export async function replaceName(work: Workspace, { path, facts, entry, kind, make }: Replacement): Promise<void> {
   const { reader, writer, paths } = work
@@ -41,8 +42,8 @@ function keptPath({ paths }: Workspace, entry: TreeFacts, kind: KeptKind): Buffe
 }
 
 /**
- * Whether a name that is right as it is is also one with the other names of its entry. The first one is what the others
- * are to be.
+ * Whether a correct name is also the same file as the other names of its entry. The file of the first name counts: the
+ * other names must become the same file.
  */
 export function isOneWithOthers(work: Workspace, { path, facts, entry, kind }: Omit<Replacement, 'make'>): boolean {
   if (entry.nlink < 2) return true
@@ -53,7 +54,7 @@ export function isOneWithOthers(work: Workspace, { path, facts, entry, kind }: O
   return true
 }
 
-/** The directory keeps its times: to a guest nothing has happened in it. */
+/** Move the replacement to its name. The directory keeps its times: for a guest nothing changed in it. */
 function moveIn({ reader, writer }: Workspace, draft: Buffer, path: Buffer): void {
   const directory = directoryName(path)
   const before = reader.lstat(directory)

@@ -10,12 +10,13 @@ import { guestRenames } from './guest-renames.js'
 import { noLinkedNames } from './linked-names.js'
 import type { FoundProblem } from './tree-findings.js'
 
+/** The result of one pass over the tree. */
 export interface Look {
   readonly entries: number
   readonly problems: readonly FoundProblem[]
 }
 
-/** What is wrong with names and their metadata, and what mends it. */
+/** Find what is wrong with names and their metadata, and the repairs. */
 export async function checkEntries(work: Workspace): Promise<Look> {
   const pace = createPace({ ...work.options, description: 'checking', size: await sizeOfProgress(work) })
   const problems: FoundProblem[] = []
@@ -31,7 +32,7 @@ export async function checkEntries(work: Workspace): Promise<Look> {
     entries++
     const own = entryProblems(work, one, linked)
     if (own.some(({ code }) => code === 'guest-renamed-directory')) {
-      // What is in it has its entries under the old name, too.
+      // The names in it also have their entries under the old name.
       one.item.descend = false
       renamed.push(one.item.path)
     }

@@ -7,7 +7,7 @@ import { inTree } from '../../trees/tree-path.js'
 import { checkLinks, type LinkedNames } from './linked-names.js'
 import { dataName, type Found, type FoundProblem } from './tree-findings.js'
 
-/** What is wrong with a name of data and its entry. */
+/** Find what is wrong with a name of data and its entry. */
 export function entryProblems(work: Workspace, one: Inspected, linked: LinkedNames): FoundProblem[] {
   const { item, entry, failure } = one
   const problems: FoundProblem[] = []
@@ -17,7 +17,7 @@ export function entryProblems(work: Workspace, one: Inspected, linked: LinkedNam
   if (failure !== null) found('bad-entry', `its metadata is not well-formed: ${failure.message}`)
   else if (entry === null) checkMissing(work, one, found)
   else {
-    if (entry.isTooLong) found('entry-too-long', `its metadata is cut by the kernel after ${longestEntry} bytes`)
+    if (entry.isTooLong) found('entry-too-long', `the kernel cuts its metadata after ${longestEntry} bytes`)
     checkNode(one, found)
     checkLinks(work, one, linked, found)
   }
@@ -30,7 +30,7 @@ export function entryProblems(work: Workspace, one: Inspected, linked: LinkedNam
 function checkMissing(work: Workspace, { item }: Inspected, found: Found): void {
   const inFiles = work.reader.lstatOrNull(inTree(work.paths.fileMetadata, item.path))
   if (item.facts.type === 'directory' && inFiles?.type === 'file') {
-    found('guest-renamed-directory', 'was renamed by a guest, whose kernel put its metadata in the wrong place')
+    found('guest-renamed-directory', 'a guest renamed it, and the guest kernel put its metadata in the wrong place')
     return
   }
   found('no-entry', 'has no metadata: a guest sees the name and no file')
@@ -39,19 +39,19 @@ function checkMissing(work: Workspace, { item }: Inspected, found: Found): void 
 function checkNode({ item, entry }: Inspected, found: Found): void {
   const { facts } = item
   if (facts.type === 'character' || facts.type === 'block') {
-    found('real-node', 'is a device node, which a guest would open on the host; an empty file is expected')
+    found('real-node', 'is a device node, which a guest would open on the host: expected an empty file')
     return
   }
-  if (facts.type === 'socket') found('real-node', 'is a socket, which no kernel can look up; an empty file is expected')
+  if (facts.type === 'socket') found('real-node', 'is a socket, which no kernel can look up: expected an empty file')
   const letter = entry?.node?.letter
   if (letter === undefined || facts.type !== 'file') return
-  if (facts.size > 0) found('node-with-content', `is a node (${letter}) by its metadata, and has ${facts.size} bytes`)
+  if (facts.size > 0) found('node-with-content', `is a node (${letter}) by its metadata, but has ${facts.size} bytes`)
   else if (letter === 'p') found('fifo-as-file', 'is a FIFO by its metadata; a guest sees a plain file')
 }
 
 /**
- * The guest's modes come out of the metadata: what the host's lack or have too much is known. Where the metadata does not
- * have the bits, the host's mode is all that tells of them.
+ * Check the mode of the host's file. The guest's mode comes from the metadata, so a wrong mode on the host can be set
+ * again. There is no repair when the metadata lacks the host's bits above 0777: nothing else records them.
  */
 function checkData({ writer, paths }: Workspace, { item, entry }: Inspected, found: Found): void {
   const { facts, path } = item
@@ -68,9 +68,9 @@ function checkMirror({ reader, writer, paths, facts }: Workspace, { item }: Insp
   const there = reader.lstatOrNull(mirror)
   const own = reader.lstatOrNull(inTree(paths.dirMetadata, item.path))
   if ([there, own].some((one) => one !== null && one.type !== 'directory')) {
-    // Where a link leads to nothing is looked for, still less mended.
+    // A link would lead out of the tree: the check neither looks nor repairs there.
     item.descend = false
-    found('no-mirror-directory', 'has something else than a directory for its metadata')
+    found('no-mirror-directory', 'has no directory for its metadata, but something else in that place')
     return
   }
   if (there !== null) return

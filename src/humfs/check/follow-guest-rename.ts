@@ -13,15 +13,15 @@ interface Step {
 }
 
 /**
- * Move the metadata of a directory to where a guest has renamed it to: three renames, which are done whole or not at all.
- * What was cut short is taken back by `undoGuestRename`.
+ * Move the metadata of a directory to the name that a guest gave the directory. This takes three renames, and all of
+ * them take effect or none. `undoGuestRename` undoes a run that was cut short.
  *
  * @throws UmlcowError HUMFS_DAMAGED, HUMFS_UNFINISHED, and what the host throws
  */
 export function followGuestRename(work: Workspace, rename: DirectoryRename): void {
   refuseRename(work.paths, readHumfsJournal(work.reader, work.paths))
   const steps = stepsOf(work, rename)
-  if (countDone(work, steps) !== 0) throw damaged('its metadata is not where such a rename leaves it')
+  if (countDone(work, steps) !== 0) throw damaged("its metadata is not where a guest's rename leaves it")
   beginJournal(work, journalRename(rename))
   try {
     for (const { from, to } of steps) work.writer.rename(from, to)
@@ -29,7 +29,7 @@ export function followGuestRename(work: Workspace, rename: DirectoryRename): voi
     try {
       undoGuestRename(work, rename)
     } catch {
-      // The journal stays, and tells the next run of it.
+      // The journal stays, so the next run undoes it.
     }
     throw error
   }
@@ -37,10 +37,10 @@ export function followGuestRename(work: Workspace, rename: DirectoryRename): voi
 }
 
 /**
- * Take back what was done of a rename that was cut short, so that the tree is as the guest has left it and can be looked
- * at as a whole. One that was done to its end stays.
+ * Undo a repair that was cut short, so that the tree is again as the guest left it and a check can read all of it. If
+ * the last step was done, the repair stays.
  *
- * @throws UmlcowError HUMFS_DAMAGED when the metadata is not as such a run leaves it
+ * @throws UmlcowError HUMFS_DAMAGED when no such run can have left the metadata like this
  */
 export function undoGuestRename(work: Workspace, rename: DirectoryRename): void {
   refuseWithoutTrees(work)
@@ -48,7 +48,7 @@ export function undoGuestRename(work: Workspace, rename: DirectoryRename): void 
   const done = countDone(work, steps)
   if (done === null) {
     const journal = printablePath(work.paths.journal)
-    throw damaged(`its metadata is not as ${journal} says; see what is where, then remove that file`)
+    throw damaged(`its metadata is not where ${journal} says; look at both places, then remove that file`)
   }
   if (done < steps.length) {
     for (const { from, to } of steps.slice(0, done).reverse()) work.writer.rename(to, from)
@@ -68,7 +68,7 @@ function stepsOf(work: Workspace, { from, to }: DirectoryRename): Step[] {
   ]
 }
 
-/** Nothing is moved through links, out of the tree. */
+/** Refuse a path through a link: the renames would leave the tree. */
 function refuseLinks({ reader }: Workspace, tree: Buffer, path: Buffer): void {
   for (let end = path.indexOf(0x2f); end >= 0; end = path.indexOf(0x2f, end + 1)) {
     if (reader.lstatOrNull(inTree(tree, path.subarray(0, end)))?.type === 'directory') continue
@@ -76,10 +76,10 @@ function refuseLinks({ reader }: Workspace, tree: Buffer, path: Buffer): void {
   }
 }
 
-/** How many of the steps have been done; null when the trees look like none of these states. */
+/** Count the steps that were done. @returns null when the trees are in none of the known states */
 function countDone({ reader }: Workspace, [first, second, third]: readonly Step[]): number | null {
   const typeOf = (path: Buffer) => reader.lstatOrNull(path)?.type ?? null
-  // What is looked at through a link in the place of the directory is not of this tree.
+  // A link in place of the directory leads to another tree.
   const place = typeOf(first!.to)
   const entry = place === 'directory' ? typeOf(second!.to) : null
   const state = [typeOf(first!.from), place, entry, typeOf(second!.from), typeOf(third!.from)].join()
@@ -87,9 +87,12 @@ function countDone({ reader }: Workspace, [first, second, third]: readonly Step[
   return found < 0 ? null : found
 }
 
-/** Types of: the old directory of `dir_metadata`, the new one, the entry in it, the new and the old name in `file_metadata`. */
+/**
+ * One line for each number of steps done. The types are those of the old directory in `dir_metadata`, the new one, the
+ * entry in the new one, the new name in `file_metadata` and the old one.
+ */
 const states = [
-  // Without the file the guest has taken its rename back.
+  // If the file is missing, the guest undid its rename.
   ['directory,,,file,directory', 'directory,,,,directory'],
   [',directory,,file,directory'],
   [',directory,file,,directory'],

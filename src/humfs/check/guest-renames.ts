@@ -3,19 +3,19 @@ import { inTree } from '../../trees/tree-path.js'
 import { followGuestRename } from './follow-guest-rename.js'
 import { dataName } from './tree-findings.js'
 
-// A guest that renames the directory FROM to TO does this to the trees, for its kernel looks for what TO is before it is
-// there, and takes it for a file:
+// When a guest renames the directory FROM to TO, its kernel looks up the type of TO before TO exists, and takes it as a
+// file. This is what it does to the trees:
 //   data/FROM                     data/TO
 //   dir_metadata/FROM/metadata    file_metadata/TO
-// The metadata of all that is in the directory stays where it is: file_metadata/FROM/..., dir_metadata/FROM/...
+// The metadata of the names in the directory does not move: file_metadata/FROM/..., dir_metadata/FROM/...
 
 /**
- * How to mend what guests' renames have done, where there is one directory only that can have been renamed to a name:
- * it holds the same names.
+ * Find the repairs of guests' renames. The old directory is the one that holds the same names; there is a repair only
+ * where exactly one directory does.
  *
  * @param to    directories of data whose entry is a file of `file_metadata`
- * @param from  directories of the metadata without an entry of their own, and without data
- * @returns     by the name that a finding has for it
+ * @param from  directories of the metadata that have neither an entry of their own nor data
+ * @returns     repairs by the path in the finding
  */
 export function guestRenames(work: Workspace, to: readonly Buffer[], from: readonly Buffer[]): Map<string, () => void> {
   const repairs = new Map<string, () => void>()
@@ -29,7 +29,7 @@ export function guestRenames(work: Workspace, to: readonly Buffer[], from: reado
   return repairs
 }
 
-/** Directories by the names that they hold. */
+/** Group directories by the names that they hold. */
 function byNames({ reader }: Workspace, tree: Buffer, paths: readonly Buffer[]): Map<string, Buffer[]> {
   const groups = new Map<string, Buffer[]>()
   for (const path of paths) {

@@ -11,7 +11,7 @@ import { undoGuestRename } from './follow-guest-rename.js'
 import { type FoundProblem, type HumfsFinding, humfsFindings } from './tree-findings.js'
 
 export interface CheckHumfsOptions extends TreeOptions {
-  /** Mend what can be mended without a doubt. */
+  /** Repair the findings whose right state is certain. */
   readonly repair?: boolean | undefined
   readonly dryRun?: boolean | undefined
 }
@@ -22,7 +22,7 @@ export interface CheckHumfsResult {
   readonly findings: readonly HumfsFinding[]
 }
 
-/** One repair can bring to light what it hid: a directory that was renamed in one that was renamed. */
+/** A repair can reveal the next problem: a renamed directory inside a renamed directory. */
 const mostPasses = 16
 
 /**
@@ -41,7 +41,11 @@ export async function checkHumfs(directory: string | URL, given: CheckHumfsOptio
   return await whileLocked(work, async () => {
     const journal = readHumfsJournal(work.reader, work.paths)
     if (journal !== null && journal.rename === null) {
-      throw unfinished(work.paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
+      throw unfinished(
+        work.paths,
+        'a humfsify or its reverse was cut short',
+        'run it again, or run "umlcow humfsify -r"',
+      )
     }
     return { directory: name, ...(await repairAll(work)) }
   })
@@ -49,9 +53,9 @@ export async function checkHumfs(directory: string | URL, given: CheckHumfsOptio
 
 async function repairAll(work: Workspace): Promise<Pick<CheckHumfsResult, 'entries' | 'findings'>> {
   const fixed: HumfsFinding[] = []
-  /** What the host said against a repair, by code and path. */
+  /** The host's errors for failed repairs, by code and path. */
   const failures = new Map<string, string>()
-  // Of a run that was killed.
+  // A killed run may have left it.
   removeTree(work, work.paths.work)
   for (let pass = 1; ; pass++) {
     const { entries, problems } = await look(work)
@@ -80,7 +84,7 @@ function keyOf({ code, path }: FoundProblem): string {
   return `${code} ${path}`
 }
 
-/** One repair that the host refuses must not keep the others from being made. */
+/** Run a repair. A failure of the host must not stop the other repairs. @returns the message of the error, or null */
 function failureOf(repair: () => void): string | null {
   try {
     repair()

@@ -8,23 +8,27 @@ import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { inodeKey, LinkTable } from '../../trees/link-table.js'
 import type { Found } from './tree-findings.js'
 
-/** What came by of files and of entries with several names. */
+/** The files and the entries with several names that the check has seen. */
 export interface LinkedNames {
-  /** The first entry of each file: its inode, what it says, and where it is. */
+  /** The first entry of each file: its inode, its content and its path. */
   readonly files: LinkTable
   /** The file that each entry belongs to. */
   readonly entries: LinkTable
 }
 
+/** Make empty tables, for the start of a check. */
 export function noLinkedNames(): LinkedNames {
   return { files: new LinkTable(), entries: new LinkTable() }
 }
 
-/** The names of one file have one entry, for a guest's chown is to be seen under all of them; others share none. */
+/**
+ * Check the hard links of entries. All names of one file share one entry, because a guest's chown must show under every
+ * name. Names of different files share no entry.
+ */
 export function checkLinks(work: Workspace, one: Inspected, linked: LinkedNames, found: Found): void {
   const { item, entry, entryFacts } = one
   if (entry === null || entryFacts === null) return
-  // Most names are the only ones of their file: nothing is made for these.
+  // The note is made only on demand: most files have one name.
   const noteOf = (): Note => ({ inode: `${entryFacts.inode}`, text: textOf(entry), path: item.path })
   const first = linked.files.further(item.facts, () => serializeNote(noteOf()))
   if (first !== null) checkFile(work, noteOf(), parseNote(first), found)
@@ -32,14 +36,14 @@ export function checkLinks(work: Workspace, one: Inspected, linked: LinkedNames,
   const owner = linked.entries.further(entryFacts, ownFile)
   if (owner === null || owner.equals(ownFile())) return
   const repair = () => unshare(work, one.entryPath, entryFacts)
-  found('shared-entry', 'has its metadata in one file with another name, and what a guest changes changes both', repair)
+  found('shared-entry', 'shares its metadata file with another file: a change by a guest affects both', repair)
 }
 
 interface Note {
   readonly inode: string
-  /** What the entry says. */
+  /** The content of the entry. */
   readonly text: string
-  /** In data. */
+  /** Relative to data. */
   readonly path: Buffer
 }
 
@@ -65,7 +69,11 @@ function checkFile(work: Workspace, own: Note, first: Note, found: Found): void 
   if (first.inode === own.inode) return
   const placeOf = ({ path }: Note) => entryPath(work.paths, path, false)
   const repair = first.text === own.text ? () => relink(work, placeOf(first), placeOf(own)) : null
-  found('hard-links', 'is a further name of a file, and its metadata is not one with that of the first', repair)
+  found(
+    'hard-links',
+    'is a hard link, but its metadata is not: expected a hard link to the metadata of the first name',
+    repair,
+  )
 }
 
 function relink(work: Workspace, from: Buffer, to: Buffer): void {
@@ -74,17 +82,17 @@ function relink(work: Workspace, from: Buffer, to: Buffer): void {
   work.writer.rename(draft, to)
 }
 
-/** One that failed may have left it. */
+/** Find a free name for a draft. A repair that failed may have left its draft there. */
 function freeDraft({ reader, writer, paths }: Workspace): Buffer {
   const draft = joinPath(paths.work, 'draft')
   if (reader.lstatOrNull(draft) !== null) writer.unlink(draft)
   return draft
 }
 
-/** A copy takes the place of what is shared. */
+/** Replace a shared entry by a copy. */
 function unshare(work: Workspace, place: Buffer, facts: TreeFacts): void {
   const { reader, writer, options } = work
-  // Another repair may have put something else there.
+  // Another repair may have replaced the entry already.
   if (reader.lstat(place).inode !== facts.inode) return
   const draft = freeDraft(work)
   const text = reader.readStart(place, Math.min(facts.size, longestMetadataFile + 1))

@@ -1,12 +1,12 @@
 import { printablePath } from '../../bytes/escape.js'
 
 export type HumfsSeverity =
-  /** A guest cannot use it, or sees something wrong. */
+  /** A guest cannot use the file, or sees something wrong. */
   | 'damage'
-  /** Of no harm to a guest. */
+  /** It does not harm a guest. */
   | 'waste'
 
-/** What can be wrong with a humfs tree, and how bad it is. */
+/** The problems that a humfs tree can have, and how bad each is. */
 export const humfsFindings = {
   'unfinished-run': 'damage',
   'bad-superblock': 'damage',
@@ -30,18 +30,18 @@ export const humfsFindings = {
 
 export type HumfsFindingCode = keyof typeof humfsFindings
 
-/** One thing that is wrong in a humfs tree. */
+/** One problem of a humfs tree. */
 export interface HumfsFinding {
   readonly code: HumfsFindingCode
   readonly severity: HumfsSeverity
-  /** As people write it, from the directory on. */
+  /** Printable path, relative to the directory. */
   readonly path: string
   readonly message: string
   readonly repairable: boolean
   readonly fixed: boolean
 }
 
-/** A finding with the deed that mends it, where what is right can be proved. */
+/** A finding with its repair; null where the right state is not certain. */
 export interface FoundProblem {
   readonly code: HumfsFindingCode
   readonly path: string
@@ -49,9 +49,10 @@ export interface FoundProblem {
   readonly repair: (() => void) | null
 }
 
-/** Takes down what was found of a name. */
+/** Records a problem of a name. */
 export type Found = (code: HumfsFindingCode, message: string, repair?: (() => void) | null) => void
 
+/** Write the path of a name of data for a finding. */
 export function dataName(path: Buffer): string {
   return path.length === 0 ? 'data' : `data/${printablePath(path)}`
 }

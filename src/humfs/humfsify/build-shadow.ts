@@ -10,17 +10,17 @@ import { createPace } from '../../trees/pace.js'
 import { type TreeItem, walkTree } from '../../trees/walk/walk-tree.js'
 import { storedItem } from './metadata-directories.js'
 
-/** The shadow trees before they are moved to their place. */
+/** Get the paths of the shadow trees in the work directory, where a run builds them. */
 export function shadowsInWork({ paths }: Workspace): ShadowTrees {
   return { fileMetadata: joinPath(paths.work, 'file_metadata'), dirMetadata: joinPath(paths.work, 'dir_metadata') }
 }
 
-/** Record all of data in shadow trees beside it. Data is not touched. */
+/** Record all of data in shadow trees beside it. This does not change data. */
 export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<void> {
   const pace = createPace({ ...work.options, description: 'recording', size: entries })
   const trees = shadowsInWork(work)
   const owner = foreignOwner(terms.owner, work.reader.user())
-  /** Entries of files with several names: links of data are links of their entries, so that a guest sees one file. */
+  /** Files with several names. Their entries are hard links too, so that a guest sees one file. */
   const links = new LinkTable()
   for (const item of walkTree(work.reader, work.paths.data)) {
     if (item.isLeaving) continue

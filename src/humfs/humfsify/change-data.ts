@@ -12,11 +12,11 @@ import { replaceName } from '../replace-name.js'
 import { storedItem } from './metadata-directories.js'
 
 /**
- * Make data what the kernel wants it to be: every name the user's, devices and sockets empty files. What a name has to
- * become follows from what it is and from its being recorded, so doing it again from the start finishes what was cut
- * short.
+ * Change data to what the kernel expects: the user owns every name, and devices and sockets are empty files. The target
+ * state of a name depends only on its present state and its record. So a second run from the start finishes a run that
+ * was cut short.
  *
- * @returns what was left alone, because it has appeared since it was recorded
+ * @returns a warning for each name that appeared after the recording; it is left as it is
  */
 export async function changeData(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<string[]> {
   const pace = createPace({ ...work.options, description: 'changing', size: entries })
@@ -37,7 +37,7 @@ export async function changeData(work: Workspace, terms: HumfsifyTerms, entries:
   return warnings
 }
 
-/** Give directories their new names, where they have not got them yet. */
+/** Rename the directories that do not have their new names yet. */
 export function renameDirectories(work: Workspace, terms: HumfsifyTerms): void {
   if (terms.renameMetadata === null) return
   for (const item of walkTree(work.reader, work.paths.data)) {
@@ -64,7 +64,7 @@ async function changeItem(work: Workspace, terms: HumfsifyTerms, item: TreeItem,
     await replaceName(work, { path, facts, entry, kind: 'file', make })
     return
   }
-  // Bits of setuid go before the file changes hands.
+  // Clear setuid before the owner changes: no other user may get a setuid file.
   if (facts.type !== 'symlink' && facts.mode !== mode) work.writer.setMode(path, mode)
   if (!isOwner(facts, terms.owner)) work.writer.setOwner(path, terms.owner)
 }

@@ -30,8 +30,8 @@ export type { HumfsifyOptions, HumfsifyResult } from './options.js'
 
 /**
  * Make a humfs tree of a directory with `data/` in it: record owners, modes and devices as metadata, and give the files
- * to the user. Nothing changes before the whole tree has been looked at. The next run finishes one that was cut short,
- * or `restoreHumfs` undoes it.
+ * to the user. It checks the whole tree before it changes anything. The next run finishes one that was cut short, or
+ * `restoreHumfs` undoes it.
  *
  * @throws UmlcowError NOT_HUMFS, HUMFS_EXISTS, HUMFS_UNFIT, HUMFS_UNFINISHED, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP
  */
@@ -44,7 +44,7 @@ export async function humfsify(directory: string | URL, given: HumfsifyOptions):
     const journal = readHumfsJournal(work.reader, work.paths)
     refuseRename(work.paths, journal)
     if (journal !== null && journal.phase !== 'building' && journal.phase !== 'changing') {
-      throw unfinished(work.paths, 'its metadata is being put back', 'finish that first: umlcow humfsify -r')
+      throw unfinished(work.paths, 'its metadata is being put back', 'run "umlcow humfsify -r" to finish that first')
     }
     if (journal?.phase === 'changing') return await resume(work, wanted, journal.terms!, options)
     return await begin(work, wanted, options)
@@ -58,7 +58,7 @@ async function begin(work: Workspace, wanted: PreflightTerms, options: HumfsifyO
   const result = { ...resultOf(work, terms, options), entries }
   if (options.dryRun) return result
   throwIfAborted(options.signal)
-  endJournal(work) // Shadow trees that a killed run was building.
+  endJournal(work) // A killed run may have left unfinished shadow trees.
   try {
     beginJournal(work, journalStart({ verb: 'humfsify', ...terms }))
     await buildShadow(work, terms, entries)
@@ -104,7 +104,7 @@ function resultOf(work: Workspace, terms: HumfsifyTerms, { dryRun }: HumfsifyOpt
   }
 }
 
-/** From the moment on when the shadow trees are whole: this is done again from its start when it is cut short. */
+/** Do all steps after the shadow trees are whole. The next run repeats them from the start if this one is cut short. */
 async function finish(work: Workspace, terms: HumfsifyTerms, entries: number): Promise<string[]> {
   const { reader, paths } = work
   try {
@@ -122,7 +122,7 @@ async function finish(work: Workspace, terms: HumfsifyTerms, entries: number): P
   }
 }
 
-/** The same error with what to do about it. */
+/** Add to an error how to go on. */
 function cutShort(error: unknown, terms: HumfsifyTerms): unknown {
   if (!(error instanceof Error)) return error
   const isStop = hasCode(error, 'INTERRUPTED')

@@ -5,16 +5,17 @@ import type { TreeItem } from '../../trees/walk/walk-tree.js'
 const reserved = Buffer.from(entryName)
 
 export interface RenamedItem {
-  /** Where it comes to lie in data. */
+  /** Its new path in data. */
   readonly path: Buffer
-  /** What the metadata calls it. */
+  /** Its path in the metadata. */
   readonly stored: Buffer
 }
 
 /**
- * What becomes of a directory called `metadata`: its own metadata directory would lie where its parent has its entry.
+ * Find the new name of a directory called `metadata`. Under the old name its metadata directory would collide with the
+ * entry of the directory above.
  *
- * @returns null for everything else
+ * @returns null for any other name
  */
 export function storedItem({ path, stored, facts }: TreeItem, suffix: string | null): RenamedItem | null {
   if (path.length === 0 || facts.type !== 'directory' || !baseName(path).equals(reserved)) return null

@@ -6,17 +6,20 @@ import type { TreeOptions } from '../../trees/tree-options.js'
 import type { PreflightTerms } from './preflight.js'
 
 export interface HumfsifyOptions extends TreeOptions {
-  /** Who runs the machine: a name or a number. */
+  /** The user who runs the guest: a name or a number. */
   readonly user: string | number
   readonly group: string | number
   /** Bytes that the guest sees as the size of the file system. */
   readonly size: number
-  /** `exists`: move metadata that is there aside. `links`: files of data may have names outside of it, which change with it. */
+  /**
+   * `exists`: move existing metadata aside. `links`: accept files that also have names outside of data; these names
+   * change too.
+   */
   readonly force?: readonly HumfsForceWord[] | undefined
-  /** Modes without setuid, setgid and sticky, 0755 for all data, nodes left as they are: as the Perl tool. */
+  /** Do as the Perl tool: no setuid, setgid and sticky bits, mode 0755 for all of data, and nodes stay as they are. */
   readonly perlCompat?: boolean | undefined
   readonly dryRun?: boolean | undefined
-  /** Directories called `metadata` get this at the end of their name. */
+  /** Suffix for the names of directories called `metadata`. */
   readonly renameMetadata?: string | undefined
 }
 
@@ -31,21 +34,21 @@ export const humfsifyRules: Rules = {
 
 export interface HumfsifyResult {
   readonly directory: string
-  /** Null for a run that was finished: it was counted when it began. */
+  /** Null when this run finished an earlier one: that one counted them. */
   readonly entries: number | null
   readonly used: number
   readonly total: number
   readonly uid: number
   readonly gid: number
-  /** A run that had been cut short was finished. */
+  /** This run finished one that was cut short. */
   readonly resumed: boolean
   readonly dryRun: boolean
-  /** Names of what was moved aside. */
+  /** Names of the files and directories that were moved aside. */
   readonly aside: readonly string[]
   readonly warnings: readonly string[]
 }
 
-/** What was asked for, names looked up. @throws UmlcowError UNKNOWN_USER, UNKNOWN_GROUP, USAGE */
+/** Read the terms from the options, and look up the names. @throws UmlcowError UNKNOWN_USER, UNKNOWN_GROUP, USAGE */
 export async function termsOf(options: HumfsifyOptions): Promise<PreflightTerms> {
   const { size, renameMetadata = null } = options
   if (renameMetadata !== null) checkSuffix(renameMetadata)

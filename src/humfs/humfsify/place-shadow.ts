@@ -5,11 +5,11 @@ import { asideSuffix, superblockName, treeNames } from '../../trees/kinds/humfs/
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { shadowsInWork } from './build-shadow.js'
 
-/** Move what was there aside, and the new trees to their place. */
+/** Move the old metadata aside, and the new trees to their place. */
 export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'aside'>): void {
   const { reader, writer, paths, options } = work
   for (const name of aside) {
-    // A new tree that is no longer in work is what has the name now.
+    // If the new tree has left the work directory, the name is already that of the new tree.
     const isNew = name !== superblockName && reader.lstatOrNull(joinPath(paths.work, name)) === null
     if (!isNew) moveOnce(work, joinPath(paths.directory, name), `${name}${asideSuffix}`)
   }
@@ -20,13 +20,13 @@ export function placeShadow(work: Workspace, { aside }: Pick<HumfsifyTerms, 'asi
   if (!options.noSync) writer.syncFile(paths.directory)
 }
 
-/** What is there under the new name was moved by the run that was cut short; it may have been removed since. */
+/** Move a file aside, unless a run that was cut short did so. The user may also have removed it since. */
 function moveOnce({ reader, writer, paths }: Workspace, from: Buffer, name: string): void {
   const to = joinPath(paths.directory, name)
   if (reader.lstatOrNull(to) === null && reader.lstatOrNull(from) !== null) writer.rename(from, to)
 }
 
-/** The last of the tree to appear. */
+/** Write the superblock. It appears last, after the rest of the tree. */
 export function writeSuperblock({ reader, writer, paths, options }: Workspace, terms: HumfsifyTerms): void {
   const draft = joinPath(paths.work, superblockName)
   if (reader.lstatOrNull(draft) !== null) writer.unlink(draft)

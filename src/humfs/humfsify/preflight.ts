@@ -17,6 +17,7 @@ import { type TreeItem, walkTree } from '../../trees/walk/walk-tree.js'
 import { refuseMounts } from '../refuse-mounts.js'
 import { storedItem } from './metadata-directories.js'
 
+/** The arguments of a humfsify, checked before anything changes. */
 export interface PreflightTerms {
   readonly owner: Owner
   readonly total: number
@@ -26,34 +27,40 @@ export interface PreflightTerms {
 
 export interface TreeCount {
   readonly entries: number
-  /** Bytes that the superblock gives as used. */
+  /** Used bytes, for the superblock. */
   readonly used: number
 }
 
-/** What an existing metadata would be lost of. @returns the names that are there */
+/**
+ * Find existing metadata, which a new run would overwrite.
+ *
+ * @param force  allow it; the run moves the metadata aside
+ * @returns      names of the existing metadata
+ * @throws       UmlcowError HUMFS_EXISTS
+ */
 export function existingMetadata({ reader, paths }: Workspace, force: boolean): string[] {
   const isThere = (name: string) => reader.lstatOrNull(joinPath(paths.directory, name)) !== null
   const found = [superblockName, ...treeNames].filter(isThere)
   if (found.length === 0) return []
   const shown = found.map((name) => printablePath(joinPath(paths.directory, name)))
   if (!force) {
-    const reason = 'exists already; what is in data/ now would be recorded over what it was like'
+    const reason = 'exists already; the present owners and modes of data/ would overwrite the recorded ones'
     throw new UmlcowError('HUMFS_EXISTS', shown.map((name) => `${name}: ${reason}`).join('\n'), {
-      hint: 'umlcow humfsify -r puts the recorded owners and modes back; --force=exists moves the old metadata aside',
+      hint: 'run "umlcow humfsify -r" to restore the recorded owners and modes; --force=exists moves it all aside',
     })
   }
   const taken = found.map((name) => `${name}${asideSuffix}`).filter(isThere)
   if (taken.length === 0) return found
   throw new UmlcowError('HUMFS_EXISTS', taken.map((name) => `${name}: exists already`).join('\n'), {
-    hint: 'it is metadata that was moved aside before; move it away',
+    hint: 'an earlier --force=exists moved this metadata aside: move it away',
   })
 }
 
 /**
- * Look at everything before anything is changed.
+ * Check the whole tree before anything changes.
  *
  * @param takesLinks  files may have names outside of data
- * @throws UmlcowError HUMFS_UNFIT with all that speaks against it
+ * @throws            UmlcowError HUMFS_UNFIT with every problem
  */
 export async function preflight(work: Workspace, terms: PreflightTerms, takesLinks: boolean): Promise<TreeCount> {
   refuseMounts(work)
@@ -121,7 +128,7 @@ function checkName(work: Workspace, terms: PreflightTerms, item: TreeItem, probl
   }
 }
 
-/** Only root may give files away. The metadata is the owner's, too, and so is what takes the place of devices. */
+/** Check who gets the files: only root may give files away. The metadata and the empty files get the same owner. */
 function checkOwner({ owner }: PreflightTerms, { uid, groups }: HostUser, problems: Problems): void {
   if (uid === 0) return
   if (owner.uid !== uid) problems.addText(`only root may give data to user ${owner.uid}`)

@@ -33,7 +33,7 @@ import { moveMetadata, sweep } from './remove-metadata.js'
 import { restoreItem } from './restore-item.js'
 
 export interface RestoreHumfsOptions extends TreeOptions {
-  /** `damage`: do what can be done although not everything can; the metadata stays. */
+  /** `damage`: restore every name that can be restored; the metadata stays. */
   readonly force?: readonly HumfsForceWord[] | undefined
   readonly dryRun?: boolean | undefined
 }
@@ -41,18 +41,18 @@ export interface RestoreHumfsOptions extends TreeOptions {
 export interface RestoreHumfsResult {
   readonly directory: string
   readonly entries: number
-  /** An unfinished humfsify was undone. */
+  /** This run undid an unfinished humfsify. */
   readonly undone: boolean
   readonly dryRun: boolean
   readonly warnings: readonly string[]
 }
 
 /**
- * Undo humfsify: give every name in data the owner, mode and type that its metadata has, then remove the metadata. The
- * metadata stays if any name could not get its own. The next run finishes one that was cut short.
+ * Undo humfsify: give every name in data the owner, mode and type from its metadata, then remove the metadata. The
+ * metadata stays if any name could not be restored. The next run finishes one that was cut short.
  *
- * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED with all that stands against it,
- *         HUMFS_INCOMPLETE, IN_USE
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_DAMAGED with every problem, HUMFS_INCOMPLETE,
+ *         IN_USE
  */
 export async function restoreHumfs(
   directory: string | URL,
@@ -81,7 +81,7 @@ export async function restoreHumfs(
       placeShadow(work, terms)
       renameDirectories(work, terms)
     } else if (phase === null && !options.dryRun) {
-      // Of a run that was killed before it had done anything.
+      // A run that was killed before it changed anything may have left it.
       removeTree(work, work.paths.work)
     }
     const warnings = terms === null ? readSuperblock(work).warnings : []
@@ -100,7 +100,7 @@ export async function restoreHumfs(
   })
 }
 
-/** What is left to do where data is as it was. */
+/** Do the steps that are left after data is restored. */
 function end(work: Workspace, phase: 'building' | 'removing' | 'sweeping', terms: HumfsifyTerms | null): void {
   if (phase === 'building') {
     endJournal(work)
@@ -128,7 +128,7 @@ async function restoreAll(work: Workspace, journal: HumfsJournal | null, view: R
     throw cutShort(error)
   }
   if (problems.count + view.problems.count > 0) {
-    // Nothing is half-done: the metadata is whole, and the next run begins anew.
+    // The metadata is whole, so the next run can start again.
     if (terms === null) endJournal(work)
     for (const those of [problems, view.problems]) those.refuse('HUMFS_INCOMPLETE', 'the metadata is kept')
   }
@@ -142,7 +142,7 @@ async function restoreAll(work: Workspace, journal: HumfsJournal | null, view: R
   }
 }
 
-/** Directories when all that is in them is done: their modes may keep us out. */
+/** Restore all names. A directory comes after its content, because its own mode may deny access. */
 async function restoreEntries(
   work: Workspace,
   modes: HumfsJournal['modes'],
@@ -170,5 +170,5 @@ function cutShort(error: unknown): unknown {
   const isStop = hasCode(error, 'INTERRUPTED')
   const message = isStop ? 'stopped in the middle; the metadata is whole and nothing is lost' : error.message
   const details = { ...error.details, unfinished: true }
-  return new UmlcowError(error.code, message, { details, hint: 'finish it: umlcow humfsify -r', cause: error })
+  return new UmlcowError(error.code, message, { details, hint: 'run "umlcow humfsify -r" to finish it', cause: error })
 }

@@ -8,16 +8,17 @@ import { inTree } from '../../trees/tree-path.js'
 import { countNames, type NameCounts } from '../count-names.js'
 
 /**
- * Tells without a look at each name that nothing in the metadata is without a name in data: every name that has its
- * entry belongs to another one of the metadata's names, so when these are no more, all have their name.
+ * Proves that the metadata has no orphans, without a look at each of its names. Every name of data with an entry
+ * accounts for another name of the metadata. So if the metadata has no more names than these, none is an orphan.
  */
 export interface OrphanCount {
-  /** Once for each name of data. */
+  /** Counts a name of data. The caller adds each name once. */
   add(one: Inspected): void
-  /** False when there are orphans or may be. */
+  /** Whether there are surely no orphans. */
   isSurelyNone(pace: Pace): Promise<boolean>
 }
 
+/** Start a count, before the walk through data. */
 export function createOrphanCount(reader: TreeReader, paths: HumfsPaths): OrphanCount {
   const fileTree: NameCounts = { files: 0, directories: 0 }
   const directoryTree: NameCounts = { files: 0, directories: 0 }
@@ -30,14 +31,14 @@ export function createOrphanCount(reader: TreeReader, paths: HumfsPaths): Orphan
       if (hasEntry) fileTree.files++
       return
     }
-    // A link in the place of a directory would lead to names that are not of the tree.
+    // A link in place of a directory would lead out of the tree.
     const isIn = (tree: Buffer) => isDirectory(reader.lstatOrNull(inTree(tree, path)))
     if (isIn(paths.fileMetadata)) fileTree.directories++
     if (!isIn(paths.dirMetadata)) return
     directoryTree.directories++
     if (hasEntry) directoryTree.files++
   }
-  // What may not be looked at is for the full search to tell.
+  // On an error, leave it to the full search to report the path.
   const giveUp = (error: unknown): false => {
     if (!(error instanceof UmlcowError) || hasCode(error, 'INTERRUPTED')) throw error
     isCounted = false

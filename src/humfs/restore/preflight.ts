@@ -20,15 +20,15 @@ const setgid = 0o2000
 export interface RestoreView {
   readonly entries: number
   readonly known: KnownEntries
-  /** What stands against it: something only when it is forced. */
+  /** The problems found; empty unless the run is forced. */
   readonly problems: Problems
 }
 
 /**
- * See whether every name has its entry and every entry its name, before anything is changed.
+ * Check that every name has an entry and every entry a name, before anything changes.
  *
- * @param force  go on whatever is wrong
- * @throws       UmlcowError HUMFS_DAMAGED with all that stands against it, HUMFS_UNFIT
+ * @param force  go on in spite of problems
+ * @throws       UmlcowError HUMFS_DAMAGED with every problem, HUMFS_UNFIT
  */
 export async function restorePreflight(work: Workspace, force: boolean): Promise<RestoreView> {
   refuseMounts(work)
@@ -57,7 +57,7 @@ export async function restorePreflight(work: Workspace, force: boolean): Promise
   if (!force) {
     problems.refuse(
       'HUMFS_DAMAGED',
-      'nothing was changed; umlcow humfs check tells more; --force=damage does what can be done',
+      'nothing was changed; run "umlcow humfs check" for details; --force=damage restores what it can',
     )
   }
   return { entries, known, problems }
@@ -73,16 +73,19 @@ function checkOne(work: Workspace, { item, entry, failure }: Inspected, user: Ho
   else if (entry === null) problems.add(path, 'has no metadata')
   else {
     const isFile = facts.type === 'file'
-    if (entry.node !== null && isFile && facts.size > 0) problems.add(path, 'is a node by its metadata, and not empty')
+    if (entry.node !== null && isFile && facts.size > 0) problems.add(path, 'is a node by its metadata, but not empty')
     if (entry.node !== null && (facts.type === 'directory' || facts.type === 'symlink')) {
-      problems.add(path, `is a ${facts.type}, and a node by its metadata`)
+      problems.add(path, `is a ${facts.type}, but a node by its metadata`)
     }
     if (hasNoOwner(entry)) problems.add(path, noOwner)
     if (user.uid !== 0) checkRights(facts, entry, path, user, problems)
   }
 }
 
-/** Only root may make devices and give files away; others' groups and setgid bits take membership. */
+/**
+ * Check what only root may do: make devices and give files away. Other users may set the group and the setgid bit only
+ * for groups that they are members of.
+ */
 function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, user: HostUser, problems: Problems): void {
   const setsGroup = facts.gid !== entry.gid || ((entry.mode & setgid) !== 0 && facts.type !== 'symlink')
   if (facts.uid !== user.uid || entry.uid !== user.uid) problems.add(path, `only root may give it to user ${entry.uid}`)
@@ -92,11 +95,11 @@ function checkRights(facts: TreeFacts, entry: ParsedMetadata, path: Buffer, user
   }
 }
 
-/** The names of one file can have but one owner and mode. */
+/** Check that all names of one file have the same metadata: a file has one owner and one mode. */
 function checkNames({ item, entry }: Inspected, links: LinkTable, problems: Problems): void {
   const textOf = () => Buffer.from(JSON.stringify(entry))
   const first = links.further(item.facts, textOf)
   if (first !== null && !first.equals(textOf())) {
-    problems.add(item.path, 'has other metadata than another name of the same file')
+    problems.add(item.path, 'its metadata differs from that of another name of the same file')
   }
 }

@@ -3,7 +3,7 @@ import type { HumfsifyTerms } from '../../trees/kinds/humfs/journal.js'
 import { asideSuffix, goneName, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
 import { advanceJournal, endJournal, makeWorkDirectory, type Workspace } from '../../trees/kinds/humfs/workspace.js'
 
-/** Out of the way, so that no half of the metadata is ever taken for the whole. */
+/** Move the metadata into the work directory, so that nothing ever reads a half of it as the whole. */
 export function moveMetadata(work: Workspace): void {
   const { reader, writer, paths, options } = work
   const gone = joinPath(paths.work, goneName)
@@ -17,7 +17,7 @@ export function moveMetadata(work: Workspace): void {
   advanceJournal(work, 'sweeping')
 }
 
-/** What an undone humfsify had moved aside comes back. */
+/** Put back what an undone humfsify moved aside, and remove the rest of the work. */
 export function sweep(work: Workspace, terms: HumfsifyTerms | null): void {
   const { reader, writer, paths } = work
   for (const name of terms?.aside ?? []) {

@@ -7,10 +7,11 @@ import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { inTree } from '../../trees/tree-path.js'
 import { isOneWithOthers, replaceName } from '../replace-name.js'
 
-/** What `chown` takes for "leave it as it is". */
+/** `chown` reads this number as "do not change the owner". */
 const leaveOwner = 2 ** 32 - 1
 export const noOwner = `has the owner ${leaveOwner} by its metadata, which no file can have`
 
+/** Whether an entry has an owner that no file can have. */
 export function hasNoOwner({ uid, gid }: Owner): boolean {
   return uid === leaveOwner || gid === leaveOwner
 }
@@ -21,9 +22,9 @@ function isThatNode(facts: TreeFacts, { letter, major, minor }: MetadataNode): b
 }
 
 /**
- * Give a name the type, owner and mode of its entry. What is right is left alone, so that a second run does nothing.
+ * Give a name the type, owner and mode of its entry. It changes only what is wrong, so a second run does nothing.
  *
- * @throws UmlcowError when it has no entry that can be read, and what the host throws
+ * @throws UmlcowError when it has no readable entry, and what the host throws
  */
 export async function restoreItem(work: Workspace, { item, entry, entryFacts, failure }: Inspected): Promise<void> {
   const { reader, writer, paths } = work
@@ -37,11 +38,11 @@ export async function restoreItem(work: Workspace, { item, entry, entryFacts, fa
     const place = { path, facts, entry: entryFacts, kind: 'node' } as const
     if (!isThatNode(facts, node) || !isOneWithOthers(work, place)) {
       if (facts.size > 0) {
-        throw new UmlcowError('HUMFS_DAMAGED', `is a node (${node.letter}) by its metadata, and not empty`)
+        throw new UmlcowError('HUMFS_DAMAGED', `is a node (${node.letter}) by its metadata, but not empty`)
       }
       const make = async (draft: Buffer) => {
         await makeNode(work, draft, node)
-        // Before it has its name: nobody shall open a device meanwhile who may not.
+        // Do this before it gets its name: no other user may open the device meanwhile.
         writer.setOwner(draft, entry)
         writer.setMode(draft, entry.mode)
       }
@@ -49,13 +50,13 @@ export async function restoreItem(work: Workspace, { item, entry, entryFacts, fa
       facts = reader.lstat(path)
     }
   }
-  // A change of the owner takes bits away: it comes first.
+  // Set the owner first: the system then clears setuid and setgid.
   const changesOwner = facts.uid !== entry.uid || facts.gid !== entry.gid
   if (changesOwner) writer.setOwner(path, entry)
   const losesBits = changesOwner && entry.mode > permissionBits
   if (facts.type === 'symlink' || (facts.mode === entry.mode && !losesBits)) return
   writer.setMode(path, entry.mode)
-  // The system drops setgid without a word when one is no member of the group.
+  // The system silently drops setgid if the user is not a member of the group.
   if (entry.mode > permissionBits && reader.lstat(path).mode !== entry.mode) {
     throw new UmlcowError('HUMFS_INCOMPLETE', 'the system does not set its setuid, setgid or sticky bit')
   }
@@ -67,7 +68,7 @@ async function makeNode(work: Workspace, draft: Buffer, { letter, major, minor }
   else await work.writer.makeDevice(draft.toString(), typeOfLetter[letter], major, minor)
 }
 
-/** Node's listener removes the name that it has made: it is another one by then. */
+/** Make a socket at a draft. Node removes the listener's name when it closes, so the socket is renamed before that. */
 async function makeSocketAt({ reader, writer }: Workspace, draft: Buffer): Promise<void> {
   const listening = Buffer.concat([draft, Buffer.from('-socket')])
   if (reader.lstatOrNull(listening) !== null) writer.unlink(listening)
