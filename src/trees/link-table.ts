@@ -2,30 +2,31 @@ import { ByteTable } from '../bytes/byte-table.js'
 import { asBuffer } from '../machine/path-bytes.js'
 import type { TreeFacts } from './host/tree-facts.js'
 
-/** What tells files apart, and how many names they have. */
+/** Facts that identify a file, and the number of its names. */
 export type LinkFacts = Pick<TreeFacts, 'type' | 'device' | 'inode' | 'nlink'>
 
+/** A file that has names outside of what the table has seen. */
 export interface LinkedFile {
-  /** What was noted with the first name. */
+  /** The note of the first name. */
   readonly note: Buffer
-  /** How many of its names have not come. */
+  /** The number of its names that have not come. */
   readonly missing: number
 }
 
 const countLength = 4
 
 /**
- * A note with the first name of each file that has several, in some 60 bytes and its length, so that a million of them
- * do not fill the memory.
+ * Finds the names of the same file. For each file with several names it keeps a note of the first one. A file takes the
+ * length of its note and some 60 bytes more, so that a million of them do not fill the memory.
  */
 export class LinkTable {
   private readonly table = new ByteTable()
 
   /**
-   * Take down a name.
+   * Record a name.
    *
-   * @param note  of the first name; made for that one only
-   * @returns     what was noted with the first name of the file; null for the first, and for what has no other that is known
+   * @param note  makes the note; called for the first name only
+   * @returns     the note of the file's first name; null for the first name, and for a file without other known names
    */
   further(facts: LinkFacts, note: () => Buffer): Buffer | null {
     if (facts.nlink < 2 || facts.type === 'directory') return null
@@ -39,13 +40,13 @@ export class LinkTable {
     }
     const known = asBuffer(found)
     const missing = known.readUInt32LE()
-    // All have come: it has got a new one, or its inode is another file's by now.
+    // All names have come: the file got a new one, or another file has its inode now.
     if (missing === 0) return null
     known.writeUInt32LE(missing - 1)
     return Buffer.from(known.subarray(countLength))
   }
 
-  /** Files with names that have not come, in the order of their first ones. */
+  /** List the files with names that have not come, in the order of their first names. */
   *incomplete(): Generator<LinkedFile> {
     for (const value of this.table.values()) {
       const missing = asBuffer(value).readUInt32LE()
@@ -54,7 +55,7 @@ export class LinkTable {
   }
 }
 
-/** What tells a file from all others of the host. */
+/** Make a key that no other file of the host has. */
 export function inodeKey({ device, inode }: Pick<TreeFacts, 'device' | 'inode'>): Buffer {
   const key = Buffer.alloc(16)
   key.writeBigUInt64LE(BigInt.asUintN(64, device))

@@ -2,25 +2,26 @@ import { setImmediate } from 'node:timers/promises'
 import { throwIfAborted } from '../errors.js'
 import type { OperationOptions } from '../machine/operation.js'
 
-/** Milliseconds of work between two rests: signals and progress come through then. */
+/** Milliseconds of work between two rests. Signals and progress get through during a rest. */
 const workTime = 20
 
-/** Keeps a loop of synchronous calls from holding the process. */
+/** Keeps a loop of synchronous calls from blocking the process. */
 export interface Pace {
   /** Counts an entry. @returns true when it is time to rest */
   step(): boolean
-  /** Lets others run. @throws UmlcowError INTERRUPTED */
+  /** Lets other tasks run. @throws UmlcowError INTERRUPTED */
   rest(): Promise<void>
-  /** Tells progress that everything is done. */
+  /** Reports that everything is done. */
   finish(): void
 }
 
 export interface PaceOptions extends OperationOptions {
   readonly description: string
-  /** Entries that there are in all, where it is known. */
+  /** The number of all entries, if known. Without it there is no progress. */
   readonly size?: number | undefined
 }
 
+/** Start the clock of a loop. */
 export function createPace({ signal, onProgress, description, size }: PaceOptions): Pace {
   const started = performance.now()
   let last = started

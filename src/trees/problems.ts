@@ -1,21 +1,21 @@
 import { printablePath } from '../bytes/escape.js'
 import { type ErrorCode, UmlcowError } from '../errors.js'
 
-/** So many are told one by one; a tree of a million bad names must not fill the memory. */
+/** List at most this many: a tree of a million bad names must not fill the memory. */
 const mostTold = 1000
 
-/** What speaks against something, all of it. */
+/** Collects problems, so that one error can report all of them. */
 export interface Problems {
   readonly count: number
   add(path: Buffer, message: string): void
-  /** What a call threw. Only failures of the system and of formats are problems of a name. */
+  /** Adds an error that a call threw. Errors other than UmlcowError are defects of umlcow, so it throws them again. */
   addError(path: Buffer, error: unknown): void
   addText(message: string): void
-  /** @throws UmlcowError with all of it, when there is any */
+  /** @throws UmlcowError with all problems, if there are any */
   refuse(code: ErrorCode, hint?: string): void
 }
 
-/** @param place  what the paths are relative to, as people call it: `data` */
+/** Start a list of problems. @param place  the printable name of the directory that paths are relative to: `data` */
 export function createProblems(place: string): Problems {
   const told: string[] = []
   let count = 0

@@ -1,7 +1,7 @@
 import type { TreeHost } from './host/tree-host.js'
 import { walkNames } from './walk/walk-names.js'
 
-/** Remove a tree of ours, or what else is there. */
+/** Remove a tree that umlcow made, or a file of that name. */
 export function removeTree({ reader, writer }: TreeHost, top: Buffer): void {
   const facts = reader.lstatOrNull(top)
   if (facts === null) return

@@ -3,15 +3,15 @@ import type { OperationOptions } from '../machine/operation.js'
 import type { TreeReader } from './host/tree-reader.js'
 import type { TreeWriter } from './host/tree-writer.js'
 
-/** What every operation takes that reads a tree. */
+/** The options of every operation that reads a tree. */
 export interface SourceOptions extends OperationOptions {
-  /** How the host's trees are read; another implementation can record or fail it. */
+  /** Reads the host's trees. Another implementation can record the calls or make them fail. */
   readonly reader?: TreeReader | undefined
 }
 
-/** What every operation takes that may change a tree. */
+/** The options of every operation that may change a tree. */
 export interface TreeOptions extends SourceOptions {
-  /** How the host's trees are changed; another implementation can record or fail it. */
+  /** Changes the host's trees. Another implementation can record the calls or make them fail. */
   readonly writer?: TreeWriter | undefined
   /** Skip every sync of the disk. */
   readonly noSync?: boolean | undefined

@@ -199,7 +199,7 @@ describe('a journal of a rename', () => {
     const before = snapshot(top)
     const { findings } = await checkHumfs(top, { repair: true, noSync: true })
     expect(findings).toMatchObject([{ code: 'unfinished-run', fixed: false }])
-    expect(findings[0]!.message).toMatch(/remove that file|is not there, or no directory/)
+    expect(findings[0]!.message).toMatch(/remove that file|does not exist or is not a directory/)
     expect(snapshot(top)).toEqual(before)
   })
 

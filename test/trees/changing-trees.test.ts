@@ -154,7 +154,7 @@ describe('a tree that changes while it is read', () => {
     const { error, content } = await readWhile(source.items(), '', () => {})
     expect(isDone).toBe(true)
     expect(error).toMatchObject({ code: 'INPUT_CHANGED' })
-    expect(error?.message).toMatch(/data\/dir: changed while it was read: it is no directory any more$/)
+    expect(error?.message).toMatch(/data\/dir: changed while it was read: it is no longer a directory$/)
     expect(content).not.toContain('secret')
   })
 

@@ -11,9 +11,9 @@ const pieceSize = 256 * 1024
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 
 /**
- * The bytes of an open file in pieces, each good until the next is asked for.
+ * Read an open file in pieces. The next piece overwrites the memory of the last one.
  *
- * @throws UmlcowError INPUT_CHANGED when it was changed meanwhile: what was read may be of two states
+ * @throws UmlcowError INPUT_CHANGED when the file changed meanwhile: the bytes may mix two states
  */
 function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
   const before = fs.fstatSync(fd, { bigint: true })
@@ -29,7 +29,7 @@ function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
   throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: was ${change} while it was read`)
 }
 
-/** `TreeReader.content` of this machine. */
+/** Read a file of this machine, for `TreeReader.content`. */
 export async function* treeFileContent(path: HostPath, facts: TreeFacts, top: Buffer): AsyncGenerator<Uint8Array> {
   const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK))
   try {
@@ -48,18 +48,18 @@ function isBelow(fd: number, top: Buffer): boolean {
   try {
     place = fs.readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' })
   } catch {
-    return true // Without /proc only the device and inode tell.
+    return true // Without /proc, only device and inode are checked.
   }
   return place.subarray(0, top.length).equals(top)
 }
 
-/** An input that is read from its start, as often as it is asked for where it is a regular file. */
+/** An input that is read from its start. A regular file can be read more than once. */
 export interface StreamInput {
   readonly isRepeatable: boolean
   read(): AsyncIterable<Uint8Array>
 }
 
-/** `TreeReader.streamInput` of this machine. */
+/** Open an input of this machine, for `TreeReader.streamInput`. */
 export function streamInput(path: HostPath): StreamInput {
   const stats = named(path, 'look at it', () => fs.statSync(path))
   if (stats.isDirectory()) throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: is a directory`)
@@ -76,7 +76,7 @@ async function* regularFile(path: HostPath): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** A pipe: its writer may take a long time, and signals come through meanwhile. */
+/** Read a pipe asynchronously: its writer may be slow, and signals must get through meanwhile. */
 async function* streamOf(path: HostPath): AsyncGenerator<Uint8Array> {
   try {
     for await (const bytes of fs.createReadStream(path, { highWaterMark: pieceSize })) yield bytes

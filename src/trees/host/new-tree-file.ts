@@ -6,29 +6,29 @@ import { timeArgument } from '../../machine/time-argument.js'
 import { named } from './named.js'
 import type { Owner } from './tree-facts.js'
 
-/** A file that is being made. */
+/** A new file that is still being written. */
 export interface NewTreeFile {
-  /** Adds at the end. Blocks of zeros become holes. */
+  /** Adds bytes at the end. Long stretches of zeros become holes. */
   append(bytes: Uint8Array): void
-  /** Gives it owner, mode and time. The owner comes first, as its change takes setuid bits away. Null leaves it. */
+  /** Sets owner, mode and time. A null owner stays. The owner comes first, because its change clears setuid bits. */
   complete(facts: { readonly mode: number; readonly owner: Owner | null; readonly mtimeNs: bigint }): void
-  /** The maker calls it in any case. */
+  /** The caller of `createFile` closes the file, also after an error. */
   close(): void
 }
 
-/** A directory that stays the same one, also when its name goes to another. */
+/** An open directory. It stays the same directory, even when another one takes its name. */
 export interface HeldDirectory {
-  /** Leads to it as long as it is held, also for programs that umlcow starts. */
+  /** Leads to the directory until `close`, also for programs that umlcow starts. */
   readonly path: Buffer
   close(): void
 }
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = fs.constants
 
-/** Seconds: beyond what any file system stores, and within what Node converts. */
+/** Seconds: more than any file system stores, and still a number that Node converts. */
 const lastSecond = 2 ** 40
 
-/** A modification time as Node takes it. */
+/** Convert a modification time to the form that Node takes. */
 export function timeOf(mtimeNs: bigint): string {
   const seconds = Number(microsecondsOf(mtimeNs)) / 1e6
   return timeArgument(Math.min(Math.max(seconds, -lastSecond), lastSecond))
@@ -55,7 +55,10 @@ function newFile(fd: number, path: HostPath): NewTreeFile {
   }
 }
 
-/** By its descriptor where the host has /proc: the path in the place of its name would lead to what took that name. */
+/**
+ * Find a path to an open directory. It goes through the descriptor where the host has /proc: the plain path would lead
+ * to another directory that takes the name.
+ */
 function held(fd: number, path: HostPath): Buffer {
   const byDescriptor = `/proc/${process.pid}/fd/${fd}`
   const own = fs.fstatSync(fd, { bigint: true })
@@ -63,13 +66,13 @@ function held(fd: number, path: HostPath): Buffer {
   return Buffer.from((seen?.ino === own.ino && seen.dev === own.dev ? byDescriptor : path) as string)
 }
 
-/** `TreeWriter.createFile` of this machine. */
+/** Create a file on this machine, for `TreeWriter.createFile`. */
 export function createFile(path: HostPath): NewTreeFile {
   const open = () => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
   return named(path, 'create it', () => newFile(open(), path))
 }
 
-/** `TreeWriter.holdDirectory` of this machine. */
+/** Open a directory of this machine, for `TreeWriter.holdDirectory`. */
 export function holdDirectory(path: HostPath): HeldDirectory {
   return named(path, 'open it', () => {
     const fd = fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)

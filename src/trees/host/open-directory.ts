@@ -5,25 +5,25 @@ import { joinPath } from '../../machine/path-bytes.js'
 import { named } from './named.js'
 import { type TimedFacts, timedFactsOf } from './tree-facts.js'
 
-/** A file of a tree that is being read. */
+/** An open file of a tree. */
 export interface OpenFile {
   facts(): TimedFacts
-  /** Reads at most `target.length` bytes; 0 is the end. */
+  /** Reads at most `target.length` bytes. Returns 0 at the end. */
   read(offset: number, target: Uint8Array): number
   close(): void
 }
 
 /**
- * A directory that is being read. It stays the same one, whatever becomes of its name, and what is in it is reached
- * through it: nobody who replaces a directory by a link can have another tree read.
+ * An open directory. It stays the same directory when its name changes, and umlcow reaches its content through it. So
+ * a link that replaces a directory cannot lead the reading into another tree.
  */
 export interface OpenDirectory {
-  /** As they are now. */
+  /** The present facts of the directory. */
   facts(): TimedFacts
-  /** Of the directory above. */
+  /** The present facts of the directory above. */
   factsAbove(): TimedFacts
   names(): Iterable<Buffer>
-  /** No call follows a link in the last place of a name, which may have several. */
+  /** Looks at a name, which may be a path. This and the calls below follow no link in its last place. */
   lstatOrNull(name: Buffer): TimedFacts | null
   readLink(name: Buffer): Buffer
   /** The first bytes of a file. */
@@ -35,7 +35,7 @@ export interface OpenDirectory {
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 
-/** `TreeReader.openDirectory` of this machine. */
+/** Open a directory of this machine, for `TreeReader.openDirectory`. */
 export function openDirectory(path: HostPath): OpenDirectory {
   const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
   const base = pathOfDescriptor(fd) ?? Buffer.from(path as string)
@@ -68,14 +68,14 @@ export function openDirectory(path: HostPath): OpenDirectory {
   }
 }
 
-/** Null where the host has no names for descriptors: then paths have to do. */
+/** Find the path of a descriptor. @returns null without /proc: the caller then uses the plain path */
 function pathOfDescriptor(fd: number): Buffer | null {
   const path = `/proc/self/fd/${fd}`
   return fs.existsSync(path) ? Buffer.from(path) : null
 }
 
 function* namesIn(base: Buffer, path: HostPath): Generator<Buffer> {
-  // Types of @types/node 20 know no Buffer names here; Node does.
+  // Node gives names as Buffers here, but the types of @types/node 20 do not know it.
   const options = { encoding: 'buffer' as BufferEncoding, bufferSize: 256 }
   const handle = named(path, 'list it', () => fs.opendirSync(joinPath(base, '.') as unknown as string, options))
   try {
@@ -89,7 +89,7 @@ function* namesIn(base: Buffer, path: HostPath): Generator<Buffer> {
   }
 }
 
-/** O_NONBLOCK: what was a file may be a FIFO by now, and nobody writes to it. */
+/** Open a file. O_NONBLOCK: if a FIFO without a writer has replaced the file, the call must not wait. */
 function openPlain(place: Buffer): number {
   return fs.openSync(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }

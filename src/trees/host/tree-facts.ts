@@ -3,19 +3,20 @@ import type { EntryType } from '../../formats/manifest/entry.js'
 import { deviceNumbers } from '../../machine/file-facts.js'
 import type { HostPath } from '../../machine/host-files.js'
 
+/** The owner of a file, by number. */
 export interface Owner {
   readonly uid: number
   readonly gid: number
 }
 
-/** What `lstat` tells of a name in a tree. */
+/** The facts of a name in a tree, from `lstat`. */
 export interface TreeFacts {
   readonly type: EntryType
   /** 0 to 07777. */
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** Of `character` and `block`. */
+  /** For `character` and `block`; 0 for all others. */
   readonly major: number
   readonly minor: number
   readonly device: bigint
@@ -29,11 +30,11 @@ export interface TreeFacts {
   readonly mtime: number
 }
 
-/** The same with the time that an archive takes, and those that show whether a file was changed. */
+/** Facts with exact times: for archives, and to notice a change. */
 export interface TimedFacts extends TreeFacts {
   /** Nanoseconds since 1970. */
   readonly mtimeNs: bigint
-  /** Differs after any write, also when the modification time was set back. */
+  /** Differs after any write, even if the modification time was set back. */
   readonly ctimeNs: bigint
 }
 
@@ -47,8 +48,8 @@ function typeOf(stats: fs.StatsBase<number> | fs.StatsBase<bigint>): EntryType {
 }
 
 /**
- * The facts of a name that was looked at. Numbers take a third of the memory that big integers do, and a walk through a
- * tree is mostly this: an inode that no double holds is asked for again.
+ * Convert the result of `lstat`. The caller asks for plain numbers, because they take a third of the memory of big
+ * integers and a walk consists mostly of this call. An inode that no double holds needs a second `lstat`.
  */
 export function treeFactsOf(path: HostPath, stats: fs.Stats): TreeFacts {
   const inode = Number.isSafeInteger(stats.ino) ? BigInt(stats.ino) : fs.lstatSync(path, { bigint: true }).ino
@@ -72,6 +73,7 @@ export function treeFactsOf(path: HostPath, stats: fs.Stats): TreeFacts {
 
 const noDevice = { major: 0, minor: 0 }
 
+/** Convert the result of an `lstat` with big integers. */
 export function timedFactsOf(stats: fs.BigIntStats): TimedFacts {
   return {
     type: typeOf(stats),

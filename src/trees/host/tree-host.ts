@@ -1,7 +1,7 @@
 import { localTreeReader, type TreeReader } from './tree-reader.js'
 import { localTreeWriter, type TreeWriter } from './tree-writer.js'
 
-/** The two ports to the host's trees: one reads them, the other changes them. */
+/** The two interfaces to the host's trees: one reads them, the other changes them. */
 export interface TreeHost {
   readonly reader: TreeReader
   readonly writer: TreeWriter
@@ -12,7 +12,7 @@ interface HostOptions {
   readonly writer?: TreeWriter | undefined
 }
 
-/** The ports that options name; this machine's where they name none. */
+/** Take reader and writer from the options; the default is this machine. */
 export function treeHostOf({ reader, writer }: HostOptions): TreeHost {
   return { reader: reader ?? localTreeReader, writer: writer ?? localTreeWriter }
 }

@@ -9,43 +9,43 @@ import { named } from './named.js'
 import { type OpenDirectory, openDirectory } from './open-directory.js'
 import { type TreeFacts, treeFactsOf } from './tree-facts.js'
 
-/** What a directory tells of a name in it, without a look at that. */
+/** A name as its directory lists it, without an `lstat`. */
 export interface Child {
   readonly name: Buffer
   readonly isDirectory: boolean
 }
 
 /**
- * How umlcow reads the host's trees; it changes nothing. Synchronous: an entry takes a few of these calls of some
- * microseconds each, and promises would make that many times as much. A loop of these calls rests now and then.
+ * Reads the host's trees, and changes nothing. The calls are synchronous: each takes some microseconds, and a promise
+ * would take many times as long. Loops of these calls rest now and then.
  *
- * Errors are UmlcowError with the system's code. No call follows a link in the last place of a path but `realTop` and
- * `streamInput`.
+ * Errors are UmlcowError with the system's code. Only `realTop` and `streamInput` follow a link in the last place of a
+ * path.
  */
 export interface TreeReader {
   lstat(path: HostPath): TreeFacts
   lstatOrNull(path: HostPath): TreeFacts | null
-  /** What is in a directory, read a few names at a time. */
+  /** Lists a directory, a few names at a time. */
   children(directory: HostPath): Iterable<Child>
-  /** The first bytes of a regular file. */
+  /** Reads the first bytes of a regular file. */
   readStart(path: HostPath, length: number): Buffer
-  /** The target of a link. */
+  /** Reads the target of a link. */
   readLink(path: HostPath): Buffer
-  /** Where a directory is, links resolved, with a slash at the end. */
+  /** Resolves all links in the path of a directory. The result ends with a slash. */
   realTop(directory: HostPath): Buffer
   /**
-   * The bytes of a regular file that has these facts and lies below `top`: links may take the place of directories
-   * meanwhile.
+   * Reads a regular file. It checks that the file still has these facts and lies below `top`, because a link may have
+   * replaced a directory above it.
    *
-   * @param top  of `realTop`
-   * @throws     UmlcowError INPUT_CHANGED, also when the file is changed
+   * @param top  result of `realTop`
+   * @throws     UmlcowError INPUT_CHANGED when the file is another one, or changes
    */
   content(path: HostPath, facts: TreeFacts, top: Buffer): AsyncIterable<Uint8Array>
-  /** A file or pipe outside of the tree that tells of it. @throws UmlcowError NOT_A_FILE for directories */
+  /** Opens a file or pipe that describes a tree. @throws UmlcowError NOT_A_FILE for directories */
   streamInput(path: HostPath): StreamInput
-  /** @throws UmlcowError ELOOP for a link, ENOTDIR for what is no directory */
+  /** @throws UmlcowError ELOOP for a link, ENOTDIR for anything else that is not a directory */
   openDirectory(path: HostPath): OpenDirectory
-  /** Whose rights we have. */
+  /** The user that umlcow runs as. */
   user(): HostUser
 }
 
@@ -66,7 +66,7 @@ export const localTreeReader: TreeReader = {
   },
 
   *children(directory) {
-    // Types of @types/node 20 know no Buffer names here; Node does.
+    // Node gives names as Buffers here, but the types of @types/node 20 do not know it.
     const options = { encoding: 'buffer' as BufferEncoding, bufferSize: 1024 }
     const handle = named(directory, 'list it', () => fs.opendirSync(directory as string, options))
     try {

@@ -6,18 +6,22 @@ import { createFile, type HeldDirectory, holdDirectory, type NewTreeFile, timeOf
 import type { Owner, TreeFacts } from './tree-facts.js'
 
 /**
- * How umlcow changes the host's trees. Synchronous, as `TreeReader` is, but for what takes a program or a socket. Errors
- * are UmlcowError with the system's code.
+ * Changes the host's trees. Like those of `TreeReader`, the calls are synchronous, except those that start a program or
+ * listen on a socket. Errors are UmlcowError with the system's code.
  *
- * No call follows a link in the last place of a path but `setMode`, which is not for links.
+ * Only `setMode` follows a link in the last place of a path. Do not call it for links.
  */
 export interface TreeWriter {
   makeDirectory(path: HostPath, mode: number): void
-  /** Make a file; its owner is set where one is given. Text, as UTF-8, takes less time than bytes. */
+  /** Makes a file. A null owner is not set. Text is stored as UTF-8, and takes less time than bytes. */
   writeNew(path: HostPath, content: string | Uint8Array, mode: number, owner: Owner | null): void
-  /** Begin a file that only we may read until it is complete. @throws UmlcowError EEXIST when the name is taken, by a link too */
+  /**
+   * Begins a file that no other user can read until it is complete.
+   *
+   * @throws UmlcowError EEXIST when the name is taken, even by a link
+   */
   createFile(path: HostPath): NewTreeFile
-  /** Add to a file, made when it is missing. */
+  /** Adds bytes to a file. Makes the file if it is missing. */
   append(path: HostPath, bytes: Uint8Array): void
   makeLink(target: Buffer, path: HostPath): void
   /** @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
@@ -25,7 +29,8 @@ export interface TreeWriter {
   /** @throws UmlcowError HELPER_MISSING, HELPER_FAILED */
   makeFifo(path: string): Promise<void>
   /**
-   * Make a socket and have `place` move it to where it shall be: the listener removes what has its name when it closes.
+   * Makes a socket, then calls `place`, which moves it to its final name. The move comes first because a listener that
+   * closes removes the file with its own name.
    */
   makeSocket(path: HostPath, place: () => void): Promise<void>
   setMode(path: HostPath, mode: number): void
@@ -39,10 +44,10 @@ export interface TreeWriter {
   holdDirectory(path: HostPath): HeldDirectory
   syncFile(path: HostPath): void
   /**
-   * Sync everything of a file system: an `fsync` for each of a hundred thousand small files takes minutes.
+   * Syncs a whole file system: an `fsync` for each of a hundred thousand small files takes minutes.
    *
-   * @param directory  text, so that it can be an argument of a program
-   * @returns          false where the host cannot do that
+   * @param directory  text, because it becomes an argument of a program
+   * @returns          false when the host cannot do that
    */
   syncFileSystem(directory: string, signal: AbortSignal | undefined): Promise<boolean>
 }
@@ -85,7 +90,7 @@ export const localTreeWriter: TreeWriter = {
   createFile,
   makeLink: (target, path) => named(path, 'create it', () => fs.symlinkSync(target, path)),
 
-  // What starts programs or listens on sockets is loaded when it is wanted: most trees want neither.
+  // Most trees need no programs and no sockets, so these modules load on demand.
   makeDevice: async (...device) => (await import('../../machine/programs/make-node.js')).makeDevice(...device),
   makeFifo: async (path) => (await import('../../machine/programs/make-node.js')).makeFifo(path),
   makeSocket: async (path, place) => (await import('../../machine/programs/make-node.js')).makeSocket(path, place),

@@ -22,9 +22,9 @@ export type StreamSource =
 
 /** Writes a tree as a stream of bytes. */
 export interface StreamSink {
-  /** The content of files goes in, too. */
+  /** The stream also holds the content of files. */
   readonly hasContent: boolean
-  /** What it writes is plain text that a terminal may have. */
+  /** The stream is plain text that is safe on a terminal. */
   readonly isText: boolean
   /** @throws UmlcowError ENTRY_UNFIT when the format cannot hold it */
   check(entry: ManifestEntry, hostType: EntryType): void
@@ -37,7 +37,7 @@ export interface StreamKind {
   readonly sink: StreamSink
 }
 
-/** What every tree that was made says of itself. */
+/** The result of every new tree. */
 export interface MadeTree {
   readonly directory: string
   readonly entries: number
@@ -47,6 +47,6 @@ export interface MadeTree {
 /** A kind of tree that is a directory. */
 export interface TreeKind {
   readonly source: (directory: string | URL, options: SourceOptions) => TreeSource
-  /** Makes a new directory. */
+  /** Makes a new directory from items. */
   readonly sink?: (items: Items, place: HostPath | URL, options: NewTreeOptions) => Promise<MadeTree>
 }

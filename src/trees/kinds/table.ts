@@ -15,8 +15,8 @@ import { squashfsSource } from './squashfs/source.js'
 import { tarSink } from './tar/sink.js'
 import { tarSource } from './tar/source.js'
 
-// The kinds of trees, by the names that the command line has for them. A new kind is a folder with a source and a sink,
-// and a line here.
+// The kinds of trees, by their names on the command line. A new kind is a folder with a source and a sink, and a line
+// here.
 
 /** Trees that are one stream: archives, and manifests without content. */
 export const streamKinds = {
@@ -27,7 +27,7 @@ export const streamKinds = {
   squashfs: { source: squashfsSource, sink: squashfsSink },
 } as const satisfies Record<string, StreamKind>
 
-/** Trees that are directories. Their `sink` serves exports; `importHumfs` makes humfs trees, as they take more options. */
+/** Trees that are directories. Exports use their `sink`. `importHumfs` makes humfs trees, which need more options. */
 export const treeKinds = {
   humfs: { source: openHumfsSource },
   directory: { source: openDirectorySource, sink: writeDirectory },

@@ -1,12 +1,13 @@
 import type { SourceItem } from '../source/tree-source.js'
 
-/** The items on their way through. */
+/** Items that are passed on, with the last one remembered. */
 export interface WatchedItems {
   readonly items: AsyncIterable<SourceItem>
-  /** Whether the host has under the name of the last item what it is in the tree. */
+  /** Whether the host's file of the last item has the type of its entry. */
   isAsInTree(): boolean
 }
 
+/** Pass items on, so that a writer can ask about the last one. */
 export function watchHostTypes(items: AsyncIterable<SourceItem>): WatchedItems {
   let last: SourceItem | null = null
   async function* passed(): AsyncGenerator<SourceItem> {

@@ -13,23 +13,23 @@ import { walkTree } from '../walk/walk-tree.js'
 import type { NewTree, NewTreeOptions } from './new-tree.js'
 import { placeNewTree, removeNewTree } from './place-new-tree.js'
 
-// While a tree is made it lies in a directory that only we can enter, beside the place where it shall be:
+// A new tree is built in a work directory that no other user can enter, beside its final place:
 //   .umlcow-new-NAME/tree    the tree
 //   .umlcow-new-NAME/draft   a node, before it gets its name
-// Its name is the same for every run, so that the next one finds what a killed one has left.
+// The name is the same for every run, so that the next run finds what a killed run left.
 const workPrefix = '.umlcow-new-'
-/** Of the final name; the system takes 255. */
+/** Bytes of the final name that go into the name of the work directory; the system takes names of 255. */
 const longestPart = 200
 const namesInWork = ['tree', 'draft', 'draft-socket']
 
-/** Where the tree of a directory is made. */
+/** Get the path of the work directory for a new tree. */
 export function newTreeWork(directory: HostPath): Buffer {
   const name = Buffer.concat([Buffer.from(workPrefix), baseName(directory).subarray(0, longestPart)])
   return joinPath(directoryName(directory), name)
 }
 
 /**
- * See whether a new tree can get this name.
+ * Check that a new tree can get this name.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND
  */
@@ -37,21 +37,23 @@ export function guardNewTree(reader: TreeReader, directory: HostPath): void {
   const shown = printablePath(directory)
   const name = baseName(directory).toString('latin1')
   if (name === '' || name === '.' || name === '..' || name === '/') {
-    throw new UmlcowError('TARGET_KIND', `${shown}: is no name that a new directory can get`)
+    throw new UmlcowError('TARGET_KIND', `${shown}: cannot be the name of a new directory`)
   }
   const facts = reader.lstatOrNull(joinPath(directoryName(directory), baseName(directory)))
   if (facts === null) return
-  if (facts.type !== 'directory') throw new UmlcowError('TARGET_KIND', `${shown}: is there, and is no directory`)
+  if (facts.type !== 'directory') throw new UmlcowError('TARGET_KIND', `${shown}: exists and is not a directory`)
   for (const _ of reader.children(directory)) {
-    throw new UmlcowError('TARGET_EXISTS', `${shown}: is there, and is not empty`, {
-      hint: 'give a name that is free, or an empty directory',
+    throw new UmlcowError('TARGET_EXISTS', `${shown}: exists and is not empty`, {
+      hint: 'use a new name or an empty directory',
     })
   }
 }
 
 /**
- * Make a tree that appears under its name whole or not at all: made beside it, synced, renamed. An empty directory of that
- * name is replaced. Whatever goes wrong, what was made is removed; what a killed run has left is removed first.
+ * Make a tree that appears under its name whole or not at all. It builds the tree beside its final place, syncs and
+ * renames it. It replaces an empty directory of that name.
+ *
+ * It first removes what a killed run left. On an error it removes everything that it made.
  *
  * @param build  makes the tree, `top` included
  * @throws       UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, and whatever `build` throws
@@ -69,7 +71,7 @@ export async function makeNewTree<T>(
   try {
     const lock = await lockWork(options.files ?? localHostFiles, host.reader, work, held)
     try {
-      if (empty(host, held)) warnings.push('what an earlier run had left was removed')
+      if (empty(host, held)) warnings.push('removed what an earlier run left')
       const tree: NewTree = {
         ...host,
         top: joinPath(held.path, 'tree'),
@@ -97,7 +99,7 @@ export async function makeNewTree<T>(
   }
 }
 
-/** Make the directory, or take the one that a killed run has left: only we may have been in it. */
+/** Make the work directory, or take the one that a killed run left. No other user may have been in it. */
 function takeWork({ reader, writer }: TreeHost, work: Buffer): HeldDirectory {
   const user = reader.user()
   try {
@@ -106,17 +108,17 @@ function takeWork({ reader, writer }: TreeHost, work: Buffer): HeldDirectory {
     if (!hasCode(error, 'EEXIST')) throw error
   }
   const held = isOurs(reader.lstat(work), user) ? writer.holdDirectory(work) : null
-  // Once more: where others may rename things, they may have put a directory of theirs in its place.
+  // Check again through the open directory: another user may have put a directory in its place.
   const facts = held === null ? null : reader.lstat(joinPath(held.path, '.'))
   if (held !== null && facts !== null && isOurs(facts, user) && hasOnlyOurs(reader, held)) {
-    // A directory above may have given it its group, and the bit that goes on giving it.
+    // A directory above with the setgid bit passes on its group and the bit.
     writer.setOwner(joinPath(held.path, '.'), { uid: facts.uid, gid: user.gid })
     writer.setMode(joinPath(held.path, '.'), 0o700)
     return held
   }
   held?.close()
-  throw new UmlcowError('TARGET_EXISTS', `${printablePath(work)}: is there, and was not made by a run of ours`, {
-    hint: 'it has the name that a new tree has while it is made: move it away',
+  throw new UmlcowError('TARGET_EXISTS', `${printablePath(work)}: exists, but is not a work directory of this user`, {
+    hint: 'umlcow needs this name for its work: move the file or directory away',
   })
 }
 
@@ -131,13 +133,13 @@ function hasOnlyOurs(reader: TreeReader, { path }: HeldDirectory): boolean {
 async function lockWork(hostFiles: HostFiles, reader: TreeReader, work: Buffer, held: HeldDirectory) {
   const { device, inode } = reader.lstat(joinPath(held.path, '.'))
   const lock = await hostFiles.lock(`umlcow new tree ${device}:${inode}`)
-  // Whoever had it may just have ended, and have removed it.
+  // The run that had the lock may just have ended and removed the directory.
   if (lock !== null && reader.lstatOrNull(work)?.inode === inode) return lock
   await lock?.release()
   throw new UmlcowError('IN_USE', `${printablePath(work)}: another umlcow is at work on it`)
 }
 
-/** The same error with the name that the directory has, for the number of a descriptor tells nobody anything. */
+/** Put the name of the work directory into an error: users cannot know the number of a descriptor. */
 function withPlace(error: unknown, { path }: HeldDirectory, work: Buffer): unknown {
   const start = printablePath(path)
   if (!(error instanceof UmlcowError) || !error.message.startsWith(`${start}/`)) return error
@@ -145,7 +147,7 @@ function withPlace(error: unknown, { path }: HeldDirectory, work: Buffer): unkno
   return new UmlcowError(code, `${printablePath(work)}${message.slice(start.length)}`, { details, hint, cause: error })
 }
 
-/** @returns whether anything was there */
+/** Empty the work directory. @returns whether it held anything */
 function empty(host: TreeHost, held: HeldDirectory): boolean {
   const found = namesInWork
     .map((name) => joinPath(held.path, name))
@@ -158,12 +160,12 @@ function removeWork(writer: TreeWriter, work: Buffer): void {
   try {
     writer.removeDirectory(work)
   } catch (error) {
-    // Somebody has moved it; there is nothing in it.
+    // Another process moved or filled it. Nothing in it is umlcow's.
     if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ENOTEMPTY')) throw error
   }
 }
 
-/** All of it is on the disk before it gets its name. */
+/** Sync the whole tree before it gets its name. */
 async function syncNewTree({ reader, writer, top, options }: NewTree): Promise<void> {
   if (options.noSync || (await writer.syncFileSystem(directoryName(top).toString(), options.signal))) return
   for (const { path, facts, isLeaving } of walkTree(reader, top)) {

@@ -3,17 +3,17 @@ import type { TreeHost } from '../host/tree-host.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 
 export interface NewTreeOptions extends TreeOptions {
-  /** Name of the input for messages. */
+  /** Name of the input, for messages. */
   readonly name?: string | undefined
 }
 
 export const newTreeRules: Rules = { ...treeRules, name: text }
 
-/** A tree on its way: nobody else comes to it. */
+/** A new tree in its work directory, which no other user can enter. */
 export interface NewTree extends TreeHost {
-  /** Where it is made. */
+  /** The top of the tree. */
   readonly top: Buffer
-  /** A free name in a directory of ours, on the same file system. */
+  /** A free name in the work directory, on the same file system. */
   readonly draft: Buffer
   readonly options: NewTreeOptions
 }

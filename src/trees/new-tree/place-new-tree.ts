@@ -11,8 +11,8 @@ import type { NewTree } from './new-tree.js'
 const ownerBits = 0o700
 
 /**
- * Give a tree its name. To others than root the system moves no directory that they may not write to: such a one gets its
- * mode when it has its name.
+ * Give a tree its name. Only root can move a directory without write permission. For other users it sets the mode of
+ * such a directory after the move.
  *
  * @throws UmlcowError TARGET_EXISTS
  */
@@ -26,7 +26,7 @@ export function placeNewTree({ reader, writer, top }: NewTree, directory: HostPa
     if (held !== null) writer.setMode(joinPath(held.path, '.'), mode)
   } catch (error) {
     if (!hasCode(error, 'EEXIST', 'ENOTEMPTY', 'ENOTDIR')) throw error
-    throw new UmlcowError('TARGET_EXISTS', `${printablePath(directory)}: was made by somebody else meanwhile`, {
+    throw new UmlcowError('TARGET_EXISTS', `${printablePath(directory)}: another process created it meanwhile`, {
       cause: error,
     })
   } finally {
@@ -34,7 +34,7 @@ export function placeNewTree({ reader, writer, top }: NewTree, directory: HostPa
   }
 }
 
-/** Remove a tree that did not get its name. Modes of its directories may keep us out, if we are not root. */
+/** Remove a tree that did not get its name. Users other than root may need new modes on its directories first. */
 export function removeNewTree(host: TreeHost, top: Buffer): void {
   try {
     removeTree(host, top)

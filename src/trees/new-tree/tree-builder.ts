@@ -8,21 +8,21 @@ import type { Pace } from '../pace.js'
 import type { NewTree } from './new-tree.js'
 import type { Placement, TreePlan } from './tree-plan.js'
 
-/** Makes the names of one kind of tree. The directories above them are there, and the names are free. */
+/** Makes the names of one kind of tree. The directory above a name exists, and the name is free. */
 export interface TreeBuilder {
-  /** Without an entry: one that the manifest has not told of, and may yet. */
+  /** Makes a directory. The entry is null if the manifest has not listed the directory yet. */
   makeDirectory(path: Buffer, entry: ManifestEntry | null): Promise<void> | void
-  /** The entry of a directory that was made without. */
+  /** Adds the entry of a directory that was made without one. */
   completeDirectory(path: Buffer, entry: ManifestEntry): Promise<void> | void
   link(path: Buffer, first: Buffer, entry: ManifestEntry): void
-  /** Everything else. */
+  /** Makes any other name. */
   makeNode(path: Buffer, item: ManifestItem): Promise<void>
 }
 
 /**
- * Make all of a manifest.
+ * Make all names of a manifest.
  *
- * @param isFit  looks at each entry; nothing more is made after the first that is not, but all are looked at
+ * @param isFit  checks an entry. After the first unfit one nothing more is made, but all are checked
  */
 export async function buildTree(
   items: AsyncIterable<ManifestItem>,
@@ -50,13 +50,13 @@ async function buildOne(builder: TreeBuilder, item: ManifestItem, place: Placeme
   else await builder.makeNode(place.path, item)
 }
 
-/** What a file of the new tree gets. */
+/** Mode and owner of a new file. A null owner is not set. */
 export interface FileTerms {
   readonly mode: number
   readonly owner: Owner | null
 }
 
-/** Make a file with the content of an item. @throws UmlcowError INPUT_CHANGED when it is not as long as announced */
+/** Make a file with the content of an item. @throws UmlcowError INPUT_CHANGED when the content has another length */
 export async function copyContent({ writer, options }: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms) {
   await withNewFile(writer.createFile(path), async (file) => {
     for await (const bytes of exactContent(item)) {
@@ -89,14 +89,14 @@ async function withNewFile(file: NewTreeFile, use: (file: NewTreeFile) => Promis
   }
 }
 
-/** Make a FIFO under a name of ours, and give it its own. */
+/** Make a FIFO as a draft, then give it its name. */
 export async function placeFifo(tree: NewTree, path: Buffer, mtimeNs: bigint, { mode, owner }: FileTerms) {
   const { writer, draft } = tree
   await writer.makeFifo(draft.toString())
   placeDraft(tree, path, mtimeNs, { mode, owner })
 }
 
-/** Give what was made its owner, mode, time and name. A name that is taken is not replaced. */
+/** Give the draft its owner, mode, time and name. It does not replace an existing name. */
 export function placeDraft({ writer, draft }: NewTree, path: Buffer, mtimeNs: bigint, terms: FileTerms): void {
   if (terms.owner !== null) writer.setOwner(draft, terms.owner)
   writer.setMode(draft, terms.mode)

@@ -8,43 +8,44 @@ import { asBuffer } from '../../machine/path-bytes.js'
 import { longestPath } from '../tree-path.js'
 
 const fileTag = 1
-/** A directory that stands nowhere in the manifest so far, and something in it does. */
+/** A directory that the manifest has not listed so far, but whose content it has. */
 const missingTag = 2
-/** A directory: the mode is added to the tag, the value is its time. */
+/** A directory. Its mode is added to the tag; the value is its time. */
 const directoryTag = 0x1000
 
-/** Where an entry goes. */
+/** The place of an entry in the new tree. */
 export interface Placement {
-  /** What it is called in the new tree. */
+  /** The path in the new tree. */
   readonly path: Buffer
-  /** Of a further name: what the first one is called. */
+  /** For a further name of a file: the path of the first name. */
   readonly first: Buffer | null
-  /** Directories that have to be made before, in this order: nothing told of them. */
+  /** Directories to make before the entry, in this order. The manifest has not listed them. */
   readonly missing: readonly Buffer[]
-  /** A directory that was made because something in it came first. */
+  /** The entry is a directory that exists already, because its content came first. */
   readonly isMade: boolean
 }
 
+/** Mode and time of a directory of the manifest. */
 export interface DirectoryFacts {
   readonly mode: number
   readonly mtimeNs: bigint
 }
 
-/** A directory that an archive does not tell of is made like this: root's, as most are. */
+/** The facts of a directory that the manifest does not list. Root owns it, as most directories. */
 export const missingDirectory = { type: 'directory', mode: 0o755, uid: 0, gid: 0, major: 0, minor: 0 } as const
 
-/** So many are named. */
+/** A warning names at most this many. */
 const mostNamed = 5
 
 /**
- * What of a manifest has come so far, so that each entry gets a place of its own in the new tree, in directories that
- * the manifest itself has made: no name is made twice, and none below something that is no directory. It remembers names
- * by their digests, a few dozen bytes each.
+ * Finds a place in the new tree for each entry of a manifest. It refuses a name that comes twice, and a name below a
+ * file or link. So every entry lies in directories that the manifest itself made. It remembers each name by a digest,
+ * in a few dozen bytes.
  */
 export class TreePlan {
-  /** That have come. */
+  /** Number of entries so far. */
   entries = 0
-  /** Directories that nothing has told of. */
+  /** Number of directories that the manifest has not listed so far. */
   missing = 0
   private readonly names = new NameTable()
   private readonly name: string
@@ -53,8 +54,8 @@ export class TreePlan {
   private readonly named = new Set<string>()
 
   /**
-   * @param name    of the input, for messages
-   * @param rename  what a path is called in the new tree
+   * @param name    name of the input, for messages
+   * @param rename  finds the path in the new tree
    */
   constructor(name: string, rename: (path: Buffer, isDirectory: boolean) => Buffer = (path) => path) {
     this.name = name
@@ -62,7 +63,7 @@ export class TreePlan {
     this.reset()
   }
 
-  /** Forget what has come, for the same manifest from its start: a second plan would need as much memory again. */
+  /** Forget all entries, to read the manifest again. A second plan would need as much memory again. */
   reset(): void {
     this.entries = 0
     this.missing = 0
@@ -72,17 +73,17 @@ export class TreePlan {
     this.addMissing(Buffer.alloc(0))
   }
 
-  /** @throws UmlcowError BAD_ARCHIVE when there is no place for it, ENTRY_UNFIT when it is none */
+  /** Place an entry. @throws UmlcowError BAD_ARCHIVE when it has no place, ENTRY_UNFIT when it is malformed */
   place(entry: ManifestEntry): Placement {
     checkEntry(entry)
     this.entries++
     const isDirectory = entry.type === 'directory'
     const path = this.rename(asBuffer(entry.path), isDirectory)
-    // No system has a place for it, and the thousands of directories above it would take many seconds.
+    // No system takes such a path, and its thousands of directories would take many seconds.
     if (path.length > longestPath) return { path, first: null, missing: [], isMade: false }
     const found = this.names.get(path)
     const isMade = isDirectory && found?.tag === missingTag
-    if (found !== null && !isMade) throw this.bad(path, 'stands there twice')
+    if (found !== null && !isMade) throw this.bad(path, 'occurs twice')
     const missing = path.length === 0 ? [] : this.parentsOf(path)
     const first = entry.hardLinkTo === null ? null : this.firstName(path, asBuffer(entry.hardLinkTo))
     if (isMade) this.forgetMissing(path)
@@ -91,30 +92,30 @@ export class TreePlan {
     return { path, first, missing, isMade }
   }
 
-  /** Of a directory of the new tree; null when the manifest does not tell of it. */
+  /** Get the facts of a directory of the new tree. @returns null if the manifest does not list it */
   directory(path: Buffer): DirectoryFacts | null {
     const found = this.names.get(path)
     if (found === null || found.tag < directoryTag) return null
     return { mode: found.tag - directoryTag, mtimeNs: BigInt(found.value) * 1000n }
   }
 
-  /** What is to be said about directories that were missing. */
+  /** Write the warning about directories that the manifest does not list. */
   warnings(): string[] {
     if (this.missing === 0) return []
     const named = [...this.named].slice(0, mostNamed)
     const shown = named.map((path) => shownPath(Buffer.from(path, 'latin1'))).join(', ')
     const more = this.missing > named.length ? ` and ${this.missing - named.length} more` : ''
-    return [`directories that ${this.name} does not tell of are made with mode 0755, of root: ${shown}${more}`]
+    return [`directories that ${this.name} does not list get mode 0755 and owner root: ${shown}${more}`]
   }
 
-  /** The directories above that are not there yet. */
+  /** Find the directories above a path that do not exist yet. */
   private parentsOf(path: Buffer): Buffer[] {
     const parent = parentOf(path)
     if (this.lastParent?.equals(parent)) return []
     const missing: Buffer[] = []
     for (let above = parent; ; above = parentOf(above)) {
       const tag = this.names.get(above)?.tag
-      if (tag === fileTag) throw this.bad(above, 'is a directory in one place and none in another')
+      if (tag === fileTag) throw this.bad(above, 'is a directory in one entry, but not in another')
       if (tag !== undefined) break
       missing.unshift(above)
     }
@@ -125,9 +126,9 @@ export class TreePlan {
 
   private firstName(path: Buffer, hardLinkTo: Buffer): Buffer {
     const first = this.rename(hardLinkTo, false)
-    // A place that is too long is remembered nowhere; who makes the names refuses both.
+    // The plan does not remember a path that is too long. The sink refuses both names later.
     if (first.length > longestPath || this.names.get(first)?.tag === fileTag) return first
-    throw this.bad(path, 'is a further name of what is not there, or is a directory')
+    throw this.bad(path, 'is a hard link to a name that is missing or a directory')
   }
 
   private addMissing(path: Buffer): void {

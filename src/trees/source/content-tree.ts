@@ -12,27 +12,27 @@ import { walkTree } from '../walk/walk-tree.js'
 
 const slash = 0x2f
 
-/** A name of a tree with what the host says of it. */
+/** A name of a tree with the host's facts. */
 export interface TreeName extends ManifestItem {
   readonly facts: TreeFacts
 }
 
-/** The tree that holds the content which a manifest only tells of. Nothing outside of it is read, whatever its links say. */
+/** The tree with the content of a manifest. It follows no links in the tree, so it reads nothing outside of it. */
 export class ContentTree {
   private readonly directory: Buffer
   private readonly top: Buffer
   private readonly reader: TreeReader
 
-  /** @throws UmlcowError with the system's code, ENOTDIR when it is no directory */
+  /** @throws UmlcowError with the system's code, ENOTDIR when it is not a directory */
   constructor(directory: HostPath, reader: TreeReader = localTreeReader) {
     this.reader = reader
     this.top = reader.realTop(directory)
     this.directory = pathBytes(this.top)
-    // The slash at its end takes a directory.
+    // With the slash at its end, this fails for anything but a directory.
     reader.lstat(this.directory)
   }
 
-  /** The content of a name that is a file, with no link on the way to it. @throws UmlcowError UNSAFE_PATH, ENTRY_UNFIT */
+  /** Get a file by a path without links. @throws UmlcowError UNSAFE_PATH for a link, ENTRY_UNFIT when not a file */
   file(path: Buffer): { readonly facts: TreeFacts; readonly content: AsyncIterable<Uint8Array> } {
     for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, end + 1)) {
       const type = this.reader.lstatOrNull(inTree(this.directory, path.subarray(0, end)))?.type
@@ -40,17 +40,17 @@ export class ContentTree {
     }
     const facts = this.reader.lstatOrNull(inTree(this.directory, path))
     if (facts?.type !== 'file')
-      throw fault('ENTRY_UNFIT', path, `is ${facts === null ? 'not there' : 'no file'} in the tree`)
+      throw fault('ENTRY_UNFIT', path, `is ${facts === null ? 'missing' : 'not a file'} in the tree`)
     return { facts, content: this.contentOf(path, facts) }
   }
 
-  /** Whether a directory is in the tree, or is its top: nothing new may be made there while it is read. */
+  /** Whether a directory is in the tree, or is its top. A new tree there would change what is being read. */
   holds(directory: HostPath): boolean {
     const place = this.reader.realTop(directory)
     return place.subarray(0, this.top.length).equals(this.top)
   }
 
-  /** All names, a directory before what it holds; further names of a file as such. */
+  /** List all names, a directory before its content. Further names of a file are hard links. */
   async *names(): AsyncGenerator<TreeName> {
     const links = new LinkTable()
     for (const { path, facts, isLeaving } of walkTree(this.reader, this.directory)) {

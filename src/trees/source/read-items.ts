@@ -10,9 +10,9 @@ import { entryOf, located, type SourceItem, type TreeReading } from './tree-sour
 const pieceSize = 256 * 1024
 
 /**
- * A tree as a manifest. Only files with several names are remembered.
+ * Read a tree as a manifest. It remembers only files with several names.
  *
- * @throws UmlcowError INPUT_CHANGED, and what the tree's own reading throws
+ * @throws UmlcowError INPUT_CHANGED, and what `reading` throws
  */
 export async function* readItems(reading: TreeReading, options: SourceOptions): AsyncGenerator<SourceItem> {
   reading.refuseUnfit?.()
@@ -27,7 +27,7 @@ export async function* readItems(reading: TreeReading, options: SourceOptions): 
     if (pace.step()) await pace.rest()
     yield itemOf(reading, found, links, () => contentOf(reading, found, room, pace))
   }
-  // Somebody may have begun to work on it.
+  // Another run may have begun to change the tree.
   reading.refuseUnfit?.()
 }
 
@@ -52,7 +52,10 @@ function itemOf(
   return { entry, content: hasContent ? content() : null, identity: { dev, ino, nlink }, hostType }
 }
 
-/** All bytes of a file that is still the one that was found, and stays as it is. The memory is used again for the next piece. */
+/**
+ * Read a file, and check that it is the file that the walk found and does not change. The next piece overwrites the
+ * memory of the last one.
+ */
 async function* contentOf(
   reading: TreeReading,
   { path, facts, place, name }: FoundName,
@@ -63,7 +66,7 @@ async function* contentOf(
     const file = place.open(name)
     try {
       const now = file.facts()
-      // The number of a file that is gone may be another's.
+      // Another file may have the inode of a removed one.
       if (!isSameInode(now, facts) || now.type !== 'file') changed('it is another file')
       refuseChange(facts, now)
       for (let offset = 0; offset < facts.size; ) {

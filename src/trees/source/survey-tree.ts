@@ -16,9 +16,9 @@ import {
 } from './tree-source.js'
 
 /**
- * Look at every name of a tree before anything of it is read.
+ * Look at every name of a tree before any content is read.
  *
- * @throws UmlcowError with all that keeps it from being read, or the target from holding it
+ * @throws UmlcowError with every problem of the tree, or every name that the target cannot represent
  */
 export async function surveyTree(
   reading: TreeReading,
@@ -69,13 +69,17 @@ function attempt<T>(run: () => T, onError: (error: unknown) => void): T | null {
   }
 }
 
-/** The names of one file can have but one owner, mode and type. */
+/**
+ * Whether this is the first name of a file.
+ *
+ * @throws UmlcowError HUMFS_DAMAGED when the names of one file differ in owner, mode, type or device
+ */
 function isFirstName({ facts: hostFacts }: FoundName, facts: NameFacts, links: LinkTable): boolean {
   const { type, mode, uid, gid, device } = facts
   const ownText = () => Buffer.from(JSON.stringify([type, mode, uid, gid, device]))
   const first = links.further(hostFacts, ownText)
   if (first !== null && !first.equals(ownText())) {
-    throw new UmlcowError('HUMFS_DAMAGED', 'has other metadata than another name of the same file')
+    throw new UmlcowError('HUMFS_DAMAGED', 'its metadata differs from that of another name of the same file')
   }
   return first === null
 }
@@ -90,5 +94,5 @@ function refuseUnfit({ check }: SurveyOptions, found: FoundName, facts: NameFact
 }
 
 function unreadable(reading: TreeReading, { path }: FoundName): UmlcowError {
-  return new UmlcowError('EACCES', `${nameIn(reading, path)}: we may not read it`)
+  return new UmlcowError('EACCES', `${nameIn(reading, path)}: no permission to read it`)
 }

@@ -4,39 +4,39 @@ import type { FileIdentity } from '../../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../../formats/manifest/index.js'
 import type { FoundName } from '../walk/walk-open.js'
 
-/** What a name of a tree is, but for its path, its times and its other names. */
+/** The facts of a name of a tree, except its path, its times and its other names. */
 export type NameFacts = Pick<ManifestEntry, 'type' | 'mode' | 'uid' | 'gid' | 'device' | 'linkTarget' | 'size'>
 
-/** How the files of a directory are taken for a tree. */
+/** How to read a directory as a tree. */
 export interface TreeReading {
   /** The directory that is the top of the tree. */
   readonly top: Buffer
-  /** It may be a link to one. */
+  /** The top may be a link to a directory. */
   readonly followTop: boolean
-  /** What it is called in messages about what is in it. */
+  /** The name of the top in messages. */
   readonly shown: string
-  /** Code of an error that tells of all that is wrong in the tree; null where the first one is told by its own. */
+  /** Code of the error that reports all damage of the tree. If null, the first error ends the survey. */
   readonly damageCode: ErrorCode | null
-  /** @throws UmlcowError when that cannot be told */
+  /** @throws UmlcowError when the metadata of the name is damaged */
   describe(found: FoundName): NameFacts
   /** Names that do not belong to the tree. */
   readonly skips?: ((directory: Buffer, name: Buffer) => boolean) | undefined
-  /** Whether all of it can be read now. @throws UmlcowError */
+  /** @throws UmlcowError when the tree cannot be read now */
   readonly refuseUnfit?: (() => void) | undefined
 }
 
-/** An item, and the file of the host that it comes from. */
+/** An item with the host's file that it comes from. */
 export interface SourceItem extends ManifestItem {
   /** The host's file. */
   readonly identity: FileIdentity
-  /** What the host has under this name. */
+  /** The type of the host's file. */
   readonly hostType: EntryType
 }
 
 export interface SurveyOptions {
-  /** Refuses what is not to be read. @throws UmlcowError ENTRY_UNFIT */
+  /** Checks an entry. @throws UmlcowError ENTRY_UNFIT when the target cannot represent it */
   readonly check?: ((entry: ManifestEntry, found: FoundName) => void) | undefined
-  /** Whether content is going to be read. */
+  /** The caller will read content, so the survey checks read permission. */
   readonly content?: boolean | undefined
 }
 
@@ -50,19 +50,19 @@ export interface TreeSurvey {
 /** A tree on the disk, open for reading. */
 export interface TreeSource {
   readonly top: Buffer
-  /** Files and directories that no output may be, or be in. */
+  /** Files and directories of the tree. No output may be one of them, or lie in one. */
   readonly parts: readonly Buffer[]
   readonly warnings: readonly string[]
   /**
-   * Look at every name and at no content.
+   * Look at every name, and read no content.
    *
-   * @throws UmlcowError with all that keeps the tree from being read
+   * @throws UmlcowError with every problem of the tree
    */
   survey(options?: SurveyOptions): Promise<TreeSurvey>
   /**
-   * The tree, after a survey. Content is to be read before the next item is asked for.
+   * Read the tree, after a survey. Read the content of an item before you ask for the next item.
    *
-   * @throws UmlcowError INPUT_CHANGED, and as the survey
+   * @throws UmlcowError INPUT_CHANGED, and the errors of the survey
    */
   items(): AsyncGenerator<SourceItem>
 }
@@ -74,12 +74,12 @@ export function entryOf(found: FoundName, facts: NameFacts, hardLinkTo: Buffer |
   return facts.type === 'directory' ? entry : { ...entry, linkCount: nlink }
 }
 
-/** What a name of the tree is called in messages. */
+/** Write a path of the tree for messages. */
 export function nameIn({ shown }: TreeReading, path: Buffer): string {
   return path.length === 0 ? shown : `${shown}/${printablePath(path)}`
 }
 
-/** The same error with the name that it is about, where it does not tell. */
+/** Add the path to an error that does not have it yet. */
 export function located(reading: TreeReading, path: Buffer, error: unknown): unknown {
   if (!(error instanceof UmlcowError) || !(error.code in errorCodes)) return error
   if (error.code === 'ENTRY_UNFIT' || error.code === 'INTERRUPTED') return error

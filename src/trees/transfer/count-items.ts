@@ -4,7 +4,7 @@ import type { SourceItem, TreeSurvey } from '../source/tree-source.js'
 /** Milliseconds between two reports. */
 const reportTime = 25
 
-/** The same items, reported as progress: bytes of content, and one for each entry so that small files count, too. */
+/** Pass items on and report progress: the bytes of content, and one for each entry, so that small files count too. */
 export async function* countItems(
   items: AsyncIterable<SourceItem>,
   { entries, size }: TreeSurvey,

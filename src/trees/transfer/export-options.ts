@@ -13,7 +13,7 @@ export interface ExportOptions extends OperationOptions {
   readonly force?: readonly ForceWord[] | undefined
   /** Leave sockets out. */
   readonly noSockets?: boolean | undefined
-  /** Of squashfs: a new file for the names that `mksquashfs -ef` has to leave out of the tree. */
+  /** For squashfs: a new file with the names that `mksquashfs -ef` must leave out of the tree. */
   readonly excludeFile?: string | undefined
   /** Skip every fsync. */
   readonly noSync?: boolean | undefined
@@ -29,11 +29,11 @@ export interface ExportResult {
   readonly format: StreamFormat | WrittenTree
   /** Null for a pipe. */
   readonly target: string | null
-  /** Names that were looked at, the top included. */
+  /** Names in the tree, the top included. */
   readonly entries: number
   /** Bytes of content in the tree. */
   readonly size: number
-  /** Bytes that were written; null for a dry run, and for a tree. */
+  /** Bytes written to the output; null for a dry run, and for a tree. */
   readonly written: number | null
   readonly excludeFile: string | null
   readonly dryRun: boolean
@@ -50,7 +50,7 @@ export const exportRules: Rules = {
 
 export const exportTreeRules: Rules = { ...writerRules, ...treeRules, format: required(oneOf(writtenTrees)) }
 
-/** A source that one of the functions for it has opened. @throws TypeError */
+/** Check that a value is an open source. @throws TypeError */
 export function assertSource(source: TreeSource): void {
   if (typeof source?.survey === 'function' && typeof source.items === 'function') return
   throw new TypeError('source: expected a tree that is open, as from openHumfsSource or openDirectorySource')

@@ -11,11 +11,11 @@ import { refuseInTree, refuseInWork } from './refuse-overlap.js'
 import { createWarnings } from './warnings.js'
 
 /**
- * Write a tree as another one: a new directory, or in the place of an empty one. It looks at the whole tree first. The
- * new tree appears under its name whole or not at all.
+ * Write a tree as another one, into a new directory or an empty one. It looks at the whole tree first. The new tree
+ * appears under its name whole or not at all.
  *
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED when it would be in the tree, ENTRY_UNFIT, INPUT_CHANGED,
- *         INTERRUPTED, and as the source
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED when the directory is in the tree, ENTRY_UNFIT,
+ *         INPUT_CHANGED, INTERRUPTED, and the errors of the source
  */
 export async function exportToTree(
   source: TreeSource,

@@ -14,15 +14,15 @@ import { assertSource, type ExportOptions, type ExportResult, exportRules } from
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './refuse-overlap.js'
 import { createWarnings } from './warnings.js'
 
-/** The archive holds what others may not read. */
+/** Only the owner may read the archive: it holds files that other users cannot read. */
 const permissions = 0o600
 
 /**
  * Write a tree as a stream in one of the formats, into a new file or a pipe. It looks at the whole tree first, and
  * reports damage and names that do not fit the format before it writes a byte.
  *
- * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and as the source. A new file
- *         is then not there, not even in part.
+ * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and the errors of the
+ *         source. An error leaves no new file, not even a part of it.
  */
 export async function exportTree(
   source: TreeSource,
@@ -66,7 +66,7 @@ async function exportStream(
   return { ...result, written, warnings: warnings.list() }
 }
 
-/** The tree, and the exclusions under a temporary name that becomes theirs when the tree has its own: both or none. */
+/** Write the tree and the exclusions, both or none. The exclusions get their name after the tree has its own. */
 async function writeBoth(
   files: HostFiles,
   output: GuardedOutput,
@@ -89,8 +89,10 @@ async function writeBoth(
 }
 
 /**
- * @param next  done when the bytes are written, and before a new file gets its name
- * @returns     how many bytes there were
+ * Write bytes to an output.
+ *
+ * @param next  called after the bytes are written, and before a new file gets its name
+ * @returns     the number of bytes
  */
 async function writeOutput(
   files: HostFiles,
@@ -110,7 +112,7 @@ async function writeOutput(
   return written
 }
 
-/** The source rests between its items and pieces, so that signals come through. */
+/** Write all pieces in turn. The source rests between its items and pieces, so that signals get through. */
 async function writeAll(
   bytes: AsyncIterable<Uint8Array>,
   store: BlockStore,
@@ -129,7 +131,7 @@ async function* withoutSockets(items: AsyncIterable<SourceItem>): AsyncGenerator
   for await (const item of items) if (item.entry.type !== 'socket') yield item
 }
 
-/** What mksquashfs would take out of the tree as the file that it is there. */
+/** List the names that are another type in the tree: mksquashfs must not take them from there. */
 async function* exclusionsOf(source: TreeSource): AsyncGenerator<Uint8Array> {
   for await (const { entry, hostType } of source.items()) {
     if (entry.type !== hostType) yield serializeExclusion(entry.path)

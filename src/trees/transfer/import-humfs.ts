@@ -15,16 +15,16 @@ import {
 } from './import-options.js'
 import { importSource } from './import-source.js'
 
-/** Where paths are as long as with any short name. */
+/** A dry run without a directory checks path lengths with this short name. */
 const anyDirectory = 'humfs'
 
 /**
- * Make a humfs tree from an archive, from a manifest and the tree that it describes, or from another tree, without
- * root.
+ * Make a humfs tree without root: from an archive, from a manifest and the tree that it describes, or from another
+ * tree.
  *
- * An input that can be read twice is looked at as a whole before anything is made.
+ * It checks an input that can be read twice as a whole, before it makes anything.
  *
- * @param directory  is made, or replaced when it is empty; null in a dry run that is to look at the input alone
+ * @param place  a new directory, or an empty one; null for a dry run that checks only the input
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE, HUMFS_UNFIT, TARGET_EXISTS,
  *         TARGET_KIND, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP, INPUT_CHANGED, USAGE
  */
@@ -37,7 +37,7 @@ export async function importHumfs(
   const directory = place === null ? null : textPath('directory', place)
   const options = checkedOptions(givenOptions, importRules)
   const { from, dryRun = false } = options
-  if (directory === null && !dryRun) throw new TypeError('a directory is needed but for a dry run')
+  if (directory === null && !dryRun) throw new TypeError('directory: expected a path, got null without dryRun')
   const { reader } = treeHostOf(options)
   const owner = await ownerOf(options, reader.user())
   if (options.renameMetadata !== undefined) checkSuffix(options.renameMetadata)

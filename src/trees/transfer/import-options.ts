@@ -2,19 +2,19 @@ import { flag, nameOrNumber, oneOf, paths, type Rules, required, text, whole } f
 import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../kinds/table.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 
-/** Where a manifest comes from: a file, the directory that a tree is in, or bytes that come once. */
+/** The input of an import: a file, the directory of a tree, or bytes that can be read once. */
 export type ImportInput = string | { readonly name: string; readonly bytes: AsyncIterable<Uint8Array> }
 
 export interface ImportHumfsOptions extends TreeOptions {
   readonly from: StreamFormat | TreeFormat
-  /** Where the files lie that mtree text, a save file or a pseudo file tells of. */
+  /** The directory with the files that mtree text, a save file or a pseudo file describes. */
   readonly tree?: string | undefined
-  /** Names or numbers; ourselves where they are not given. */
+  /** Name or number; the default is the user who runs umlcow. */
   readonly owner?: string | number | undefined
   readonly group?: string | number | undefined
-  /** Bytes that the guest sees as the size of the file system; twice what is used where it is not given. */
+  /** Bytes that the guest sees as the size of the file system; the default is twice the used size. */
   readonly size?: number | undefined
-  /** Directories called `metadata` get this at the end of their name. */
+  /** Suffix for the names of directories called `metadata`. */
   readonly renameMetadata?: string | undefined
   readonly dryRun?: boolean | undefined
 }
@@ -30,18 +30,18 @@ export const importRules: Rules = {
   dryRun: flag,
 }
 
-/** Bytes that come once. */
+/** Whether an input is bytes that can be read once. */
 export function isStream(input: unknown): input is Exclude<ImportInput, string> {
   return typeof input === 'object' && input !== null && 'bytes' in input
 }
 
 export interface ImportHumfsResult {
-  /** Null where none was given. */
+  /** Null if none was given. */
   readonly directory: string | null
   readonly from: StreamFormat | TreeFormat
   /** Names in data, the top included. */
   readonly entries: number
-  /** Null after a dry run, which does not see what the host would store. */
+  /** Null after a dry run, which does not know how many bytes the host would store. */
   readonly used: number | null
   readonly total: number | null
   readonly uid: number

@@ -11,7 +11,7 @@ import { ContentTree } from '../source/content-tree.js'
 import type { ImportHumfsOptions, ImportInput } from './import-options.js'
 import { refuseInTree, refuseInWork } from './refuse-overlap.js'
 
-/** What is imported, as often as it can be read. */
+/** The input of an import. */
 export interface ImportSource {
   readonly name: string
   readonly isRepeatable: boolean
@@ -19,10 +19,10 @@ export interface ImportSource {
 }
 
 /**
- * Open what is imported.
+ * Open the input of an import.
  *
- * @param directory  where the new tree is going to be; nothing that is read may hold it. Null where none is made
- * @throws UmlcowError USAGE, TARGET_KIND, TARGET_PROTECTED, and with the system's code
+ * @param directory  place of the new tree, which must not lie in the input; null when no tree is made
+ * @throws           UmlcowError USAGE, TARGET_KIND, TARGET_PROTECTED, and errors with the system's code
  */
 export async function importSource(
   input: ImportInput,
@@ -90,7 +90,7 @@ function streamSource(
   }
 }
 
-/** A pipe whose writer is silent must not keep a signal from coming through. */
+/** Let a signal end the reading of a pipe, even when its writer is silent. */
 async function* interruptible(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
@@ -103,7 +103,7 @@ async function* interruptible(
       yield next.value
     }
   } finally {
-    // Not waited for: it may be the piece that never comes.
+    // Do not wait for it: the next piece may never come.
     pieces.return?.().catch(() => {})
   }
 }

@@ -15,19 +15,19 @@ import type { TreeSource } from '../source/tree-source.js'
 import { type FoundName, isSameInode } from '../walk/walk-open.js'
 import type { ExportOptions } from './export-options.js'
 
-/** The place of an output that is free, or may be replaced. */
+/** The place of an output. The name is free, or its file may be replaced. */
 export interface GuardedOutput {
   readonly name: string
   /** Null for a pipe. */
   readonly place: NewFileTarget | null
-  /** What is there now. */
+  /** The file that has the name now. */
   readonly existing: FileFacts | null
 }
 
 /**
- * Look at the place of an output before anything is written.
+ * Check the place of an output before anything is written.
  *
- * @throws UmlcowError SAME_FILE, TARGET_PROTECTED when it is in the tree, and as `guardTarget`
+ * @throws UmlcowError SAME_FILE, TARGET_PROTECTED when it is in the tree, and the errors of `guardTarget`
  */
 export async function guardOutput(
   files: HostFiles,
@@ -45,13 +45,13 @@ export async function guardOutput(
   return { name, place, existing }
 }
 
-/** @throws UmlcowError TARGET_PROTECTED when a new directory would be in the tree that is read */
+/** Refuse a new directory inside the tree that is read. @throws UmlcowError TARGET_PROTECTED */
 export async function refuseInTree(files: HostFiles, source: TreeSource, directory: HostPath): Promise<void> {
   await refuseInside(files, await partsOf(files, source), directoryName(directory), printablePath(directory))
 }
 
 /**
- * What a killed run has left of a new tree is removed: it cannot be what is read.
+ * Refuse an input in the work directory of the new tree: umlcow removes what a killed run left there.
  *
  * @throws UmlcowError TARGET_KIND
  */
@@ -76,13 +76,13 @@ async function partsOf(files: HostFiles, { parts }: TreeSource): Promise<Part[]>
     try {
       found.push({ path, facts: await files.stat(path) })
     } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error // The survey tells of what has to be there.
+      if (!hasCode(error, 'ENOENT')) throw error // The survey reports the missing parts.
     }
   }
   return found
 }
 
-/** Up from a directory, by whatever name it was reached. */
+/** Refuse a directory that is one of the parts or lies in one. It compares inodes up to the root, not names. */
 async function refuseInside(files: HostFiles, parts: readonly Part[], directory: Buffer, name: string): Promise<void> {
   let here = directory
   let facts = await files.stat(here)
@@ -98,7 +98,7 @@ async function refuseInside(files: HostFiles, parts: readonly Part[], directory:
   }
 }
 
-/** Two outputs with one name, however it is written. @throws UmlcowError SAME_FILE */
+/** Refuse two outputs with one name, even if their paths differ. @throws UmlcowError SAME_FILE */
 export async function refuseSamePlace(files: HostFiles, first: GuardedOutput, second: GuardedOutput): Promise<void> {
   if (first.place === null || second.place === null) return
   const [here, there] = [first.place.path, second.place.path]
@@ -107,7 +107,7 @@ export async function refuseSamePlace(files: HostFiles, first: GuardedOutput, se
   throw new UmlcowError('SAME_FILE', `${second.name}: is the same file as the output ${first.name}`)
 }
 
-/** What a survey asks of every name of the tree. */
+/** Make the check that a survey runs on every name of the tree. */
 export function entryCheck(
   outputs: readonly GuardedOutput[],
   { format, noSockets, excludeFile }: ExportOptions,
@@ -123,9 +123,9 @@ export function entryCheck(
   }
 }
 
-/** mksquashfs does not define what the tree has under the same name, unless it is left out of the tree. */
+/** mksquashfs ignores a definition when the tree has the same name, unless `-ef` leaves the name out of the tree. */
 function checkExclusion({ path, type }: ManifestEntry, hasFile: boolean): void {
   if (!hasFile)
-    throw unfit(path, `is a ${type} that mksquashfs takes for a file, but for --exclude-file FILE and its -ef`)
+    throw unfit(path, `is a ${type} that mksquashfs takes for a file; use --exclude-file FILE and mksquashfs -ef FILE`)
   serializeExclusion(path)
 }

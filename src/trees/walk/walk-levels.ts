@@ -1,14 +1,14 @@
-/** What one kind of walk does in a directory. */
+/** The steps of one kind of walk. */
 export interface WalkSteps<D, T> {
   /**
-   * Yield the items of a directory and of all that it holds but directories. The names of these go to `pending` as
+   * Yields the items of a directory and of its content, except its directories. The names of these go to `pending` as
    * latin1, which keeps every byte and takes a third of the memory of a Buffer.
    *
    * @param above  null for the top
-   * @returns      what `enter` and `leave` need of it later; null when the walk does not go into it
+   * @returns      the state that later calls of `enter` and `leave` need; null when the walk skips the content
    */
   enter(above: D | null, name: Buffer, pending: string[]): Generator<T, D | null>
-  /** The item of a directory after everything that it holds. */
+  /** Makes the item of a directory that comes after its content. */
   leave?(directory: D): T
 }
 
@@ -20,11 +20,11 @@ interface Level<D> {
 }
 
 /**
- * The one traversal of directory trees. It enters a directory after the one above it was listed and closed, so at most
- * one directory is open, and only names of directories on the way are in memory.
+ * Traverse a directory tree. All walks use this function. It enters a directory after the one above it was listed and
+ * closed. So at most one directory is open, and memory holds only the names of directories that wait.
  *
- * Three walks use it, because a look at each name costs the most: `walkNames` looks at no name, `walkTree` looks at each
- * by its path, and `walkOpen` looks through open directories, so that nobody can redirect it by a link.
+ * There are three walks, because the `lstat` of each name costs the most. `walkNames` does none, `walkTree` does it by
+ * path, and `walkOpen` does it through open directories, so that no link can redirect it.
  */
 export function* walkLevels<D, T>({ enter, leave }: WalkSteps<D, T>): Generator<T> {
   const levels: Level<D>[] = [{ directory: null, pending: [''] }]
@@ -41,10 +41,10 @@ export function* walkLevels<D, T>({ enter, leave }: WalkSteps<D, T>): Generator<
   }
 }
 
-/** Gets what a walk cannot look at, by its path relative to the top. */
+/** Receives an error of a walk, with the path relative to the top. */
 export type OnWalkError = (path: Buffer, error: unknown) => void
 
-/** Run a look. @returns null after an error that `onError` takes; without it the error ends the walk */
+/** Run a call for a path. Without `onError` an error ends the walk. @returns null after an error that `onError` took */
 export function look<T>(path: Buffer, onError: OnWalkError | undefined, run: () => T): T | null {
   try {
     return run()

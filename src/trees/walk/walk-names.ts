@@ -3,14 +3,14 @@ import type { TreeReader } from '../host/tree-reader.js'
 import { walkLevels } from './walk-levels.js'
 
 export interface WalkedName {
-  /** With the path of the top. */
+  /** Includes the path of the top. */
   readonly path: Buffer
   readonly isDirectory: boolean
 }
 
 /**
- * The names of a tree as its directories list them; the walk looks at no name. A directory comes after all that is in
- * it, and the top last. The walk follows no links.
+ * List the names of a tree, without an `lstat` of each. A directory comes after its content, and the top last. The walk
+ * follows no links.
  *
  * @param top  a directory
  */

@@ -6,14 +6,14 @@ import type { TreeReader } from '../host/tree-reader.js'
 import { inTree } from '../tree-path.js'
 import { look, type OnWalkError, walkLevels } from './walk-levels.js'
 
-/** A name of a tree that is being read. */
+/** A name that the walk found. */
 export interface FoundName {
   /** Relative to the top; empty is the top itself. */
   readonly path: Buffer
   readonly facts: TimedFacts
-  /** The open directory that it is in; of a directory itself. */
+  /** The open directory that holds the name. For a directory, the directory itself. */
   readonly place: OpenDirectory
-  /** What it is called there: `.` for a directory. */
+  /** The name in `place`: `.` for a directory. */
   readonly name: Buffer
 }
 
@@ -23,27 +23,27 @@ export interface WalkOptions {
   readonly followTop?: boolean | undefined
   /** Names that do not belong to the tree. */
   readonly skips?: ((directory: Buffer, name: Buffer) => boolean) | undefined
-  /** Gets what cannot be looked at, and the walk goes on; without it the walk ends. */
+  /** Receives errors, and the walk goes on. Without it the first error ends the walk. */
   readonly onError?: OnWalkError | undefined
 }
 
 const self = Buffer.from('.')
 const nothing = Buffer.alloc(0)
 
-/** @throws UmlcowError INPUT_CHANGED, always */
+/** Report a change of the input. @throws UmlcowError INPUT_CHANGED, always */
 export function changed(what: string): never {
   throw new UmlcowError('INPUT_CHANGED', `changed while it was read: ${what}`)
 }
 
-/** A directory that the walk has been in. */
+/** A directory that the walk has listed. */
 interface Entered {
   readonly path: Buffer
   readonly facts: TimedFacts
 }
 
 /**
- * Everything in a tree, a directory before what it holds. The walk follows no links, not even one that takes the place
- * of a directory meanwhile.
+ * List a tree, a directory before its content. The walk follows no links, not even one that replaces a directory
+ * meanwhile.
  *
  * @throws UmlcowError INPUT_CHANGED
  */
@@ -66,7 +66,7 @@ export function walkOpen(top: Buffer, { reader, followTop, skips, onError }: Wal
     },
   })
 
-  /** All but the directories, which wait until this one is closed. */
+  /** List a directory. Its directories wait until it is closed. */
   function* list(place: OpenDirectory, directory: Entered, pending: string[]): Generator<FoundName> {
     const names = place.names()[Symbol.iterator]()
     const next = () => look(directory.path, onError, () => names.next())
@@ -85,7 +85,7 @@ export function walkOpen(top: Buffer, { reader, followTop, skips, onError }: Wal
   }
 }
 
-/** The path leads to it by names: that it is what the directory above has is seen by what is above it. */
+/** Open a directory by its path. Its `..` proves that it is in the directory that the walk has listed. */
 function openBelow(reader: TreeReader, above: Entered | null, path: Buffer): OpenDirectory {
   const place = openUnchanged(reader, above, path)
   try {
@@ -101,7 +101,7 @@ function openUnchanged(reader: TreeReader, above: Entered | null, path: Buffer):
   try {
     return reader.openDirectory(path)
   } catch (error) {
-    if (above !== null && hasCode(error, 'ELOOP', 'ENOTDIR', 'ENOENT')) changed('it is no directory any more')
+    if (above !== null && hasCode(error, 'ELOOP', 'ENOTDIR', 'ENOENT')) changed('it is no longer a directory')
     throw error
   }
 }
@@ -110,7 +110,7 @@ function refuseChanged(place: OpenDirectory, { facts }: Entered): void {
   if (place.facts().mtimeNs !== facts.mtimeNs) changed('names in it')
 }
 
-/** The same file of the host. */
+/** Whether two facts are of the same file. */
 export function isSameInode(a: Pick<TimedFacts, 'device' | 'inode'>, b: Pick<TimedFacts, 'device' | 'inode'>): boolean {
   return a.device === b.device && a.inode === b.inode
 }

@@ -4,33 +4,33 @@ import type { TreeReader } from '../host/tree-reader.js'
 import { inTree } from '../tree-path.js'
 import { look, type OnWalkError, walkLevels } from './walk-levels.js'
 
-/** A name of a tree on a walk. */
+/** A name that the walk found. */
 export interface TreeItem {
-  /** Relative to the top; empty is the top itself. A caller that renames a directory sets it, and the walk goes on there. */
+  /** Relative to the top; empty is the top itself. A caller that renames a directory sets the new path for the walk. */
   path: Buffer
-  /** The same as the metadata calls it. */
+  /** The path in the metadata. */
   stored: Buffer
   readonly facts: TreeFacts
-  /** True when a directory comes again, after all that is in it. */
+  /** True when a directory comes again, after its content. */
   readonly isLeaving: boolean
-  /** Of a directory: whether what is in it comes, too. */
+  /** For a directory: whether the walk enters it. The caller may clear it. */
   descend: boolean
 }
 
 const nothing = Buffer.alloc(0)
 
 /**
- * Everything in a tree: a directory before what it holds and again after it. The walk follows no links, and keeps of a
- * directory only the names of its subdirectories.
+ * List a tree, a directory before its content and again after it. The walk follows no links. Of a directory it keeps
+ * only the names of its subdirectories.
  *
- * @param onError  gets what cannot be looked at, and the walk goes on; without it the walk ends
+ * @param onError  receives errors, and the walk goes on; without it the first error ends the walk
  */
 export function walkTree(reader: TreeReader, top: Buffer, onError?: OnWalkError): Generator<TreeItem> {
   const itemAt = (above: TreeItem | null, name: Buffer): TreeItem | null => {
     const path = above === null ? nothing : joinPath(above.path, name)
     const facts = look(path, onError, () => reader.lstat(inTree(top, path)))
     if (facts === null) return null
-    // One Buffer for both while no name differs: most trees have no other.
+    // Most trees have no renamed directory, so `path` and `stored` share one Buffer.
     const stored = above === null || above.stored === above.path ? path : joinPath(above.stored, name)
     return { path, stored: stored.equals(path) ? path : stored, facts, isLeaving: false, descend: true }
   }

@@ -101,7 +101,7 @@ describe('a plain directory', () => {
     const entries = [...small, entry('missing/below')]
     const result = await writeDirectory(itemsOf(entries), made, { ...noSync, asRoot: false, fakerootSave: save })
     expect(result.entries).toBe(10)
-    expect(result.warnings.join('\n')).toMatch(/made with mode 0755, of root: missing\n\d names do not have the owner/)
+    expect(result.warnings.join('\n')).toMatch(/get mode 0755 and owner root: missing\n\d names do not have the owner/)
     expect(fs.statSync(path.join(made, 'dir')).mode & 0o7777).toBe(0o500)
     expect(fs.statSync(path.join(made, 'dir')).mtimeMs).toBe(5000)
     expect(fs.statSync(path.join(made, 'dir/first'))).toMatchObject({ uid: process.geteuid?.(), nlink: 2, size: 9 })
@@ -169,7 +169,7 @@ describe('a tree for 9p', () => {
     const plain = entries.filter(({ hardLinkTo }) => hardLinkTo === null)
     const file = entry('f', { size: 3, mode: 0o2711, gid: 50 })
     const result = await writeVirtfsTree(itemsOf([...plain, file, furtherName('dir/f', file)]), made, noSync)
-    expect(result.warnings).toEqual(['directories that x does not tell of are made with mode 0755, of root: a/b'])
+    expect(result.warnings).toEqual(['directories that x does not list get mode 0755 and owner root: a/b'])
     const attributes = (name: string) => parseVirtfs(fs.readFileSync(path.join(made, name)))
     expect(attributes('.virtfs_metadata_root')).toMatchObject({ type: 'directory', mode: 0o1755, uid: 0 })
     expect(attributes('.virtfs_metadata/dir')).toMatchObject({ type: 'directory', mode: 0o500 })

@@ -7,21 +7,21 @@ import { copyContent, makeFile, type TreeBuilder } from '../../new-tree/tree-bui
 import { missingDirectory } from '../../new-tree/tree-plan.js'
 import { inTree } from '../../tree-path.js'
 
-// A tree of QEMU's mapped-file: NAME of a directory has its attributes in .virtfs_metadata/NAME there, and the top in
-// .virtfs_metadata_root in itself. Directories are 0700 and all else is regular files of 0600: nodes are empty, links hold
-// their target.  Source: QEMU hw/9pfs/9p-local.c
+// A tree of QEMU's mapped-file. DIR/.virtfs_metadata/NAME holds the attributes of DIR/NAME, and .virtfs_metadata_root
+// in the top holds those of the top. Directories have mode 0700. Everything else is a regular file of mode 0600: nodes
+// are empty, and links hold their target.  Source: QEMU hw/9pfs/9p-local.c
 const metadataName = '.virtfs_metadata'
 const topMetadataName = '.virtfs_metadata_root'
 const directoryMode = 0o700
 const fileMode = 0o600
 
-/** Whether the last name of a path is one of QEMU's own. */
+/** Whether QEMU reserves the last name of a path. */
 export function isReservedName(path: Buffer): boolean {
   const name = baseName(path).toString('latin1')
   return name === metadataName || name === topMetadataName
 }
 
-/** What is recorded of a directory that nobody told of. */
+/** Make the entry of a directory that the manifest does not list. */
 export function missingEntry(path: Buffer): ManifestEntry {
   const { type, mode, uid, gid } = missingDirectory
   return {
@@ -39,9 +39,10 @@ export function missingEntry(path: Buffer): ManifestEntry {
   }
 }
 
+/** Makes each name with its attributes, as QEMU does. */
 export class VirtfsBuilder implements TreeBuilder {
   private readonly tree: NewTree
-  /** Where attributes were put last: most names come one after another. */
+  /** The last directory of attributes: consecutive names mostly share it. */
   private lastMetadata: Buffer | null = null
 
   constructor(tree: NewTree) {
@@ -57,7 +58,7 @@ export class VirtfsBuilder implements TreeBuilder {
     this.record(path, entry)
   }
 
-  /** The attributes are one file, too, as with links that QEMU makes. */
+  /** Makes a hard link. The attributes become one file too, as QEMU does it. */
   link(path: Buffer, first: Buffer): void {
     this.tree.writer.link(this.placeOf(first), this.placeOf(path))
     this.tree.writer.link(this.attributesOf(first), this.attributesOf(path))
@@ -93,7 +94,7 @@ export class VirtfsBuilder implements TreeBuilder {
     try {
       this.tree.writer.makeDirectory(metadata, directoryMode)
     } catch (error) {
-      // There already, of a name that came earlier.
+      // An earlier name has made it.
       if (!hasCode(error, 'EEXIST')) throw error
     }
   }

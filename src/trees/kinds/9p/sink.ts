@@ -21,11 +21,11 @@ export interface VirtfsTreeResult {
 }
 
 /**
- * Make a tree for QEMU's 9p server (`security_model=mapped-file`) from a manifest, without root: a new directory, or in
- * the place of an empty one.
+ * Make a tree for QEMU's 9p server (`security_model=mapped-file`) from a manifest, without root, in a new directory or
+ * an empty one.
  *
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, ENTRY_UNFIT with all that QEMU would not take, BAD_ARCHIVE when
- *         entries contradict one another, and what `items` throws
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, ENTRY_UNFIT with every entry that QEMU cannot represent,
+ *         BAD_ARCHIVE when entries contradict one another, and what `items` throws
  */
 export async function writeVirtfsTree(
   items: AsyncIterable<ManifestItem>,
@@ -63,7 +63,10 @@ function isFit(entry: ManifestEntry, { path, missing }: Placement, problems: Pro
   return problems.count === before
 }
 
-/** Directories get their times when all is in them, and those that nobody told of their attributes. */
+/**
+ * Set the times of directories after their content is made. Write the attributes of directories that the manifest does
+ * not list.
+ */
 async function complete(tree: NewTree, builder: VirtfsBuilder, plan: TreePlan): Promise<void> {
   const pace = createPace({ signal: tree.options.signal, description: 'completing' })
   for (const item of walkTree(tree.reader, tree.top)) {

@@ -13,9 +13,9 @@ import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open.js'
 
 // A directory that QEMU's 9p server exports with security_model=mapped-file.
-//   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, be it a directory or not
-//   .virtfs_metadata_root        those of the top
-// What is neither a file nor a directory to the guest is a file to the host; the content of a symbolic link is its target.
+//   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, of any type
+//   .virtfs_metadata_root        attributes of the top
+// Links, nodes and sockets of the guest are regular files of the host. The content of a symbolic link is its target.
 // Source: QEMU hw/9pfs/9p-local.c, behaviour by reading
 
 const metadataName = Buffer.from('.virtfs_metadata')
@@ -26,7 +26,7 @@ const longestAttributes = 4096
 /**
  * Open a tree of QEMU's 9p server (`security_model=mapped-file`) as a guest sees it.
  *
- * @throws UmlcowError its survey and its items BAD_ARCHIVE with all that is wrong
+ * @throws UmlcowError from its survey and its items: BAD_ARCHIVE with every problem
  */
 export function openVirtfsSource(directory: string | URL, given: SourceOptions = {}): TreeSource {
   const options = checkedOptions(given, sourceRules)
@@ -79,7 +79,7 @@ function bad(message: string): UmlcowError {
   return new UmlcowError('BAD_ARCHIVE', message)
 }
 
-/** Null where there is nothing: the server then takes what the host's file has. */
+/** Read the attributes of a name. @returns null when there are none: the server then uses those of the host's file */
 function attributesOf({ path, facts, place }: FoundName): VirtfsAttributes | null {
   const isTop = path.length === 0
   const directory = facts.type === 'directory' && !isTop ? joinPath(above, metadataName) : metadataName
@@ -96,12 +96,12 @@ function attributesOf({ path, facts, place }: FoundName): VirtfsAttributes | nul
 function typeOf(facts: TreeFacts, type: EntryType): EntryType {
   const isNode = type !== 'file' && type !== 'directory'
   if (facts.type === type || (facts.type === 'file' && isNode)) return type
-  throw bad(`is a ${facts.type}, and a ${type} by its attributes`)
+  throw bad(`is a ${facts.type}, but a ${type} by its attributes`)
 }
 
 function targetOf(facts: TreeFacts, place: OpenDirectory, name: Buffer): Buffer {
   if (facts.type === 'symlink') return place.readLink(name)
   const target = place.readStart(name, maxPathLength + 1)
   if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return target
-  throw bad('a symbolic link without a target that is one')
+  throw bad('is a symbolic link without a valid target')
 }

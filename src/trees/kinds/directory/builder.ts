@@ -17,16 +17,16 @@ import { inTree } from '../../tree-path.js'
 const permissionBits = 0o777
 const nothing = Buffer.alloc(0)
 
-/** Makes each name as what it is; for others than root, as near to it as they can. */
+/** Makes each name with its own type, owner and mode, as far as the user's rights allow. */
 export class DirectoryBuilder implements TreeBuilder {
-  /** Names that are not what they should be. */
+  /** Number of names that differ from their entries. */
   differing = 0
   private readonly tree: NewTree
   private readonly asRoot: boolean
   private readonly user: Owner
   private readonly onMade: (path: Buffer, entry: ManifestEntry) => Promise<void> | void
 
-  /** @param onMade  told of each name that has come to be, but for further names */
+  /** @param onMade  called after each name is made, except for further names of a file */
   constructor(tree: NewTree, asRoot: boolean, onMade: DirectoryBuilder['onMade']) {
     this.tree = tree
     this.asRoot = asRoot
@@ -34,7 +34,7 @@ export class DirectoryBuilder implements TreeBuilder {
     this.onMade = onMade
   }
 
-  /** Only we may enter it, until all is in it. */
+  /** Makes a directory that no other user can enter until its content is complete. */
   async makeDirectory(path: Buffer, entry: ManifestEntry | null): Promise<void> {
     const place = this.placeOf(path)
     this.tree.writer.makeDirectory(place, 0o700)
@@ -47,7 +47,7 @@ export class DirectoryBuilder implements TreeBuilder {
     await this.made(path, entry)
   }
 
-  /** What a directory gets when all is in it. */
+  /** Computes the mode of a name. Only root sets bits above 0777. */
   modeOf(mode: number): number {
     return this.asRoot ? mode : mode & permissionBits
   }
@@ -96,7 +96,7 @@ export class DirectoryBuilder implements TreeBuilder {
     placeDraft(this.tree, place, mtimeNs, terms)
   }
 
-  /** Node's listener removes the name that it has made: it is another one by then. */
+  /** Makes a socket. Node removes the listener's name when it closes, so the socket is renamed before that. */
   private async makeSocket(place: Buffer, { mtimeNs }: ManifestEntry, terms: FileTerms): Promise<void> {
     const { writer, draft } = this.tree
     const listening = Buffer.concat([draft, Buffer.from('-socket')])

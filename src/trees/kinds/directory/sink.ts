@@ -14,24 +14,26 @@ import { FakerootSave } from '../fakeroot/save.js'
 import { DirectoryBuilder } from './builder.js'
 
 export interface WriteDirectoryOptions extends NewTreeOptions {
-  /** Give everything its own owner and type, which takes root. Root gets it where it is not given. */
+  /** Give everything its own owner and type. This needs root, and is the default for root. */
   readonly asRoot?: boolean | undefined
-  /** A new file with what the tree does not hold, for `fakeroot -i`. It fits this tree, and no copy of it. */
+  /** A new save file for `fakeroot -i`, with owners and types of the manifest. It fits this tree, but no copy of it. */
   readonly fakerootSave?: string | undefined
 }
 
 export interface DirectoryTreeResult {
   readonly directory: string
   readonly entries: number
-  /** Names that could not be given their own owner, type or setuid bits. */
+  /** Names that could not get their own owner, type or bits above 0777. */
   readonly differing: number
   readonly warnings: readonly string[]
 }
 
 /**
- * Make a plain directory tree from a manifest: a new directory, or in the place of an empty one. Root gives everything
- * its owner and makes devices. For other users all files are their own, devices are empty files, and bits above 0777
- * are left out; the result counts these, and a save file of fakeroot can record them.
+ * Make a plain directory tree from a manifest, in a new directory or an empty one.
+ *
+ * Root gives every file its owner, and makes devices. Other users own all the files that they make; devices become
+ * empty files, and bits above 0777 are left out. The result counts these names, and a save file of fakeroot can record
+ * them.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, BAD_ARCHIVE when entries contradict one another, HELPER_MISSING,
  *         HELPER_FAILED, and what `items` throws
@@ -51,7 +53,7 @@ export async function writeDirectory(
     const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
       if (save === null) return await build(items, tree, options, null, warn)
       let built = { entries: 0, differing: 0 }
-      // Before the tree has its name: without this file it would have lost what it was.
+      // Write this file before the tree gets its name: without it the tree would lack its owners and types.
       await writeNewFile(files, save, { permissions: 0o644, noSync, signal }, async (store) => {
         const records = new FakerootSave(store, tree)
         built = await build(items, tree, options, records, warn)
@@ -86,7 +88,7 @@ async function build(
   return { entries: plan.entries + plan.missing, differing }
 }
 
-/** Directories get their modes and times when all is in them: both may be changed, or keep us out, before. */
+/** Set modes and times of directories last: new content changes the times, and a mode may deny access. */
 async function complete(
   tree: NewTree,
   builder: DirectoryBuilder,

@@ -8,7 +8,7 @@ import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../sourc
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open.js'
 
-/** Open a directory as it is: owners, modes and devices are those of the host's files. */
+/** Open a directory as a tree. Owners, modes and devices are those of the host's files. */
 export function openDirectorySource(directory: string | URL, given: SourceOptions = {}): TreeSource {
   const options = checkedOptions(given, sourceRules)
   const top = pathBytes(textPath('directory', directory))

@@ -7,7 +7,7 @@ import { inTree } from '../../tree-path.js'
 
 const pieceSize = 64 * 1024
 
-/** The save file of fakeroot for a tree that is being made: the numbers of its files stay when it gets its name. */
+/** Writes fakeroot's save file for a new tree. The rename to the final name does not change the recorded inodes. */
 export class FakerootSave {
   private readonly store: BlockStore
   private readonly tree: NewTree
@@ -19,11 +19,12 @@ export class FakerootSave {
     this.tree = tree
   }
 
-  /** Record a file that was made. Of a further name nothing is recorded: it is the same file. */
+  /** Record a new file. Do not call it for further names: they are the same file. */
   async add(path: Buffer, entry: ManifestEntry): Promise<void> {
     await this.write(fakerootRecord(entry, this.identityOf(path, entry.linkCount)))
   }
 
+  /** Record a directory that the manifest does not list. */
   async addMissing(path: Buffer): Promise<void> {
     const { type, mode, uid, gid } = missingDirectory
     await this.write({ ...this.identityOf(path, undefined), type, mode, uid, gid, device: null })

@@ -10,7 +10,7 @@ export const fakerootSink: StreamSink = {
   write: (items) => writeFakeroot(recordsOf(items)),
 }
 
-/** One for each file. */
+/** Make one record for each file: further names have the same one. */
 async function* recordsOf(items: AsyncIterable<SourceItem>): AsyncGenerator<ReturnType<typeof fakerootRecord>> {
   for await (const { entry, identity } of items) {
     if (entry.hardLinkTo === null) yield fakerootRecord(entry, identity)

@@ -15,13 +15,13 @@ import type { StreamSource } from '../kind.js'
 
 export const fakerootSource = { needsTree: true, read: readFakerootTree } as const satisfies StreamSource
 
-/** What fakeroot makes nodes of. */
+/** fakeroot stores nodes as files, so these types may replace one another. */
 const typesOfFiles = new Set<EntryType>(['file', 'character', 'block', 'fifo', 'socket'])
 
 /**
- * A tree as it is seen within fakeroot with its save file: files are found by device and inode.
+ * Read a tree as programs in fakeroot see it. The save file identifies files by device and inode.
  *
- * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE when the save file is of another tree, TRUNCATED_ARCHIVE
+ * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE when the save file belongs to another tree, TRUNCATED_ARCHIVE
  */
 async function* readFakerootTree(
   source: AsyncIterable<Uint8Array>,
@@ -45,7 +45,7 @@ async function* readFakerootTree(
     throw archiveError(
       'BAD_ARCHIVE',
       name,
-      'tells of no file of the tree: it fits the tree that it was made with, and no copy',
+      'lists no file of the tree: a save file fits only the tree that it was made with, not a copy',
     )
   }
 }
@@ -57,7 +57,7 @@ function withRecord({ entry, content }: TreeName, record: FileRecord, name: stri
     throw archiveError(
       'BAD_ARCHIVE',
       name,
-      `calls a ${entry.type} a ${type}: ${shownPath(entry.path)}; it is of another tree`,
+      `calls a ${entry.type} a ${type}: ${shownPath(entry.path)}; it belongs to another tree`,
     )
   }
   const isFile = type === 'file'

@@ -11,13 +11,13 @@ import { makeMirrors, writeEntry } from './shadow-entry.js'
 
 const nothing = Buffer.alloc(0)
 
-/** Makes data and metadata of each name, as `humfsify` would have left them. */
+/** Makes data and metadata of each name, as `humfsify` leaves them. */
 export class HumfsBuilder implements TreeBuilder {
   readonly paths: HumfsPaths
   private readonly tree: NewTree
   private readonly owner: Owner | null
 
-  /** @param owner  null where we are that */
+  /** @param owner  the owner of all files; null if it is the user who runs umlcow */
   constructor(tree: NewTree, owner: Owner | null) {
     this.tree = tree
     this.owner = owner
@@ -38,7 +38,7 @@ export class HumfsBuilder implements TreeBuilder {
     this.record(path, nodeFactsOf(entry))
   }
 
-  /** The entries are one file, too, so that a guest sees a change under all names. */
+  /** Makes a hard link. The entries become one file too, so that a guest sees a change under all names. */
   link(path: Buffer, first: Buffer): void {
     const { writer } = this.tree
     writer.link(inTree(this.paths.data, first), inTree(this.paths.data, path))
@@ -63,7 +63,7 @@ export class HumfsBuilder implements TreeBuilder {
     writeEntry(this.tree.writer, place, facts, false, this.owner)
   }
 
-  /** Give what was made to whom the tree shall belong. */
+  /** Give a new file to the owner of the tree. */
   give(path: Buffer): void {
     if (this.owner !== null) this.tree.writer.setOwner(path, this.owner)
   }

@@ -6,15 +6,15 @@ export const letterOf: Readonly<Partial<Record<EntryType, NodeLetter>>> = { char
 
 export const typeOfLetter = { c: 'character', b: 'block', p: 'fifo', s: 'socket' } as const
 
-/** What an entry is made of. */
+/** The facts that an entry records. */
 export type NodeFacts = Pick<TreeFacts, 'type' | 'mode' | 'uid' | 'gid' | 'major' | 'minor'>
 
-/** The Perl tool masks with this; so does the kernel whenever a guest changes an owner or a mode. */
+/** The Perl tool masks modes with this. The kernel does so too, whenever a guest changes an owner or a mode. */
 export const permissionBits = 0o777
 
 /**
- * What the metadata says of a name. A FIFO stays a real one, which a guest can use, and has no node: the kernel takes an
- * empty file with `p` for a plain file.
+ * Compute the metadata of a name. A FIFO stays a FIFO, which a guest can use, and its entry has no node. The kernel
+ * would take an empty file with `p` for a plain file.
  */
 export function metadataOf(facts: NodeFacts, perlCompat: boolean): MetadataEntry {
   const { uid, gid } = facts
@@ -25,19 +25,22 @@ export function metadataOf(facts: NodeFacts, perlCompat: boolean): MetadataEntry
   return { mode, uid, gid, node: { letter, major, minor } }
 }
 
-/** Whether the metadata does not hold the mode: the journal does then, until the run is over. */
+/** Whether the metadata loses bits of the mode. Then the journal keeps the mode until the run ends. */
 export function losesMode({ mode }: Pick<TreeFacts, 'mode'>, perlCompat: boolean): boolean {
   return perlCompat && mode > permissionBits
 }
 
-/** Whether a name is replaced by an empty file: no device node is left to a user, and no kernel opens a socket. */
+/**
+ * Whether an empty file replaces the name. This applies to device nodes, because a user must not get one, and to
+ * sockets, because no kernel opens them.
+ */
 export function isReplaced({ type }: Pick<TreeFacts, 'type'>, perlCompat: boolean): boolean {
   return !perlCompat && letterOf[type] !== undefined
 }
 
 /**
- * The mode of the data. Bits above 0777 would show through in the guest; the kernel opens files for reading and writing,
- * as the user.
+ * Compute the mode of a file in data. It has no bits above 0777, because the guest would see them. The owner may read
+ * and write, because the kernel opens files for both, as the user.
  */
 export function dataMode({ type, mode }: Pick<TreeFacts, 'type' | 'mode'>, perlCompat: boolean): number {
   if (perlCompat) return 0o755

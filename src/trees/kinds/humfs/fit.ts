@@ -10,18 +10,19 @@ import { longestPath } from '../../tree-path.js'
 import { metadataOf, type NodeFacts } from './entry.js'
 import { entryName, humfsPaths, longestPathOf } from './paths.js'
 
-/** Bytes of a name, and of the target of a link, that the system takes. */
+/** Bytes of the longest name, and of the longest target of a link, that the system takes. */
 const longestName = 255
 const longestTarget = 4095
 
 const slash = 0x2f
 const reserved = Buffer.from(entryName)
 
+/** Get the facts that go into the metadata. */
 export function nodeFactsOf({ type, mode, uid, gid, device }: ManifestEntry): NodeFacts {
   return { type, mode, uid, gid, major: device?.major ?? 0, minor: device?.minor ?? 0 }
 }
 
-/** What a path is called when directories called `metadata` get a suffix. */
+/** Add the suffix to every directory called `metadata` in a path. */
 export function withRenamedDirectories(path: Buffer, isDirectory: boolean, suffix: string): Buffer {
   if (!path.includes(reserved)) return path
   const names = splitPath(path)
@@ -42,7 +43,7 @@ function splitPath(path: Buffer): Buffer[] {
   return [...names, path.subarray(start)]
 }
 
-/** Bytes of the longest name in a path. */
+/** Find the length of the longest name in a path, in bytes. */
 export function longestNameOf(path: Buffer): number {
   let longest = 0
   for (let start = 0; start <= path.length; ) {
@@ -54,18 +55,18 @@ export function longestNameOf(path: Buffer): number {
   return longest
 }
 
-/** Finds what neither the system nor humfs can hold. The rules are those of humfsify. */
+/** Finds the entries that the system or humfs cannot represent, by the rules of humfsify. */
 export class HumfsFit {
   private readonly problems: Problems
   private readonly paths: ReturnType<typeof humfsPaths>[]
 
-  /** @param places  where the tree is made, and where it shall be: its paths must not be too long in either */
+  /** @param places  the work directory and the final place of the tree: paths must not be too long in either */
   constructor(problems: Problems, ...places: HostPath[]) {
     this.problems = problems
     this.paths = places.map(humfsPaths)
   }
 
-  /** @returns whether all of it fits */
+  /** Check an entry, and add its problems. @returns whether it has none */
   check(entry: ManifestEntry, { path, first, missing }: Placement): boolean {
     const before = this.problems.count
     for (const one of missing) this.checkName(one, true)

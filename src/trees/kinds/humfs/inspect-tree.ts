@@ -7,22 +7,22 @@ import { type TreeItem, walkTree } from '../../walk/walk-tree.js'
 import type { KnownEntries } from './known-entries.js'
 import { entryPath, type HumfsPaths } from './paths.js'
 
-/** A name of data with what the metadata has for it. */
+/** A name of data with its entry. */
 export interface Inspected {
   readonly item: TreeItem
-  /** Where its entry is, or should be. */
+  /** The path of its entry, even if it has none. */
   readonly entryPath: Buffer
-  /** Of that place; null when nothing is there, or when the entry was known. */
+  /** Facts of the file at that path; null when there is none, or when `known` has the entry. */
   readonly entryFacts: TreeFacts | null
   readonly entry: ParsedMetadata | null
-  /** Why there is something and it cannot be read. */
+  /** Why the entry cannot be read. */
   readonly failure: UmlcowError | null
 }
 
 /**
- * Every name of data with its entry; directories come again when all that is in them has been.
+ * Read every name of data with its entry. A directory comes again after its content.
  *
- * @param known  what an earlier walk has read and need not be read again
+ * @param known  entries of an earlier walk, which are not read again
  */
 export function* inspectTree(
   reader: TreeReader,
@@ -31,7 +31,7 @@ export function* inspectTree(
   known?: KnownEntries,
 ): Generator<Inspected> {
   let count = 0
-  /** Of the directories that the walk is in. */
+  /** Indexes of the directories that the walk has entered and not left. */
   const open: number[] = []
   for (const item of walkTree(reader, paths.data, onError)) {
     const isDirectory = item.facts.type === 'directory'
@@ -44,7 +44,7 @@ export function* inspectTree(
   }
 }
 
-/** The entry at a place. */
+/** Read the entry at a path. */
 export function readEntry(reader: TreeReader, place: Buffer): Pick<Inspected, 'entryFacts' | 'entry' | 'failure'> {
   let entryFacts: TreeFacts | null = null
   try {

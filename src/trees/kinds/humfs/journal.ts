@@ -5,27 +5,28 @@ import type { Owner } from '../../host/tree-facts.js'
 import type { TreeReader } from '../../host/tree-reader.js'
 import { type HumfsPaths, journalName } from './paths.js'
 
-// The journal of a humfsify, its reverse or a repair: lines of JSON, each written and synced before what it tells of.
+// The journal of a humfsify, its reverse or a repair: lines of JSON, each written and synced before the step it names.
 //   {"umlcow":"humfs journal 1","verb":"humfsify",...}   the shadow trees are being built; nothing else is changed
-//   {"path":"...","mode":2541}    a mode that the metadata does not hold, with --perl-compat; the path in base64
-//   {"phase":"changing"}      the shadow trees are whole: from here on the run is finished, or undone by the reverse
+//   {"path":"...","mode":2541}    a mode that the metadata loses with --perl-compat; the path in base64
+//   {"phase":"changing"}      the shadow trees are whole: now the next run finishes it, or the reverse undoes it
 //   {"umlcow":"humfs journal 1","verb":"restore"}        data gets its owners and modes; the metadata stays
-//   {"phase":"removing"}      data is as it was: the metadata goes. The reverse of an unfinished humfsify has it, too
-//   {"phase":"sweeping"}      the metadata is out of the way, and what is left of it is removed
+//   {"phase":"removing"}      data is restored: the metadata goes. The reverse of an unfinished humfsify writes it too
+//   {"phase":"sweeping"}      the metadata has moved to the work directory, and is removed there
 //   {"umlcow":"humfs journal 1","verb":"rename","from":"...","to":"..."}   a directory's metadata moves; paths in base64
-// What every name of data/ was like stands in the shadow trees: they are the journal's lines for the entries.
+// The shadow trees record the former state of every name of data/, so the journal has no lines for the names.
 
+/** The arguments of a humfsify, as its journal records them. */
 export interface HumfsifyTerms {
   readonly owner: Owner
   readonly total: number
   readonly used: number
   readonly perlCompat: boolean
   readonly renameMetadata: string | null
-  /** What was there before and is to be moved out of the way: names in the directory. */
+  /** Names of existing metadata in the directory, which the run moves aside. */
   readonly aside: readonly string[]
 }
 
-/** A directory whose metadata moves to where a guest has renamed it to. Both paths are relative to data. */
+/** A directory that a guest renamed, and whose metadata must follow. Both paths are relative to data. */
 export interface DirectoryRename {
   readonly from: Buffer
   readonly to: Buffer
@@ -35,21 +36,21 @@ export type HumfsPhase = 'building' | 'changing' | 'restoring' | 'removing' | 's
 
 export interface HumfsJournal {
   readonly phase: HumfsPhase
-  /** Of a humfsify; null for all else. */
+  /** The terms of a humfsify; null for the others. */
   readonly terms: HumfsifyTerms | null
-  /** Of a repair; null for all else. */
+  /** The rename of a repair; null for the others. */
   readonly rename: DirectoryRename | null
-  /** Modes that the metadata does not hold, by path as latin1. */
+  /** Modes that the metadata loses, by path as latin1. */
   readonly modes: ReadonlyMap<string, number>
 }
 
 const magic = 'humfs journal 1'
 /** Half a million modes of usual paths. */
 const longestJournal = 64 * 1024 * 1024
-/** What the modes may take of it. */
+/** Bytes of the journal that the modes may take. */
 export const longestModes = longestJournal - 1024 * 1024
 
-/** The first line of a journal. */
+/** Write the first line of a journal. */
 export function journalStart(what: ({ verb: 'humfsify' } & HumfsifyTerms) | { verb: 'restore' }): Buffer {
   return Buffer.from(`${JSON.stringify({ umlcow: magic, ...what })}\n`)
 }
@@ -60,7 +61,7 @@ export function journalRename({ from, to }: DirectoryRename): Buffer {
 }
 
 export function journalPhase(phase: HumfsPhase): Buffer {
-  // A line before it may have been cut short: it must not become a part of that one.
+  // The line before may have been cut short, so this one starts on a new line.
   return Buffer.from(`\n${JSON.stringify({ phase })}\n`)
 }
 
@@ -83,7 +84,7 @@ function parseLine(line: string): { [key: string]: unknown } | null {
   }
 }
 
-/** Read a journal; a line that was cut short does not count. @returns null when it is none of ours */
+/** Parse a journal. It ignores a line that was cut short. @returns null when it is not a journal of umlcow */
 export function parseHumfsJournal(bytes: Uint8Array): HumfsJournal | null {
   const lines = Buffer.from(bytes).toString('utf8').split('\n').slice(0, -1)
   const [start, ...rest] = lines.map(parseLine)
@@ -108,7 +109,7 @@ export function parseHumfsJournal(bytes: Uint8Array): HumfsJournal | null {
   return { phase, terms: { owner, total, used, perlCompat, renameMetadata, aside }, rename: null, modes }
 }
 
-/** Null when a path leads out of the tree: the journal lies where others may write. */
+/** Read the paths of a rename. @returns null if one leads out of the tree: other users may have written the journal */
 function renameOf(start: Record<string, unknown>): DirectoryRename | null {
   const [from, to] = [start.from, start.to].map((text) => {
     const path = typeof text === 'string' ? Buffer.from(text, 'base64') : Buffer.alloc(0)
@@ -130,7 +131,7 @@ function areTerms(start: Record<string, unknown>): start is { [key: string]: unk
 }
 
 /**
- * The journal of a directory.
+ * Read the journal of a directory.
  *
  * @returns null when there is none
  * @throws  UmlcowError JOURNAL_DAMAGED
@@ -146,13 +147,13 @@ export function readHumfsJournal(reader: TreeReader, { journal }: HumfsPaths): H
   throw new UmlcowError('JOURNAL_DAMAGED', `${printablePath(journal)}: is not a journal that this release can read`)
 }
 
-/** @throws UmlcowError HUMFS_UNFINISHED when a repair has to be done anew first */
+/** Refuse a tree with an unfinished repair. @throws UmlcowError HUMFS_UNFINISHED */
 export function refuseRename(paths: HumfsPaths, journal: HumfsJournal | null): void {
   if (journal === null || journal.rename === null) return
-  throw unfinished(paths, 'a repair was cut short', 'umlcow humfs check --repair does it anew')
+  throw unfinished(paths, 'a repair was cut short', 'run "umlcow humfs check --repair" to repeat it')
 }
 
-/** A tree that somebody else has to finish. */
+/** Make the error for a tree that another command must finish first. */
 export function unfinished(paths: HumfsPaths, message: string, hint: string): UmlcowError {
   return new UmlcowError('HUMFS_UNFINISHED', `${printablePath(paths.directory)}: ${message} (see ${journalName})`, {
     hint,

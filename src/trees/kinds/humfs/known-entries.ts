@@ -1,22 +1,23 @@
 import type { ParsedMetadata } from '../../../formats/humfs/metadata.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
 
-/** So many take 27 MB. The entries after them are read again. */
+/** Keep at most this many entries, which take 27 MB. The second walk reads the others again. */
 const mostKept = 1_500_000
 const firstRoom = 4096
 
 /**
- * The entries that a first walk through data has read, for a second one: two numbers and a mode for each. They are kept
- * in the order of the walk, and one counts for a name of that place only that is still the same file: where the
- * directory has changed, the entry is read again.
+ * Keeps the entries of a first walk through data for a second walk: an inode, an owner and a mode for each. It keeps
+ * them in the order of the walk. An entry counts only if the second walk finds the same inode at the same index.
+ * Otherwise the directory has changed, and the walk reads the entry again.
  */
 export interface KnownEntries {
-  /** The next of the first walk. Nodes and what has no entry are not kept, but have their place. */
+  /** Adds the next entry of the first walk. Nodes and names without an entry take an index, but are not kept. */
   add(facts: TreeFacts, entry: ParsedMetadata | null): void
-  /** The entry at a place of the second walk. @returns null when it has to be read */
+  /** Gets the entry at an index of the second walk. @returns null when the caller must read it */
   at(index: number, facts: TreeFacts): ParsedMetadata | null
 }
 
+/** Start with no entries. */
 export function createKnownEntries(): KnownEntries {
   let [inodes, owners, modes] = arraysOf(firstRoom)
   let count = 0

@@ -3,7 +3,7 @@ import type { HostPath } from '../../../machine/host-files.js'
 import { joinPath, pathBytes } from '../../../machine/path-bytes.js'
 import { inTree } from '../../tree-path.js'
 
-/** Where everything of a humfs tree lies. */
+/** The paths of a humfs tree. */
 export interface HumfsPaths {
   readonly directory: Buffer
   readonly data: Buffer
@@ -11,27 +11,28 @@ export interface HumfsPaths {
   readonly fileMetadata: Buffer
   readonly dirMetadata: Buffer
   readonly journal: Buffer
-  /** Everything that is being made or is on its way out. */
+  /** The work directory: files that are being made or removed. */
   readonly work: Buffer
 }
 
 export const treeNames = ['file_metadata', 'dir_metadata'] as const
 export const superblockName = 'superblock'
-/** Kept short: paths below it are the longest that there are. */
+/** A short name, because the paths below it are the longest of the tree. */
 export const workName = '.umlcow-humfs'
-/** In it: metadata that is being removed. */
+/** In the work directory: metadata that is being removed. */
 export const goneName = 'gone'
 export const journalName = 'humfs.umlcow-journal'
-/** The metadata of a directory is a file of this name in its own place of `dir_metadata`. */
+/** The entry of a directory is a file of this name in its mirror in `dir_metadata`. */
 export const entryName = 'metadata'
-/** Where `--force=exists` puts what was there. */
+/** `--force=exists` adds this to the names of existing metadata. */
 export const asideSuffix = '.umlcow-old'
 
-/** Bytes of the longest path that something of data ever has: that of its metadata on its way out. */
+/** Compute the length of the longest path for a name of data: that of its entry during removal. */
 export function longestPathOf({ work }: Pick<HumfsPaths, 'work'>, stored: Buffer): number {
   return joinPath(work, goneName).length + treeNames[0].length + stored.length + entryName.length + 3
 }
 
+/** Build the paths of a humfs tree. */
 export function humfsPaths(directory: HostPath): HumfsPaths {
   const top = pathBytes(directory)
   const at = (name: string) => joinPath(top, name)
@@ -46,17 +47,18 @@ export function humfsPaths(directory: HostPath): HumfsPaths {
   }
 }
 
+/** The two trees of metadata. */
 export interface ShadowTrees {
   readonly fileMetadata: Buffer
   readonly dirMetadata: Buffer
 }
 
-/** Where the entry of a name lies. */
+/** Build the path of the entry of a name. */
 export function entryPath(trees: ShadowTrees, path: Buffer, isDirectory: boolean): Buffer {
   return isDirectory ? joinPath(inTree(trees.dirMetadata, path), entryName) : inTree(trees.fileMetadata, path)
 }
 
-/** Refuse what cannot end the new name of a directory called `metadata`. @throws UmlcowError USAGE */
+/** Refuse a suffix that no name can have. @throws UmlcowError USAGE */
 export function checkSuffix(suffix: string): void {
   if (suffix !== '' && !/[/\0]/.test(suffix)) return
   throw new UmlcowError('USAGE', `${JSON.stringify(suffix)} cannot be the end of a name`)

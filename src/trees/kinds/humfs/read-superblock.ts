@@ -6,9 +6,9 @@ import { superblockName, treeNames } from './paths.js'
 import type { Workspace } from './workspace.js'
 
 /**
- * The superblock of a tree.
+ * Read the superblock of a tree.
  *
- * @throws UmlcowError NOT_HUMFS when nothing of humfs is there, HUMFS_SUPERBLOCK, HUMFS_VERSION
+ * @throws UmlcowError NOT_HUMFS when there is no humfs metadata, HUMFS_SUPERBLOCK, HUMFS_VERSION
  */
 export function readSuperblock({ reader, paths }: Workspace): ParsedSuperblock {
   const facts = reader.lstatOrNull(paths.superblock)
@@ -25,12 +25,12 @@ export function readSuperblock({ reader, paths }: Workspace): ParsedSuperblock {
   return parseSuperblock(reader.readStart(paths.superblock, longestSuperblock + 1))
 }
 
-/** @throws UmlcowError HUMFS_DAMAGED */
+/** Refuse a tree without its two trees of metadata. @throws UmlcowError HUMFS_DAMAGED */
 export function refuseWithoutTrees({ reader, paths }: Workspace): void {
   const missing = [paths.fileMetadata, paths.dirMetadata].filter(
     (tree) => reader.lstatOrNull(tree)?.type !== 'directory',
   )
   if (missing.length === 0) return
-  const lines = missing.map((tree) => `${printablePath(tree)}: is not there, or no directory`)
+  const lines = missing.map((tree) => `${printablePath(tree)}: does not exist or is not a directory`)
   throw new UmlcowError('HUMFS_DAMAGED', lines.join('\n'))
 }

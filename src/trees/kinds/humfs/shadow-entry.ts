@@ -5,7 +5,7 @@ import { inTree } from '../../tree-path.js'
 import { metadataOf, type NodeFacts } from './entry.js'
 import type { ShadowTrees } from './paths.js'
 
-/** Make the two mirrors of a directory of data. @param owner  null where we are that */
+/** Make the two mirrors of a directory of data. @param owner  null if it is the user who runs umlcow */
 export function makeMirrors(writer: TreeWriter, trees: ShadowTrees, path: Buffer, owner: Owner | null): void {
   for (const tree of [trees.fileMetadata, trees.dirMetadata]) {
     const mirror = inTree(tree, path)
@@ -25,7 +25,7 @@ export function writeEntry(
   writer.writeNew(place, metadataLine(metadataOf(facts, perlCompat)), 0o644, owner)
 }
 
-/** The owner that has to be set: what the user makes is the user's already. */
+/** Find the owner to set on new files. @returns null if it is the user, who owns new files anyway */
 export function foreignOwner({ uid, gid }: Owner, user: Owner): Owner | null {
   return uid === user.uid && gid === user.gid ? null : { uid, gid }
 }

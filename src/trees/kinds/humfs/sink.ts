@@ -21,13 +21,13 @@ import { HumfsFit, withRenamedDirectories } from './fit.js'
 import { foreignOwner } from './shadow-entry.js'
 
 export interface WriteHumfsOptions extends NewTreeOptions {
-  /** Whose the files shall be: ourselves where it is not given, and others for root only. */
+  /** The owner of the files. The default is the user who runs umlcow; only root may name another. */
   readonly owner?: Owner | undefined
-  /** Bytes that the guest sees as the size of the file system; where it is not given, twice what is used. */
+  /** Bytes that the guest sees as the size of the file system; the default is twice the used size. */
   readonly size?: number | undefined
-  /** Directories called `metadata` get this at the end of their name. */
+  /** Suffix for the names of directories called `metadata`. */
   readonly renameMetadata?: string | undefined
-  /** How many entries there will be, where it is known: for progress. */
+  /** Number of entries, if known: for progress. */
   readonly entries?: number | undefined
 }
 
@@ -54,12 +54,12 @@ const mebibyte = 1024 * 1024
 const nothingMade = 'nothing was made'
 
 /**
- * Make a humfs tree from a manifest, without root: a new directory, or in the place of an empty one. Owners, modes and
- * devices go into metadata, byte for byte as `humfsify` writes it.
+ * Make a humfs tree from a manifest, without root, in a new directory or an empty one. Owners, modes and devices go
+ * into metadata, byte for byte as `humfsify` writes it.
  *
- * @param plan  in which nothing has come yet
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, HUMFS_UNFIT with all that humfs cannot hold, BAD_ARCHIVE when
- *         entries contradict one another, and what `items` throws
+ * @param plan  a new plan, or one after `reset`
+ * @throws      UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, HUMFS_UNFIT with every entry that humfs cannot
+ *              represent, BAD_ARCHIVE when entries contradict one another, and what `items` throws
  */
 export async function writeHumfsTree(
   items: AsyncIterable<ManifestItem>,
@@ -94,10 +94,10 @@ export async function writeHumfsTree(
 }
 
 /**
- * See what `writeHumfsTree` would say of a manifest, without content being read.
+ * Check a manifest as `writeHumfsTree` does, but read no content.
  *
- * @returns how many names there are, and the warnings
- * @throws  as `writeHumfsTree`
+ * @returns the number of names, and the warnings
+ * @throws  the errors of `writeHumfsTree`
  */
 export async function checkHumfsItems(
   items: AsyncIterable<ManifestItem>,
@@ -118,18 +118,18 @@ export async function checkHumfsItems(
   return { entries: plan.entries + plan.missing, warnings: [...plan.warnings(), ...counted.warnings()] }
 }
 
-/** The plan of a humfs tree. */
+/** Make the plan of a humfs tree. */
 export function humfsPlan({ name = 'the input', renameMetadata }: WriteHumfsOptions): TreePlan {
   if (renameMetadata === undefined) return new TreePlan(name)
   return new TreePlan(name, (path, isDirectory) => withRenamedDirectories(path, isDirectory, renameMetadata))
 }
 
-/** Not with the size of the file system, which is another one. */
+/** Get the options of progress. The option `size` is not passed on: it is the size of the file system. */
 function paceOf({ signal, onProgress, entries }: WriteHumfsOptions) {
   return { signal, onProgress, ...(entries === undefined ? {} : { size: entries }) }
 }
 
-/** @throws UmlcowError HUMFS_UNFIT when the files would have to be given away, and only root may do that */
+/** Find the owner of the files. @throws UmlcowError HUMFS_UNFIT when only root may give the files to that owner */
 function ownerOf({ owner }: WriteHumfsOptions, { uid, gid, groups }: HostUser): Owner {
   if (owner === undefined) return { uid, gid }
   if (uid === 0 || (owner.uid === uid && groups.includes(owner.gid))) return owner
@@ -138,7 +138,7 @@ function ownerOf({ owner }: WriteHumfsOptions, { uid, gid, groups }: HostUser): 
   })
 }
 
-/** As much again as is used, in whole mebibytes: a guest that looks for room finds some. */
+/** Compute the default size: twice the used size in whole mebibytes, so that a guest finds free space. */
 function roomFor(used: number): number {
   return Math.ceil((2 * used) / mebibyte) * mebibyte
 }
@@ -148,7 +148,12 @@ function refuseTooSmall(used: number, total: number, problems: Problems): void {
   problems.refuse('HUMFS_UNFIT', nothingMade)
 }
 
-/** Directories get their times when all is in them, and those that nobody told of their entries. @returns bytes used */
+/**
+ * Set the times of directories after their content is made. Write the entries of directories that the manifest does not
+ * list.
+ *
+ * @returns the used bytes
+ */
 async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan): Promise<number> {
   const { signal } = tree.options
   const pace = createPace({ signal, description: 'completing' })
@@ -167,7 +172,7 @@ async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan
   return usedOf(allocated)
 }
 
-/** Counts what humfs does not hold, on the way through. */
+/** Pass items on, and count those with extended attributes, which humfs cannot represent. */
 function countXattrs(items: AsyncIterable<ManifestItem>) {
   let count = 0
   async function* through(): AsyncGenerator<ManifestItem> {
@@ -176,6 +181,6 @@ function countXattrs(items: AsyncIterable<ManifestItem>) {
       yield item
     }
   }
-  const warnings = () => (count === 0 ? [] : [`${count} entries have extended attributes, which humfs does not hold`])
+  const warnings = () => (count === 0 ? [] : [`${count} entries have extended attributes, which humfs cannot store`])
   return { items: through(), warnings }
 }

@@ -20,8 +20,8 @@ import { openWorkspace, type Workspace } from './workspace.js'
  * Open a humfs tree as a guest sees it. Owners, modes, types and devices come from the metadata. Content, link targets,
  * times and hard links come from data.
  *
- * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_UNFINISHED; its survey and its items
- *         HUMFS_DAMAGED with all that is wrong
+ * @throws UmlcowError NOT_HUMFS, HUMFS_SUPERBLOCK, HUMFS_VERSION, HUMFS_UNFINISHED; from its survey and its items:
+ *         HUMFS_DAMAGED with every problem
  */
 export function openHumfsSource(directory: string | URL, given: TreeOptions = {}): TreeSource {
   const options = checkedOptions(given, treeRules)
@@ -60,7 +60,7 @@ function refuseUnfinished({ reader, paths }: Workspace): void {
   const journal = readHumfsJournal(reader, paths)
   if (journal === null) return
   refuseRename(paths, journal)
-  throw unfinished(paths, 'a humfsify or its reverse was cut short', 'run it again, or umlcow humfsify -r')
+  throw unfinished(paths, 'a humfsify or its reverse was cut short', 'run it again, or run "umlcow humfsify -r"')
 }
 
 function damaged(message: string, cause?: unknown): UmlcowError {
@@ -79,7 +79,7 @@ function describe(work: Workspace, { path, facts, place, name }: FoundName): Nam
   return { type, mode, uid, gid, device: deviceOf(type, node), linkTarget, size: type === 'file' ? facts.size : 0 }
 }
 
-/** Metadata that is looked for through a link is that of another tree. */
+/** Refuse a link in place of a directory of metadata: it leads to the metadata of another tree. */
 function refuseLinked({ reader, paths }: Workspace, path: Buffer): void {
   for (const tree of [paths.fileMetadata, paths.dirMetadata]) {
     const type = reader.lstatOrNull(inTree(tree, path))?.type ?? 'directory'
@@ -89,13 +89,13 @@ function refuseLinked({ reader, paths }: Workspace, path: Buffer): void {
 
 function typeOf(facts: TreeFacts, node: MetadataNode | null): EntryType {
   if (node === null) {
-    if (isDevice(facts.type)) throw damaged('is a device node, and its metadata has no device')
+    if (isDevice(facts.type)) throw damaged('is a device node, but its metadata has no device')
     return facts.type
   }
   const type = typeOfLetter[node.letter]
   if (facts.type === type) return type
-  if (facts.type !== 'file') throw damaged(`is a ${facts.type}, and a ${type} by its metadata`)
-  if (facts.size > 0) throw damaged(`is a ${type} by its metadata, and not empty`)
+  if (facts.type !== 'file') throw damaged(`is a ${facts.type}, but a ${type} by its metadata`)
+  if (facts.size > 0) throw damaged(`is a ${type} by its metadata, but not empty`)
   return type
 }
 

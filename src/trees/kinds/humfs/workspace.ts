@@ -13,26 +13,26 @@ import { type HumfsPhase, journalPhase } from './journal.js'
 import { type HumfsPaths, humfsPaths } from './paths.js'
 
 /**
- * What `--force` may name: existing metadata, files that also have names outside of data, and names that cannot get
- * their owner, mode or type.
+ * The words of `--force`. `exists`: existing metadata. `links`: files that also have names outside of data. `damage`:
+ * names that cannot get their owner, mode or type.
  */
 export type HumfsForceWord = 'exists' | 'links' | 'damage'
 
-/** Verbs that change a tree, and the findings that they let their caller override. */
+/** Make the option rules of a verb that changes a tree. @param words  the findings that its caller may override */
 export function humfsWriterRules(...words: readonly HumfsForceWord[]): Rules {
   return { ...treeRules, force: listOf(oneOf(words)), dryRun: flag }
 }
 
-/** A directory that is being worked on, and the means. */
+/** The directory that an operation works on, with its paths and options. */
 export interface Workspace extends TreeHost {
   readonly paths: HumfsPaths
   readonly hostFiles: HostFiles
   readonly options: TreeOptions
-  /** Of the directory. */
+  /** Facts of the directory. */
   readonly facts: TreeFacts
 }
 
-/** @throws UmlcowError NOT_HUMFS when there is no data/ in the directory */
+/** Open a directory for work. @throws UmlcowError NOT_HUMFS when it has no directory data/ */
 export function openWorkspace(directory: string, options: TreeOptions): Workspace {
   const paths = humfsPaths(directory)
   const host = treeHostOf(options)
@@ -53,7 +53,7 @@ export function openWorkspace(directory: string, options: TreeOptions): Workspac
   }
 }
 
-/** Do something while no other umlcow works on the directory. @throws UmlcowError IN_USE */
+/** Run a function while no other umlcow works on the directory. @throws UmlcowError IN_USE */
 export async function whileLocked<T>({ paths, facts, hostFiles }: Workspace, run: () => Promise<T>): Promise<T> {
   const lock = await hostFiles.lock(`umlcow humfs ${facts.device}:${facts.inode}`)
   if (lock === null) {
@@ -66,7 +66,7 @@ export async function whileLocked<T>({ paths, facts, hostFiles }: Workspace, run
   }
 }
 
-/** Make the place for what is on its way, unless it is there: a killed run may have got as far as removing it. */
+/** Make the work directory, unless it exists. A killed run may have left or removed it. */
 export function makeWorkDirectory({ reader, writer, paths }: Workspace): void {
   const there = reader.lstatOrNull(paths.work)
   if (there === null) writer.makeDirectory(paths.work, 0o700)
@@ -75,12 +75,12 @@ export function makeWorkDirectory({ reader, writer, paths }: Workspace): void {
   }
 }
 
-/** Make the journal, which appears whole. */
+/** Make the journal. It appears whole or not at all. */
 export function beginJournal(work: Workspace, start: Buffer): void {
   const { reader, writer, paths, options } = work
   makeWorkDirectory(work)
   const draft = joinPath(paths.work, 'journal')
-  // A call that failed may have left a part of one.
+  // A call that failed may have left a part of a journal.
   if (reader.lstatOrNull(draft) !== null) writer.unlink(draft)
   writer.append(draft, start)
   if (!options.noSync) writer.syncFile(draft)
@@ -88,24 +88,25 @@ export function beginJournal(work: Workspace, start: Buffer): void {
   if (!options.noSync) writer.syncFile(paths.directory)
 }
 
-/** Tell the journal of what comes next. */
+/** Record the next phase in the journal. */
 export function advanceJournal({ writer, paths, options }: Workspace, phase: HumfsPhase): void {
   writer.append(paths.journal, journalPhase(phase))
   if (!options.noSync) writer.syncFile(paths.journal)
 }
 
-/** The end of a run: what is left of the work goes, and the journal last. */
+/** End a run: remove the work directory, then the journal. */
 export function endJournal(work: Workspace): void {
   removeTree(work, work.paths.work)
   removeHumfsJournal(work)
 }
 
+/** Remove the journal, and sync its directory. */
 export function removeHumfsJournal({ reader, writer, paths, options }: Workspace): void {
   if (reader.lstatOrNull(paths.journal) !== null) writer.unlink(paths.journal)
   if (!options.noSync) writer.syncFile(paths.directory)
 }
 
-/** See all that was done to a tree so far on the disk. */
+/** Sync all changes of a tree to the disk. */
 export async function syncTree({ reader, writer, paths, options, facts: top }: Workspace, tree: Buffer): Promise<void> {
   if (options.noSync) return
   const isElsewhere = reader.lstat(tree).device !== top.device

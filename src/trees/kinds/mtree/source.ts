@@ -5,13 +5,13 @@ import type { StreamSource } from '../kind.js'
 
 export const mtreeSource = { needsTree: true, read: readMtreeTree } as const satisfies StreamSource
 
-/** The entries of mtree text, with the content that the tree has under the same names. */
+/** Read mtree text, with the content that the tree has under the same names. */
 async function* readMtreeTree(
   source: AsyncIterable<Uint8Array>,
   tree: ContentTree,
   options: ReadOptions,
 ): AsyncGenerator<ManifestItem> {
-  // What was looked at for its size is not looked at again for its content.
+  // Keep the file that was looked up for its size, so that its content needs no second look.
   const sized: { file: ReturnType<ContentTree['file']> | null } = { file: null }
   const sizeOf = (path: Uint8Array) => {
     sized.file = tree.file(asBuffer(path))

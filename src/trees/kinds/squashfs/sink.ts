@@ -5,7 +5,7 @@ import { watchHostTypes } from '../watch-host-types.js'
 
 export const squashfsSink: StreamSink = {
   hasContent: false,
-  // Names stand in it as they are.
+  // Names are not escaped.
   isText: false,
   check: (entry, hostType) => checkSquashfsEntry(entry, entry.type === hostType),
   write(items, options) {

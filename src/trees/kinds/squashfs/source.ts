@@ -8,8 +8,8 @@ import type { StreamSource } from '../kind.js'
 export const squashfsSource = { needsTree: true, read: readSquashfsTree } as const satisfies StreamSource
 
 /**
- * A tree as mksquashfs packs it with a pseudo file: names of the tree get the owners and modes that it says, and what it
- * defines besides is made. A definition of what the tree has counts only when it is a change (`m`), as there.
+ * Read a tree as mksquashfs packs it with a pseudo file. The file changes owners and modes of names in the tree, and
+ * defines further names. As in mksquashfs, a definition of an existing name counts only if it is a change (`m`).
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE
  */
@@ -21,7 +21,7 @@ async function* readSquashfsTree(
   const definitions = new Map<string, SquashfsDefinition>()
   for await (const definition of readSquashfsPseudo(source, options)) {
     const key = pathKey(definition.path)
-    // Of two for one name the first counts.
+    // The first of two definitions of one name counts.
     if (!definitions.has(key)) definitions.set(key, definition)
   }
   for await (const { entry, content } of tree.names()) {
@@ -43,7 +43,7 @@ function changed(entry: ManifestEntry, { mode, uid, gid, mtimeNs }: SquashfsDefi
 
 function made(definition: SquashfsDefinition, type: ManifestEntry['type']): ManifestEntry {
   const { path, uid, gid, device, linkTarget, mtimeNs } = definition
-  // The permissions of a link are 0777, whatever is said.
+  // The permissions of a link are always 0777.
   const mode = type === 'symlink' ? 0o777 : definition.mode
   const now = BigInt(Date.now()) * 1_000_000n
   return {

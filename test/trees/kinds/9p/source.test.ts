@@ -82,15 +82,19 @@ describe("a mapped-file tree of QEMU's 9p server", () => {
     [
       'a type that it cannot be',
       (at) => fs.writeFileSync(at('.virtfs_metadata', 'dir'), 'virtfs.mode=33188\n'),
-      /is a directory, and a file/,
+      /is a directory, but a file/,
     ],
     [
       'a directory of a file',
       (at) => fs.writeFileSync(at('.virtfs_metadata', 'file'), 'virtfs.mode=16877\n'),
-      /is a file, and a directory/,
+      /is a file, but a directory/,
     ],
-    ['a link without a target', (at) => fs.truncateSync(at('link'), 0), /a symbolic link without a target/],
-    ['a target with a NUL byte', (at) => fs.writeFileSync(at('link'), 'a\0b'), /a symbolic link without a target/],
+    ['a link without a target', (at) => fs.truncateSync(at('link'), 0), /is a symbolic link without a valid target/],
+    [
+      'a target with a NUL byte',
+      (at) => fs.writeFileSync(at('link'), 'a\0b'),
+      /is a symbolic link without a valid target/,
+    ],
     [
       'attributes through a link',
       (at) => {

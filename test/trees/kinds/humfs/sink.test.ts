@@ -195,7 +195,7 @@ describe('directories', () => {
       options,
     )
     expect(result.entries).toBe(4)
-    expect(result.warnings).toEqual(['directories that x does not tell of are made with mode 0755, of root: ., a/b'])
+    expect(result.warnings).toEqual(['directories that x does not list get mode 0755 and owner root: ., a/b'])
     const read = (name: string) => fs.readFileSync(path.join(made, 'dir_metadata', name), 'latin1')
     expect([read('metadata'), read('a/metadata'), read('a/b/metadata')]).toEqual([
       '493 0 0\n',
@@ -392,7 +392,7 @@ describe('a run that fails or is killed at any call', () => {
       } else expect(outcome, label).toMatchObject({ code: 'EIO' })
       const hadLeft = fs.existsSync(path.join(top, '.umlcow-new-made/tree'))
       const { warnings } = await writeHumfsTree(itemsOf(tree), made, options)
-      expect(warnings, label).toEqual(hadLeft ? ['what an earlier run had left was removed'] : [])
+      expect(warnings, label).toEqual(hadLeft ? ['removed what an earlier run left'] : [])
       expect(snapshot(made), label).toEqual(after)
       expect(fs.readdirSync(top), label).toEqual(['made'])
       removeTree(top)

@@ -87,7 +87,7 @@ describe('a damaged humfs tree', () => {
       'data/dangling: its metadata cannot be read: is a directory, not a file',
       'data/dir/empty: has no metadata',
       'data/dir/more: its metadata cannot be read: expected 3 or 6 fields, got "420 0 0 p\\n"',
-      'data/socket: is a socket by its metadata, and not empty',
+      'data/socket: is a socket by its metadata, but not empty',
     ])
   })
 
@@ -120,7 +120,7 @@ describe('a damaged humfs tree', () => {
     const { top, at } = await humfsScene()
     fs.rmSync(at('file_metadata', 'dir', 'second name'))
     fs.writeFileSync(at('file_metadata', 'dir', 'second name'), '420 1 1\n')
-    expect((await failureOf(top)).message).toMatch(/has other metadata than another name of the same file/)
+    expect((await failureOf(top)).message).toMatch(/its metadata differs from that of another name of the same file/)
   })
 
   it.runIf(isRoot)('is refused where a device is none by its metadata', async () => {
@@ -128,7 +128,7 @@ describe('a damaged humfs tree', () => {
     fs.rmSync(at('data', 'content'))
     const { spawnSync } = await import('node:child_process')
     expect(spawnSync('mknod', [at('data', 'content'), 'c', '1', '3']).status).toBe(0)
-    expect((await failureOf(top)).message).toBe('data/content: is a device node, and its metadata has no device')
+    expect((await failureOf(top)).message).toBe('data/content: is a device node, but its metadata has no device')
   })
 
   it.each([
