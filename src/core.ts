@@ -25,7 +25,9 @@ export { openMemoryStore } from './stores/memory-store.js'
 
 export type { Extent } from './bytes/extents.js'
 export { findTruncation, openCowImage, type Truncation } from './images/cow-image.js'
+export { type ImageFormat, type Layer, parseLayer } from './images/formats.js'
 export type { Image } from './images/image.js'
+export { type Probe, probe } from './images/probe.js'
 export { openRawImage } from './images/raw-image.js'
 
 // Merge
