@@ -25,15 +25,15 @@ export { openMemoryStore } from './stores/memory-store.js'
 
 export type { Extent } from './bytes/extents.js'
 export { findTruncation, openCowImage, type Truncation } from './images/cow-image.js'
-export { type ImageFormat, type Layer, parseLayer } from './images/formats.js'
 export type { Image } from './images/image.js'
+export { type ImageFormat, type Layer, parseLayer } from './images/image-formats.js'
 export { type Probe, probe } from './images/probe.js'
 export { openRawImage } from './images/raw-image.js'
 
 // Merge
 
 export { type ExecuteOptions, executeSteps } from './engine/execute.js'
-export type { Layers, StoredOverlay } from './engine/layers.js'
+export type { Layers, StoredOverlay } from './engine/merge-layers.js'
 export { type MergeTarget, planMerge } from './engine/plan-merge.js'
 
 // Archives

@@ -1,7 +1,7 @@
 // Merge
 
 export { type MergeOptions, type MergeResult, merge } from './verbs/merge/index.js'
-export type { NewImageResult } from './verbs/merge/new-file.js'
+export type { NewImageResult } from './verbs/merge/new-image/merge-new.js'
 export type { NewImageOptions } from './verbs/merge/options.js'
 
 // Merge in place
@@ -65,5 +65,5 @@ export * from './core.js'
 // The host and progress
 
 export { type FileFacts, type HostFiles, type HostPath, localHostFiles } from './machine/host-files.js'
-export type { OperationOptions, Progress } from './machine/operation.js'
+export type { OperationOptions, Progress } from './machine/operation-options.js'
 export type { OutputTarget } from './machine/output-target.js'

@@ -1,6 +1,6 @@
 import { allocate, concatBytes, equalBytes } from './fast.js'
 import { NameTable } from './name-table.js'
-import { RecordStore } from './record-store.js'
+import { RecordStore } from './record-memory.js'
 import { readWord, writeWord } from './words.js'
 
 const tag = 1

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
-import { dateText } from '../overlays/backing.js'
+import { dateText } from '../overlays/inspect-backing.js'
 import type { InPlaceOptions, InPlaceResult } from '../verbs/merge/in-place/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'

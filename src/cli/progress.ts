@@ -1,6 +1,6 @@
 import tty from 'node:tty'
 import { UmlcowError } from '../errors.js'
-import type { Progress } from '../machine/operation.js'
+import type { Progress } from '../machine/operation-options.js'
 import { isInheritedAndWritable } from '../machine/processes/inherited-descriptor.js'
 import type { CommonFlags } from './context.js'
 import { createLineWriter } from './line-writer.js'

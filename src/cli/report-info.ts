@@ -3,10 +3,10 @@ import { formatSize } from '../bytes/size-text.js'
 import type { Finding } from '../machine/findings.js'
 import type { HostPath } from '../machine/host-files.js'
 import { pathBytes } from '../machine/path-bytes.js'
+import { type FileUser, mainUsers } from '../machine/processes/file-users.js'
 import { userName } from '../machine/processes/find-writers.js'
-import { type FileUser, mainUsers } from '../machine/processes/in-use.js'
 import { shellQuote } from '../machine/shell-quote.js'
-import { type BackingInspection, dateText } from '../overlays/backing.js'
+import { type BackingInspection, dateText } from '../overlays/inspect-backing.js'
 import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json

@@ -1,7 +1,7 @@
 import { ceilTo, floorTo } from '../bytes/align.js'
 import { compareBytes } from '../bytes/fast.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
-import type { Layers } from './layers.js'
+import type { Layers } from './merge-layers.js'
 import { RunWindow } from './run-window.js'
 import type { Transfers } from './step.js'
 

@@ -1,7 +1,7 @@
 import { compareBytes } from '../bytes/fast.js'
 import { forEachDataStretch, zeroBlockSize } from '../bytes/zeros.js'
 import type { BlockStore } from '../stores/block-store.js'
-import type { Layers } from './layers.js'
+import type { Layers } from './merge-layers.js'
 import { RunWindow } from './run-window.js'
 import type { Transfers } from './step.js'
 

@@ -1,7 +1,7 @@
 import { countSetBits, forEachSetRun } from '../bytes/bitmap.js'
 import { allocateUnsafe } from '../bytes/fast.js'
 import { isZero } from '../bytes/zeros.js'
-import type { Layers, StoredOverlay } from './layers.js'
+import type { Layers, StoredOverlay } from './merge-layers.js'
 import { createTransfer, type Step, type Steps, setTransfer } from './step.js'
 import { walkBitmap } from './walk-bitmap.js'
 import { defaultWindowSize } from './window-size.js'

@@ -1,6 +1,6 @@
 import { countSetBits, type GroupLength } from '../bytes/bitmap.js'
 import { zeroBlockSize } from '../bytes/zeros.js'
-import type { StoredOverlay } from './layers.js'
+import type { StoredOverlay } from './merge-layers.js'
 import type { Steps } from './step.js'
 import { walkBitmap } from './walk-bitmap.js'
 

@@ -1,7 +1,7 @@
 import { floorTo } from '../bytes/align.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { type DataMap, everythingIsData } from './data-map.js'
-import type { Layers } from './layers.js'
+import type { Layers } from './merge-layers.js'
 import { MergeWindow } from './merge-window.js'
 import { createRunBatch, type RunBatch, walkRuns } from './run-batch.js'
 import type { Steps } from './step.js'

@@ -1,5 +1,5 @@
 import { forEachSetRun } from '../bytes/bitmap.js'
-import type { StoredOverlay } from './layers.js'
+import type { StoredOverlay } from './merge-layers.js'
 import type { Transfer } from './step.js'
 import { type BitmapPiece, walkBitmap } from './walk-bitmap.js'
 

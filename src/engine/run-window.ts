@@ -1,7 +1,7 @@
 import { transferBuffer } from '../bytes/aligned-buffer.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { isDense, mostSparseRuns } from './density.js'
-import type { StoredOverlay } from './layers.js'
+import type { StoredOverlay } from './merge-layers.js'
 import { type CopyRuns, createTransfer, setTransfer, type Transfer } from './step.js'
 import { largestWindowSize } from './window-size.js'
 

@@ -1,10 +1,10 @@
 import { floorTo } from '../bytes/align.js'
 import { alignedBuffer } from '../bytes/aligned-buffer.js'
 import { allocateUnsafe } from '../bytes/fast.js'
-import { longBitmap, storedBitmapLength } from '../images/bitmap-reader.js'
+import { longBitmap, storedBitmapLength } from '../images/cow-bitmap-reader.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { type DataMap, everythingIsData, probedStretches, probeLength } from './data-map.js'
-import type { StoredOverlay } from './layers.js'
+import type { StoredOverlay } from './merge-layers.js'
 import { createTransfer, setTransfer, type Transfer } from './step.js'
 
 /** Bytes of bitmap in memory at a time: the bits of 256 MiB of 512-byte sectors. */

@@ -1,6 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import type { EntryType } from '../formats/manifest/entry.js'
-import { checkedOptions, textPath } from '../machine/arguments.js'
+import { checkedOptions, textPath } from '../machine/option-rules.js'
 import { typeOfLetter } from '../trees/kinds/humfs/entry.js'
 import { type Inspected, inspectTree } from '../trees/kinds/humfs/inspect-tree.js'
 import { type HumfsPhase, readHumfsJournal, refuseRename, unfinished } from '../trees/kinds/humfs/journal.js'

@@ -2,7 +2,7 @@ import { type Extent, joinExtents } from '../bytes/extents.js'
 import { type CowHeader, type CowLayout, computeLayout } from '../formats/cow/index.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { OpenState } from '../stores/open-state.js'
-import { openBitmapReader } from './bitmap-reader.js'
+import { openBitmapReader } from './cow-bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
 import { storedReader } from './read-stored.js'
 

@@ -1,5 +1,5 @@
 import { type BlockStore, isSyncStore, readPadded, readPaddedNow } from '../stores/block-store.js'
-import { formatOf, headLength, type ImageFormat } from './formats.js'
+import { formatOf, headLength, type ImageFormat } from './image-formats.js'
 
 /** What the first bytes of a store show. */
 export interface Probe {

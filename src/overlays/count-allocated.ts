@@ -1,6 +1,6 @@
-import type { StoredOverlay } from '../engine/layers.js'
+import type { StoredOverlay } from '../engine/merge-layers.js'
 import { type OverlayCounts, planCount, planCounts } from '../engine/plan-count.js'
-import { executeLocally } from '../machine/execute.js'
+import { executeLocally } from '../machine/execute-locally.js'
 
 /**
  * Count the allocated sectors of an overlay. Sectors whose bits lie beyond the end of the file count as clear.

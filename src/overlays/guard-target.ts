@@ -2,12 +2,12 @@ import { printablePath } from '../bytes/escape.js'
 import { errorCodes, hasCode, UmlcowError } from '../errors.js'
 import { type ForceWord, refuseUnlessForced } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
-import { inspectTarget, type NewFileTarget } from '../machine/new-file.js'
 import { directoryName } from '../machine/path-bytes.js'
 import { findWriters } from '../machine/processes/find-writers.js'
+import { inspectTarget, type NewFileTarget } from '../machine/write-new-file.js'
 import { openOverlay } from './open-overlay.js'
-import { findOverlayOver } from './siblings/overlays-over.js'
-import { refuseUnfinished } from './unfinished/pinned-merge.js'
+import { findOverlayOver } from './siblings/find-overlay-over.js'
+import { refuseUnfinished } from './unfinished/find-merge-around.js'
 
 export interface TargetOptions {
   readonly overwrite?: boolean | undefined

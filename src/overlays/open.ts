@@ -1,6 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { type Layer, parseLayer } from '../images/formats.js'
+import { type Layer, parseLayer } from '../images/image-formats.js'
 import { type Probe, probe } from '../images/probe.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import type { FileAccess, FileStore, OpenFileOptions } from '../machine/stores/file-store.js'

@@ -3,9 +3,9 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { maxHeaderSize } from '../formats/cow/index.js'
 import { orNameTooLong } from '../machine/derived-names.js'
 import type { FileFacts, HostFiles, HostPath } from '../machine/host-files.js'
-import { writeNewFile } from '../machine/new-file.js'
 import { directoryName } from '../machine/path-bytes.js'
 import type { FileStore } from '../machine/stores/file-store.js'
+import { writeNewFile } from '../machine/write-new-file.js'
 import { readExact, writeExact } from '../stores/block-store.js'
 
 // The journal of a header rewrite: a file beside the overlay with the old header and the new one.

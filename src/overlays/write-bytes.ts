@@ -1,8 +1,8 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode } from '../errors.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../machine/host-files.js'
-import { writeNewFile } from '../machine/new-file.js'
 import { withUnseenTold } from '../machine/processes/unseen-users.js'
+import { writeNewFile } from '../machine/write-new-file.js'
 import { writeExact } from '../stores/block-store.js'
 import { guardTarget, refuseSameFile, type TargetOptions, targetFacts } from './guard-target.js'
 

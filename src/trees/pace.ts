@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { throwIfAborted } from '../errors.js'
-import type { OperationOptions } from '../machine/operation.js'
+import type { OperationOptions } from '../machine/operation-options.js'
 
 /** Milliseconds of work between two rests. Signals and progress get through during a rest. */
 const workTime = 20

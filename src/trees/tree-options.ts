@@ -1,5 +1,5 @@
-import { flag, object, operationRules, type Rules } from '../machine/arguments.js'
-import type { OperationOptions } from '../machine/operation.js'
+import type { OperationOptions } from '../machine/operation-options.js'
+import { flag, object, operationRules, type Rules } from '../machine/option-rules.js'
 import type { TreeReader } from './host/tree-reader.js'
 import type { TreeWriter } from './host/tree-writer.js'
 

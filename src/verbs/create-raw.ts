@@ -1,8 +1,8 @@
-import { checkedOptions, text, textPath, whole } from '../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../machine/host-files.js'
-import { writeNewFile } from '../machine/new-file.js'
+import { checkedOptions, text, textPath, whole } from '../machine/option-rules.js'
 import { withUnseenTold } from '../machine/processes/unseen-users.js'
 import { assertMkfsAvailable, runMkfs } from '../machine/programs/mkfs.js'
+import { writeNewFile } from '../machine/write-new-file.js'
 import { guardTarget } from '../overlays/guard-target.js'
 import { type CreateResult, type NewFileVerbOptions, newFileRules } from './create.js'
 

@@ -4,11 +4,11 @@ import { joinExtents } from '../bytes/extents.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../errors.js'
 import type { Image } from '../images/image.js'
-import { checkedOptions, flag, hostPath, type Rules, whole } from '../machine/arguments.js'
 import { refuseUnlessForced } from '../machine/findings.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../machine/host-files.js'
-import type { OperationOptions } from '../machine/operation.js'
-import { inspectBacking } from '../overlays/backing.js'
+import type { OperationOptions } from '../machine/operation-options.js'
+import { checkedOptions, flag, hostPath, type Rules, whole } from '../machine/option-rules.js'
+import { inspectBacking } from '../overlays/inspect-backing.js'
 import {
   type FileImage,
   type OpenImageOptions,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { digestName } from '../../src/bytes/name-digest.js'
 import { NameTable } from '../../src/bytes/name-table.js'
-import { RecordStore } from '../../src/bytes/record-store.js'
+import { RecordStore } from '../../src/bytes/record-memory.js'
 
 /** HalfSipHash-2-4 with 64 bits of the bytes 0, 1, ... under the key 0, 1, ..., 7, as its authors' vectors have it. */
 const vectors = [

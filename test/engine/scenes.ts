@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { executeSteps } from '../../src/engine/execute.js'
-import type { Layers, StoredOverlay } from '../../src/engine/layers.js'
+import type { Layers, StoredOverlay } from '../../src/engine/merge-layers.js'
 import { computeLayout, type HeaderLayout } from '../../src/formats/cow/index.js'
-import { executeLocally } from '../../src/machine/execute.js'
+import { executeLocally } from '../../src/machine/execute-locally.js'
 import type { BlockStore, SyncBlockStore } from '../../src/stores/block-store.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { headLength, isPlain, parseLayer } from '../../src/images/formats.js'
+import { headLength, isPlain, parseLayer } from '../../src/images/image-formats.js'
 import { probe, readHead } from '../../src/images/probe.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import type { SyncBlockStore } from '../../src/stores/block-store.js'

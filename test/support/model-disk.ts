@@ -2,7 +2,7 @@ import { printablePath } from '../../src/bytes/escape.js'
 import type { Clock } from '../../src/machine/clock.js'
 import type { FileFacts, HostFiles, HostPath } from '../../src/machine/host-files.js'
 import { directoryName, pathBytes, pathComponents } from '../../src/machine/path-bytes.js'
-import type { FileUsers } from '../../src/machine/processes/in-use.js'
+import type { FileUsers } from '../../src/machine/processes/file-users.js'
 import { toNanoseconds } from './model-clock.js'
 import {
   copyContent,

@@ -3,7 +3,7 @@ import { hasCode } from '../../src/errors.js'
 import type { Clock } from '../../src/machine/clock.js'
 import type { FileFacts, HostFiles, HostPath } from '../../src/machine/host-files.js'
 import { hostUser } from '../../src/machine/host-user.js'
-import type { FileUsers } from '../../src/machine/processes/in-use.js'
+import type { FileUsers } from '../../src/machine/processes/file-users.js'
 import {
   type FileAccess,
   type FileStore,

@@ -8,9 +8,9 @@ import type { MergeKind } from '../../verbs/merge/index.js'
 import type { NewImageOptions } from '../../verbs/merge/options.js'
 import type { CliContext, Finish } from '../context.js'
 import { addInPlaceOptions, type InPlaceFlags, inPlaceFlagNames, inPlaceOptions, runInPlace } from '../in-place.js'
-import { type NewFileFlags, newFileOptions, runMerge } from '../new-file.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions, allForceWords } from '../options.js'
-import { runUnfinished, type UnfinishedFlags, unfinishedAction } from '../unfinished.js'
+import { type NewFileFlags, newFileOptions, runMerge } from '../run-merge.js'
+import { runUnfinished, type UnfinishedFlags, unfinishedAction } from '../run-unfinished.js'
 
 interface Flags extends NewFileFlags, InPlaceFlags, UnfinishedFlags {
   readonly inPlace?: boolean

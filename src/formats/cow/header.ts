@@ -2,8 +2,8 @@ import { isPowerOfTwo } from '../../bytes/align.js'
 import { assertBytes } from '../../bytes/assert-bytes.js'
 import { viewOf } from '../../bytes/struct.js'
 import { UmlcowError } from '../../errors.js'
+import { cowMagic, type HeaderLayout, headerStructs } from './header-structs.js'
 import { computeLayout } from './layout.js'
-import { cowMagic, type HeaderLayout, headerStructs } from './layouts.js'
 
 export type ByteOrder = 'big' | 'little'
 

@@ -1,6 +1,6 @@
 export { type ByteOrder, type CowHeader, cowMagicOrder, parseCowHeader } from './header.js'
+export { cowMagic, type HeaderLayout, headerStructs, maxHeaderSize } from './header-structs.js'
 export { type CowLayout, computeLayout } from './layout.js'
-export { cowMagic, type HeaderLayout, headerStructs, maxHeaderSize } from './layouts.js'
 export {
   editHeader,
   isUndoHeader,

@@ -1,5 +1,5 @@
 import { ceilDivide, ceilTo, floorDivide } from '../../bytes/align.js'
-import { type HeaderLayout, headerStructs } from './layouts.js'
+import { type HeaderLayout, headerStructs } from './header-structs.js'
 
 /** The fields of a header that decide where bitmap and data are. */
 interface HeaderGeometry {

@@ -2,7 +2,7 @@ import { assertBytes } from '../../bytes/assert-bytes.js'
 import { equalBytes, utf8Bytes } from '../../bytes/fast.js'
 import { type ErrorCode, UmlcowError } from '../../errors.js'
 import { type CowHeader, parseCowHeader } from './header.js'
-import { cowMagic, headerStructs } from './layouts.js'
+import { cowMagic, headerStructs } from './header-structs.js'
 
 /** The values of a new version 3 header. */
 export interface NewCowHeader {

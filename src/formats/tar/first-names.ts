@@ -1,6 +1,6 @@
 import { allocate, concatBytes, copyOf } from '../../bytes/fast.js'
 import { NameTable } from '../../bytes/name-table.js'
-import { RecordStore } from '../../bytes/record-store.js'
+import { RecordStore } from '../../bytes/record-memory.js'
 import { viewOf } from '../../bytes/struct.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 

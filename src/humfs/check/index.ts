@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
-import { checkedOptions, flag, textPath } from '../../machine/arguments.js'
+import { checkedOptions, flag, textPath } from '../../machine/option-rules.js'
 import { readHumfsJournal, unfinished } from '../../trees/kinds/humfs/journal.js'
 import { readSuperblock, refuseWithoutTrees } from '../../trees/kinds/humfs/read-superblock.js'
 import { makeWorkDirectory, openWorkspace, type Workspace, whileLocked } from '../../trees/kinds/humfs/workspace.js'

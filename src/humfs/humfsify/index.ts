@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
-import { checkedOptions, textPath } from '../../machine/arguments.js'
+import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import {
   type HumfsifyTerms,
   journalStart,

@@ -1,4 +1,4 @@
-import { flag, nameOrNumber, type Rules, required, text, whole } from '../../machine/arguments.js'
+import { flag, nameOrNumber, type Rules, required, text, whole } from '../../machine/option-rules.js'
 import { lookUpId } from '../../machine/programs/user-names.js'
 import { checkSuffix } from '../../trees/kinds/humfs/paths.js'
 import { type HumfsForceWord, humfsWriterRules } from '../../trees/kinds/humfs/workspace.js'

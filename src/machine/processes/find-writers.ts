@@ -1,7 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import type { Finding } from '../findings.js'
 import type { FileFacts, HostFiles, HostPath } from '../host-files.js'
-import { type FileUser, mainUsers } from './in-use.js'
+import { type FileUser, mainUsers } from './file-users.js'
 import { findBlindness } from './unseen-users.js'
 
 interface NamedFile {

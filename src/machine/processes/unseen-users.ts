@@ -1,6 +1,6 @@
 import type { Finding } from '../findings.js'
 import type { FileFacts, HostFiles } from '../host-files.js'
-import { type FileUsers, unseenLocks, unseenOpenFiles } from './in-use.js'
+import { type FileUsers, unseenLocks, unseenOpenFiles } from './file-users.js'
 
 /**
  * Carry out an operation, and add a warning to its result when it could not see every user of its files. It adds one

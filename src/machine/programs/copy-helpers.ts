@@ -1,10 +1,10 @@
 import fs from 'node:fs'
 import { hasCode, isSystemError } from '../../errors.js'
 import { type FileStore, fileError } from '../stores/file-store.js'
-import { type DataStretches, ExtentParser } from './extent-parser.js'
+import { type DataStretches, ExtentParser } from './filefrag-output.js'
 import { findProgram } from './find-program.js'
+import { Said } from './program-stderr.js'
 import { runProgram } from './run-program.js'
-import { Said } from './said.js'
 
 // Ways to copy a file with its holes that Node itself lacks. A helper gets open files as descriptors, and names of
 // /proc for them. So it sees the same files that umlcow looked at, and cannot take a name for an option.

@@ -1,10 +1,10 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js'
-import { inspectTarget, writeNewFile } from '../../machine/new-file.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../../machine/path-bytes.js'
 import { type Liveness, thisProcess } from '../../machine/processes/process-identity.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
+import { inspectTarget, writeNewFile } from '../../machine/write-new-file.js'
 import { readExact, writeExact } from '../../stores/block-store.js'
 import {
   type MergeJournal,

@@ -5,6 +5,7 @@ import { type HostFiles, type HostPath, isSameFile } from '../../machine/host-fi
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
 import { livenessOf } from '../../machine/processes/process-identity.js'
 import { shellQuote } from '../../machine/shell-quote.js'
+import { findByOtherName } from './find-by-other-name.js'
 import {
   isPinned,
   isSameBoot,
@@ -17,8 +18,7 @@ import {
   type UnfinishedMerge,
   unreadableJournal,
 } from './merge-journal.js'
-import { journalGone, movedCopy, movedItself } from './merge-moved.js'
-import { findByOtherName } from './other-names.js'
+import { journalGone, movedCopy, movedItself } from './moved-errors.js'
 
 /**
  * Find the unfinished merge of an overlay, or of any overlay into a backing file.

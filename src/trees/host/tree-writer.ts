@@ -108,5 +108,5 @@ export const localTreeWriter: TreeWriter = {
   syncFile: (path) => named(path, 'sync it', () => withDescriptor(path, O_RDONLY, 0, (fd) => fs.fsyncSync(fd))),
   holdDirectory,
   syncFileSystem: async (directory, signal) =>
-    (await import('../../machine/programs/sync-tree.js')).syncFileSystem(directory, signal),
+    (await import('../../machine/programs/sync-file-system.js')).syncFileSystem(directory, signal),
 }

@@ -1,4 +1,4 @@
-import { type Rules, text } from '../../machine/arguments.js'
+import { type Rules, text } from '../../machine/option-rules.js'
 import type { TreeHost } from '../host/tree-host.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 

@@ -4,7 +4,7 @@ import { treeHostOf } from '../host/tree-host.js'
 import { LinkTable } from '../link-table.js'
 import { createPace, type Pace } from '../pace.js'
 import type { SourceOptions } from '../tree-options.js'
-import { changed, type FoundName, isSameInode, walkOpen } from '../walk/walk-open.js'
+import { changed, type FoundName, isSameInode, walkOpen } from '../walk/walk-open-directories.js'
 import { entryOf, located, type SourceItem, type TreeReading } from './tree-source.js'
 
 const pieceSize = 256 * 1024

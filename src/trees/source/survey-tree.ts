@@ -4,7 +4,7 @@ import { LinkTable } from '../link-table.js'
 import { createPace } from '../pace.js'
 import { createProblems, type Problems } from '../problems.js'
 import type { SourceOptions } from '../tree-options.js'
-import { type FoundName, walkOpen } from '../walk/walk-open.js'
+import { type FoundName, walkOpen } from '../walk/walk-open-directories.js'
 import {
   entryOf,
   located,

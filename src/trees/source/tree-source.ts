@@ -2,7 +2,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { type ErrorCode, errorCodes, UmlcowError } from '../../errors.js'
 import type { FileIdentity } from '../../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../../formats/manifest/index.js'
-import type { FoundName } from '../walk/walk-open.js'
+import type { FoundName } from '../walk/walk-open-directories.js'
 
 /** The facts of a name of a tree, except its path, its times and its other names. */
 export type NameFacts = Pick<ManifestEntry, 'type' | 'mode' | 'uid' | 'gid' | 'device' | 'linkTarget' | 'size'>

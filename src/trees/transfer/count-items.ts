@@ -1,4 +1,4 @@
-import { type OperationOptions, progressReporter } from '../../machine/operation.js'
+import { type OperationOptions, progressReporter } from '../../machine/operation-options.js'
 import type { SourceItem, TreeSurvey } from '../source/tree-source.js'
 
 /** Milliseconds between two reports. */

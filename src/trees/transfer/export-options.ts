@@ -1,6 +1,6 @@
-import { flag, forceOf, oneOf, paths, type Rules, required, writerRules } from '../../machine/arguments.js'
 import type { ForceWord } from '../../machine/findings.js'
-import type { OperationOptions } from '../../machine/operation.js'
+import type { OperationOptions } from '../../machine/operation-options.js'
+import { flag, forceOf, oneOf, paths, type Rules, required, writerRules } from '../../machine/option-rules.js'
 import { type StreamFormat, streamFormats, type WrittenTree, writtenTrees } from '../kinds/table.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'

@@ -1,13 +1,13 @@
 import { throwIfAborted } from '../../errors.js'
-import { checkedOptions, textPath } from '../../machine/arguments.js'
 import { localHostFiles } from '../../machine/host-files.js'
+import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { treeHostOf } from '../host/tree-host.js'
 import { treeKinds } from '../kinds/table.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { countItems } from './count-items.js'
 import { assertSource, type ExportResult, type ExportTreeOptions, exportTreeRules } from './export-options.js'
-import { refuseInTree, refuseInWork } from './refuse-overlap.js'
+import { refuseInTree, refuseInWork } from './guard-output.js'
 import { createWarnings } from './warnings.js'
 
 /**

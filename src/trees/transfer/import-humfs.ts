@@ -1,5 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
-import { checkedOptions, textPath } from '../../machine/arguments.js'
+import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { lookUpId } from '../../machine/programs/user-names.js'
 import type { Owner } from '../host/tree-facts.js'
 import { treeHostOf } from '../host/tree-host.js'

@@ -1,4 +1,4 @@
-import { flag, nameOrNumber, oneOf, paths, type Rules, required, text, whole } from '../../machine/arguments.js'
+import { flag, nameOrNumber, oneOf, paths, type Rules, required, text, whole } from '../../machine/option-rules.js'
 import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../kinds/table.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 

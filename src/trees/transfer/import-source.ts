@@ -8,8 +8,8 @@ import { treeHostOf } from '../host/tree-host.js'
 import type { StreamSource } from '../kinds/kind.js'
 import { isTreeFormat, type StreamFormat, streamKinds, type TreeFormat, treeKinds } from '../kinds/table.js'
 import { ContentTree } from '../source/content-tree.js'
+import { refuseInTree, refuseInWork } from './guard-output.js'
 import type { ImportHumfsOptions, ImportInput } from './import-options.js'
-import { refuseInTree, refuseInWork } from './refuse-overlap.js'
 
 /** The input of an import. */
 export interface ImportSource {

@@ -1,6 +1,8 @@
 import { errorCodes, UmlcowError } from '../../errors.js'
-import { type ImageFormat, isPlain } from '../../images/formats.js'
+import { type ImageFormat, isPlain } from '../../images/image-formats.js'
 import { probe } from '../../images/probe.js'
+import { refuseUnlessForced } from '../../machine/findings.js'
+import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import {
   backingRules,
   checkedOptions,
@@ -9,11 +11,9 @@ import {
   type Rules,
   textPath,
   writerRules,
-} from '../../machine/arguments.js'
-import { refuseUnlessForced } from '../../machine/findings.js'
-import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
-import { lockFiles } from '../../machine/processes/file-locks.js'
+} from '../../machine/option-rules.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
+import { lockFiles } from '../../machine/processes/lock-files.js'
 import type { HostLock } from '../../machine/processes/process-lock.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { countAllocated } from '../../overlays/count-allocated.js'

@@ -1,6 +1,6 @@
 import type { ForceWord } from '../../machine/findings.js'
-import type { OperationOptions } from '../../machine/operation.js'
-import type { BackingOptions } from '../../overlays/backing.js'
+import type { OperationOptions } from '../../machine/operation-options.js'
+import type { BackingOptions } from '../../overlays/inspect-backing.js'
 
 export interface CheckOptions extends OperationOptions, BackingOptions {
   /** Repair every finding that has a certain repair. */

@@ -1,15 +1,15 @@
 import { UmlcowError } from '../../errors.js'
-import { checkedOptions, type Rules, textPath, writerRules } from '../../machine/arguments.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
+import { checkedOptions, type Rules, textPath, writerRules } from '../../machine/option-rules.js'
 import { isPipeTarget, type OutputTarget } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
-import { type BackingOptions, inspectBacking } from '../../overlays/backing.js'
 import { targetFacts } from '../../overlays/guard-target.js'
+import { type BackingOptions, inspectBacking } from '../../overlays/inspect-backing.js'
 import { openOverlay } from '../../overlays/open-overlay.js'
 import { mergeOver } from './in-place/merge-in-place.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './in-place/options.js'
 import type { FirstLook } from './in-place/under-locks.js'
-import { mergeInspected, type NewImageResult } from './new-file.js'
+import { mergeInspected, type NewImageResult } from './new-image/merge-new.js'
 import { type NewImageOptions, newImageRules } from './options.js'
 
 /** Where the merged image goes. */

@@ -1,9 +1,9 @@
 import { type Copier, copiers } from '../../engine/choose-copier.js'
 import { assertWindowSize } from '../../engine/window-size.js'
-import { backingRules, flag, forceOf, oneOf, type Rule, type Rules, writerRules } from '../../machine/arguments.js'
 import { type ForceWord, forceWords } from '../../machine/findings.js'
-import type { OperationOptions } from '../../machine/operation.js'
-import type { BackingOptions } from '../../overlays/backing.js'
+import type { OperationOptions } from '../../machine/operation-options.js'
+import { backingRules, flag, forceOf, oneOf, type Rule, type Rules, writerRules } from '../../machine/option-rules.js'
+import type { BackingOptions } from '../../overlays/inspect-backing.js'
 
 /** Options of a merge into a new file or a pipe. */
 export interface NewImageOptions extends OperationOptions, BackingOptions {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { localHostFiles } from '../../../src/machine/host-files.js'
-import { lockFiles } from '../../../src/machine/processes/file-locks.js'
+import { lockFiles } from '../../../src/machine/processes/lock-files.js'
 import { takeLock } from '../../../src/machine/processes/process-lock.js'
 import { temporaryDirectory } from '../../support/paths.js'
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../../src/errors.js'
 import { localTreeReader, type TreeReader } from '../../../src/trees/host/tree-reader.js'
 import { walkNames } from '../../../src/trees/walk/walk-names.js'
-import { walkOpen } from '../../../src/trees/walk/walk-open.js'
+import { walkOpen } from '../../../src/trees/walk/walk-open-directories.js'
 import { walkTree } from '../../../src/trees/walk/walk-tree.js'
 import { scratchDirectory } from '../../support/humfs-tree.js'
 

@@ -2,7 +2,7 @@ import { printablePath } from '../../../bytes/escape.js'
 import { UmlcowError } from '../../../errors.js'
 import { type EntryType, isDevice, maxPathLength } from '../../../formats/manifest/index.js'
 import { parseVirtfs, type VirtfsAttributes } from '../../../formats/virtfs/index.js'
-import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import { baseName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
 import type { OpenDirectory } from '../../host/open-directory.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
@@ -10,7 +10,7 @@ import { readItems } from '../../source/read-items.js'
 import { surveyTree } from '../../source/survey-tree.js'
 import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
-import type { FoundName } from '../../walk/walk-open.js'
+import type { FoundName } from '../../walk/walk-open-directories.js'
 
 // A directory that QEMU's 9p server exports with security_model=mapped-file.
 //   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, of any type

@@ -1,12 +1,12 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { isDevice } from '../../../formats/manifest/index.js'
-import { checkedOptions, textPath } from '../../../machine/arguments.js'
+import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import { pathBytes } from '../../../machine/path-bytes.js'
 import { readItems } from '../../source/read-items.js'
 import { surveyTree } from '../../source/survey-tree.js'
 import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
-import type { FoundName } from '../../walk/walk-open.js'
+import type { FoundName } from '../../walk/walk-open-directories.js'
 
 /** Open a directory as a tree. Owners, modes and devices are those of the host's files. */
 export function openDirectorySource(directory: string | URL, given: SourceOptions = {}): TreeSource {

@@ -1,7 +1,7 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { UmlcowError } from '../../../errors.js'
-import { flag, listOf, oneOf, type Rules } from '../../../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
+import { flag, listOf, oneOf, type Rules } from '../../../machine/option-rules.js'
 import { joinPath } from '../../../machine/path-bytes.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
 import { type TreeHost, treeHostOf } from '../../host/tree-host.js'

@@ -1,9 +1,10 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../../errors.js'
-import { checkedOptions, operationRules, textPath } from '../../../machine/arguments.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
+import { checkedOptions, operationRules, textPath } from '../../../machine/option-rules.js'
 import { livenessOf } from '../../../machine/processes/process-identity.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import { findMergeAround } from '../../../overlays/unfinished/find-merge-around.js'
 import {
   journalPathOf,
   type MergeJournal,
@@ -13,10 +14,9 @@ import {
   replaceJournal,
   type UnfinishedMerge,
 } from '../../../overlays/unfinished/merge-journal.js'
-import { findMergeAround } from '../../../overlays/unfinished/pinned-merge.js'
 import { findUnfinishedMerge, markerPathOrNull } from '../../../overlays/unfinished/unfinished-merge.js'
-import { removeFiles, removeUndo, undoPreparation } from './leftovers.js'
 import { resumeRules } from './options.js'
+import { removeFiles, removeUndo, undoPreparation } from './remove-leftovers.js'
 import { removeCommitted, takeUpWork } from './resume.js'
 import { refreshSiblings, removeJournalAndMarker, setFinalMtime, writeFinalMtime } from './steps.js'
 import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'

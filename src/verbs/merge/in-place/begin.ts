@@ -3,7 +3,7 @@ import { thisProcess } from '../../../machine/processes/process-identity.js'
 import { headerDigest } from '../../../overlays/header-digest.js'
 import { mayLeadTo } from '../../../overlays/header-targets.js'
 import { closeOnFailure, openInput } from '../../../overlays/open.js'
-import type { Sibling } from '../../../overlays/siblings/siblings.js'
+import type { Sibling } from '../../../overlays/siblings/find-siblings.js'
 import {
   journalPathOf,
   type MergeJournal,
@@ -11,7 +11,7 @@ import {
   type PinnedSibling,
 } from '../../../overlays/unfinished/merge-journal.js'
 import { chooseBackingMtimes } from './backing-mtime.js'
-import { type MergeMtimes, shownMtimes } from './mtimes.js'
+import { type MergeMtimes, shownMtimes } from './choose-mtimes.js'
 import type { InPlaceOptions } from './options.js'
 import type { SurveyedMerge } from './survey.js'
 import { createUndo } from './undo-overlay.js'

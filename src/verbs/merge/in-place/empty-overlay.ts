@@ -1,7 +1,7 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { planClear } from '../../../engine/plan-clear.js'
 import { UmlcowError } from '../../../errors.js'
-import { executeLocally } from '../../../machine/execute.js'
+import { executeLocally } from '../../../machine/execute-locally.js'
 import { type HostFiles, isSameFile } from '../../../machine/host-files.js'
 import { directoryName } from '../../../machine/path-bytes.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'

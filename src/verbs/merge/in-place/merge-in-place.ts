@@ -1,19 +1,19 @@
-import { isSame, planCompareRuns } from '../../../engine/compare-runs.js'
+import { isSame, planCompareRuns } from '../../../engine/plan-compare.js'
 import { editHeader } from '../../../formats/cow/index.js'
-import { checkedOptions, textPath } from '../../../machine/arguments.js'
-import { executeLocally } from '../../../machine/execute.js'
+import { executeLocally } from '../../../machine/execute-locally.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
+import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
 import { openInput } from '../../../overlays/open.js'
 import { rewriteHeader } from '../../../overlays/rewrite-header.js'
-import type { Sibling } from '../../../overlays/siblings/siblings.js'
+import type { Sibling } from '../../../overlays/siblings/find-siblings.js'
+import { afterFailure } from './after-failure.js'
 import { finalMtime } from './backing-mtime.js'
 import { beginWork } from './begin.js'
 import { emptyOverlay, removeOverlay } from './empty-overlay.js'
-import { afterFailure } from './failure.js'
 import { refuseUsers } from './find-users.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './options.js'
-import { type ProtocolStep, protocol, runProtocol } from './protocol.js'
+import { type ProtocolStep, protocol, runProtocol } from './step-order.js'
 import type { SurveyedMerge } from './survey.js'
 import { type FirstLook, lookFirst, underLocks } from './under-locks.js'
 import { warningsFor } from './warnings.js'
@@ -28,7 +28,7 @@ import { type InPlaceWork, layersOf } from './work.js'
  * @throws UmlcowError with nothing changed: IN_USE, SIBLINGS, SIBLING_…, BACKING_…, NOT_OWNER, NO_ROOM,
  *         TRUNCATED_OVERLAY, UNFINISHED_MERGE, and what opening throws. INTERRUPTED, VERIFY_FAILED and the system's
  *         codes may leave an unfinished merge; the hint then has the command that finishes it.
- * @see    src/verbs/merge/in-place/protocol.ts
+ * @see    src/verbs/merge/in-place/step-order.ts
  */
 export function mergeInPlace(path: string | URL, options: InPlaceOptions = {}): Promise<InPlaceResult> {
   return mergeBySteps(path, options, protocol)

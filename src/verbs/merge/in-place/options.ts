@@ -1,3 +1,5 @@
+import type { ForceWord } from '../../../machine/findings.js'
+import type { OperationOptions } from '../../../machine/operation-options.js'
 import {
   backingRules,
   flag,
@@ -9,10 +11,8 @@ import {
   paths,
   type Rules,
   writerRules,
-} from '../../../machine/arguments.js'
-import type { ForceWord } from '../../../machine/findings.js'
-import type { OperationOptions } from '../../../machine/operation.js'
-import type { BackingOptions } from '../../../overlays/backing.js'
+} from '../../../machine/option-rules.js'
+import type { BackingOptions } from '../../../overlays/inspect-backing.js'
 import { type Afterwards, allAfterwards } from '../../../overlays/unfinished/merge-journal.js'
 import { bufferSize } from '../options.js'
 

@@ -3,9 +3,9 @@ import type { Finding } from '../../../machine/findings.js'
 import type { HostPath } from '../../../machine/host-files.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../../overlays/resolve-backing.js'
-import type { Sibling, SiblingSearch } from '../../../overlays/siblings/siblings.js'
+import { findDependents, findPlainDependents } from '../../../overlays/siblings/dependents.js'
+import type { Sibling, SiblingSearch } from '../../../overlays/siblings/find-siblings.js'
 import { readPadded } from '../../../stores/block-store.js'
-import { findDependents, findPlainDependents } from '../../dependents.js'
 import type { InPlaceOptions } from './options.js'
 
 /** Find siblings that the merge would damage, and files that may be siblings. */

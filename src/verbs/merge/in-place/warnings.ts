@@ -1,5 +1,5 @@
 import { printablePath } from '../../../bytes/escape.js'
-import { dependentWarnings } from '../../dependents.js'
+import { dependentWarnings } from '../../../overlays/siblings/dependents.js'
 import type { InPlaceOptions } from './options.js'
 import type { SurveyedMerge } from './survey.js'
 

@@ -1,6 +1,6 @@
 import { mergeBySteps } from '../../../../src/verbs/merge/in-place/merge-in-place.js'
 import type { InPlaceResult } from '../../../../src/verbs/merge/in-place/options.js'
-import { type ProtocolStep, protocol } from '../../../../src/verbs/merge/in-place/protocol.js'
+import { type ProtocolStep, protocol } from '../../../../src/verbs/merge/in-place/step-order.js'
 import { createModelClock } from '../../../support/model-clock.js'
 import { type CrashOptions, type CrashState, crashStates, prefixesBeforeSyncs } from '../../../support/model-crash.js'
 import type { ModelDisk } from '../../../support/model-disk.js'

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { FileTimes } from '../../../../src/verbs/merge/in-place/file-times.js'
 import {
   chooseMtimes,
   clockTimes,
   type KnownMtimes,
   pauseForClock,
   shownMtimes,
-} from '../../../../src/verbs/merge/in-place/mtimes.js'
+} from '../../../../src/verbs/merge/in-place/choose-mtimes.js'
+import type { FileTimes } from '../../../../src/verbs/merge/in-place/file-times.js'
 import { createModelClock, type ModelClock } from '../../../support/model-clock.js'
 
 const second = 1_700_000_000

@@ -7,8 +7,8 @@ import { createOverlay } from '../../../../src/verbs/create.js'
 import { abandonMerge, mergeStatus } from '../../../../src/verbs/merge/in-place/abandon.js'
 import { mergeBySteps } from '../../../../src/verbs/merge/in-place/merge-in-place.js'
 import type { InPlaceOptions } from '../../../../src/verbs/merge/in-place/options.js'
-import { protocol } from '../../../../src/verbs/merge/in-place/protocol.js'
 import { resumeMerge } from '../../../../src/verbs/merge/in-place/resume.js'
+import { protocol } from '../../../../src/verbs/merge/in-place/step-order.js'
 import { rebaseUnsafe } from '../../../../src/verbs/rebase.js'
 import { resetOverlay } from '../../../../src/verbs/reset.js'
 import { backingMtimeIn, headerMtime, layOut, makeTemplate, wrongReads } from '../../../support/in-place-scene.js'
@@ -18,8 +18,8 @@ import { dyingFiles } from './mishaps.js'
 // What was done to the files of a killed merge that looks right and is not.
 
 // Nobody has these files open, and to look for that takes most of the time.
-vi.mock('../../../../src/machine/processes/in-use.js', async (original) => ({
-  ...(await original<typeof import('../../../../src/machine/processes/in-use.js')>()),
+vi.mock('../../../../src/machine/processes/file-users.js', async (original) => ({
+  ...(await original<typeof import('../../../../src/machine/processes/file-users.js')>()),
   findUsers: async (facts: readonly unknown[]) => facts.map(() => ({ users: [], unseen: [] })),
 }))
 

@@ -1,6 +1,6 @@
 import type { Afterwards } from '../../../../src/overlays/unfinished/merge-journal.js'
 import type { InPlaceOptions } from '../../../../src/verbs/merge/in-place/options.js'
-import type { ProtocolStep } from '../../../../src/verbs/merge/in-place/protocol.js'
+import type { ProtocolStep } from '../../../../src/verbs/merge/in-place/step-order.js'
 import type { ModelDisk } from '../../../support/model-disk.js'
 import type { Mishap } from './mishaps.js'
 import type { OverlayName, Scene, SceneOptions } from './scene.js'

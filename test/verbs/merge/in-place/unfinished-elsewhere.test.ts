@@ -4,12 +4,12 @@ import path from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { UmlcowError } from '../../../../src/errors.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../../../src/machine/host-files.js'
-import { refuseUnfinished } from '../../../../src/overlays/unfinished/pinned-merge.js'
+import { refuseUnfinished } from '../../../../src/overlays/unfinished/find-merge-around.js'
 import { createOverlay } from '../../../../src/verbs/create.js'
 import { abandonMerge, mergeStatus } from '../../../../src/verbs/merge/in-place/abandon.js'
 import { mergeBySteps, mergeInPlace } from '../../../../src/verbs/merge/in-place/merge-in-place.js'
-import { protocol } from '../../../../src/verbs/merge/in-place/protocol.js'
 import { resumeMerge } from '../../../../src/verbs/merge/in-place/resume.js'
+import { protocol } from '../../../../src/verbs/merge/in-place/step-order.js'
 import { rebaseUnsafe } from '../../../../src/verbs/rebase.js'
 import { resetOverlay } from '../../../../src/verbs/reset.js'
 import { layOut, makeTemplate } from '../../../support/in-place-scene.js'
@@ -20,8 +20,8 @@ import { dyingFiles } from './mishaps.js'
 // have no room for a journal.
 
 // Nobody has these files open, and to look for that takes most of the time.
-vi.mock('../../../../src/machine/processes/in-use.js', async (original) => ({
-  ...(await original<typeof import('../../../../src/machine/processes/in-use.js')>()),
+vi.mock('../../../../src/machine/processes/file-users.js', async (original) => ({
+  ...(await original<typeof import('../../../../src/machine/processes/file-users.js')>()),
   findUsers: async (facts: readonly unknown[]) => facts.map(() => ({ users: [], unseen: [] })),
 }))
 

@@ -1,8 +1,8 @@
-import { forEachBounded } from '../../bytes/bounded.js'
+import { forEachBounded } from '../../bytes/for-each-bounded.js'
 import { hasCode, throwIfAborted } from '../../errors.js'
 import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js'
-import { isTemporaryName } from '../../machine/new-file.js'
 import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
+import { isTemporaryName } from '../../machine/write-new-file.js'
 
 /** Look at this many files at a time: each takes a file descriptor. */
 export const filesAtOnce = 8

@@ -13,7 +13,12 @@ import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseCowHeader } from '../../src/formats/cow/index.js'
 import { type HostFiles, localHostFiles } from '../../src/machine/host-files.js'
-import { type BackingInspection, type BackingOptions, dateText, inspectBacking } from '../../src/overlays/backing.js'
+import {
+  type BackingInspection,
+  type BackingOptions,
+  dateText,
+  inspectBacking,
+} from '../../src/overlays/inspect-backing.js'
 import { openOverlay } from '../../src/overlays/open-overlay.js'
 import { type GeneratedPair, type GenerateOptions, generatePair, writePair } from '../support/generate.js'
 import { hookedFiles } from '../support/hooked-files.js'

@@ -5,8 +5,8 @@ import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { refuseUnlessForced } from '../../../src/machine/findings.js'
 import { localHostFiles } from '../../../src/machine/host-files.js'
+import { type FileUser, findUsers, mainUsers } from '../../../src/machine/processes/file-users.js'
 import { findWriters, userName } from '../../../src/machine/processes/find-writers.js'
-import { type FileUser, findUsers, mainUsers } from '../../../src/machine/processes/in-use.js'
 import { temporaryDirectory } from '../../support/paths.js'
 
 function makeFile(): string {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bitmapCache, bitmapPieceSize, cachedPieces } from '../../src/images/bitmap-cache.js'
+import { bitmapCache, bitmapPieceSize, cachedPieces } from '../../src/images/cow-bitmap-cache.js'
 import { openCowImage } from '../../src/images/cow-image.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'

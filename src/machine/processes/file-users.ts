@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { hasCode } from '../../errors.js'
 import { deviceNumbers, type FileFacts } from '../file-facts.js'
 import { accessModeOf } from './inherited-descriptor.js'
-import { readLocks } from './read-locks.js'
+import { readLocks } from './proc-locks.js'
 
 /** A process or loop device that has a file open or locked. */
 export interface FileUser {

@@ -1,7 +1,7 @@
 import { type ExecuteOptions, executeSteps, type Mover } from '../engine/execute.js'
 import type { Steps } from '../engine/step.js'
 import { isSyncStore, readPadded, readPaddedNow, writeExact, writeExactNow } from '../stores/block-store.js'
-import { copyRunsNow } from './copy-runs.js'
+import { copyRunsNow } from './copy-runs-now.js'
 
 /** Moves the bytes of local files synchronously, without the thread pool. It awaits every other store. */
 const localMover: Mover = {

@@ -6,7 +6,7 @@ import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
-import { bitmapCache, bitmapPieceSize } from './bitmap-cache.js'
+import { bitmapCache, bitmapPieceSize } from './cow-bitmap-cache.js'
 
 /** In a bitmap this long, that of a disk of 256 GiB, a search for holes pays off: 64 MiB take 25 ms to read. */
 export const longBitmap = 64 * 1024 * 1024

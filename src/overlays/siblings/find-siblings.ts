@@ -1,7 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import { isUndoHeader } from '../../formats/cow/index.js'
-import { isPlain } from '../../images/formats.js'
+import { isPlain } from '../../images/image-formats.js'
 import { probe } from '../../images/probe.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
@@ -9,7 +9,7 @@ import { fits, type HeaderTargets, headerTargets, type Target } from '../header-
 import { type Overlay, overlayOf } from '../open-overlay.js'
 import type { LocatedFile } from '../resolve-backing.js'
 import { assertNotTornAt } from '../rewrite-header.js'
-import { directoriesOf, type FoundFile, type WalkLimits, walkFiles } from './sibling-walk.js'
+import { directoriesOf, type FoundFile, type WalkLimits, walkFiles } from './walk-files.js'
 
 /** An overlay that shares a backing file with another; its store is closed. */
 export interface Sibling extends Omit<Overlay, 'store'> {

@@ -1,8 +1,8 @@
-import { printablePath } from '../bytes/escape.js'
-import type { Finding } from '../machine/findings.js'
-import type { FileFacts } from '../machine/host-files.js'
-import type { Overlay } from '../overlays/open-overlay.js'
-import { type OtherOverlay, overlaysOn, type SiblingSearch } from '../overlays/siblings/siblings.js'
+import { printablePath } from '../../bytes/escape.js'
+import type { Finding } from '../../machine/findings.js'
+import type { FileFacts } from '../../machine/host-files.js'
+import type { Overlay } from '../open-overlay.js'
+import { type OtherOverlay, overlaysOn, type SiblingSearch } from './find-siblings.js'
 
 // An overlay may be the backing file of other overlays; only umlcow reads such chains. The others lose content when
 // this overlay loses its changes or its file. When only its header changes, they show the same and need its new mtime.

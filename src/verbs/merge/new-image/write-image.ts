@@ -1,19 +1,25 @@
-import { alignedBuffer } from '../../bytes/aligned-buffer.js'
-import { type Copier, copiersFor, mayHaveHoles } from '../../engine/choose-copier.js'
-import { type DataMap, everythingIsData, knownStretches, probedStretches, probeLength } from '../../engine/data-map.js'
-import { type MergeTarget, planMerge } from '../../engine/plan-merge.js'
-import { planWriteBack } from '../../engine/plan-write-back.js'
-import { UmlcowError } from '../../errors.js'
-import { executeLocally } from '../../machine/execute.js'
-import type { FileFacts } from '../../machine/host-files.js'
-import { type NewFileTarget, writeNewFile } from '../../machine/new-file.js'
-import type { FileStore } from '../../machine/stores/file-store.js'
-import { openDirect } from '../../machine/stores/open-direct.js'
-import type { InputFile } from '../../overlays/open.js'
-import type { BlockStore } from '../../stores/block-store.js'
-import { refuseChanged } from './check-inputs.js'
+import { alignedBuffer } from '../../../bytes/aligned-buffer.js'
+import { type Copier, copiersFor, mayHaveHoles } from '../../../engine/choose-copier.js'
+import {
+  type DataMap,
+  everythingIsData,
+  knownStretches,
+  probedStretches,
+  probeLength,
+} from '../../../engine/data-map.js'
+import { type MergeTarget, planMerge } from '../../../engine/plan-merge.js'
+import { planWriteBack } from '../../../engine/plan-write-back.js'
+import { UmlcowError } from '../../../errors.js'
+import { executeLocally } from '../../../machine/execute-locally.js'
+import type { FileFacts } from '../../../machine/host-files.js'
+import type { FileStore } from '../../../machine/stores/file-store.js'
+import { openDirect } from '../../../machine/stores/open-direct.js'
+import { type NewFileTarget, writeNewFile } from '../../../machine/write-new-file.js'
+import type { InputFile } from '../../../overlays/open.js'
+import type { BlockStore } from '../../../stores/block-store.js'
+import { refuseChanged } from '../check-inputs.js'
+import { compareMerged } from './compare-image.js'
 import { type NewMerge, newImageLayers } from './new-merge.js'
-import { compareMerged } from './verify-new.js'
 
 /** Write the merged image to a pipe. @returns how the backing file's part was copied */
 export async function mergeIntoPipe(merge: NewMerge, pipe: BlockStore): Promise<Copier> {

@@ -1,6 +1,6 @@
-import { countSame, planCompareRuns } from '../../engine/compare-runs.js'
-import { executeLocally } from '../../machine/execute.js'
-import { type OperationOptions, progressReporter } from '../../machine/operation.js'
+import { countSame, planCompareRuns } from '../../engine/plan-compare.js'
+import { executeLocally } from '../../machine/execute-locally.js'
+import { type OperationOptions, progressReporter } from '../../machine/operation-options.js'
 import { type FileImage, storeOf } from '../../overlays/open-image.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 

@@ -3,7 +3,7 @@ import { formatSize } from '../../../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../../../errors.js'
 import { shellQuote } from '../../../machine/shell-quote.js'
 import { countOverlay } from '../../../overlays/count-allocated.js'
-import { removeUndo, undoPreparation } from './leftovers.js'
+import { removeUndo, undoPreparation } from './remove-leftovers.js'
 import type { InPlaceWork } from './work.js'
 
 /** Clean up after a failure. @returns the error to throw, which says what is left */

@@ -1,9 +1,9 @@
-import type { Layers } from '../../engine/layers.js'
-import type { HostFiles } from '../../machine/host-files.js'
-import type { PartReporter } from '../../machine/operation.js'
-import { type FileImage, storeOf } from '../../overlays/open-image.js'
-import type { Overlay } from '../../overlays/open-overlay.js'
-import type { NewImageOptions } from './options.js'
+import type { Layers } from '../../../engine/merge-layers.js'
+import type { HostFiles } from '../../../machine/host-files.js'
+import type { PartReporter } from '../../../machine/operation-options.js'
+import { type FileImage, storeOf } from '../../../overlays/open-image.js'
+import type { Overlay } from '../../../overlays/open-overlay.js'
+import type { NewImageOptions } from '../options.js'
 
 /** A merge into a new file or a pipe. Its inputs are open and passed every check. */
 export interface NewMerge {

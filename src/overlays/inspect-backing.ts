@@ -6,7 +6,7 @@ import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-by
 import { layerOf, lookInto } from './open.js'
 import type { Overlay } from './open-overlay.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
-import { lookedAtNote } from './unfinished/other-names.js'
+import { lookedAtNote } from './unfinished/find-by-other-name.js'
 import { findMergeInto, unfinishedFindings } from './unfinished/unfinished-merge.js'
 
 export interface BackingOptions extends ResolveOptions {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ExtentParser } from '../../../src/machine/programs/extent-parser.js'
+import { ExtentParser } from '../../../src/machine/programs/filefrag-output.js'
 import { amount, runs } from '../../support/amount.js'
 
 // Listings as filefrag 1.47 of e2fsprogs prints them for descriptor 3, of files on ext4.

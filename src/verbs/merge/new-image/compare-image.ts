@@ -1,9 +1,9 @@
-import { planCompareMerged } from '../../engine/plan-merge.js'
-import { UmlcowError } from '../../errors.js'
-import { executeLocally } from '../../machine/execute.js'
-import { directReader } from '../../machine/stores/direct-store.js'
-import type { FileStore } from '../../machine/stores/file-store.js'
-import { openDirect } from '../../machine/stores/open-direct.js'
+import { planCompareMerged } from '../../../engine/plan-merge.js'
+import { UmlcowError } from '../../../errors.js'
+import { executeLocally } from '../../../machine/execute-locally.js'
+import { directReader } from '../../../machine/stores/direct-store.js'
+import type { FileStore } from '../../../machine/stores/file-store.js'
+import { openDirect } from '../../../machine/stores/open-direct.js'
 import { type NewMerge, newImageLayers } from './new-merge.js'
 
 /**

@@ -1,8 +1,8 @@
 import { compareBytes } from '../bytes/fast.js'
 import { type ComparedBytes, InPlaceWindow } from './in-place-window.js'
-import type { Layers } from './layers.js'
-import { placeRuns } from './place-runs.js'
+import type { Layers } from './merge-layers.js'
 import { walkRuns } from './run-batch.js'
+import { placeRuns } from './runs-into-windows.js'
 import type { Transfers } from './step.js'
 import { defaultWindowSize } from './window-size.js'
 

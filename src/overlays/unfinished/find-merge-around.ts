@@ -3,8 +3,8 @@ import type { FileFacts, HostFiles, HostPath } from '../../machine/host-files.js
 import { targetsOf } from '../header-targets.js'
 import { layerOf, lookInto } from '../open.js'
 import type { ResolveOptions } from '../resolve-backing.js'
+import { findInDirectories } from './find-by-other-name.js'
 import { isSameBoot, pinOf, type UnfinishedMerge } from './merge-journal.js'
-import { findInDirectories } from './other-names.js'
 import { findMergeAt, findMergeInto, findUnfinishedMerge, unfinishedFinding } from './unfinished-merge.js'
 
 // A kept sibling or an undo overlay has neither journal nor marker beside it. Its header leads to the backing file, the

@@ -1,6 +1,6 @@
-import { isSame, planCompareRuns } from '../../../engine/compare-runs.js'
+import { isSame, planCompareRuns } from '../../../engine/plan-compare.js'
 import { UmlcowError } from '../../../errors.js'
-import { executeLocally } from '../../../machine/execute.js'
+import { executeLocally } from '../../../machine/execute-locally.js'
 import { directReader } from '../../../machine/stores/direct-store.js'
 import type { FileStore } from '../../../machine/stores/file-store.js'
 import { openDirect } from '../../../machine/stores/open-direct.js'
