@@ -254,6 +254,17 @@ describe('src', () => {
     expect(findCycle(sources)).toBeNull()
   })
 
+  test('is mapped by docs/source.md: its folders in their order, and files that exist', () => {
+    const page = readFileSync(path.join(root, 'docs/source.md'), 'utf8')
+    const [map = '', , places = ''] = page.split('\n## ')
+    const mapped = [...map.matchAll(/^\| `([a-z]+)(?:\/|\.ts)` \|/gm)].map(([, folder]) => folder!)
+    const existing = new Set([...sources.keys()].map(folderOf))
+    expect(mapped).toEqual(layers.flat().filter((layer) => existing.has(layer)))
+    const files = [...places.matchAll(/`([a-z/-]+\/[a-z-]+\.ts)`/g)].map(([, file]) => file!)
+    expect(files.length).toBeGreaterThan(5)
+    for (const file of files) expect([...sources.keys()]).toContain(file)
+  })
+
   test('asks for the user through the ports', () => {
     expect(identityOutsidePorts(sources)).toEqual([])
   })
