@@ -6,8 +6,7 @@ import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import { baseName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
 import type { OpenDirectory } from '../../host/open-directory.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
-import { readItems } from '../../source/read-items.js'
-import { surveyTree } from '../../source/survey-tree.js'
+import { openSource, readSource } from '../../source/open-source.js'
 import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open-directories.js'
@@ -39,13 +38,7 @@ export function openVirtfsSource(directory: string | URL, given: SourceOptions =
     describe,
     skips: (path, name) => name.equals(metadataName) || (path.length === 0 && name.equals(rootMetadataName)),
   }
-  return {
-    top: reading.top,
-    parts: [reading.top],
-    warnings: [],
-    survey: (wanted) => surveyTree(reading, options, wanted),
-    items: () => readItems(reading, options),
-  }
+  return openSource(reading, options)
 }
 
 /** Read the manifest of such a tree. It looks at all names before the first item comes. */
@@ -53,9 +46,7 @@ export async function* readVirtfsTree(
   directory: string | URL,
   options: SourceOptions = {},
 ): AsyncGenerator<SourceItem> {
-  const source = openVirtfsSource(directory, options)
-  await source.survey({ content: true })
-  yield* source.items()
+  yield* readSource(openVirtfsSource(directory, options))
 }
 
 function describe(found: FoundName): NameFacts {

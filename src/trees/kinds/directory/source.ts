@@ -2,8 +2,7 @@ import { printablePath } from '../../../bytes/escape.js'
 import { isDevice } from '../../../formats/manifest/index.js'
 import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import { pathBytes } from '../../../machine/path-bytes.js'
-import { readItems } from '../../source/read-items.js'
-import { surveyTree } from '../../source/survey-tree.js'
+import { openSource, readSource } from '../../source/open-source.js'
 import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open-directories.js'
@@ -19,20 +18,12 @@ export function openDirectorySource(directory: string | URL, given: SourceOption
     damageCode: null,
     describe,
   }
-  return {
-    top: reading.top,
-    parts: [reading.top],
-    warnings: [],
-    survey: (wanted) => surveyTree(reading, options, wanted),
-    items: () => readItems(reading, options),
-  }
+  return openSource(reading, options)
 }
 
 /** Read the manifest of a directory. It looks at all names before the first item comes. */
 export async function* readDirectory(directory: string | URL, options: SourceOptions = {}): AsyncGenerator<SourceItem> {
-  const source = openDirectorySource(directory, options)
-  await source.survey({ content: true })
-  yield* source.items()
+  yield* readSource(openDirectorySource(directory, options))
 }
 
 function describe({ facts, place, name }: FoundName): NameFacts {

@@ -3,8 +3,7 @@ import type { MetadataNode } from '../../../formats/humfs/metadata.js'
 import { type DeviceNumber, type EntryType, isDevice } from '../../../formats/manifest/index.js'
 import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
-import { readItems } from '../../source/read-items.js'
-import { surveyTree } from '../../source/survey-tree.js'
+import { openSource, readSource } from '../../source/open-source.js'
 import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
 import { type TreeOptions, treeRules } from '../../tree-options.js'
 import { inTree } from '../../tree-path.js'
@@ -40,20 +39,13 @@ export function openHumfsSource(directory: string | URL, given: TreeOptions = {}
       refuseWithoutTrees(work)
     },
   }
-  return {
-    top: reading.top,
-    parts: [paths.data, paths.superblock, paths.fileMetadata, paths.dirMetadata],
-    warnings,
-    survey: (wanted) => surveyTree(reading, options, wanted),
-    items: () => readItems(reading, options),
-  }
+  const parts = [paths.data, paths.superblock, paths.fileMetadata, paths.dirMetadata]
+  return openSource(reading, options, { parts, warnings })
 }
 
 /** Read the manifest of a humfs tree. It looks at the whole tree before the first item comes. */
 export async function* readHumfsTree(directory: string | URL, options: TreeOptions = {}): AsyncGenerator<SourceItem> {
-  const source = openHumfsSource(directory, options)
-  await source.survey({ content: true })
-  yield* source.items()
+  yield* readSource(openHumfsSource(directory, options))
 }
 
 function refuseUnfinished({ reader, paths }: Workspace): void {

@@ -1,5 +1,6 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { dependentWarnings } from '../../../overlays/siblings/dependents.js'
+import { sectorSizeWarnings } from '../sector-size.js'
 import type { InPlaceOptions } from './options.js'
 import type { SurveyedMerge } from './survey.js'
 
@@ -9,13 +10,8 @@ const mostTold = 20
 /** Collect the warnings about a correct merge in place. @param changed  true when it changes a byte */
 export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InPlaceOptions): string[] {
   const { overlay, kept, search, leadsToBacking } = merge
-  const warnings: string[] = [...merge.notes]
+  const warnings: string[] = [...merge.notes, ...sectorSizeWarnings(overlay)]
   const name = printablePath(overlay.path)
-  if (overlay.header.sectorSize !== 512) {
-    warnings.push(
-      `${name}: its sector size is ${overlay.header.sectorSize}; the kernel takes it for 512 and misreads such an overlay, so a guest may have seen other data than it holds`,
-    )
-  }
   for (const { path, state } of search.siblings.filter((one) => !kept.includes(one))) {
     if (state === 'stale') warnings.push(`${printablePath(path)}: did not fit the backing file before; left as it is`)
     else if (changed && state === 'undo')

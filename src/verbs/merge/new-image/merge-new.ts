@@ -1,4 +1,3 @@
-import { printablePath } from '../../../bytes/escape.js'
 import type { Copier } from '../../../engine/choose-copier.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
 import { progressInParts } from '../../../machine/operation-options.js'
@@ -14,6 +13,7 @@ import type { LocatedFile } from '../../../overlays/resolve-backing.js'
 import { lookedAtNote } from '../../../overlays/unfinished/find-by-other-name.js'
 import { guardInputs, type NewFileInputs, placeOf, refuseTruncated } from '../check-inputs.js'
 import { type NewImageOptions, newImageRules } from '../options.js'
+import { sectorSizeWarnings } from '../sector-size.js'
 import { mergeIntoNewFile, mergeIntoPipe } from './write-image.js'
 
 export interface NewImageResult {
@@ -109,15 +109,6 @@ async function describeMerge(
     dryRun: options.dryRun === true,
     copier: null,
     verified: null,
-    warnings: [...(note === null ? [] : [note]), ...warningsFor(overlay)],
+    warnings: [...(note === null ? [] : [note]), ...sectorSizeWarnings(overlay)],
   }
-}
-
-function warningsFor(overlay: Overlay): string[] {
-  const { sectorSize } = overlay.header
-  if (sectorSize === 512) return []
-  return [
-    `${printablePath(overlay.path)}: its sector size is ${sectorSize}; the kernel takes it for 512 and misreads such an ` +
-      'overlay, so a guest may have seen other data than it holds',
-  ]
 }
