@@ -25,7 +25,7 @@ const headerErrors = {
   BAD_ALIGNMENT: failed('The alignment is not a number from 1 byte to 1 GiB.'),
   BAD_VIRTUAL_SIZE: failed('The virtual size is too large.'),
   BAD_COW_FORMAT: failed('The header names an unknown bitmap format.'),
-  BAD_BACKING_PATH: failed('The path of the backing file is empty, or has no end.'),
+  BAD_BACKING_PATH: failed('The path of the backing file is empty, or lacks its final NUL.'),
   PATH_TOO_LONG: failed('The path does not fit into the header.'),
   BAD_MTIME: failed('The header or the file system cannot hold a modification time.'),
 } as const
@@ -50,7 +50,9 @@ const backingErrors = {
 const refusals = {
   SAME_FILE: refused('The output is one of the inputs.'),
   TARGET_EXISTS: refused('The output exists.'),
-  TARGET_KIND: refused('The output exists and is not a regular file.'),
+  TARGET_KIND: refused(
+    'The output has the wrong kind or an unusable name, or a path lies in a tree or its work directory.',
+  ),
   TARGET_PROTECTED: refused(
     'The output is an overlay, the backing file of an overlay, or part of a tree that is read.',
   ),
@@ -58,10 +60,10 @@ const refusals = {
   NAME_TOO_LONG: refused(
     'The file system has no room for the name of a journal, a marker, a temporary file or an undo overlay.',
   ),
-  IN_USE: refused('Another process has the file open.'),
+  IN_USE: refused('A guest, another umlcow or another program uses the file, or umlcow cannot see whether one does.'),
   SIBLINGS: refused('Other overlays share the backing file, and the merge would damage them.'),
   SIBLING_UNKNOWN: refused('A file may be another overlay on the backing file, but umlcow cannot read it.'),
-  SIBLING_UNFIT: refused('A sibling cannot take the sectors that it would need.'),
+  SIBLING_UNFIT: refused('umlcow cannot copy the needed sectors into a sibling.'),
   SIBLING_CHANGED: refused('A sibling of an unfinished merge is missing, or has changed since the merge began.'),
   OVERLAY_NEEDED: refused('Another overlay has this one as its backing file, and its content would change.'),
   UNFINISHED_MERGE: refusedWhenWriting('A merge in place began and did not finish.'),
@@ -95,7 +97,7 @@ const humfsErrors = {
   HUMFS_ENTRY_TOO_LONG: failed('A metadata entry is longer than the kernel reads.'),
   HUMFS_EXISTS: refused('The directory has humfs metadata already.'),
   HUMFS_UNFIT: refused('humfs cannot hold the tree, or the user may not change it.'),
-  HUMFS_UNFINISHED: refused('A humfsify or its reverse began and did not finish.'),
+  HUMFS_UNFINISHED: refused('A humfsify, its reverse or a humfs check --repair began and did not finish.'),
   HUMFS_DAMAGED: refusedWhenWriting('The data and the metadata of a humfs tree do not fit together.'),
   HUMFS_INCOMPLETE: failed('Some entries did not get their owner, mode or type.'),
   UNKNOWN_USER: failed('The host has no user of that name.'),

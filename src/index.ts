@@ -54,7 +54,7 @@ export { exportToTree } from './trees/transfer/export-to-tree.js'
 export { exportTree } from './trees/transfer/export-tree.js'
 export type { SourceOptions, TreeOptions } from './trees/tree-options.js'
 
-// What speaks against an operation
+// Findings: reasons to refuse
 
 export type { Finding, ForceWord } from './machine/findings.js'
 

@@ -19,19 +19,19 @@ export const exitStatus = {
 
 /** What each exit status means, for the help and docs/errors.md. */
 export const statusMeanings: readonly (readonly [status: number, meaning: string])[] = [
-  [exitStatus.done, 'done; check: consistent'],
+  [exitStatus.done, 'done; check, humfs check: consistent'],
   [exitStatus.failed, 'failed: an input or output error, or a damaged input'],
-  [exitStatus.damaged, 'check: damaged'],
-  [exitStatus.waste, 'check: consistent, but some space is wasted'],
+  [exitStatus.damaged, 'check, humfs check: damaged'],
+  [exitStatus.waste, 'check, humfs check: consistent, but some space is wasted'],
   [exitStatus.refused, 'refused to protect data; nothing was changed'],
   [exitStatus.notThisFormat, 'the verb does not handle this format'],
   [exitStatus.usage, 'wrong usage'],
   [
     exitStatus.hungUp,
-    'stopped by SIGHUP; the inputs are unchanged, or the message says that a merge in place can be resumed',
+    'stopped by SIGHUP; the inputs are unchanged, or the message has the command that finishes the work',
   ],
-  [exitStatus.interrupted, 'stopped by SIGINT; the same holds'],
-  [exitStatus.terminated, 'stopped by SIGTERM; the same holds'],
+  [exitStatus.interrupted, 'stopped by SIGINT; the inputs are unchanged, or the message has the command that finishes the work'],
+  [exitStatus.terminated, 'stopped by SIGTERM; the inputs are unchanged, or the message has the command that finishes the work'],
 ]
 
 /** @param writes  the command that failed changes or makes files: where a reader fails, it refuses */

@@ -2,7 +2,7 @@ import { UmlcowError } from '../errors.js'
 
 export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal'
 
-/** The words that every verb accepts. */
+/** The words of a merge into a new file and of `rebase`. Every other verb has its own. */
 export const forceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size']
 
 /** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */

@@ -41,7 +41,7 @@ export function openVirtfsSource(directory: string | URL, given: SourceOptions =
   return openSource(reading, options)
 }
 
-/** Read the manifest of such a tree. It looks at all names before the first item comes. */
+/** Read the manifest of a tree of QEMU's 9p server. It looks at all names before the first item comes. */
 export async function* readVirtfsTree(
   directory: string | URL,
   options: SourceOptions = {},
