@@ -140,7 +140,7 @@ export function targetTable(documentsOf, startUp) {
     ]
   })
   if (lines.every((line) => line.at(-1) === 'not measured')) return null
-  return markdownTable(['workload', 'against', 'figure', 'floor', 'stretch', 'median (min..max)', ''], lines)
+  return markdownTable(['workload', 'against', 'figure', 'minimum', 'goal', 'median (min..max)', ''], lines)
 }
 
 function goalText({ measure }, goal) {

@@ -1,4 +1,4 @@
-// What a merge should reach. A floor is what is promised, a stretch what is hoped for.
+// What a merge should reach. The page calls the floor of a target its minimum and the stretch its goal.
 
 /**
  * @typedef {object} Target
@@ -48,7 +48,7 @@ export const targets = [
 /** What a figure reaches. */
 export function reached({ measure, floor, stretch }, figure) {
   const isReached = (goal) => (measure === 'times' ? figure >= goal : figure <= goal)
-  if (isReached(stretch)) return 'stretch reached'
-  if (floor === null) return 'stretch not reached'
-  return isReached(floor) ? 'floor reached' : 'not reached'
+  if (isReached(stretch)) return 'goal reached'
+  if (floor === null) return 'goal not reached'
+  return isReached(floor) ? 'minimum reached' : 'not reached'
 }

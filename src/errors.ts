@@ -63,7 +63,7 @@ const refusals = {
   IN_USE: refused('A guest, another umlcow or another program uses the file, or umlcow cannot see whether one does.'),
   SIBLINGS: refused('Other overlays share the backing file, and the merge would damage them.'),
   SIBLING_UNKNOWN: refused('A file may be another overlay on the backing file, but umlcow cannot read it.'),
-  SIBLING_UNFIT: refused('umlcow cannot copy the needed sectors into a sibling.'),
+  SIBLING_UNFIT: refused('A sibling lacks sectors that umlcow cannot copy into it.'),
   SIBLING_CHANGED: refused('A sibling of an unfinished merge is missing, or has changed since the merge began.'),
   OVERLAY_NEEDED: refused('Another overlay has this one as its backing file, and its content would change.'),
   UNFINISHED_MERGE: refusedWhenWriting('A merge in place began and did not finish.'),

@@ -30,8 +30,14 @@ export const statusMeanings: readonly (readonly [status: number, meaning: string
     exitStatus.hungUp,
     'stopped by SIGHUP; the inputs are unchanged, or the message has the command that finishes the work',
   ],
-  [exitStatus.interrupted, 'stopped by SIGINT; the inputs are unchanged, or the message has the command that finishes the work'],
-  [exitStatus.terminated, 'stopped by SIGTERM; the inputs are unchanged, or the message has the command that finishes the work'],
+  [
+    exitStatus.interrupted,
+    'stopped by SIGINT; the inputs are unchanged, or the message has the command that finishes the work',
+  ],
+  [
+    exitStatus.terminated,
+    'stopped by SIGTERM; the inputs are unchanged, or the message has the command that finishes the work',
+  ],
 ]
 
 /** @param writes  the command that failed changes or makes files: where a reader fails, it refuses */

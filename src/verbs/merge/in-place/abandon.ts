@@ -39,8 +39,9 @@ export interface AbandonResult {
 
 /**
   * Give up a merge that was cut short. Its overlay stays usable, and so do siblings that the merge copied into. It
- * removes the journal and the marker. While the backing file has its old content, it also sets its modification time
- * back and removes the undo overlay. Otherwise it gives the backing file and these overlays a new modification time.
+ * removes the journal and the marker. If the backing file has its old content, it also sets its modification time back
+ * and removes the undo overlay. If the file holds some of the changes, the file and these overlays get a new
+ * modification time.
 
  *
  * @param path  the overlay or the backing file
