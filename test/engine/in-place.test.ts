@@ -58,7 +58,7 @@ describe.each(executors)('planWriteBack, $name', ({ execute }) => {
         expect((await bytesOf(layers.backing)).equals(expected)).toBe(true)
         expect((await bytesOf(layers.overlay.store)).equals(before)).toBe(true)
       }),
-      { numRuns: amount({ quick: 37, deep: 150 }) },
+      { numRuns: amount({ quick: 19, deep: 150 }) },
     )
   })
 
@@ -70,7 +70,7 @@ describe.each(executors)('planWriteBack, $name', ({ execute }) => {
         await execute(planWriteBack(layers, windowSize))
         expect((await bytesOf(layers.backing)).equals(expected)).toBe(true)
       }),
-      { numRuns: amount({ quick: 37, deep: 150 }) },
+      { numRuns: amount({ quick: 19, deep: 150 }) },
     )
   })
 
@@ -90,7 +90,7 @@ describe.each(executors)('planWriteBack, $name', ({ execute }) => {
           }
         }
       }),
-      { numRuns: amount({ quick: 37, deep: 150 }) },
+      { numRuns: amount({ quick: 19, deep: 150 }) },
     )
   })
 
@@ -149,7 +149,7 @@ describe.each(executors)('planCounts, $name', ({ execute }) => {
         await execute(planCounts(layers.overlay, both))
         expect(both).toEqual({ ...one, touchedLength: blocks.size * 4096 })
       }),
-      { numRuns: amount({ quick: 37, deep: 150 }) },
+      { numRuns: amount({ quick: 19, deep: 150 }) },
     )
   })
 })
@@ -167,7 +167,7 @@ describe.each(executors)('planClear, $name', ({ execute }) => {
         await execute(planClear(layers, again))
         expect(again).toEqual({ cleared: 0, kept: allocated - same })
       }),
-      { numRuns: amount({ quick: 37, deep: 150 }) },
+      { numRuns: amount({ quick: 19, deep: 150 }) },
     )
   })
 
@@ -183,7 +183,7 @@ describe.each(executors)('planClear, $name', ({ execute }) => {
         await layers.overlay.store.read(layers.overlay.layout.bitmapOffset, bits)
         expect(bits.every((byte) => byte === 0)).toBe(true)
       }),
-      { numRuns: amount({ quick: 25, deep: 100 }) },
+      { numRuns: amount({ quick: 13, deep: 100 }) },
     )
   })
 })
@@ -269,7 +269,7 @@ describe.each(executors)('planCopyUp, $name', ({ execute }) => {
           await expectWholeGroups(layers, sibling)
         },
       ),
-      { numRuns: amount({ quick: 75, deep: 300 }) },
+      { numRuns: amount({ quick: 38, deep: 300 }) },
     )
   })
 })

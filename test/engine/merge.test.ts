@@ -24,7 +24,7 @@ describe.each(executors)('planMerge, $name', ({ execute }) => {
             await execute(planMerge(wrapped, { store: wrap(target), keepHoles }, { windowSize }))
             expect(Buffer.compare(target.bytes(), expected)).toBe(0)
           }),
-          { numRuns: amount({ quick: 50, deep: 150 }) },
+          { numRuns: amount({ quick: 25, deep: 150 }) },
         )
       })
     }
@@ -48,7 +48,7 @@ describe.each(executors)('planMerge, $name', ({ execute }) => {
         await execute(planMerge(layers, { store: pipe, keepHoles: false }, { windowSize: 8192 }))
         expect(Buffer.concat(parts).equals(expected)).toBe(true)
       }),
-      { numRuns: amount({ quick: 33, deep: 100 }) },
+      { numRuns: amount({ quick: 17, deep: 100 }) },
     )
   })
 
@@ -139,7 +139,7 @@ describe.each(executors)('planCompareRuns, $name', ({ execute }) => {
         await execute(plan)
         expect(count).toBe(same)
       }),
-      { numRuns: amount({ quick: 50, deep: 150 }) },
+      { numRuns: amount({ quick: 25, deep: 150 }) },
     )
   })
 })

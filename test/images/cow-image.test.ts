@@ -84,7 +84,7 @@ describe('read', () => {
       const expected = pair.merged.subarray(start, start + length)
       expect(sameBytes(await readRange(image, start, length), expected), pair.name).toBe(true)
     })
-    await fc.assert(property, { numRuns: amount({ quick: 100, deep: 300 }) })
+    await fc.assert(property, { numRuns: amount({ quick: 50, deep: 300 }) })
   })
 
   test('equals the oracle on the whole of generated overlays of every size', async () => {
@@ -114,7 +114,7 @@ describe('read', () => {
         expect(sameBytes(await readRange(openPair(pair, cut), start, length), expected), pair.name).toBe(true)
       },
     )
-    await fc.assert(property, { numRuns: amount({ quick: 50, deep: 150 }) })
+    await fc.assert(property, { numRuns: amount({ quick: 25, deep: 150 }) })
   })
 
   test('leaves the sectors of versions 1 and 2 that have no bit to the backing file', async () => {
@@ -134,7 +134,7 @@ describe('extents', () => {
       expectTiles(extents, start, length)
       expect(extents).toEqual(naiveExtents(pair, start, length))
     })
-    await fc.assert(property, { numRuns: amount({ quick: 100, deep: 300 }) })
+    await fc.assert(property, { numRuns: amount({ quick: 50, deep: 300 }) })
   })
 
   test('lead to the bytes that the guest reads', async () => {
@@ -149,7 +149,7 @@ describe('extents', () => {
         expect(sameBytes(file.subarray(extent.offset, extent.offset + extent.length), guest), pair.name).toBe(true)
       }
     })
-    await fc.assert(property, { numRuns: amount({ quick: 50, deep: 150 }) })
+    await fc.assert(property, { numRuns: amount({ quick: 25, deep: 150 }) })
   })
 
   test.each(['empty', 'full', 'alternating'] as const)(
