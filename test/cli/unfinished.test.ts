@@ -193,6 +193,7 @@ describe('merge --resume', () => {
     const scene = killed('preparing')
     setMtime(scene.backing, pairMtime + 7)
     expect(refusalCodes(['merge', '--resume', scene.cow])).toEqual(['BACKING_MTIME'])
+    expect(umlcow(['merge', '--resume', scene.cow]).stderr).toContain(`umlcow merge --abandon ${scene.cow}\n`)
     const outcome = umlcow(['merge', '--abandon', scene.cow])
     expect(outcome.status).toBe(0)
     expect(mtimeOf(scene.backing)).toBe(pairMtime + 7)

@@ -4,6 +4,7 @@ import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
 import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import { thisProcess } from '../../../machine/processes/process-identity.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import { shellQuote } from '../../../machine/shell-quote.js'
 import { countAllocated } from '../../../overlays/count-allocated.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
 import { findSiblings, type SiblingSearch } from '../../../overlays/siblings/find-siblings.js'
@@ -133,7 +134,7 @@ function refuseWrittenSince(journal: MergeJournal, backing: StoppedMerge['backin
   throw new UmlcowError(
     'BACKING_MTIME',
     `${backing.store.name}: was written to since the merge began, so the overlay no longer fits it`,
-    { hint: 'abandon the merge' },
+    { hint: `abandon the merge: umlcow merge --abandon ${shellQuote(journal.overlay.path)}` },
   )
 }
 
