@@ -56,7 +56,7 @@ describe('walks', () => {
     }
   })
 
-  it('walkTree does not descend where it is told not to, and follows a new path', () => {
+  it('walkTree does not descend where its caller forbids it, and follows a new path', () => {
     const top = makeTree()
     const seen: string[] = []
     for (const item of walkTree(localTreeReader, top)) {
