@@ -20,11 +20,22 @@ interface NodeBuffer {
   isBuffer(bytes: Uint8Array): bytes is NodeBytes
 }
 
-const node = (globalThis as unknown as { readonly Buffer?: NodeBuffer }).Buffer
+const node = nodeBuffer()
 const compareNatively = node?.prototype.compare
 const equalsNatively = node?.prototype.equals
 const indexOfNatively = node?.prototype.indexOf
 const utf8 = new TextEncoder()
+
+/** Find Node's Buffer. Some pages have the package "buffer" in its place, which refuses plain arrays and copies them. */
+function nodeBuffer(): NodeBuffer | undefined {
+  const { Buffer: found } = globalThis as unknown as { readonly Buffer?: NodeBuffer }
+  const plain = new Uint8Array(1)
+  try {
+    return found?.prototype.equals.call(plain, plain.subarray(0)) ? found : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** Allocate memory that holds zeros. */
 export function allocate(length: number): Uint8Array {

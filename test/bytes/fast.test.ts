@@ -15,6 +15,23 @@ beforeAll(async () => {
 
 afterAll(() => void vi.resetModules())
 
+/** The refusal is that of the npm package "buffer", which pages use for want of Node's. */
+class PageBuffer extends Uint8Array {
+  equals(other: Uint8Array): boolean {
+    if (!(other instanceof PageBuffer)) throw new TypeError('Argument must be a Buffer')
+    return false
+  }
+}
+
+test("bytes are compared without a page's own Buffer, which refuses plain arrays", async () => {
+  vi.stubGlobal('Buffer', PageBuffer)
+  vi.resetModules()
+  const { allocate, equalBytes } = await import('../../src/bytes/fast.js')
+  vi.unstubAllGlobals()
+  expect(equalBytes(allocate(2), Uint8Array.of(0, 0))).toBe(true)
+  expect(allocate(1)).not.toBeInstanceOf(PageBuffer)
+})
+
 describe('bytes with Buffer and without', () => {
   test('are Buffers only where there is one', () => {
     expect(Buffer.isBuffer(withBuffer.allocate(1))).toBe(true)
