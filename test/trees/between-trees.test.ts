@@ -3,6 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkHumfs } from '../../src/humfs/check/index.js'
 import { humfsify } from '../../src/humfs/humfsify/index.js'
+import { localHostFiles } from '../../src/machine/host-files.js'
 import { readVirtfsTree } from '../../src/trees/kinds/9p/source.js'
 import { openDirectorySource, readDirectory } from '../../src/trees/kinds/directory/source.js'
 import { openHumfsSource, readHumfsTree } from '../../src/trees/kinds/humfs/source.js'
@@ -103,6 +104,16 @@ describe('a new tree', () => {
     const made = path.join(scratchDirectory(), 'made')
     const failing = exportToTree(openHumfsSource(top), made, { format: '9p', ...quietly })
     await expect(failing).rejects.toMatchObject({ code: 'HUMFS_DAMAGED' })
+    expect(fs.existsSync(made)).toBe(false)
+  })
+
+  it('is locked by the files that the caller passes', async () => {
+    const { top } = await humfsScene()
+    const files = { ...localHostFiles, lock: async () => null }
+    const made = path.join(scratchDirectory(), 'made')
+    const source = openDirectorySource(path.join(top, 'data'))
+    const refused = exportToTree(source, made, { format: '9p', files, ...quietly })
+    await expect(refused).rejects.toMatchObject({ code: 'IN_USE' })
     expect(fs.existsSync(made)).toBe(false)
   })
 

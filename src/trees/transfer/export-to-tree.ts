@@ -25,17 +25,18 @@ export async function exportToTree(
   assertSource(source)
   const directory = textPath('directory', place)
   const options = checkedOptions(given, exportTreeRules)
-  const { format, dryRun = false, noSync, signal } = options
+  const { format, dryRun = false, files = localHostFiles, noSync, signal } = options
   throwIfAborted(signal)
   const { reader, writer } = treeHostOf(options)
   guardNewTree(reader, directory)
   refuseInWork(reader, [source.top], directory)
-  await refuseInTree(options.files ?? localHostFiles, source, directory)
+  await refuseInTree(files, source, directory)
   const survey = await source.survey({ content: true })
   const warnings = createWarnings(source.warnings)
   const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }
   if (!dryRun) {
     const made = await treeKinds[format].sink(countItems(source.items(), survey, true, options), directory, {
+      files,
       reader,
       writer,
       noSync,
