@@ -6,6 +6,7 @@ import type { OperationOptions } from '../../../machine/operation-options.js'
 import { lockFiles } from '../../../machine/processes/lock-files.js'
 import type { HostLock } from '../../../machine/processes/process-lock.js'
 import { shellQuote } from '../../../machine/shell-quote.js'
+import type { FileStore } from '../../../machine/stores/file-store.js'
 import { headerDigest } from '../../../overlays/header-digest.js'
 import { type InputFile, openInput } from '../../../overlays/open.js'
 import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
@@ -18,6 +19,7 @@ import {
   type UnfinishedMerge,
 } from '../../../overlays/unfinished/merge-journal.js'
 import { findUnfinishedMerge, unfinishedFinding } from '../../../overlays/unfinished/unfinished-merge.js'
+import { closeAndUnlock } from './close-and-unlock.js'
 import { markerPlace } from './work.js'
 
 export interface ResumeOptions extends OperationOptions {
@@ -50,12 +52,9 @@ export interface StoppedMerge {
  */
 export async function takeUp(files: HostFiles, path: string, options: ResumeOptions): Promise<StoppedMerge> {
   const early = await findStopped(files, path, options)
-  const opened: { store: { close(): Promise<void> } }[] = []
+  const opened: FileStore[] = []
   const locks: HostLock[] = []
-  const close = async () => {
-    for (const one of opened) await one.store.close()
-    for (const lock of locks) await lock.release()
-  }
+  const close = () => closeAndUnlock(opened, locks)
   try {
     const { journal } = early
     const backingFacts = await files.stat(journal.backing.path)
@@ -73,10 +72,10 @@ export async function takeUp(files: HostFiles, path: string, options: ResumeOpti
       throw new UmlcowError('INPUT_CHANGED', `${printablePath(path)}: another merge was begun meanwhile; try again`)
     }
     const backing = { ...(await openInput(files, journal.backing.path, 'readWrite')), path: journal.backing.path }
-    opened.push(backing)
+    opened.push(backing.store)
     refuseOther(backing, merge.journal, merge.journal.backing, backing.facts.size === merge.journal.backing.size)
     const overlay = overlayFacts === null ? null : await openPinned(files, merge.journal)
-    if (overlay !== null) opened.push(overlay)
+    if (overlay !== null) opened.push(overlay.store)
     const markerPath = await markerPlace(files, merge.journal.overlay.path, backing)
     const isMarked = (await readMarker(files, markerPath))?.overlayPath?.equals(merge.journal.overlay.path) === true
     const isCommitted = isFinished(merge.journal, backing, overlay)

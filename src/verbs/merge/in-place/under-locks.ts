@@ -7,6 +7,7 @@ import { inspectBacking } from '../../../overlays/inspect-backing.js'
 import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../../overlays/resolve-backing.js'
 import { refuseTruncated } from '../check-inputs.js'
+import { closeAndUnlock } from './close-and-unlock.js'
 import type { InPlaceOptions } from './options.js'
 import { type SurveyedMerge, survey } from './survey.js'
 
@@ -60,7 +61,6 @@ export async function underLocks<T>(
     if (!options.allowShort) await refuseTruncated(overlay, options.signal)
     return await run(merge)
   } finally {
-    await overlay?.store.close()
-    for (const lock of locks) await lock.release()
+    await closeAndUnlock(overlay === null ? [] : [overlay.store], locks)
   }
 }
