@@ -46,7 +46,8 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
     'after',
     '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture ' +
       'cow.node0\n\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit, 4 ' +
-      'refused to write the file of a picture, 64 wrong usage.',
+      'refused to write the file of a picture; with --svg and --png also if the backing file does not fit, 64 wrong ' +
+      'usage.',
   )
   command.action(async (path: string, flags: Flags) => {
     if (flags.backing === false && flags.detectZeroes) {
