@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 // Merge
 
 export { type MergeOptions, type MergeResult, merge } from './verbs/merge/index.js'
