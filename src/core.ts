@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 // The entry "umlcow/core": the part that does not need Node, so it also runs in a browser. It reads and writes stores.
 // The verbs take paths and are in "umlcow".
 

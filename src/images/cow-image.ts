@@ -1,6 +1,7 @@
 import { type Extent, joinExtents } from '../bytes/extents.js'
 import { type CowHeader, type CowLayout, computeLayout } from '../formats/cow/index.js'
 import type { BlockStore } from '../stores/block-store.js'
+import { disposable } from '../stores/disposable.js'
 import { OpenState } from '../stores/open-state.js'
 import { openBitmapReader } from './cow-bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
@@ -25,7 +26,12 @@ interface Piece {
  * @param backing  the image below; bytes beyond its virtual size read as zeros
  * @param signal   ends reads and walks with INTERRUPTED
  */
-export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Image, signal?: AbortSignal): Image {
+export function openCowImage(
+  overlay: BlockStore,
+  header: CowHeader,
+  backing: Image,
+  signal?: AbortSignal,
+): Image & AsyncDisposable {
   const layout = computeLayout(header)
   const { sectorSize, virtualSize } = header
   const state = new OpenState(overlay.name)
@@ -96,7 +102,7 @@ export function openCowImage(overlay: BlockStore, header: CowHeader, backing: Im
         }
       }),
   }
-  return image
+  return disposable(image)
 }
 
 function overlayExtent(piece: Piece, layout: CowLayout): Extent {

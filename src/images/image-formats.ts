@@ -10,7 +10,7 @@ export interface WholeLayer {
   /** Bytes that a guest sees. */
   readonly virtualSize: number
   /** Open the file as an image, which closes the store. */
-  open(store: BlockStore): Image
+  open(store: BlockStore): Image & AsyncDisposable
 }
 
 /** A file that holds some bytes of an image, and names the file that holds the others. */
@@ -19,7 +19,7 @@ export interface OverlayLayer {
   /** Bytes that a guest sees. */
   readonly virtualSize: number
   /** Open the file as an image over `below`. The image closes both. `signal` ends reads with INTERRUPTED. */
-  open(store: BlockStore, below: Image, signal?: AbortSignal): Image
+  open(store: BlockStore, below: Image, signal?: AbortSignal): Image & AsyncDisposable
 }
 
 /** What the first bytes of a file say about it. */

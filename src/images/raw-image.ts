@@ -1,4 +1,5 @@
 import type { BlockStore } from '../stores/block-store.js'
+import { disposable } from '../stores/disposable.js'
 import { OpenState } from '../stores/open-state.js'
 import { checkGuestRange, type Image } from './image.js'
 import { storedReader } from './read-stored.js'
@@ -8,7 +9,7 @@ import { storedReader } from './read-stored.js'
  *
  * @param virtualSize  bytes; the store's size when absent. Bytes beyond the end of the store read as zeros
  */
-export function openRawImage(store: BlockStore, virtualSize = store.size): Image {
+export function openRawImage(store: BlockStore, virtualSize = store.size): Image & AsyncDisposable {
   const state = new OpenState(store.name)
   const readStore = storedReader(store)
   const image: Image = {
@@ -29,5 +30,5 @@ export function openRawImage(store: BlockStore, virtualSize = store.size): Image
     },
     close: () => state.close(() => store.close()),
   }
-  return image
+  return disposable(image)
 }

@@ -77,7 +77,7 @@ async function named<T>(path: HostPath, action: string, run: () => Promise<T>): 
 }
 
 /** The file system of this machine. */
-export const localHostFiles: HostFiles = {
+export const localHostFiles: HostFiles & { readonly open: typeof openFileStore } = {
   stat: (path) => named(path, 'look at it', async () => factsOf(await fs.promises.stat(path, { bigint: true }))),
 
   async lstatOrNull(path) {

@@ -52,7 +52,11 @@ export interface LayerOptions {
  *
  * @throws UmlcowError for a damaged header, UNFINISHED_REWRITE, and what `openInput`, `check` and `openBelow` throw
  */
-export async function openLayers(files: HostFiles, path: HostPath, options: LayerOptions): Promise<FileImage> {
+export async function openLayers(
+  files: HostFiles,
+  path: HostPath,
+  options: LayerOptions,
+): Promise<FileImage & AsyncDisposable> {
   const probed = await openProbed(files, path)
   const file = { ...probed, format: options.format ?? probed.format }
   return closeOnFailure(file.store, async () => {
@@ -126,16 +130,23 @@ export const openImageRules: Rules = { ...operationRules, ...backingRules, force
  *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, or a failed open
  */
-export async function openImage(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
+export async function openImage(
+  path: HostPath | URL,
+  options: OpenImageOptions = {},
+): Promise<Image & AsyncDisposable> {
   return openByPath(hostPath('path', path), checkedOptions(options, openImageRules))
 }
 
 /** Open an overlay as `openImage` does, and refuse any other file. @throws UmlcowError NOT_COW */
-export async function openCow(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image> {
+export async function openCow(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image & AsyncDisposable> {
   return openByPath(hostPath('path', path), checkedOptions(options, openImageRules), 'cow')
 }
 
-async function openByPath(path: HostPath, options: OpenImageOptions, format?: ImageFormat): Promise<FileImage> {
+async function openByPath(
+  path: HostPath,
+  options: OpenImageOptions,
+  format?: ImageFormat,
+): Promise<FileImage & AsyncDisposable> {
   const { files = localHostFiles, signal } = options
   const openBelow = (overlay: Overlay) => openBackingOf(files, overlay, options)
   return openLayers(files, path, { openBelow, format, signal })

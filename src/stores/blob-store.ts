@@ -1,5 +1,6 @@
 import { UmlcowError } from '../errors.js'
 import { type BlockStore, checkRange } from './block-store.js'
+import { disposable } from './disposable.js'
 import { OpenState } from './open-state.js'
 
 /**
@@ -7,13 +8,13 @@ import { OpenState } from './open-state.js'
  *
  * `write` and `truncate` throw UmlcowError OUT_OF_RANGE.
  */
-export function openBlobStore(blob: Blob, name = 'blob'): BlockStore {
+export function openBlobStore(blob: Blob, name = 'blob'): BlockStore & AsyncDisposable {
   const state = new OpenState(name)
   const refuse = async (): Promise<never> => {
     state.assertOpen()
     throw new UmlcowError('OUT_OF_RANGE', `${name}: a Blob cannot be written`)
   }
-  return {
+  return disposable({
     name,
     size: blob.size,
     read: (offset, target) =>
@@ -27,5 +28,5 @@ export function openBlobStore(blob: Blob, name = 'blob'): BlockStore {
     truncate: refuse,
     sync: async () => state.assertOpen(),
     close: () => state.close(async () => {}),
-  }
+  })
 }

@@ -1,12 +1,13 @@
 import { assertBytes } from '../bytes/assert-bytes.js'
-import { type BlockStore, checkRange, type SyncBlockStore } from './block-store.js'
+import { checkRange, type SyncBlockStore } from './block-store.js'
+import { disposable } from './disposable.js'
 import { OpenState } from './open-state.js'
 
 /** Open a store in memory, which grows on writes. `bytes` copies what it holds, even after `close`. */
 export function openMemoryStore(
   initial: Uint8Array = new Uint8Array(0),
   name = 'memory',
-): SyncBlockStore & { bytes(): Uint8Array } {
+): SyncBlockStore & AsyncDisposable & { bytes(): Uint8Array } {
   assertBytes('initial', initial)
   let memory = Uint8Array.from(initial)
   let size = initial.length
@@ -41,7 +42,7 @@ export function openMemoryStore(
     size = newSize
   }
 
-  return {
+  return disposable({
     name,
     get size() {
       return size
@@ -54,5 +55,5 @@ export function openMemoryStore(
     truncate: async (newSize) => truncateNow(newSize),
     sync: async () => state.assertOpen(),
     close: () => state.close(async () => {}),
-  } satisfies BlockStore & SyncBlockStore & { bytes(): Uint8Array }
+  } satisfies SyncBlockStore & { bytes(): Uint8Array })
 }

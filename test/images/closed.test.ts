@@ -21,7 +21,7 @@ function onDisk(): { cow: string; backing: string } {
 }
 
 /** Makes an image over stores that the test may replace. */
-type Over = (change: (store: BlockStore) => BlockStore) => Image
+type Over = (change: (store: BlockStore) => BlockStore) => Image & AsyncDisposable
 
 const raw: Over = (change) => openRawImage(change(openMemoryStore(pair.backingBytes)))
 const cow: Over = (change) => {
@@ -48,6 +48,12 @@ describe.each([
     }
     await expect(walk.next()).rejects.toMatchObject({ code: 'CLOSED' })
     await image.close()
+  })
+
+  test('is closed by `await using`; there was no such method', async () => {
+    const image = await make()
+    await image[Symbol.asyncDispose]()
+    await expect(image.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'CLOSED' })
   })
 })
 

@@ -317,6 +317,16 @@ describe('after close', () => {
     await store.close()
   })
 
+  test.each([
+    ['file store', () => openFileStore(fileWith(ten), 'readWrite')],
+    ['memory store', async () => openMemoryStore(ten)],
+    ['blob store', async () => openBlobStore(new Blob([ten]))],
+  ] as const)('%s is closed by `await using`; there was no such method', async (_name, make) => {
+    const store = await make()
+    await store[Symbol.asyncDispose]()
+    await expect(store.read(0, new Uint8Array(1))).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
   test('a second close leaves a file alone that has the descriptor by now', async () => {
     const store = await openFileStore(fileWith(ten), 'read')
     const { fd } = store

@@ -68,7 +68,7 @@ export async function openFileStore(
   path: string | Buffer,
   access: FileAccess,
   options: OpenFileOptions = {},
-): Promise<FileStore> {
+): Promise<FileStore & AsyncDisposable> {
   const name = options.name ?? printablePath(path)
   let fd: number
   try {
@@ -86,7 +86,7 @@ export async function openFileStore(
   }
 }
 
-function fileStore(fd: number, name: string, initialSize: number, access: FileAccess): FileStore {
+function fileStore(fd: number, name: string, initialSize: number, access: FileAccess): FileStore & AsyncDisposable {
   let size = initialSize
   const state = new OpenState(name)
   let pastCache: PastCache | null = null
@@ -101,7 +101,7 @@ function fileStore(fd: number, name: string, initialSize: number, access: FileAc
     else await promised<void>((done) => fs.close(fd, done))
   }
 
-  const store: FileStore = {
+  const store: FileStore & AsyncDisposable = {
     get fd() {
       if (!state.isOpen) throw state.closed()
       return fd
@@ -174,6 +174,7 @@ function fileStore(fd: number, name: string, initialSize: number, access: FileAc
         throw fileError(name, 'close', error)
       }
     },
+    [Symbol.asyncDispose]: () => store.close(),
   }
   return store
 }
