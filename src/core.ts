@@ -29,6 +29,7 @@ export type { Extent } from './bytes/extents.js'
 export { findTruncation, openCowImage, type Truncation } from './images/cow-image.js'
 export type { Image } from './images/image.js'
 export { type ImageFormat, type Layer, parseLayer } from './images/image-formats.js'
+export { type GuestRange, imagePieces } from './images/image-pieces.js'
 export { type Probe, probe } from './images/probe.js'
 export { openRawImage } from './images/raw-image.js'
 

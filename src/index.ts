@@ -16,6 +16,7 @@ export type { ResumeOptions } from './verbs/merge/in-place/take-up.js'
 
 // Look at images
 
+export { imageStream } from './machine/image-stream.js'
 export { type OpenImageOptions, openCow, openImage } from './overlays/open-image.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
 export type { CheckOptions } from './verbs/check/options.js'

@@ -1,0 +1,20 @@
+import { Readable } from 'node:stream'
+import type { Image } from '../images/image.js'
+import { type GuestRange, imagePieces } from '../images/image-pieces.js'
+import { checkedOptions, type Rules, whole } from './option-rules.js'
+
+const rangeRules: Rules = { start: whole(0), end: whole(0) }
+
+/**
+ * Make a Node stream of the guest bytes of an image. `end` is the byte after the last one; in `fs.createReadStream` it
+ * is the last one itself.
+ *
+ * The stream reads 256 KiB when its consumer wants more, and holds at most two such pieces. It closes when all bytes
+ * are read, and after `destroy` when the read under way has ended. The image stays open: it is the caller's.
+ *
+ * @throws UmlcowError OUT_OF_RANGE, TypeError, RangeError; the stream emits what `read` of the image throws
+ */
+export function imageStream(image: Image, range: GuestRange = {}): Readable {
+  const pieces = imagePieces(image, checkedOptions(range, rangeRules))
+  return Readable.from(pieces, { objectMode: false })
+}
