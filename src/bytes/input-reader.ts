@@ -60,6 +60,29 @@ export class InputReader {
     return concatBytes(parts, got)
   }
 
+  /** Look at the next `length` bytes, and leave them to the next call; fewer only at the end of the input. */
+  async peek(length: number): Promise<Uint8Array> {
+    while (this.held.length < length && !this.ended) {
+      // Copy them first: a source may reuse its memory for the next piece.
+      const before = copyOf(this.held)
+      this.held = before
+      const next = await this.pieces.next()
+      if (next.done) this.ended = true
+      else this.held = concatBytes([before, next.value])
+    }
+    return this.held.subarray(0, length)
+  }
+
+  /** Skip zeros, up to the first other byte. @returns whether the input has such a byte */
+  async skipZeros(): Promise<boolean> {
+    while (await this.fill()) {
+      const end = this.held.findIndex((byte) => byte !== 0)
+      this.cut(end < 0 ? this.held.length : end)
+      if (end >= 0) return true
+    }
+    return false
+  }
+
   /** Skip `length` bytes. @returns how many the input had */
   async skip(length: number): Promise<number> {
     let got = 0

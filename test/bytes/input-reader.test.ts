@@ -47,6 +47,39 @@ describe('InputReader', () => {
     )
   })
 
+  it('looks ahead without taking anything, though the source reuses its memory', async () => {
+    await fc.assert(
+      fc.asyncProperty(piecesArbitrary, chosen, async (pieces, lengths) => {
+        const whole = Buffer.concat(pieces)
+        const room = Buffer.alloc(20)
+        const reused = function* () {
+          for (const piece of pieces) {
+            room.fill(0xee).set(piece)
+            yield room.subarray(0, piece.length)
+          }
+        }
+        const input = new InputReader(reused())
+        let at = 0
+        for (const length of lengths) {
+          const seen = Buffer.from(await input.peek(length + 3))
+          expect(seen.equals(whole.subarray(at, at + length + 3))).toBe(true)
+          expect(input.offset).toBe(at)
+          at += (await input.upTo(length)).length
+        }
+        expect(Buffer.from(await input.upTo(1000)).equals(whole.subarray(at))).toBe(true)
+      }),
+    )
+  })
+
+  it('skips zeros up to the first other byte', async () => {
+    const input = new InputReader([Buffer.of(0, 0), Buffer.alloc(0), Buffer.of(0, 7, 0), Buffer.of(0)])
+    expect(await input.skipZeros()).toBe(true)
+    expect(input.offset).toBe(3)
+    expect([...(await input.upTo(1))]).toEqual([7])
+    expect(await input.skipZeros()).toBe(false)
+    expect(input.offset).toBe(6)
+  })
+
   it('ends a line that is too long', async () => {
     expect(await new InputReader([Buffer.from('abcd\n')]).line(3)).toBe('long')
     expect((await new InputReader([Buffer.from('abc\n')]).line(3))?.toString()).toBe('abc')

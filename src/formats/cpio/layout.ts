@@ -5,7 +5,7 @@ import { latin1Bytes } from '../../bytes/fast.js'
 // follows, then the content. NULs pad each to a multiple of 4 bytes from the start of the archive.
 // Source: cpio(5) of libarchive, "New ASCII Format"; Linux Documentation/driver-api/early-userspace/buffer-format.rst
 // offset size field        meaning
-//      0    6 magic        "070701"
+//      0    6 magic        "070701", or "070702" in the "crc" form
 //      6    8 ino          with the device, the same for all names of one file
 //     14    8 mode         with the bits of the type
 //     22    8 uid
@@ -18,7 +18,7 @@ import { latin1Bytes } from '../../bytes/fast.js'
 //     78    8 rdevmajor    of a device
 //     86    8 rdevminor
 //     94    8 namesize     with the NUL
-//    102    8 check        0
+//    102    8 check        0; in the "crc" form the sum of all bytes of content, modulo 2^32
 export const newcFields = [
   'ino',
   'mode',
@@ -38,12 +38,21 @@ export const newcFields = [
 export type NewcHeader = Record<(typeof newcFields)[number], number>
 
 export const newcMagic = '070701'
+export const crcMagic = '070702'
+/** Magic numbers of older forms: six octal digits, and a word of 16 bits in either byte order. */
+export const odcMagic = '070707'
+export const binaryMagics = ['\xc7\x71', '\x71\xc7'] as const
 const digits = 8
 export const headerSize = newcMagic.length + newcFields.length * digits
 export const alignment = 4
 /** The name of the entry that ends an archive. */
 export const trailerName = 'TRAILER!!!'
 export const maxFileSize = 0xffffffff
+
+/** Whether an archive begins with these characters. */
+export function isNewcMagic(magic: string): boolean {
+  return magic === newcMagic || magic === crcMagic
+}
 
 /** Parse a header; null when a field is not a number. The caller checks the magic. */
 export function parseNewcHeader(bytes: Uint8Array): NewcHeader | null {

@@ -48,6 +48,12 @@ export class LinkGroups {
     return isComplete ? release(group) : []
   }
 
+  /** Whether names of a file with content may be waiting for it. */
+  get isWaiting(): boolean {
+    for (const { waiting } of this.groups.values()) if (waiting.length > 0) return true
+    return false
+  }
+
   /** Release the names that still wait for content: they belong to empty files. */
   *rest(): Generator<ManifestEntry> {
     for (const group of this.groups.values()) yield* release(group)

@@ -17,16 +17,41 @@ export interface WriteOptions {
 
 export type ArchiveCode = 'NOT_ARCHIVE' | 'BAD_ARCHIVE' | 'TRUNCATED_ARCHIVE' | 'ARCHIVE_FEATURE' | 'UNSAFE_PATH'
 
-/** Make an error of a reader. @param details  `offset` in bytes or `line`, which the message shows, and operands */
-export function archiveError(code: ArchiveCode, name: string, what: string, details: ErrorDetails = {}): UmlcowError {
-  const { offset, line } = details
+/** The place of an error in an archive. The message shows all that is there. */
+export interface ArchivePlace {
+  /** The path of the entry, as the archive has it. */
+  readonly path?: Uint8Array | undefined
+  /** Bytes from the start of the archive. */
+  readonly offset?: number | undefined
+  readonly line?: number | undefined
+}
+
+/** Make an error of a reader. @param hint  what the user can do next */
+export function archiveError(
+  code: ArchiveCode,
+  name: string,
+  what: string,
+  { path, offset, line }: ArchivePlace = {},
+  hint?: string,
+): UmlcowError {
   const place = offset !== undefined ? ` at offset ${offset}` : line !== undefined ? ` in line ${line}` : ''
-  return new UmlcowError(code, `${name}: ${what}${place}`, { details })
+  const details: ErrorDetails = {
+    ...(path === undefined ? {} : { path: shownPath(path) }),
+    ...(offset === undefined ? {} : { offset }),
+    ...(line === undefined ? {} : { line }),
+  }
+  const entry = path === undefined ? '' : `${shownPath(path)}: `
+  return new UmlcowError(code, `${name}: ${entry}${what}${place}`, { details, hint })
 }
 
 /** Make the error for a last line without a newline: its text may continue beyond the end of the input. */
 export function cutLine(name: string, line: number): UmlcowError {
   return archiveError('TRUNCATED_ARCHIVE', name, 'the end of the input may be missing: no newline', { line })
+}
+
+/** Warn about an archive that ends after a whole entry, but without an end mark. All tools read such archives. */
+export function warnOfNoEnd({ onWarning }: ReadOptions, name: string): void {
+  onWarning?.(`${name}: the archive has no end mark: entries may be missing`)
 }
 
 /** Warn about bytes after the end mark of an archive. */

@@ -10,11 +10,14 @@ const pieceSize = 256 * 1024
 export class ArchiveContent implements AsyncIterable<Uint8Array> {
   private readonly input: InputReader
   private readonly name: string
+  private readonly path: Uint8Array
   private left: number
 
-  constructor(input: InputReader, name: string, size: number) {
+  /** @param path  the path of the entry, for messages */
+  constructor(input: InputReader, name: string, path: Uint8Array, size: number) {
     this.input = input
     this.name = name
+    this.path = path
     this.left = size
   }
 
@@ -34,7 +37,8 @@ export class ArchiveContent implements AsyncIterable<Uint8Array> {
   }
 
   private truncated(): UmlcowError {
-    return archiveError('TRUNCATED_ARCHIVE', this.name, 'the end comes inside the content of a file', {
+    return archiveError('TRUNCATED_ARCHIVE', this.name, 'the archive ends inside the content', {
+      path: this.path,
       offset: this.input.offset,
     })
   }

@@ -1,5 +1,5 @@
 import { concatBytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
-import { archiveError } from './archive-error.js'
+import { type ArchivePlace, archiveError } from './archive-error.js'
 
 /** Longest path and link target that umlcow reads or writes. Linux takes 4095 bytes a call, but trees go deeper. */
 export const maxPathLength = 65_535
@@ -56,9 +56,9 @@ const separator = utf8Bytes('/')
  *
  * @throws UmlcowError UNSAFE_PATH when the path holds `..` or a NUL byte, or is too long
  */
-export function safePath(path: Uint8Array, name: string, place: { offset?: number; line?: number }): Uint8Array {
+export function safePath(path: Uint8Array, name: string, { offset, line }: ArchivePlace): Uint8Array {
   const fault = faultOf(path)
-  if (fault !== null) throw archiveError('UNSAFE_PATH', name, fault, place)
+  if (fault !== null) throw archiveError('UNSAFE_PATH', name, fault, { path, offset, line })
   return canonical(path)
 }
 

@@ -1,5 +1,6 @@
 import { parseDigits } from '../../bytes/decimal.js'
-import { allocate, concatBytes, copyOf, equalBytes, latin1Bytes } from '../../bytes/fast.js'
+import { escapeText } from '../../bytes/escape.js'
+import { allocate, concatBytes, copyOf, latin1Bytes } from '../../bytes/fast.js'
 import type { UmlcowError } from '../../errors.js'
 import { type ArchiveCode, archiveError } from '../manifest/archive-error.js'
 import { isDeviceNumber } from '../manifest/device.js'
@@ -8,7 +9,8 @@ import { isDevice, maxMode } from '../manifest/mode.js'
 import { maxPathLength, safePath } from '../manifest/path.js'
 import { isTime, nsPerSecond, splitTime } from '../manifest/time.js'
 import { isWithin, maxId, maxXattrName, maxXattrValue } from '../manifest/validate.js'
-import { numberField, posixMagic, textField } from './layout.js'
+import type { FirstName } from './first-names.js'
+import { isPosix, numberField, textField } from './layout.js'
 import type { TarMember } from './member.js'
 import { parsePaxTime } from './pax-records.js'
 
@@ -20,7 +22,18 @@ const typesByFlag: Readonly<Record<string, EntryType>> = {
   '5': 'directory',
   '6': 'fifo',
   '7': 'file',
+  // A directory of an incremental backup. Its content is the list of its names.
+  D: 'directory',
 }
+
+/** Types that umlcow refuses, by what they are. */
+const refusedTypes: Readonly<Record<string, string>> = {
+  M: 'continues a file of another volume',
+  N: 'holds long names in the form of old versions of GNU tar, which no longer read it either',
+}
+
+const noSparse = 'is stored in the sparse form, which umlcow does not read'
+const noSparseHint = 'make the archive again without that form: "bsdtar --no-read-sparse", or GNU tar without --sparse'
 
 const xattrPrefix = 'SCHILY.xattr.'
 const slash = 0x2f
@@ -35,8 +48,9 @@ export class EntryFields {
     this.name = name
   }
 
-  error(code: ArchiveCode, what: string): UmlcowError {
-    return archiveError(code, this.name, what, { offset: this.member.offset })
+  error(code: ArchiveCode, what: string, hint?: string): UmlcowError {
+    const { offset } = this.member
+    return archiveError(code, this.name, what, { path: this.rawPath(), offset }, hint)
   }
 
   entry(): ManifestEntry {
@@ -49,7 +63,21 @@ export class EntryFields {
     return { ...common, type, device, linkTarget, hardLinkTo: null, size }
   }
 
-  common(): Pick<ManifestEntry, 'path' | 'mode' | 'uid' | 'gid' | 'mtimeNs' | 'xattrs'> {
+  /** @param first  what the link takes from the first name of the file */
+  hardLink({ path: hardLinkTo, ...shared }: FirstName): ManifestEntry {
+    const common = this.common()
+    if (common.path.length === 0) throw this.error('UNSAFE_PATH', 'a hard link without a name')
+    return { ...common, ...shared, hardLinkTo }
+  }
+
+  /** Get the bytes that follow the header. Those of a directory are not its own: the caller skips them. */
+  storedSize(type: EntryType): number {
+    // Some writers give other types a size, but never content.
+    const hasContent = type === 'file' || (type === 'directory' && this.member.type !== '5')
+    return hasContent ? this.size() : 0
+  }
+
+  private common(): Pick<ManifestEntry, 'path' | 'mode' | 'uid' | 'gid' | 'mtimeNs' | 'xattrs'> {
     const path = safePath(this.rawPath(), this.name, this.member)
     return {
       path,
@@ -59,6 +87,11 @@ export class EntryFields {
       mtimeNs: this.mtime(),
       xattrs: this.xattrs(),
     }
+  }
+
+  /** The form of the header lets a hard link have content. */
+  mayLinkHaveContent(): boolean {
+    return isPosix(this.member.fields)
   }
 
   linkPath(): Uint8Array {
@@ -71,20 +104,28 @@ export class EntryFields {
 
   private type(): EntryType {
     const { type } = this.member
+    if (type === 'S' || this.isPaxSparse()) throw this.error('ARCHIVE_FEATURE', noSparse, noSparseHint)
     const found = typesByFlag[type]
     if (found === undefined) {
-      const code = type.charCodeAt(0)
-      throw this.error('ARCHIVE_FEATURE', `a member of type ${code} is not supported`)
+      const what = refusedTypes[type] ?? `has the type "${escapeText(type)}", which umlcow does not know`
+      throw this.error('ARCHIVE_FEATURE', what)
     }
     // The oldest archives have no type for directories: a directory is a file with a slash at the end of its name.
-    return found === 'file' && this.rawPath().at(-1) === slash && this.size() === 0 ? 'directory' : found
+    return found === 'file' && this.rawPath().at(-1) === slash ? 'directory' : found
+  }
+
+  private isPaxSparse(): boolean {
+    for (const keyword of this.member.records.keys())
+      if (keyword.startsWith('GNU.sparse.') || keyword === 'SCHILY.realsize') return true
+    return false
   }
 
   private rawPath(): Uint8Array {
     const { records, longName, fields } = this.member
-    const long = records.get('path') ?? longName
+    // The sparse form of pax stores the path here, and a made-up one in its place.
+    const long = records.get('GNU.sparse.name') ?? records.get('path') ?? longName
     if (long !== null) return long
-    const prefix = equalBytes(posixMagic, fields.magic) ? textField(fields.prefix) : allocate(0)
+    const prefix = isPosix(fields) ? textField(fields.prefix) : allocate(0)
     const path = textField(fields.name)
     return prefix.length === 0 ? path : concatBytes([prefix, Uint8Array.of(slash), path])
   }

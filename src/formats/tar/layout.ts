@@ -1,4 +1,4 @@
-import { copyOf, latin1Bytes } from '../../bytes/fast.js'
+import { copyOf, equalBytes, latin1Bytes } from '../../bytes/fast.js'
 import { defineStruct } from '../../bytes/struct.js'
 
 // Why a codec of its own: tar-stream, the well-kept library, turns names into UTF-8 strings and so loses other names.
@@ -43,6 +43,14 @@ export const tarHeader = defineStruct([
 export const blockSize = tarHeader.size
 export const posixMagic = latin1Bytes('ustar\x0000')
 
+const gnuMagic = latin1Bytes('ustar  \0')
+const magicStart = latin1Bytes('ustar')
+
+/** Whether a header has the fields of POSIX. Some writers store other bytes than "00" as the version. */
+export function isPosix({ magic }: Pick<TarFields, 'magic'>): boolean {
+  return equalBytes(magic.subarray(0, magicStart.length), magicStart) && !equalBytes(magic, gnuMagic)
+}
+
 const fieldNames = [
   'name',
   'mode',
@@ -76,9 +84,18 @@ export function fieldsOf(block: Uint8Array): TarFields {
 const checksumStart = tarHeader.offsetOf('checksum')
 const checksumEnd = checksumStart + tarHeader.lengthOf('checksum')
 
-/** True when a header has the right checksum. */
+/** True when a header has the right checksum. Some old writers add the bytes as signed numbers. */
 export function hasRightChecksum(block: Uint8Array): boolean {
-  return numberField(block.subarray(checksumStart, checksumEnd)) === BigInt(checksumOf(block))
+  const stored = numberField(block.subarray(checksumStart, checksumEnd))
+  const sum = checksumOf(block)
+  return stored === BigInt(sum) || stored === BigInt(sum - 256 * highBytes(block))
+}
+
+/** Count the bytes of a header that are negative as signed numbers, without the checksum. */
+function highBytes(block: Uint8Array): number {
+  let count = 0
+  for (let i = 0; i < blockSize; i++) if (block[i]! >= 0x80 && (i < checksumStart || i >= checksumEnd)) count++
+  return count
 }
 
 /** Compute the checksum of a header. */
@@ -99,7 +116,8 @@ export function textField(field: Uint8Array): Uint8Array {
 export function numberField(field: Uint8Array): bigint | null {
   const first = field[0]!
   if (first === 0x80 || first === 0xff) return base256(field)
-  let start = 0
+  // Some writers overflow a field, and its NUL then comes first in the next one.
+  let start = first === 0 && isOctal(field[1]) ? 1 : 0
   while (start < field.length && field[start] === 0x20) start++
   let value = 0
   let i = start
@@ -109,6 +127,10 @@ export function numberField(field: Uint8Array): bigint | null {
     value = value * 8 + digit
   }
   return BigInt(value)
+}
+
+function isOctal(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x37
 }
 
 /** Parse GNU's form of large and negative numbers: all but the first byte, big-endian, two's complement. */

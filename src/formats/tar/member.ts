@@ -23,8 +23,15 @@ const maxExtension = 4 * 1024 * 1024
 /** The keywords that the reader keeps of a global header. Without this limit, global headers could fill the memory. */
 const globalKeywords = new Set(['path', 'linkpath', 'uid', 'gid', 'size', 'mtime'])
 
+/** 'X' is how Solaris writes 'x'. */
+const extensionTypes = 'xXgLK'
+
 /** Reads headers, and the pax and GNU extensions between them. */
 export class MemberReader {
+  /** Pax headers have come. The size of a hard link then counts, as it does not in older forms. */
+  hasPax = false
+  /** The end came without an end mark. */
+  isEndMissing = false
   private readonly globals: PaxRecords = new Map()
   private readonly input: InputReader
   private readonly name: string
@@ -34,7 +41,7 @@ export class MemberReader {
     this.name = name
   }
 
-  /** Read the next member; null at the end mark. The caller reads the content. */
+  /** Read the next member; null at the end of the archive. The caller reads the content. */
   async next(): Promise<TarMember | null> {
     const extension = {
       records: new Map() as PaxRecords,
@@ -42,22 +49,15 @@ export class MemberReader {
       longLink: null as Uint8Array | null,
     }
     let budget = maxExtension
+    let isPending = false
     for (;;) {
       const offset = this.input.offset
-      const block = await this.block()
-      if (block === null) {
-        if (budget !== maxExtension)
-          throw this.error('BAD_ARCHIVE', 'the end comes after a header of extensions', offset)
-        return null
-      }
+      const block = await this.block(isPending)
+      if (block === null) return null
       const fields = fieldsOf(block)
       const type = fields.type[0] === 0 ? '0' : String.fromCharCode(fields.type[0]!)
-      if (!'xgLK'.includes(type)) {
-        const records = new Map([...this.globals, ...extension.records])
-        // An empty value cancels an earlier one.
-        for (const [keyword, value] of records)
-          if (value.length === 0 && globalKeywords.has(keyword)) records.delete(keyword)
-        return { offset, fields, type, ...extension, records }
+      if (!extensionTypes.includes(type)) {
+        return { offset, fields, type, ...extension, records: this.withGlobals(extension.records) }
       }
       const size = this.sizeOf(fields.size, offset)
       budget -= size + blockSize
@@ -65,46 +65,79 @@ export class MemberReader {
       const body = await this.body(size)
       if (type === 'L') extension.longName = textField(body)
       else if (type === 'K') extension.longLink = textField(body)
-      else this.addRecords(body, type === 'g' ? this.globals : extension.records, type === 'g', offset)
+      else this.addRecords(body, type === 'g' ? null : extension.records, offset)
+      // Nothing need follow a global header: git makes such an archive of a commit without files.
+      if (type !== 'g') isPending = true
     }
   }
 
-  sizeOf(field: Uint8Array, offset: number): number {
+  /** Whether the next block looks like the start of a member or the end of the archive, and not like content. */
+  async isAtHeader(): Promise<boolean> {
+    const block = await this.input.peek(blockSize)
+    return block.length === 0 || (block.length === blockSize && (isZero(block) || hasRightChecksum(block)))
+  }
+
+  private sizeOf(field: Uint8Array, offset: number): number {
     const size = Number(numberField(field) ?? Number.NaN)
     if (Number.isSafeInteger(size) && size >= 0) return size
     throw this.error('BAD_ARCHIVE', 'cannot read the size', offset)
   }
 
-  error(code: ArchiveCode, what: string, offset: number): UmlcowError {
+  private error(code: ArchiveCode, what: string, offset: number): UmlcowError {
     return archiveError(code, this.name, what, { offset })
   }
 
-  private addRecords(body: Uint8Array, into: PaxRecords, isGlobal: boolean, offset: number): void {
+  private withGlobals(own: PaxRecords): PaxRecords {
+    const records = new Map([...this.globals, ...own])
+    // An empty value cancels an earlier one.
+    for (const [keyword, value] of records)
+      if (value.length === 0 && globalKeywords.has(keyword)) records.delete(keyword)
+    return records
+  }
+
+  /** @param own  the records of the next member; null for a global header */
+  private addRecords(body: Uint8Array, own: PaxRecords | null, offset: number): void {
     const records = parsePaxRecords(body)
     if (records === null) throw this.error('BAD_ARCHIVE', 'cannot read a record of a pax header', offset)
+    this.hasPax = true
+    if (own === null) this.refuseVolume(records, offset)
     for (const [keyword, value] of records) {
-      if (keyword.startsWith('GNU.sparse.') || keyword === 'SCHILY.realsize') {
-        throw this.error('ARCHIVE_FEATURE', 'sparse files in archives are not supported', offset)
-      }
-      if (!isGlobal || globalKeywords.has(keyword)) into.set(keyword, value)
+      if (own !== null) own.set(keyword, value)
+      else if (globalKeywords.has(keyword)) this.globals.set(keyword, value)
     }
+  }
+
+  /** GNU tar says in a global header that an archive is a later part of another one. */
+  private refuseVolume(records: PaxRecords, offset: number): void {
+    if (!records.has('GNU.volume.offset')) return
+    const path = records.get('GNU.volume.filename')
+    throw archiveError('ARCHIVE_FEATURE', this.name, 'continues a file of another volume', { path, offset })
   }
 
   private async body(size: number): Promise<Uint8Array> {
     const padded = ceilTo(size, blockSize)
     const body = await this.input.upTo(padded)
     if (body.length === padded) return body.subarray(0, size)
-    throw this.error('TRUNCATED_ARCHIVE', 'the end comes inside a header of extensions', this.input.offset)
+    throw this.error('TRUNCATED_ARCHIVE', 'the archive ends inside a header of extensions', this.input.offset)
   }
 
-  /** Read a header and check its sum. Null for the end mark: two blocks of zeros, or one and the end of the input. */
-  private async block(): Promise<Uint8Array | null> {
+  /**
+   * Read a header and check its sum. Null for the end mark, which is two blocks of zeros, or one and the end of the
+   * input, and for a missing end mark.
+   *
+   * @param isPending  an extension has come, and needs its member
+   */
+  private async block(isPending: boolean): Promise<Uint8Array | null> {
     const offset = this.input.offset
     const block = await this.input.upTo(blockSize)
     if (block.length < blockSize) {
-      throw this.error('TRUNCATED_ARCHIVE', 'the end comes without an end mark', this.input.offset)
+      this.isEndMissing = block.length === 0 && offset > 0 && !isPending
+      if (this.isEndMissing) return null
+      const what = offset + block.length === 0 ? 'the input is empty' : 'the archive ends inside a member'
+      throw this.error('TRUNCATED_ARCHIVE', what, this.input.offset)
     }
     if (isZero(block)) {
+      if (isPending) throw this.error('BAD_ARCHIVE', 'the archive ends after a header of extensions', offset)
       const second = await this.input.upTo(blockSize)
       if (isZero(second)) return null
       throw this.error('BAD_ARCHIVE', 'a block of zeros stands between members', offset)

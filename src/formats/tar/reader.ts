@@ -1,6 +1,7 @@
 import { ceilTo } from '../../bytes/align.js'
+import { equalBytes } from '../../bytes/fast.js'
 import { InputReader } from '../../bytes/input-reader.js'
-import { archiveError, type ReadOptions, warnOfRest } from '../manifest/archive-error.js'
+import { archiveError, type ReadOptions, shownPath, warnOfNoEnd, warnOfRest } from '../manifest/archive-error.js'
 import { ArchiveContent } from '../manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
 import { EntryFields } from './entry-fields.js'
@@ -11,10 +12,11 @@ import { MemberReader, type TarMember } from './member.js'
 /**
  * Read the entries of a tar archive: ustar, pax, GNU and the old form.
  *
- * A hard link has neither type nor size, so the reader remembers all names, by digests of some 23 bytes each.
+ * A hard link has neither type nor size, so the reader remembers all names, by digests of some 23 bytes each. A name may
+ * come twice, as after `tar -r`. The later entry counts.
  *
  * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH; ARCHIVE_FEATURE for sparse files, parts
- *   of volumes and everything else that umlcow does not know
+ *   of volumes, hard links that tools read in two ways, and everything else that umlcow does not know
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -23,22 +25,24 @@ export async function* readTar(
   const name = options.name ?? 'tar archive'
   const input = new InputReader(source)
   const members = new MemberReader(input, name)
-  const firstNames = new FirstNames()
+  const reading: Reading = { name, members, firstNames: new FirstNames() }
   try {
     for (;;) {
       const member = await members.next()
       if (member === null) break
-      const entry = entryOf(member, name, firstNames)
-      if (entry === null) continue // The label of a volume.
-      const stored = entry.type === 'file' && entry.hardLinkTo === null ? entry.size : 0
-      const content = new ArchiveContent(input, name, stored)
+      // The label of a volume stands for no file.
+      if (member.type === 'V') continue
+      const { entry, storedSize } = await storedEntry(reading, member)
+      const content = new ArchiveContent(input, name, entry.path, storedSize)
       yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? content : null }
       await content.finish()
-      const padding = ceilTo(stored, blockSize) - stored
+      const padding = ceilTo(storedSize, blockSize) - storedSize
       if ((await input.skip(padding)) !== padding) {
-        throw archiveError('TRUNCATED_ARCHIVE', name, 'the end comes inside a block', { offset: input.offset })
+        const place = { path: entry.path, offset: input.offset }
+        throw archiveError('TRUNCATED_ARCHIVE', name, 'the archive ends inside a block', place)
       }
     }
+    if (members.isEndMissing) warnOfNoEnd(options, name)
     const isEmpty = input.offset <= 2 * blockSize
     // Zeros after the end mark fill up the last record of a tape. Anything else is a surprise.
     if (!(await input.skipRest())) refuseRest(isEmpty, name, options)
@@ -53,21 +57,52 @@ function refuseRest(isEmpty: boolean, name: string, options: ReadOptions): void 
   warnOfRest(options, name)
 }
 
-function entryOf(member: TarMember, name: string, firstNames: FirstNames): ManifestEntry | null {
-  const fields = new EntryFields(member, name)
-  if (member.type === 'V') return null
-  if (member.type !== '1') {
-    const entry = fields.entry()
-    if (entry.type !== 'directory') firstNames.add(entry)
-    return entry
+/** What the members of an archive need from one another. */
+interface Reading {
+  readonly name: string
+  readonly members: MemberReader
+  readonly firstNames: FirstNames
+}
+
+interface StoredEntry {
+  readonly entry: ManifestEntry
+  /** Bytes that follow the header. */
+  readonly storedSize: number
+}
+
+async function storedEntry(reading: Reading, member: TarMember): Promise<StoredEntry> {
+  const fields = new EntryFields(member, reading.name)
+  if (member.type === '1') return storedLink(reading, fields, member.offset)
+  const entry = fields.entry()
+  if (entry.type !== 'directory') reading.firstNames.add(entry)
+  return { entry, storedSize: fields.storedSize(entry.type) }
+}
+
+async function storedLink(reading: Reading, fields: EntryFields, offset: number): Promise<StoredEntry> {
+  const { firstNames } = reading
+  const target = fields.linkPath()
+  const first = firstNames.find(target)
+  if (first === null) {
+    throw fields.error('BAD_ARCHIVE', `a hard link to ${shownPath(target)}, which does not come before it`)
   }
-  if (fields.size() !== 0) throw fields.error('ARCHIVE_FEATURE', 'a hard link with content is not supported')
-  const first = firstNames.find(fields.linkPath())
-  if (first === null) throw fields.error('BAD_ARCHIVE', 'a hard link to a file that does not come before it')
-  const { path: hardLinkTo, ...shared } = first
-  const common = fields.common()
-  if (common.path.length === 0) throw fields.error('UNSAFE_PATH', 'a hard link without a name')
-  const entry = { ...common, ...shared, hardLinkTo }
-  firstNames.addFurther(entry.path, first)
-  return entry
+  const entry = fields.hardLink(first)
+  if (!equalBytes(entry.path, first.path)) firstNames.addFurther(entry.path, first)
+  const size = fields.mayLinkHaveContent() ? fields.size() : 0
+  if (size > 0 && (await hasLinkContent(reading, entry.path, offset))) return { entry, storedSize: size }
+  return { entry, storedSize: 0 }
+}
+
+/**
+ * Find out whether a hard link has content. Old writers give hard links the size of the file, and no content. In pax,
+ * content may follow. As for bsdtar, the next block shows which it is. The header is gone after the look at that block,
+ * because the input may reuse its memory.
+ *
+ * @throws UmlcowError ARCHIVE_FEATURE where the tools disagree: GNU tar reads no content, and bsdtar does
+ */
+async function hasLinkContent({ name, members }: Reading, path: Uint8Array, offset: number): Promise<boolean> {
+  const isAtHeader = await members.isAtHeader()
+  if (!isAtHeader || !members.hasPax) return !isAtHeader
+  const what = 'a hard link with a size: the next block may be its content or another member'
+  const hint = 'unpack the archive with the program that made it, and use --from directory'
+  throw archiveError('ARCHIVE_FEATURE', name, what, { path, offset }, hint)
 }

@@ -10,6 +10,7 @@ import { isTreeFormat, type StreamFormat, streamKinds, type TreeFormat, treeKind
 import { ContentTree } from '../source/content-tree.js'
 import { refuseInTree, refuseInWork } from './guard-output.js'
 import type { ImportHumfsOptions, ImportInput } from './import-options.js'
+import { recognised } from './recognise-input.js'
 
 /** The input of an import. */
 export interface ImportSource {
@@ -71,7 +72,8 @@ function streamSource(
   const isFile = typeof input === 'string'
   const file: StreamInput = isFile ? host.reader.streamInput(input) : { isRepeatable: false, read: () => input.bytes }
   const name = isFile ? printablePath(input) : input.name
-  const bytes = () => interruptible(file.read(), options.signal)
+  const words = { from, path: isFile ? input : null, tree: options.tree, directory }
+  const bytes = () => recognised(interruptible(file.read(), options.signal), name, words)
   if (!reader.needsTree) {
     if (options.tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
     return { name, isRepeatable: file.isRepeatable, items: (onWarning) => reader.read(bytes(), { name, onWarning }) }

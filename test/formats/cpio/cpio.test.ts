@@ -55,6 +55,15 @@ function member(name: string, change: Partial<typeof plain & typeof noDevices> =
   return bytesOf(text)
 }
 const trailer = member('TRAILER!!!')
+
+/** Where each member of `small` ends, by the length of archives of ever more of them. */
+async function memberEnds(): Promise<number[]> {
+  const ends: number[] = []
+  for (let count = 1; count <= small.length; count++) {
+    ends.push((await write(small.slice(0, count))).length - trailer.length)
+  }
+  return ends
+}
 const described = async (...parts: Buffer[]) =>
   (await trial(cut(Buffer.concat([...parts, trailer]), 64))).map(
     ({ entry: { path, hardLinkTo, size }, content }) =>
@@ -93,11 +102,30 @@ describe('cpio', () => {
     }
   })
 
-  it('is refused when it is cut short anywhere', async () => {
+  it('is refused when it is cut short inside a member', async () => {
     const bytes = await write(small)
+    const ends = await memberEnds()
     for (let length = 0; length < bytes.length - 3; length++) {
+      if (ends.includes(length)) continue
       expect(await outcomeOf(trial, bytes.subarray(0, length)), `${length} bytes`).toBe('TRUNCATED_ARCHIVE')
     }
+  })
+
+  it('without a trailer is read up to its last member, with a warning', async () => {
+    const bytes = await write(small)
+    for (const [i, end] of (await memberEnds()).entries()) {
+      const warnings: string[] = []
+      const options = { name: 'x.cpio', onWarning: (message: string) => warnings.push(message) }
+      const read = await readAll(readCpio(cut(bytes.subarray(0, end), 70), options))
+      expect(read).toEqual(expected(small).slice(0, i + 1))
+      expect(warnings).toEqual(['x.cpio: the archive has no end mark: entries may be missing'])
+    }
+  })
+
+  it('without a trailer is refused when it lacks the content of a hard link', async () => {
+    const links = { ino: 7, nlink: 3 }
+    const cutShort = Buffer.concat([member('a', links), member('b', links)])
+    expect(await outcomeOf(trial, cutShort)).toBe('TRUNCATED_ARCHIVE')
   })
 
   it('passes over content that nobody reads', async () => {
@@ -116,8 +144,66 @@ describe('cpio', () => {
     const whole = await write(small)
     await readAll(readCpio(cut(Buffer.concat([whole, Buffer.alloc(512)]), 100), options))
     expect(warnings).toEqual([])
-    expect(await readAll(readCpio(cut(Buffer.concat([whole, whole]), 100), options))).toHaveLength(small.length)
+    const rest = bytesOf('rest')
+    expect(await readAll(readCpio(cut(Buffer.concat([whole, rest]), 100), options))).toHaveLength(small.length)
     expect(warnings).toEqual(['x.cpio: umlcow does not read the bytes after the end mark of the archive'])
+  })
+
+  it('reads the parts of an initramfs, as the kernel does', async () => {
+    const links = { ino: 7, nlink: 2 }
+    const early = Buffer.concat([member('a', links), trailer])
+    for (const zeros of [0, 4, 512]) {
+      // The numbers of files begin anew in each part.
+      const parts = [early, Buffer.alloc(zeros), member('b', links, 'late')]
+      expect(await described(...parts)).toEqual(['a 0 ""', 'b 4 "late"'])
+    }
+    const shifted = Buffer.concat([early, Buffer.alloc(3), member('b'), trailer])
+    const warnings: string[] = []
+    await readAll(readCpio(cut(shifted, 100), { onWarning: (message) => warnings.push(message) }))
+    expect(warnings).toHaveLength(1)
+  })
+
+  it('refuses a part of an initramfs that is compressed, and says how to unpack it', async () => {
+    const early = Buffer.concat([member('a'), trailer, Buffer.alloc(512 - 4)])
+    const bytes = Buffer.concat([early, Buffer.of(0x28, 0xb5, 0x2f, 0xfd), Buffer.alloc(100)])
+    await expect(trial(cut(bytes, 100))).rejects.toMatchObject({
+      code: 'ARCHIVE_FEATURE',
+      message: `x.cpio: the next part of the archive is compressed with zstd at offset ${early.length}`,
+      hint: `unpack that part: tail -c +${early.length + 1} FILE | zstdcat`,
+    })
+  })
+
+  it('takes names and targets that are padded with NULs', async () => {
+    expect(await described(member(`f${'\0'.repeat(38)}`, {}, 'hi'))).toEqual(['f 2 "hi"'])
+    const [link] = await trial(cut(Buffer.concat([member('l', { mode: 0o120777 }, 'to\0\0\0'), trailer]), 9))
+    expect(link?.entry.linkTarget?.toString()).toBe('to')
+    const padded = member(`TRAILER!!!${'\0'.repeat(9)}`)
+    expect(await trial(cut(Buffer.concat([member('f'), padded]), 64))).toHaveLength(1)
+  })
+
+  it('with checksums is read, and they are compared', async () => {
+    const crc = (check: number) => {
+      const bytes = member('f', { check }, 'hi\xff')
+      bytes.write('070702', 0, 'latin1')
+      return bytes
+    }
+    const sum = 0x68 + 0x69 + 0xff
+    expect(await described(crc(sum))).toHaveLength(1)
+    const wrong = Buffer.concat([crc(sum + 1), trailer])
+    const message = `x.cpio: f: the checksum of the content is ${sum}, but the header says ${sum + 1}: the archive is damaged at offset 115`
+    await expect(trial(cut(wrong, 64))).rejects.toMatchObject({ code: 'BAD_ARCHIVE', message })
+    // Also when nothing reads the content.
+    await expect(listOf(readCpio(cut(wrong, 64)))).rejects.toMatchObject({ code: 'BAD_ARCHIVE' })
+  })
+
+  it('names the entry and the offset in errors', async () => {
+    const message = 'x.cpio: d/\\x1b: the mode 070644 has an unknown type at offset 112'
+    const bytes = Buffer.concat([member('f'), member('d/\x1b', { mode: 0o070644 })])
+    await expect(trial(cut(bytes, 64))).rejects.toMatchObject({ message })
+    const cutShort = member('f', { filesize: 9 })
+    await expect(trial(cut(cutShort, 64))).rejects.toMatchObject({
+      message: 'x.cpio: f: the archive ends inside the content at offset 112',
+    })
   })
 
   it('refuses names of one file that are not one', async () => {
@@ -172,7 +258,8 @@ describe('cpio', () => {
     ['a target of 4 GiB', member('x', { mode: 0o120777, filesize: 0xffffffff }), 'BAD_ARCHIVE'],
     ['content of 4 GiB that is not there', member('x', { filesize: 0xffffffff }), 'TRUNCATED_ARCHIVE'],
     ['a device number too large', member('x', { mode: 0o020644, rdevmajor: 4096 }), 'BAD_ARCHIVE'],
-    ['another form', bytesOf(`070707${'0'.repeat(200)}`), 'ARCHIVE_FEATURE'],
+    ['another form', bytesOf(`070707${'0'.repeat(200)}`), 'NOT_ARCHIVE'],
+    ['the old binary form', Buffer.concat([Buffer.of(0xc7, 0x71), Buffer.alloc(200)]), 'NOT_ARCHIVE'],
     ['text', bytesOf('text '.repeat(50)), 'NOT_ARCHIVE'],
     ['a gap', Buffer.concat([member('x'), Buffer.alloc(4), member('y')]), 'BAD_ARCHIVE'],
   ])('refuses %s', async (_what, bytes, code) => {

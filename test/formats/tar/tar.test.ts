@@ -42,6 +42,14 @@ function repair(bytes: Buffer): void {
   }
 }
 
+/** Where each member ends, by the length of archives of ever more of them. */
+async function memberEnds(bytes: Buffer): Promise<number[]> {
+  const ends: number[] = []
+  for (let count = 1; count <= small.length; count++) ends.push((await write(small.slice(0, count))).length - 1024)
+  expect(ends.at(-1)).toBe(bytes.length - 1024)
+  return ends
+}
+
 /** A header with changed fields, and what follows it. */
 function crafted(fields: Partial<Record<keyof ReturnType<typeof tarHeader.parse>, string>>, body = ''): Buffer {
   const block = Buffer.alloc(512)
@@ -97,14 +105,28 @@ describe('tar', () => {
     for await (const { content } of readTar(cut(bytes, 100))) for await (const _ of content ?? []) break
   })
 
-  it('is refused when it is cut short anywhere before its end mark', async () => {
+  it('is refused when it is cut short inside a member', async () => {
     const bytes = await write(small)
     const last = bytes.length - 1024
-    const lengths = Array.from({ length: last + 512 }, (_, length) => length)
+    const ends = await memberEnds(bytes)
+    const lengths = Array.from({ length: last + 512 }, (_, length) => length).filter((length) => !ends.includes(length))
     for (const length of sampleOf('cut short', lengths, 100)) {
       expect(await outcomeOf(trial, bytes.subarray(0, length)), `${length} bytes`).toBe('TRUNCATED_ARCHIVE')
     }
     expect(await outcomeOf(trial, bytes.subarray(0, last + 512))).toBeNull()
+  })
+
+  it('without an end mark is read up to its last member, with a warning', async () => {
+    const bytes = await write(small)
+    const ends = await memberEnds(bytes)
+    expect(ends).toHaveLength(small.length)
+    for (const [i, end] of ends.entries()) {
+      const warnings: string[] = []
+      const options = { name: 'x.tar', onWarning: (message: string) => warnings.push(message) }
+      const read = await readAll(readTar(cut(bytes.subarray(0, end), 700), options))
+      expect(read).toEqual(expected(small).slice(0, i + 1))
+      expect(warnings).toEqual(['x.tar: the archive has no end mark: entries may be missing'])
+    }
   })
 
   it('closes its source when the reader stops early', async () => {
@@ -149,6 +171,13 @@ describe('tar', () => {
     ['a device number too large', crafted({ type: '3', major: '0010000' }), 'BAD_ARCHIVE'],
     ['an owner of 33 bits', Buffer.concat([extended('x', records(['uid', '4294967296'])), crafted({})]), 'BAD_ARCHIVE'],
     ['a record that is none', Buffer.concat([extended('x', '8 path=x\n'), crafted({})]), 'BAD_ARCHIVE'],
+    ['a list of long names of old GNU tar', crafted({ type: 'N' }), 'ARCHIVE_FEATURE'],
+    ['a type that nobody knows', crafted({ type: '\x1b' }), 'ARCHIVE_FEATURE'],
+    [
+      'a later part of a volume in pax',
+      Buffer.concat([extended('g', records(['GNU.volume.offset', '5'])), crafted({})]),
+      'ARCHIVE_FEATURE',
+    ],
     ['a sparse file of GNU', crafted({ type: 'S', magic: 'ustar  \0' }), 'ARCHIVE_FEATURE'],
     [
       'a sparse file of pax',
@@ -161,6 +190,130 @@ describe('tar', () => {
     ['an image that begins with zeros', Buffer.concat([end, Buffer.alloc(4096, 'ext4')]), 'NOT_ARCHIVE'],
   ])('refuses %s', async (_what, bytes, code) => {
     expect(await outcomeOf(trial, Buffer.concat([bytes, end]))).toBe(code)
+  })
+
+  it.each([
+    [
+      'sparse',
+      crafted({ type: 'S', name: 'a\x1b' }),
+      'x.tar: a\\x1b: is stored in the sparse form, which umlcow does not read at offset 512',
+    ],
+    [
+      'a made-up name',
+      Buffer.concat([extended('x', records(['GNU.sparse.name', 'real'])), crafted({})]),
+      'x.tar: real: is stored in the sparse form, which umlcow does not read at offset 1536',
+    ],
+    ['a volume', crafted({ type: 'M', name: 'big' }), 'x.tar: big: continues a file of another volume at offset 512'],
+    ['a type', crafted({ type: '\x1b' }), 'x.tar: f: has the type "\\x1b", which umlcow does not know at offset 512'],
+    ['an owner', crafted({ uid: '9' }), 'x.tar: f: expected a uid of at most 4294967295 at offset 512'],
+    ['a path', crafted({ name: '../b' }), 'x.tar: ../b: a path with the component ".." at offset 512'],
+    [
+      'a link',
+      crafted({ type: '1', link: 'no' }),
+      'x.tar: f: a hard link to no, which does not come before it at offset 512',
+    ],
+    ['content', crafted({ size: '7777' }), 'x.tar: f: the archive ends inside the content at offset 1024'],
+  ])('names the entry and the offset in the error about %s', async (_what, bytes, message) => {
+    await expect(trial(cut(Buffer.concat([crafted({ name: 'first' }), bytes]), 512))).rejects.toMatchObject({ message })
+  })
+
+  it('names the way out of the sparse form', async () => {
+    const hint = expect.stringContaining('bsdtar --no-read-sparse')
+    await expect(trial(cut(crafted({ type: 'S' }), 512))).rejects.toMatchObject({ hint })
+  })
+
+  it('with checksums of signed bytes is read', async () => {
+    const signed = crafted({ name: 'caf\xe9' })
+    const sum = checksumOf(signed) - 256
+    signed.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+    expect(latin1Text((await readOne(signed)).path)).toBe('caf\xe9')
+    signed.write(`${(sum - 1).toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
+    expect(await outcomeOf(trial, signed)).toBe('NOT_ARCHIVE')
+  })
+
+  it.each([
+    ['of ustar', 'ustar\x0000', ''],
+    ['of GNU tar', 'ustar  \0', ''],
+    ['of the old form', '', ''],
+    ['of ustar, at the end', 'ustar\x0000', 'end'],
+    ['of ustar, without an end mark', 'ustar\x0000', 'cut'],
+  ])('with a hard link with a size and no content is read: %s', async (_what, magic, at) => {
+    const file = crafted({ name: 'a', size: '3', magic }, 'hi\n')
+    const link = crafted({ name: 'b', type: '1', link: 'a', size: '3', magic })
+    const rest = { '': [crafted({ name: 'c', magic }), end], end: [end], cut: [] }[at] ?? []
+    const items = await trial(cut(Buffer.concat([file, link, ...rest]), 512))
+    expect(items.map(({ entry: { path, size } }) => `${path} ${size}`).slice(0, 2)).toEqual(['a 3', 'b 3'])
+    expect(items).toHaveLength(at === '' ? 3 : 2)
+  })
+
+  it('with a hard link and its content is read: pax', async () => {
+    const parts = [
+      crafted({ name: 'a', size: '3' }, 'hi\n'),
+      crafted({ name: 'b', type: '1', link: 'a', size: '3' }, 'hi\n'),
+    ]
+    for (const first of [Buffer.alloc(0), extended('g', records(['comment', 'x']))]) {
+      const items = await trial(cut(Buffer.concat([first, ...parts, crafted({ name: 'c' }), end]), 512))
+      expect(items.map(({ entry: { path } }) => `${path}`)).toEqual(['a', 'b', 'c'])
+    }
+  })
+
+  it('with a hard link whose content nobody can tell from a member is refused', async () => {
+    const link = crafted({ name: 'b', type: '1', link: 'a', size: '512' })
+    const pax = extended('g', records(['comment', 'x']))
+    await expect(
+      trial(cut(Buffer.concat([pax, crafted({ name: 'a' }), link, crafted({ name: 'c' }), end]), 512)),
+    ).rejects.toMatchObject({
+      code: 'ARCHIVE_FEATURE',
+      message: 'x.tar: b: a hard link with a size: the next block may be its content or another member at offset 1536',
+      hint: expect.stringContaining('--from directory'),
+    })
+  })
+
+  it('of a commit without files is empty', async () => {
+    const global = extended('g', records(['comment', '1234567890']))
+    expect(await trial(cut(Buffer.concat([global, Buffer.alloc(9216)]), 512))).toEqual([])
+    expect(await trial(cut(Buffer.alloc(10_240), 512))).toEqual([])
+    expect(await outcomeOf(trial, Buffer.alloc(0))).toBe('TRUNCATED_ARCHIVE')
+  })
+
+  it('with directories whose content is a list of names is read', async () => {
+    const dumped = crafted({ name: 'd/', type: 'D', size: '1130', magic: 'ustar  \0' }, 'Yx'.repeat(300))
+    const old = crafted({ name: 'old/', type: '\0', size: '1130', magic: '' }, 'Yx'.repeat(300))
+    const items = await trial(cut(Buffer.concat([dumped, old, crafted({}), end]), 512))
+    expect(items.map(({ entry: { path, type, size } }) => `${path} ${type} ${size}`)).toEqual([
+      'd directory 0',
+      'old directory 0',
+      'f file 0',
+    ])
+  })
+
+  it('with a name that comes twice gives links the content that they had', async () => {
+    const link = (name: string, to: string) => crafted({ name, type: '1', link: to })
+    const items = await trial(
+      cut(
+        Buffer.concat([
+          crafted({ name: 'a', size: '3' }, 'one'),
+          link('b', 'a'),
+          link('c', 'b'),
+          crafted({ name: 'a', size: '4' }, 'four'),
+          // b and c are still the first file, and a is the second one.
+          link('d', 'c'),
+          link('e', 'a'),
+          link('a', 'a'),
+          end,
+        ]),
+        512,
+      ),
+    )
+    expect(items.map(({ entry: { path, hardLinkTo, size } }) => `${path} ${hardLinkTo} ${size}`)).toEqual([
+      'a null 3',
+      'b a 3',
+      'c a 3',
+      'a null 4',
+      'd c 3',
+      'e a 4',
+      'a a 4',
+    ])
   })
 
   it('tells when something follows the end mark', async () => {
@@ -177,7 +330,13 @@ describe('tar', () => {
     expect((await readOne(crafted({ name: '/./a//b/' }))).path.toString()).toBe('a/b')
     expect((await readOne(crafted({ name: 'old/', magic: '' }))).type).toBe('directory')
     expect((await readOne(crafted({ name: 'n', prefix: 'p/q' }))).path.toString()).toBe('p/q/n')
+    expect((await readOne(crafted({ name: 'n', prefix: 'p/q', magic: 'ustar\0\0\0' }))).path.toString()).toBe('p/q/n')
     expect((await readOne(crafted({ name: 'n', prefix: 'p/q', magic: 'ustar  \0' }))).path.toString()).toBe('n')
+    expect((await readOne(crafted({ type: '7' }))).type).toBe('file')
+    expect((await readOne(extended('X', records(['path', 'sun'])), crafted({}))).path.toString()).toBe('sun')
+    const binary = extended('x', records(['hdrcharset', 'BINARY'], ['path', 'caf\xe9']))
+    expect(latin1Text((await readOne(binary, crafted({}))).path)).toBe('caf\xe9')
+    expect((await readOne(crafted({ uid: '\x0000017' }))).uid).toBe(15)
     const long = `${'l'.repeat(300)}\0`
     const gnu = await readOne(extended('L', long), extended('K', long), crafted({ type: '2' }))
     expect([gnu.path.length, gnu.linkTarget?.length]).toEqual([300, 300])

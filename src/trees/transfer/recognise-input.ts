@@ -1,0 +1,87 @@
+import { InputReader } from '../../bytes/input-reader.js'
+import { UmlcowError } from '../../errors.js'
+import { kindLength, type RecognisedStream, recogniseStream } from '../../formats/recognise/recognise-stream.js'
+import { shellQuote } from '../../machine/shell-quote.js'
+import type { StreamFormat } from '../kinds/table.js'
+
+/** The words of an import, for the command that a message suggests. */
+export interface ImportWords {
+  readonly from: StreamFormat
+  /** The path of the input; null for a pipe. */
+  readonly path: string | null
+  readonly tree: string | undefined
+  /** Null if the import makes no tree. */
+  readonly directory: string | null
+}
+
+/**
+ * Pass a stream on, unless it begins as another format than the given one.
+ *
+ * @throws UmlcowError NOT_ARCHIVE with the command that reads the stream
+ */
+export async function* recognised(
+  source: AsyncIterable<Uint8Array>,
+  name: string,
+  words: ImportWords,
+): AsyncGenerator<Uint8Array> {
+  const input = new InputReader(source)
+  try {
+    const found = recogniseStream(await input.peek(kindLength))
+    if (found !== null && found.kind !== words.from) throw otherKind(found, name, words)
+    for (;;) {
+      const bytes = await input.some(Number.POSITIVE_INFINITY)
+      if (bytes.length === 0) return
+      yield bytes
+    }
+  } finally {
+    await input.close()
+  }
+}
+
+function otherKind(found: RecognisedStream, name: string, words: ImportWords): UmlcowError {
+  const { what, hint } = explain(found, words)
+  return new UmlcowError('NOT_ARCHIVE', `${name}: ${what}`, { details: { offset: 0 }, hint })
+}
+
+function explain(found: RecognisedStream, words: ImportWords): { readonly what: string; readonly hint: string } {
+  const { from, path } = words
+  const file = path === null ? 'FILE' : shellQuote(path)
+  switch (found.kind) {
+    case 'compressed': {
+      const { name, unpack } = found.by
+      const command = path === null ? `... | ${unpack}` : `${unpack} ${file}`
+      return { what: `is compressed with ${name}`, hint: `unpack it first: ${command} | ${importCommand(words, from)}` }
+    }
+    case 'old cpio': {
+      const what = `is a cpio archive in the ${found.form} form, and umlcow reads the form "newc"`
+      const convert = `bsdtar -cf - --format=newc @${path === null ? '-' : file}`
+      return { what, hint: `convert it: ${convert} | ${importCommand({ ...words, tree: undefined }, 'cpio')}` }
+    }
+    case 'zip':
+      return {
+        what: 'is a zip archive',
+        hint: `convert it: bsdtar -cf - @${path === null ? '-' : file} | ${importCommand({ ...words, tree: undefined }, 'tar')}`,
+      }
+    case 'squashfs image':
+      return {
+        what: 'is a squashfs image',
+        hint: `unpack it as root: unsquashfs -d TREE ${file}, then use --from directory TREE`,
+      }
+    default:
+      return { what: `is ${articles[found.kind]}, and --from says ${from}`, hint: `use --from ${found.kind}` }
+  }
+}
+
+const articles = {
+  tar: 'a tar archive',
+  cpio: 'a cpio archive',
+  mtree: 'mtree text',
+  fakeroot: 'a save file of fakeroot',
+} as const
+
+/** Write the command that imports a pipe. */
+function importCommand({ tree, directory }: ImportWords, from: StreamFormat): string {
+  const content = tree === undefined ? '' : ` --tree ${shellQuote(tree)}`
+  const target = directory === null ? '--dry-run -' : `- ${shellQuote(directory)}`
+  return `umlcow humfs import --from ${from}${content} ${target}`
+}
