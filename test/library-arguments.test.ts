@@ -119,11 +119,17 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   importHumfs: {
     call: (o) => library.importHumfs('x', 'y', o),
     needs: { from: 'tar' },
-    takes: ['from', 'tree', 'owner', 'group', 'size', 'renameMetadata', 'dryRun', 'noSync'],
+    takes: ['from', 'tree', 'owner', 'group', 'size', 'renameMetadata', 'duplicates', 'dryRun', 'noSync'],
   },
-  writeHumfsTree: { call: (o) => library.writeHumfsTree(noItems, 'x', o), takes: ['size', 'renameMetadata', 'noSync'] },
-  writeDirectory: { call: (o) => library.writeDirectory(noItems, 'x', o), takes: ['asRoot', 'fakerootSave', 'noSync'] },
-  writeVirtfsTree: { call: (o) => library.writeVirtfsTree(noItems, 'x', o), takes: ['noSync'] },
+  writeHumfsTree: {
+    call: (o) => library.writeHumfsTree(noItems, 'x', o),
+    takes: ['size', 'renameMetadata', 'duplicates', 'noSync'],
+  },
+  writeDirectory: {
+    call: (o) => library.writeDirectory(noItems, 'x', o),
+    takes: ['asRoot', 'fakerootSave', 'duplicates', 'noSync'],
+  },
+  writeVirtfsTree: { call: (o) => library.writeVirtfsTree(noItems, 'x', o), takes: ['duplicates', 'noSync'] },
 }
 
 /** The findings that an operation lets its caller override, as its verb of the command line. */
@@ -174,6 +180,7 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   siblingsIn: { types: ['dir', [1]], values: [] },
   fs: { types: [1, null], values: [] },
   renameMetadata: { types: [1, null], values: [] },
+  duplicates: { types: [1, null], values: ['first', 'toString'] },
   user: { types: [null, {}], values: [-1, 0.5] },
   group: { types: [null, {}], values: [-1, 0.5] },
   owner: { types: [null, {}], values: [-1, 0.5] },

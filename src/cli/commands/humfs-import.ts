@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../../trees/kinds/table.js'
+import { duplicateRules } from '../../trees/new-tree/tree-plan.js'
 import { importHumfs } from '../../trees/transfer/import-humfs.js'
 import type { ImportHumfsResult } from '../../trees/transfer/import-options.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
@@ -17,6 +18,7 @@ interface Flags extends CommonFlags {
   readonly owner?: string
   readonly group?: string
   readonly renameMetadata?: string
+  readonly duplicates?: 'last' | 'refuse'
   readonly dryRun?: boolean
   readonly sync: boolean
 }
@@ -40,6 +42,12 @@ export function configureHumfsImport(command: Command, context: CliContext, fini
     .option('--owner <user>', 'as root: the user who will own the files, a name or number; default: you')
     .option('--group <group>', 'as root: the group of the files; default: yours')
     .option('--rename-metadata <suffix>', 'append this to the names of directories called "metadata"')
+    .addOption(
+      new Option(
+        '--duplicates <rule>',
+        'when a name comes twice: take the "last" entry (the default), or "refuse"',
+      ).choices(duplicateRules),
+    )
     .option('--no-sync', 'skip every fsync')
     .option('-n, --dry-run', 'check everything, make nothing')
   addProgressOptions(addJsonOptions(command))
@@ -64,7 +72,7 @@ async function runImport(
   if (directory === undefined && !flags.dryRun) {
     throw new UmlcowError('USAGE', 'humfs import needs INPUT and the directory to make, or --dry-run')
   }
-  const { from, tree, owner, group, renameMetadata, dryRun, sync } = flags
+  const { from, tree, owner, group, renameMetadata, duplicates, dryRun, sync } = flags
   const size = flags.size === undefined ? undefined : humfsSize(flags.size)
   const source = input === '-' ? standardInput() : input
   const { signal } = context
@@ -76,6 +84,7 @@ async function runImport(
       owner,
       group,
       renameMetadata,
+      duplicates,
       dryRun,
       noSync: !sync,
       signal,

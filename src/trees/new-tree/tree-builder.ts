@@ -12,11 +12,13 @@ import type { Placement, TreePlan } from './tree-plan.js'
 export interface TreeBuilder {
   /** Makes a directory. The entry is null if the manifest has not listed the directory yet. */
   makeDirectory(path: Buffer, entry: ManifestEntry | null): Promise<void> | void
-  /** Adds the entry of a directory that was made without one. */
+  /** Adds the entry of a directory that was made without one, or whose entry `discard` has removed. */
   completeDirectory(path: Buffer, entry: ManifestEntry): Promise<void> | void
   link(path: Buffer, first: Buffer, entry: ManifestEntry): void
   /** Makes any other name. */
   makeNode(path: Buffer, item: ManifestItem): Promise<void>
+  /** Removes a name, or the entry of a directory and not the directory. Other names of the file keep it. */
+  discard(path: Buffer, isDirectory: boolean): void
 }
 
 /**
@@ -43,6 +45,9 @@ export async function buildTree(
 
 async function buildOne(builder: TreeBuilder, item: ManifestItem, place: Placement): Promise<void> {
   const { entry } = item
+  // The name is there already. To replace it would remove the only name of the file.
+  if (place.first?.equals(place.path)) return
+  if (place.isAgain) builder.discard(place.path, entry.type === 'directory')
   for (const directory of place.missing) await builder.makeDirectory(directory, null)
   if (place.isMade) await builder.completeDirectory(place.path, entry)
   else if (entry.type === 'directory') await builder.makeDirectory(place.path, entry)

@@ -1,5 +1,6 @@
 import { flag, nameOrNumber, oneOf, paths, type Rules, required, text, whole } from '../../machine/option-rules.js'
 import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../kinds/table.js'
+import { duplicateRules } from '../new-tree/tree-plan.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
 
 /** The input of an import: a file, the directory of a tree, or bytes that can be read once. */
@@ -16,6 +17,8 @@ export interface ImportHumfsOptions extends TreeOptions {
   readonly size?: number | undefined
   /** Suffix for the names of directories called `metadata`. */
   readonly renameMetadata?: string | undefined
+  /** What to do when a name comes twice: take the later entry, or refuse the input. The default is `last`. */
+  readonly duplicates?: 'last' | 'refuse' | undefined
   readonly dryRun?: boolean | undefined
 }
 
@@ -27,6 +30,7 @@ export const importRules: Rules = {
   group: nameOrNumber,
   size: whole(0),
   renameMetadata: text,
+  duplicates: oneOf(duplicateRules),
   dryRun: flag,
 }
 

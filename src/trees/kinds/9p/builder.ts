@@ -73,6 +73,12 @@ export class VirtfsBuilder implements TreeBuilder {
     this.record(path, entry)
   }
 
+  discard(path: Buffer, isDirectory: boolean): void {
+    const { writer } = this.tree
+    writer.unlink(this.attributesOf(path))
+    if (!isDirectory) writer.unlink(this.placeOf(path))
+  }
+
   /** Write the attributes of a name. */
   record(path: Buffer, entry: ManifestEntry): void {
     this.tree.writer.writeNew(this.attributesOf(path), serializeVirtfs(entry), fileMode, null)

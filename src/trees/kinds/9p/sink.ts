@@ -34,9 +34,9 @@ export async function writeVirtfsTree(
 ): Promise<VirtfsTreeResult> {
   const directory = hostPath('directory', place)
   const options = checkedOptions(given, newTreeRules)
-  const { name = 'the input', signal, onProgress } = options
+  const { name = 'the input', duplicates, signal, onProgress } = options
   const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
-    const plan = new TreePlan(name)
+    const plan = new TreePlan(name, { duplicates })
     const builder = new VirtfsBuilder(tree)
     const problems = createProblems('the tree')
     const pace = createPace({ signal, onProgress, description: 'laying out' })

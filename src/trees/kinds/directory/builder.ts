@@ -70,6 +70,10 @@ export class DirectoryBuilder implements TreeBuilder {
     await this.made(path, entry)
   }
 
+  discard(path: Buffer, isDirectory: boolean): void {
+    if (!isDirectory) this.tree.writer.unlink(this.placeOf(path))
+  }
+
   private placeOf(path: Buffer): Buffer {
     return inTree(this.tree.top, path)
   }

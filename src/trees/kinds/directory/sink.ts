@@ -76,8 +76,8 @@ async function build(
   records: FakerootSave | null,
   warn: (message: string) => void,
 ): Promise<Pick<DirectoryTreeResult, 'entries' | 'differing'>> {
-  const { asRoot = tree.reader.user().uid === 0, name = 'the input', signal, onProgress } = options
-  const plan = new TreePlan(name)
+  const { asRoot = tree.reader.user().uid === 0, name = 'the input', duplicates, signal, onProgress } = options
+  const plan = new TreePlan(name, { duplicates })
   const builder = new DirectoryBuilder(tree, asRoot, (path, entry) => records?.add(path, entry))
   const pace = createPace({ signal, onProgress, description: 'laying out' })
   await buildTree(items, plan, builder, pace, () => true)

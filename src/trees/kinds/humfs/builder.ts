@@ -57,6 +57,12 @@ export class HumfsBuilder implements TreeBuilder {
     this.record(path, nodeFactsOf(entry))
   }
 
+  discard(path: Buffer, isDirectory: boolean): void {
+    const { writer } = this.tree
+    writer.unlink(entryPath(this.paths, path, isDirectory))
+    if (!isDirectory) writer.unlink(joinPath(this.paths.data, path))
+  }
+
   /** Write the entry of a name. */
   record(path: Buffer, facts: NodeFacts): void {
     const place = entryPath(this.paths, path, facts.type === 'directory')

@@ -119,9 +119,10 @@ export async function checkHumfsItems(
 }
 
 /** Make the plan of a humfs tree. */
-export function humfsPlan({ name = 'the input', renameMetadata }: WriteHumfsOptions): TreePlan {
-  if (renameMetadata === undefined) return new TreePlan(name)
-  return new TreePlan(name, (path, isDirectory) => withRenamedDirectories(path, isDirectory, renameMetadata))
+export function humfsPlan({ name = 'the input', renameMetadata, duplicates }: WriteHumfsOptions): TreePlan {
+  if (renameMetadata === undefined) return new TreePlan(name, { duplicates })
+  const rename = (path: Buffer, isDirectory: boolean) => withRenamedDirectories(path, isDirectory, renameMetadata)
+  return new TreePlan(name, { duplicates, rename })
 }
 
 /** Get the options of progress. The option `size` is not passed on: it is the size of the file system. */
