@@ -1,5 +1,4 @@
 import { parseDigits } from '../../bytes/decimal.js'
-import { latin1Bytes } from '../../bytes/fast.js'
 
 // The header of an entry in the "newc" form: a magic and 13 numbers of 8 hexadecimal digits each. The name with its NUL
 // follows, then the content. NULs pad each to a multiple of 4 bytes from the start of the archive.
@@ -66,8 +65,18 @@ export function parseNewcHeader(bytes: Uint8Array): NewcHeader | null {
   return header
 }
 
-/** Write a header. */
-export function serializeNewcHeader(header: NewcHeader): Uint8Array {
-  const numbers = newcFields.map((field) => header[field].toString(16).toUpperCase().padStart(digits, '0'))
-  return latin1Bytes(newcMagic + numbers.join(''))
+/** Write a header into memory. */
+export function writeNewcHeader(header: NewcHeader, memory: Uint8Array, offset: number): void {
+  for (let i = 0; i < newcMagic.length; i++) memory[offset + i] = newcMagic.charCodeAt(i)
+  let end = offset + newcMagic.length
+  for (const field of newcFields) {
+    end += digits
+    let rest = header[field]
+    for (let i = 1; i <= digits; i++) {
+      memory[end - i] = hexDigits.charCodeAt(rest & 0xf)
+      rest >>>= 4
+    }
+  }
 }
+
+const hexDigits = '0123456789ABCDEF'

@@ -1,14 +1,14 @@
 import { ceilTo } from '../../bytes/align.js'
-import { allocate, concatBytes, equalBytes, utf8Bytes } from '../../bytes/fast.js'
-import { gatherBytes } from '../../bytes/gather.js'
+import { equalBytes, utf8Bytes } from '../../bytes/fast.js'
+import { Gatherer } from '../../bytes/gather.js'
 import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
-import { exactContent } from '../manifest/content.js'
+import { gatherContent, wholeContent } from '../manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
-import { LinkNumbers } from '../manifest/link-numbers.js'
+import { type LinkNumber, LinkNumbers } from '../manifest/link-numbers.js'
 import { fullMode } from '../manifest/mode.js'
 import { clampSeconds } from '../manifest/time.js'
 import { checkEntry } from '../manifest/validate.js'
-import { alignment, maxFileSize, type NewcHeader, serializeNewcHeader, trailerName } from './layout.js'
+import { alignment, headerSize, maxFileSize, type NewcHeader, trailerName, writeNewcHeader } from './layout.js'
 
 /**
  * Write a cpio archive in the "newc" form.
@@ -20,8 +20,31 @@ import { alignment, maxFileSize, type NewcHeader, serializeNewcHeader, trailerNa
  * @throws UmlcowError ENTRY_UNFIT, also for files of 4 GiB and more; INPUT_CHANGED when the content of a file has
  *   another length than announced
  */
-export function writeCpio(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Uint8Array> {
-  return gatherBytes(members(items, options))
+export async function* writeCpio(
+  items: AsyncIterable<ManifestItem>,
+  options: WriteOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const out = new Gatherer()
+  const links = new LinkNumbers()
+  for await (const item of items) {
+    const { entry } = item
+    checkCpioEntry(entry)
+    warnOfLosses(entry, options)
+    const target = entry.linkTarget
+    const hasContent = entry.type === 'file' && entry.hardLinkTo === null && entry.size > 0
+    const size = target?.length ?? (hasContent ? entry.size : 0)
+    writeHeader(out, nameOf(entry), headerOf(entry, links.numberOf(entry), size, options))
+    if (target !== null) out.add(target)
+    if (hasContent) {
+      const whole = wholeContent(item)
+      if (whole !== null) out.add(whole)
+      else yield* gatherContent(out, item)
+    }
+    out.addZeros(ceilTo(size, alignment) - size)
+    if (out.hasPieces) yield* out.takePieces()
+  }
+  writeHeader(out, trailer, { ...emptyHeader, nlink: 1 })
+  yield* out.takeAll()
 }
 
 /** Check an entry. @throws UmlcowError ENTRY_UNFIT when cpio cannot hold it */
@@ -33,30 +56,7 @@ export function checkCpioEntry(entry: ManifestEntry): void {
 /** Readers expect further names when the count is above 1, and some stop when they have seen that many. */
 const unknownLinkCount = 1_000_000
 
-async function* members(items: AsyncIterable<ManifestItem>, options: WriteOptions): AsyncGenerator<Uint8Array> {
-  const links = new LinkNumbers()
-  for await (const item of items) {
-    const { entry } = item
-    checkCpioEntry(entry)
-    warnOfLosses(entry, options)
-    const { inode, linkCount } = links.numberOf(entry)
-    const target = entry.linkTarget
-    const hasContent = entry.type === 'file' && entry.hardLinkTo === null && entry.size > 0
-    const size = target?.length ?? (hasContent ? entry.size : 0)
-    yield serializeMember(nameOf(entry), {
-      ...headerOf(entry, options),
-      ino: inode,
-      nlink: linkCount ?? unknownLinkCount,
-      filesize: size,
-    })
-    if (target !== null) yield target
-    if (hasContent) yield* exactContent(item)
-    yield allocate(ceilTo(size, alignment) - size)
-  }
-  yield serializeMember(utf8Bytes(trailerName), { ...emptyHeader, nlink: 1 })
-}
-
-const emptyHeader: NewcHeader = {
+const emptyHeader: Omit<NewcHeader, 'namesize'> = {
   ino: 0,
   mode: 0,
   uid: 0,
@@ -68,21 +68,30 @@ const emptyHeader: NewcHeader = {
   devminor: 0,
   rdevmajor: 0,
   rdevminor: 0,
-  namesize: 0,
   check: 0,
 }
 
-function headerOf(entry: ManifestEntry, options: WriteOptions): NewcHeader {
+function headerOf(
+  entry: ManifestEntry,
+  { inode, linkCount }: LinkNumber,
+  filesize: number,
+  options: WriteOptions,
+): Omit<NewcHeader, 'namesize'> {
   const { seconds, isExact } = clampSeconds(entry.mtimeNs)
   if (!isExact) warnOf(options, entry.path, 'cpio holds times from 1970 to 2106 only')
   return {
-    ...emptyHeader,
+    ino: inode,
     mode: fullMode(entry.type, entry.mode),
     uid: entry.uid,
     gid: entry.gid,
+    nlink: linkCount ?? unknownLinkCount,
     mtime: seconds,
+    filesize,
+    devmajor: 0,
+    devminor: 0,
     rdevmajor: entry.device?.major ?? 0,
     rdevminor: entry.device?.minor ?? 0,
+    check: 0,
   }
 }
 
@@ -90,14 +99,22 @@ function warnOfLosses(entry: ManifestEntry, options: WriteOptions): void {
   if ((entry.xattrs?.length ?? 0) > 0) warnOf(options, entry.path, 'cpio holds no extended attributes')
 }
 
+const top = utf8Bytes('.')
+const trailer = utf8Bytes(trailerName)
+const fileOfThatName = utf8Bytes(`./${trailerName}`)
+
 function nameOf({ path }: ManifestEntry): Uint8Array {
-  if (path.length === 0) return utf8Bytes('.')
+  if (path.length === 0) return top
   // A file may have the name of the end mark.
-  return equalBytes(path, utf8Bytes(trailerName)) ? utf8Bytes(`./${trailerName}`) : path
+  return equalBytes(path, trailer) ? fileOfThatName : path
 }
 
-function serializeMember(name: Uint8Array, header: NewcHeader): Uint8Array {
-  const start = serializeNewcHeader({ ...header, namesize: name.length + 1 })
-  const length = start.length + name.length + 1
-  return concatBytes([start, name], ceilTo(length, alignment))
+/** Write a header, the name and its padding. */
+function writeHeader(out: Gatherer, name: Uint8Array, header: Omit<NewcHeader, 'namesize'>): void {
+  const length = headerSize + name.length + 1
+  const padded = ceilTo(length, alignment)
+  const at = out.reserve(padded)
+  writeNewcHeader({ ...header, namesize: name.length + 1 }, out.memory, at)
+  out.memory.set(name, at + headerSize)
+  out.memory.fill(0, at + length - 1, at + padded)
 }

@@ -1,8 +1,9 @@
 import { printablePath } from '../../bytes/escape.js'
+import type { Gatherer } from '../../bytes/gather.js'
 import type { InputReader } from '../../bytes/input-reader.js'
 import { UmlcowError } from '../../errors.js'
 import { archiveError } from './archive-error.js'
-import type { ManifestItem } from './entry.js'
+import type { ItemContent, ManifestEntry, ManifestItem } from './entry.js'
 
 const pieceSize = 256 * 1024
 
@@ -49,15 +50,42 @@ export class ArchiveContent implements AsyncIterable<Uint8Array> {
  *
  * @throws UmlcowError INPUT_CHANGED when the content has another length
  */
-export async function* exactContent({ entry, content }: ManifestItem): AsyncGenerator<Uint8Array> {
-  if (content === null) throw new TypeError(`the content of ${printablePath(entry.path)} is missing`)
-  let left = entry.size
-  for await (const bytes of content) {
+export async function* exactContent(item: ManifestItem): AsyncGenerator<Uint8Array> {
+  let left = item.entry.size
+  for await (const bytes of contentOf(item)) {
     left -= bytes.length
     if (left < 0) break
     yield bytes
   }
-  if (left === 0) return
-  const message = `${printablePath(entry.path)}: expected ${entry.size} bytes of content, got ${left < 0 ? 'more' : entry.size - left}`
-  throw new UmlcowError('INPUT_CHANGED', message, { details: { expected: entry.size } })
+  if (left !== 0) throw otherLength(item.entry, left)
+}
+
+/**
+ * Read the content of an item at once.
+ *
+ * @returns null where the caller must take `exactContent`
+ * @throws  UmlcowError INPUT_CHANGED when the content has another length
+ */
+export function wholeContent(item: ManifestItem): Uint8Array | null {
+  const bytes = contentOf(item).whole?.() ?? null
+  if (bytes !== null && bytes.length !== item.entry.size) throw otherLength(item.entry, item.entry.size - bytes.length)
+  return bytes
+}
+
+/** Add the content of an item to an output, and yield the pieces of the output that are full. */
+export async function* gatherContent(out: Gatherer, item: ManifestItem): AsyncGenerator<Uint8Array> {
+  for await (const bytes of exactContent(item)) {
+    out.add(bytes)
+    if (out.hasPieces) yield* out.takePieces()
+  }
+}
+
+function contentOf({ entry, content }: ManifestItem): ItemContent {
+  if (content === null) throw new TypeError(`the content of ${printablePath(entry.path)} is missing`)
+  return content
+}
+
+function otherLength({ path, size }: ManifestEntry, left: number): UmlcowError {
+  const message = `${printablePath(path)}: expected ${size} bytes of content, got ${left < 0 ? 'more' : size - left}`
+  return new UmlcowError('INPUT_CHANGED', message, { details: { expected: size } })
 }

@@ -5,6 +5,7 @@ import { type ArchivePlace, archiveError } from './archive-error.js'
 export const maxPathLength = 65_535
 
 const slash = 0x2f
+const dot = 0x2e
 
 /** List the components of a path, without empty ones and `.`. */
 function* componentsOf(path: Uint8Array): Generator<Uint8Array> {
@@ -32,10 +33,22 @@ function faultOf(path: Uint8Array): string | null {
 
 /** True for a path in the form of `ManifestEntry`. */
 export function isCanonicalPath(path: Uint8Array): boolean {
-  if (faultOf(path) !== null) return false
-  let length = 0
-  for (const component of componentsOf(path)) length += component.length + 1
-  return path.length === Math.max(0, length - 1)
+  if (path.length > maxPathLength) return false
+  if (path.length === 0) return true
+  let start = 0
+  for (let i = 0; i < path.length; i++) {
+    if (path[i] === 0) return false
+    if (path[i] !== slash) continue
+    if (!isName(path, start, i)) return false
+    start = i + 1
+  }
+  return isName(path, start, path.length)
+}
+
+/** Whether a component is neither empty nor `.` nor `..`. */
+function isName(path: Uint8Array, start: number, end: number): boolean {
+  if (end - start > 2) return true
+  return end > start && !(path[start] === dot && (end - start === 1 || path[start + 1] === dot))
 }
 
 function canonical(path: Uint8Array): Uint8Array {

@@ -3,7 +3,7 @@ import { isDeviceNumber } from './device.js'
 import type { ManifestEntry, ManifestItem } from './entry.js'
 import { isDevice, maxMode } from './mode.js'
 import { isCanonicalPath, maxPathLength } from './path.js'
-import { isTime, splitTime } from './time.js'
+import { isTimeNs } from './time.js'
 
 export const maxId = 0xffffffff
 
@@ -33,7 +33,7 @@ function faultOf(entry: ManifestEntry): string | null {
     return 'the first name is not a path'
   if (!Number.isSafeInteger(entry.size) || entry.size < 0) return 'the size is not a whole number of bytes'
   if (entry.size > 0 && type !== 'file') return 'only files have a size'
-  if (!isTime(splitTime(entry.mtimeNs).seconds)) return 'the modification time does not fit into 64 bits of seconds'
+  if (!isTimeNs(entry.mtimeNs)) return 'the modification time does not fit into 64 bits of seconds'
   return xattrFault(entry)
 }
 

@@ -139,10 +139,3 @@ function base256(field: Uint8Array): bigint {
   for (const byte of field.subarray(1)) value = value * 256n + BigInt(byte)
   return value
 }
-
-/** Write octal digits and a NUL. The largest number that fits replaces a larger one. */
-export function octalField(value: number, length: number): Uint8Array {
-  const largest = 8 ** (length - 1) - 1
-  const digits = Math.min(Math.max(value, 0), largest).toString(8)
-  return latin1Bytes(`${digits.padStart(length - 1, '0')}\0`)
-}

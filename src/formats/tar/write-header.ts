@@ -1,8 +1,9 @@
 import { ceilTo } from '../../bytes/align.js'
 import { allocate, concatBytes, latin1Bytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
+import type { Gatherer } from '../../bytes/gather.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { splitTime } from '../manifest/time.js'
-import { blockSize, checksumOf, octalField, posixMagic, tarHeader } from './layout.js'
+import { blockSize, posixMagic, tarHeader } from './layout.js'
 import { paxTime, serializePaxRecord } from './pax-records.js'
 
 const typeFlags: Readonly<Partial<Record<EntryType, string>>> = {
@@ -17,6 +18,7 @@ const typeFlags: Readonly<Partial<Record<EntryType, string>>> = {
 const maxOctalId = 8 ** 7 - 1
 const maxOctalLong = 8 ** 11 - 1
 const slash = 0x2f
+const digitZero = 0x30
 
 interface HeaderFields {
   readonly name: Uint8Array
@@ -33,31 +35,31 @@ interface HeaderFields {
 }
 
 const nothing = allocate(0)
+const dot = utf8Bytes('.')
+const extensionName = utf8Bytes('PaxHeaders/x')
 const extensionFields = { prefix: nothing, link: nothing, mode: 0o644, uid: 0, gid: 0, mtime: 0, major: 0, minor: 0 }
 
+type Records = [keyword: string, value: Uint8Array][]
+
 /** Write the header of an entry, after a pax header where the entry needs one. */
-export function serializeMember(entry: ManifestEntry): Uint8Array {
+export function writeHeader(out: Gatherer, entry: ManifestEntry): void {
   const name = nameOf(entry)
   const split = splitName(name)
   const link = entry.hardLinkTo ?? entry.linkTarget ?? nothing
   const size = entry.hardLinkTo === null ? entry.size : 0
   const { seconds, nanoseconds } = splitTime(entry.mtimeNs)
-  const fitsTime = nanoseconds === 0 && seconds >= 0n && seconds <= BigInt(maxOctalLong)
+  const mtime = Number(seconds)
+  const fitsTime = nanoseconds === 0 && mtime >= 0 && mtime <= maxOctalLong
 
-  const paths: [string, Uint8Array][] = []
-  const records: [string, Uint8Array][] = []
-  if (split === null) paths.push(['path', name])
-  if (link.length > tarHeader.lengthOf('link')) paths.push(['linkpath', link])
-  // Records are UTF-8 unless they say otherwise, and bsdtar then converts names to its locale, if it can.
-  if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) records.push(['hdrcharset', utf8Bytes('BINARY')])
-  records.push(...paths)
-  if (entry.uid > maxOctalId) records.push(['uid', utf8Bytes(String(entry.uid))])
-  if (entry.gid > maxOctalId) records.push(['gid', utf8Bytes(String(entry.gid))])
-  if (size > maxOctalLong) records.push(['size', utf8Bytes(String(size))])
-  if (!fitsTime) records.push(['mtime', utf8Bytes(paxTime(entry.mtimeNs))])
+  const records = pathRecords(split === null ? name : null, link)
+  if (entry.uid > maxOctalId) records.push(['uid', latin1Bytes(String(entry.uid))])
+  if (entry.gid > maxOctalId) records.push(['gid', latin1Bytes(String(entry.gid))])
+  if (size > maxOctalLong) records.push(['size', latin1Bytes(String(size))])
+  if (!fitsTime) records.push(['mtime', latin1Bytes(paxTime(entry.mtimeNs))])
   for (const xattr of entry.xattrs ?? []) records.push([`SCHILY.xattr.${latin1Text(xattr.name)}`, xattr.value])
+  if (records.length > 0) writeExtension(out, records)
 
-  const header = serializeHeader({
+  writeBlock(out, {
     // A field takes only the bytes that fit.
     name: split?.name ?? name,
     prefix: split?.prefix ?? nothing,
@@ -67,17 +69,26 @@ export function serializeMember(entry: ManifestEntry): Uint8Array {
     uid: entry.uid,
     gid: entry.gid,
     size,
-    mtime: Math.min(Number(seconds), maxOctalLong),
+    mtime,
     major: entry.device?.major ?? 0,
     minor: entry.device?.minor ?? 0,
   })
-  return records.length === 0 ? header : concatBytes([serializeExtension(records), header])
+}
+
+/** Make the records of paths that do not fit into a header. @param longName  null when the name fits */
+function pathRecords(longName: Uint8Array | null, link: Uint8Array): Records {
+  const paths: Records = []
+  if (longName !== null) paths.push(['path', longName])
+  if (link.length > tarHeader.lengthOf('link')) paths.push(['linkpath', link])
+  // Records are UTF-8 unless they say otherwise, and bsdtar then converts names to its locale, if it can.
+  if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) paths.unshift(['hdrcharset', utf8Bytes('BINARY')])
+  return paths
 }
 
 /** The name of an entry in an archive. The name of a directory ends in a slash. */
 function nameOf({ path, type }: ManifestEntry): Uint8Array {
   if (type !== 'directory') return path
-  return concatBytes([path.length === 0 ? utf8Bytes('.') : path, Uint8Array.of(slash)])
+  return concatBytes([path.length === 0 ? dot : path, Uint8Array.of(slash)])
 }
 
 /** Split a path into the name and prefix of a header; null when they do not fit. */
@@ -90,43 +101,87 @@ function splitName(path: Uint8Array): { name: Uint8Array; prefix: Uint8Array } |
   return { name: path.subarray(at + 1), prefix: path.subarray(0, at) }
 }
 
-function serializeExtension(records: readonly [string, Uint8Array][]): Uint8Array {
-  const body = concatBytes(records.map(([keyword, value]) => serializePaxRecord(keyword, value)))
-  const header = serializeHeader({
-    ...extensionFields,
-    name: utf8Bytes('PaxHeaders/x'),
-    type: 'x',
-    size: body.length,
-  })
-  return concatBytes([header, body, allocate(ceilTo(body.length, blockSize) - body.length)])
+function writeExtension(out: Gatherer, records: Records): void {
+  const lines = records.map(([keyword, value]) => serializePaxRecord(keyword, value))
+  const size = lines.reduce((sum, line) => sum + line.length, 0)
+  writeBlock(out, { ...extensionFields, name: extensionName, type: 'x', size })
+  for (const line of lines) out.add(line)
+  out.addZeros(ceilTo(size, blockSize) - size)
 }
 
-function serializeHeader(fields: HeaderFields): Uint8Array {
-  const octal = (name: 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'major' | 'minor') =>
-    octalField(fields[name], tarHeader.lengthOf(name))
-  const block = tarHeader.serialize(
-    {
-      name: fields.name,
-      mode: octal('mode'),
-      uid: octal('uid'),
-      gid: octal('gid'),
-      size: octal('size'),
-      mtime: octal('mtime'),
-      checksum: nothing,
-      type: latin1Bytes(fields.type),
-      link: fields.link,
-      magic: posixMagic,
-      userName: nothing,
-      groupName: nothing,
-      major: octal('major'),
-      minor: octal('minor'),
-      prefix: fields.prefix,
-      padding: nothing,
-    },
-    false,
-  )
-  // All tools write the checksum as six digits, a NUL and a blank.
-  const checksum = `${checksumOf(block).toString(8).padStart(6, '0')}\0 `
-  block.set(latin1Bytes(checksum), tarHeader.offsetOf('checksum'))
-  return block
+const places = {
+  name: placeOf('name'),
+  mode: placeOf('mode'),
+  uid: placeOf('uid'),
+  gid: placeOf('gid'),
+  size: placeOf('size'),
+  mtime: placeOf('mtime'),
+  checksum: placeOf('checksum'),
+  type: placeOf('type'),
+  link: placeOf('link'),
+  magic: placeOf('magic'),
+  major: placeOf('major'),
+  minor: placeOf('minor'),
+  prefix: placeOf('prefix'),
+}
+
+type Place = readonly [start: number, length: number]
+
+function placeOf(name: Parameters<typeof tarHeader.offsetOf>[0]): Place {
+  return [tarHeader.offsetOf(name), tarHeader.lengthOf(name)]
+}
+
+/**
+ * Write a header into the memory of the output. An archive has a header or two for each of its files, so this makes no
+ * arrays, and adds up the checksum as it goes.
+ */
+function writeBlock(out: Gatherer, fields: HeaderFields): void {
+  const at = out.reserve(blockSize)
+  const block = out.memory
+  block.fill(0, at, at + blockSize)
+  let sum = putBytes(block, at, places.name, fields.name)
+  sum += putNumber(block, at, places.mode, fields.mode)
+  sum += putNumber(block, at, places.uid, fields.uid)
+  sum += putNumber(block, at, places.gid, fields.gid)
+  sum += putNumber(block, at, places.size, fields.size)
+  sum += putNumber(block, at, places.mtime, fields.mtime)
+  sum += putBytes(block, at, places.link, fields.link)
+  sum += putBytes(block, at, places.magic, posixMagic)
+  sum += putNumber(block, at, places.major, fields.major)
+  sum += putNumber(block, at, places.minor, fields.minor)
+  sum += putBytes(block, at, places.prefix, fields.prefix)
+  block[at + places.type[0]] = fields.type.charCodeAt(0)
+  sum += fields.type.charCodeAt(0)
+  // The field of the checksum counts as blanks. All tools write it as six digits, a NUL and a blank.
+  const [start, length] = places.checksum
+  putNumber(block, at, [start, length - 1], sum + length * blank)
+  block[at + start + length - 1] = blank
+}
+
+const blank = 0x20
+
+/** Write the bytes that fit into a field. @returns their sum */
+function putBytes(block: Uint8Array, at: number, [start, length]: Place, bytes: Uint8Array): number {
+  const count = Math.min(length, bytes.length)
+  let sum = 0
+  for (let i = 0; i < count; i++) {
+    const byte = bytes[i]!
+    block[at + start + i] = byte
+    sum += byte
+  }
+  return sum
+}
+
+/** Write octal digits before a NUL. The nearest number that fits replaces any other. @returns the sum of the bytes */
+function putNumber(block: Uint8Array, at: number, [start, length]: Place, value: number): number {
+  let rest = Math.min(Math.max(value, 0), 8 ** (length - 1) - 1)
+  let sum = 0
+  for (let i = at + start + length - 2; i >= at + start; i--) {
+    const higher = Math.floor(rest / 8)
+    const byte = digitZero + rest - higher * 8
+    block[i] = byte
+    sum += byte
+    rest = higher
+  }
+  return sum
 }

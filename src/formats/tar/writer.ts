@@ -1,12 +1,11 @@
 import { ceilTo } from '../../bytes/align.js'
-import { allocate } from '../../bytes/fast.js'
-import { gatherBytes } from '../../bytes/gather.js'
+import { Gatherer } from '../../bytes/gather.js'
 import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
-import { exactContent } from '../manifest/content.js'
+import { gatherContent, wholeContent } from '../manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
 import { checkEntry } from '../manifest/validate.js'
 import { blockSize } from './layout.js'
-import { serializeMember } from './write-header.js'
+import { writeHeader } from './write-header.js'
 
 /**
  * Write a pax archive: ustar headers, and pax records for values that do not fit into them.
@@ -16,11 +15,11 @@ import { serializeMember } from './write-header.js'
  *
  * @throws UmlcowError ENTRY_UNFIT; INPUT_CHANGED when the content of a file has another length than announced
  */
-export function writeTar(items: AsyncIterable<ManifestItem>, options: WriteOptions = {}): AsyncGenerator<Uint8Array> {
-  return gatherBytes(members(items, options))
-}
-
-async function* members(items: AsyncIterable<ManifestItem>, options: WriteOptions): AsyncGenerator<Uint8Array> {
+export async function* writeTar(
+  items: AsyncIterable<ManifestItem>,
+  options: WriteOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const out = new Gatherer()
   for await (const item of items) {
     const { entry } = item
     checkTarEntry(entry)
@@ -28,12 +27,17 @@ async function* members(items: AsyncIterable<ManifestItem>, options: WriteOption
       warnOf(options, entry.path, 'left out: tar archives hold no sockets')
       continue
     }
-    yield serializeMember(entry)
-    if (entry.size === 0 || entry.hardLinkTo !== null) continue
-    yield* exactContent(item)
-    yield allocate(ceilTo(entry.size, blockSize) - entry.size)
+    writeHeader(out, entry)
+    if (entry.size > 0 && entry.hardLinkTo === null) {
+      const whole = wholeContent(item)
+      if (whole !== null) out.add(whole)
+      else yield* gatherContent(out, item)
+      out.addZeros(ceilTo(entry.size, blockSize) - entry.size)
+    }
+    if (out.hasPieces) yield* out.takePieces()
   }
-  yield allocate(2 * blockSize)
+  out.addZeros(2 * blockSize)
+  yield* out.takeAll()
 }
 
 /** Check an entry. @throws UmlcowError ENTRY_UNFIT when tar cannot hold it; not for sockets, which are left out */

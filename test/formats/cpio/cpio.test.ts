@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { latin1Text } from '../../../src/bytes/fast.js'
 import { readCpio, writeCpio } from '../../../src/formats/cpio/index.js'
-import { serializeNewcHeader } from '../../../src/formats/cpio/layout.js'
+import { headerSize, writeNewcHeader } from '../../../src/formats/cpio/layout.js'
 import type { ManifestEntry } from '../../../src/formats/manifest/index.js'
 import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
@@ -51,7 +51,9 @@ function member(name: string, change: Partial<typeof plain & typeof noDevices> =
   const namesize = name.length + 1
   const fields = { ...plain, ...noDevices, namesize, filesize: content.length, ...change }
   const pad = (length: number) => '\0'.repeat((4 - (length % 4)) % 4)
-  const text = `${serializeNewcHeader(fields)}${name}\0${pad(110 + namesize)}${content}${pad(content.length)}`
+  const header = Buffer.alloc(headerSize)
+  writeNewcHeader(fields, header, 0)
+  const text = `${header.toString('latin1')}${name}\0${pad(110 + namesize)}${content}${pad(content.length)}`
   return bytesOf(text)
 }
 const trailer = member('TRAILER!!!')
