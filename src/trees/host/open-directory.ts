@@ -1,7 +1,9 @@
 import fs from 'node:fs'
+import { printablePath } from '../../bytes/escape.js'
 import { hasCode } from '../../errors.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
+import { fileError } from '../../machine/stores/file-store.js'
 import { named } from './named.js'
 import { type TimedFacts, timedFactsOf } from './tree-facts.js'
 
@@ -33,38 +35,53 @@ export interface OpenDirectory {
   close(): void
 }
 
+const exact = { bigint: true } as const
+const exactOrNone = { bigint: true, throwIfNoEntry: false } as const
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 
 /** Open a directory of this machine, for `TreeReader.openDirectory`. */
 export function openDirectory(path: HostPath): OpenDirectory {
   const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW))
   const base = pathOfDescriptor(fd) ?? Buffer.from(path as string)
-  const at = (name: Buffer) => joinPath(base, name)
-  const on = <T>(name: Buffer, action: string, run: (place: Buffer) => T): T =>
-    named(joinPath(path, name), action, () => run(at(name)))
+  const at = placesBelow(base)
+  const on = <T>(name: Buffer, action: string, run: (place: Buffer) => T): T => {
+    try {
+      return run(at(name))
+    } catch (error) {
+      throw fileError(printablePath(joinPath(path, name)), action, error)
+    }
+  }
   return {
-    facts: () => named(path, 'look at it', () => timedFactsOf(fs.fstatSync(fd, { bigint: true }))),
-    factsAbove: () =>
-      named(path, 'look above it', () => timedFactsOf(fs.statSync(at(Buffer.from('..')), { bigint: true }))),
+    facts: () => named(path, 'look at it', () => timedFactsOf(fs.fstatSync(fd, exact))),
+    factsAbove: () => named(path, 'look above it', () => timedFactsOf(fs.statSync(at(Buffer.from('..')), exact))),
     names: () => namesIn(base, path),
     lstatOrNull: (name) =>
       on(name, 'look at it', (place) => {
-        const stats = fs.lstatSync(place, { bigint: true, throwIfNoEntry: false })
+        const stats = fs.lstatSync(place, exactOrNone)
         return stats === undefined ? null : timedFactsOf(stats)
       }),
     readLink: (name) =>
       on(name, 'read the link', (place) => fs.readlinkSync(place, { encoding: 'buffer' }) as unknown as Buffer),
     readStart(name, length) {
-      const file = openFile(on(name, 'open it', openPlain), joinPath(path, name))
+      const file = openFile(on(name, 'open it', openPlain), path, name)
       try {
         return readUpTo(file, length)
       } finally {
         file.close()
       }
     },
-    open: (name) => openFile(on(name, 'open it', openPlain), joinPath(path, name)),
+    open: (name) => openFile(on(name, 'open it', openPlain), path, name),
     mayRead: (name) => on(name, 'look at it', mayRead),
     close: () => fs.closeSync(fd),
+  }
+}
+
+/** Make paths of names. The last one is kept, because a walk looks at a name and then opens it. */
+function placesBelow(base: Buffer): (name: Buffer) => Buffer {
+  let last = { name: base, place: base }
+  return (name) => {
+    if (last.name !== name) last = { name, place: joinPath(base, name) }
+    return last.place
   }
 }
 
@@ -94,10 +111,17 @@ function openPlain(place: Buffer): number {
   return fs.openSync(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }
 
-function openFile(fd: number, path: Buffer): OpenFile {
+function openFile(fd: number, directory: HostPath, name: Buffer): OpenFile {
+  const on = <T>(action: string, run: () => T): T => {
+    try {
+      return run()
+    } catch (error) {
+      throw fileError(printablePath(joinPath(directory, name)), action, error)
+    }
+  }
   return {
-    facts: () => named(path, 'look at it', () => timedFactsOf(fs.fstatSync(fd, { bigint: true }))),
-    read: (offset, target) => named(path, 'read it', () => fs.readSync(fd, target, 0, target.length, offset)),
+    facts: () => on('look at it', () => timedFactsOf(fs.fstatSync(fd, exact))),
+    read: (offset, target) => on('read it', () => fs.readSync(fd, target, 0, target.length, offset)),
     close: () => fs.closeSync(fd),
   }
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import type { EntryType } from '../../formats/manifest/entry.js'
+import { splitMode } from '../../formats/manifest/mode.js'
 import { deviceNumbers } from '../../machine/file-facts.js'
 import type { HostPath } from '../../machine/host-files.js'
 
@@ -38,13 +39,10 @@ export interface TimedFacts extends TreeFacts {
   readonly ctimeNs: bigint
 }
 
-function typeOf(stats: fs.StatsBase<number> | fs.StatsBase<bigint>): EntryType {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isCharacterDevice()) return 'character'
-  if (stats.isBlockDevice()) return 'block'
-  return stats.isFIFO() ? 'fifo' : 'socket'
+function typeOfMode(mode: number): EntryType {
+  const type = splitMode(mode)?.type
+  if (type === undefined) throw new Error(`unreachable: a file with the mode 0${mode.toString(8)}`)
+  return type
 }
 
 /**
@@ -55,7 +53,7 @@ export function treeFactsOf(path: HostPath, stats: fs.Stats): TreeFacts {
   const inode = Number.isSafeInteger(stats.ino) ? BigInt(stats.ino) : fs.lstatSync(path, { bigint: true }).ino
   const { major, minor } = stats.rdev === 0 ? noDevice : deviceNumbers(BigInt(stats.rdev))
   return {
-    type: typeOf(stats),
+    type: typeOfMode(stats.mode),
     mode: stats.mode & 0o7777,
     uid: stats.uid,
     gid: stats.gid,
@@ -73,14 +71,17 @@ export function treeFactsOf(path: HostPath, stats: fs.Stats): TreeFacts {
 
 const noDevice = { major: 0, minor: 0 }
 
-/** Convert the result of an `lstat` with big integers. */
+/** Convert the result of an `lstat` with big integers. It turns most of them into numbers once, as each step is slow. */
 export function timedFactsOf(stats: fs.BigIntStats): TimedFacts {
+  const mode = Number(stats.mode)
+  const { major, minor } = stats.rdev === 0n ? noDevice : deviceNumbers(stats.rdev)
   return {
-    type: typeOf(stats),
-    mode: Number(stats.mode & 0o7777n),
+    type: typeOfMode(mode),
+    mode: mode & 0o7777,
     uid: Number(stats.uid),
     gid: Number(stats.gid),
-    ...deviceNumbers(stats.rdev),
+    major,
+    minor,
     device: stats.dev,
     inode: stats.ino,
     nlink: Number(stats.nlink),

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../../errors.js'
-import { exactContent } from '../../formats/manifest/content.js'
+import { exactContent, wholeContent } from '../../formats/manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
 import type { HostPath } from '../../machine/host-files.js'
 import type { NewTreeFile } from '../host/new-tree-file.js'
@@ -64,9 +64,13 @@ export interface FileTerms {
 /** Make a file with the content of an item. @throws UmlcowError INPUT_CHANGED when the content has another length */
 export async function copyContent({ writer, options }: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms) {
   await withNewFile(writer.createFile(path), async (file) => {
-    for await (const bytes of exactContent(item)) {
-      throwIfAborted(options.signal)
-      file.append(bytes)
+    const whole = wholeContent(item)
+    if (whole !== null) file.append(whole)
+    else {
+      for await (const bytes of exactContent(item)) {
+        throwIfAborted(options.signal)
+        file.append(bytes)
+      }
     }
     file.complete({ ...terms, mtimeNs: item.entry.mtimeNs })
   })

@@ -14,7 +14,7 @@ export function openSource(
     parts: known.parts ?? [reading.top],
     warnings: known.warnings ?? [],
     survey: (wanted) => surveyTree(reading, options, wanted),
-    items: () => readItems(reading, options),
+    items: (wanted) => readItems(reading, options, wanted),
   }
 }
 

@@ -19,6 +19,10 @@ export interface TreeReading {
   readonly damageCode: ErrorCode | null
   /** @throws UmlcowError when the metadata of the name is damaged */
   describe(found: FoundName): NameFacts
+  /** Makes a `describe` for a survey, which may note what it reads for the `describe` of `describeAgain`. */
+  readonly describeFirst?: (() => (found: FoundName) => NameFacts) | undefined
+  /** Makes a `describe` for a walk after a survey. It need not read again what the survey noted. */
+  readonly describeAgain?: (() => (found: FoundName) => NameFacts) | undefined
   /** Names that do not belong to the tree. */
   readonly skips?: ((directory: Buffer, name: Buffer) => boolean) | undefined
   /** @throws UmlcowError when the tree cannot be read now */
@@ -38,6 +42,11 @@ export interface SurveyOptions {
   readonly check?: ((entry: ManifestEntry, found: FoundName) => void) | undefined
   /** The caller will read content, so the survey checks read permission. */
   readonly content?: boolean | undefined
+}
+
+export interface ItemsOptions {
+  /** Receives 1 after each item, and the number of bytes after each piece of content: for progress. */
+  readonly onAdvance?: ((count: number) => void) | undefined
 }
 
 export interface TreeSurvey {
@@ -64,14 +73,17 @@ export interface TreeSource {
    *
    * @throws UmlcowError INPUT_CHANGED, and the errors of the survey
    */
-  items(): AsyncGenerator<SourceItem>
+  items(options?: ItemsOptions): AsyncGenerator<SourceItem>
 }
 
 export function entryOf(found: FoundName, facts: NameFacts, hardLinkTo: Buffer | null): ManifestEntry {
   const { path } = found
+  const { type, mode, uid, gid, device, linkTarget, size } = facts
   const { nlink, mtimeNs } = found.facts
-  const entry = { path, ...facts, hardLinkTo, mtimeNs, xattrs: null }
-  return facts.type === 'directory' ? entry : { ...entry, linkCount: nlink }
+  if (type === 'directory') {
+    return { path, type, mode, uid, gid, device, linkTarget, size, hardLinkTo, mtimeNs, xattrs: null }
+  }
+  return { path, type, mode, uid, gid, device, linkTarget, size, hardLinkTo, mtimeNs, xattrs: null, linkCount: nlink }
 }
 
 /** Write a path of the tree for messages. */

@@ -1,35 +1,33 @@
 import { type OperationOptions, progressReporter } from '../../machine/operation-options.js'
-import type { SourceItem, TreeSurvey } from '../source/tree-source.js'
+import type { ItemsOptions, TreeSurvey } from '../source/tree-source.js'
 
 /** Milliseconds between two reports. */
 const reportTime = 25
 
-/** Pass items on and report progress: the bytes of content, and one for each entry, so that small files count too. */
-export async function* countItems(
-  items: AsyncIterable<SourceItem>,
+/** Reports the progress of a source that is read. */
+export interface ItemCounter extends ItemsOptions {
+  /** Reports that everything is done. */
+  finish(): void
+}
+
+/** Report progress: the bytes of content, and one for each entry, so that small files count too. */
+export function itemCounter(
   { entries, size }: TreeSurvey,
   hasContent: boolean,
   options: OperationOptions,
-): AsyncGenerator<SourceItem> {
+): ItemCounter {
   const total = entries + (hasContent ? size : 0)
   const report = progressReporter(options, total, 'exporting')
+  if (report === undefined) return { finish: () => {} }
   let [done, last] = [0, Number.NEGATIVE_INFINITY]
-  const advance = (count: number) => {
-    done += count
-    const now = performance.now()
-    if (report === undefined || now - last < reportTime) return
-    last = now
-    report(Math.min(done, total))
+  return {
+    onAdvance(count) {
+      done += count
+      const now = performance.now()
+      if (now - last < reportTime) return
+      last = now
+      report(Math.min(done, total))
+    },
+    finish: () => report(total),
   }
-  async function* counted(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const bytes of content) {
-      yield bytes
-      advance(bytes.length)
-    }
-  }
-  for await (const item of items) {
-    yield item.content === null ? item : { ...item, content: counted(item.content) }
-    advance(1)
-  }
-  report?.(total)
 }

@@ -5,7 +5,7 @@ import { treeHostOf } from '../host/tree-host.js'
 import { treeKinds } from '../kinds/table.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
-import { countItems } from './count-items.js'
+import { itemCounter } from './count-items.js'
 import { assertSource, type ExportResult, type ExportTreeOptions, exportTreeRules } from './export-options.js'
 import { refuseInTree, refuseInWork } from './guard-output.js'
 import { createWarnings } from './warnings.js'
@@ -35,13 +35,15 @@ export async function exportToTree(
   const warnings = createWarnings(source.warnings)
   const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }
   if (!dryRun) {
-    const made = await treeKinds[format].sink(countItems(source.items(), survey, true, options), directory, {
+    const counter = itemCounter(survey, true, options)
+    const made = await treeKinds[format].sink(source.items(counter), directory, {
       files,
       reader,
       writer,
       noSync,
       signal,
     })
+    counter.finish()
     for (const warning of made.warnings) warnings.add(warning)
   }
   return { ...result, warnings: warnings.list() }

@@ -9,7 +9,7 @@ import { writeNewFile } from '../../machine/write-new-file.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
 import { streamKinds } from '../kinds/table.js'
 import type { SourceItem, TreeSource } from '../source/tree-source.js'
-import { countItems } from './count-items.js'
+import { itemCounter } from './count-items.js'
 import { assertSource, type ExportOptions, type ExportResult, exportRules } from './export-options.js'
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './guard-output.js'
 import { createWarnings } from './warnings.js'
@@ -54,12 +54,14 @@ async function exportStream(
   const result = { format, target: typeof target === 'string' ? target : null, ...survey, excludeFile, dryRun }
   if (dryRun) return { ...result, written: null, warnings: warnings.list() }
 
-  const items = countItems(source.items(), survey, sink.hasContent, options)
+  const counter = itemCounter(survey, sink.hasContent, options)
+  const items = source.items(counter)
   const bytes = sink.write(options.noSockets ? withoutSockets(items) : items, { onWarning: warnings.add })
   const pipe = typeof target === 'string' ? null : target.pipe
   let written = 0
   const writeTree = async () => {
     written = await writeOutput(files, output, pipe, bytes, options)
+    counter.finish()
   }
   if (exclusions === null) await writeTree()
   else await writeBoth(files, output, exclusions, exclusionsOf(source), writeTree, options)

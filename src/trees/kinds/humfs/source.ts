@@ -1,5 +1,5 @@
 import { UmlcowError } from '../../../errors.js'
-import type { MetadataNode } from '../../../formats/humfs/metadata.js'
+import type { MetadataNode, ParsedMetadata } from '../../../formats/humfs/metadata.js'
 import { type DeviceNumber, type EntryType, isDevice } from '../../../formats/manifest/index.js'
 import { checkedOptions, textPath } from '../../../machine/option-rules.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
@@ -11,6 +11,7 @@ import type { FoundName } from '../../walk/walk-open-directories.js'
 import { typeOfLetter } from './entry.js'
 import { readEntry } from './inspect-tree.js'
 import { readHumfsJournal, refuseRename, unfinished } from './journal.js'
+import { createKnownEntries, type KnownEntries } from './known-entries.js'
 import { entryPath } from './paths.js'
 import { readSuperblock, refuseWithoutTrees } from './read-superblock.js'
 import { openWorkspace, type Workspace } from './workspace.js'
@@ -28,12 +29,18 @@ export function openHumfsSource(directory: string | URL, given: TreeOptions = {}
   const { paths } = work
   refuseUnfinished(work)
   const { warnings } = readSuperblock(work)
+  let known = createKnownEntries()
   const reading: TreeReading = {
     top: paths.data,
     followTop: false,
     shown: 'data',
     damageCode: 'HUMFS_DAMAGED',
-    describe: (found) => describe(work, found),
+    describe: (found) => describe(found, entryAt(work, found)),
+    describeFirst: () => {
+      known = createKnownEntries()
+      return notingEntries(work, known)
+    },
+    describeAgain: () => knowingEntries(work, known),
     refuseUnfit: () => {
       refuseUnfinished(work)
       refuseWithoutTrees(work)
@@ -59,13 +66,35 @@ function damaged(message: string, cause?: unknown): UmlcowError {
   return new UmlcowError('HUMFS_DAMAGED', message, { cause })
 }
 
-function describe(work: Workspace, { path, facts, place, name }: FoundName): NameFacts {
+/** Make a `describe` that notes the entries. */
+function notingEntries(work: Workspace, known: KnownEntries): (found: FoundName) => NameFacts {
+  return (found) => {
+    let entry: ParsedMetadata | null = null
+    try {
+      entry = entryAt(work, found)
+    } finally {
+      known.add(found.facts, entry)
+    }
+    return describe(found, entry)
+  }
+}
+
+/** Make a `describe` that reads only the entries that are not known. */
+function knowingEntries(work: Workspace, known: KnownEntries): (found: FoundName) => NameFacts {
+  let count = 0
+  return (found) => describe(found, known.at(count++, found.facts) ?? entryAt(work, found))
+}
+
+function entryAt(work: Workspace, { path, facts }: FoundName): ParsedMetadata {
   const isDirectory = facts.type === 'directory'
   if (isDirectory) refuseLinked(work, path)
   const { entry, failure } = readEntry(work.reader, entryPath(work.paths, path, isDirectory))
   if (failure !== null) throw damaged(`its metadata cannot be read: ${failure.message}`, failure)
   if (entry === null) throw damaged('has no metadata')
-  const { mode, uid, gid, node } = entry
+  return entry
+}
+
+function describe({ facts, place, name }: FoundName, { mode, uid, gid, node }: ParsedMetadata): NameFacts {
   const type = typeOf(facts, node)
   const linkTarget = type === 'symlink' ? place.readLink(name) : null
   return { type, mode, uid, gid, device: deviceOf(type, node), linkTarget, size: type === 'file' ? facts.size : 0 }
