@@ -159,7 +159,7 @@ export type ErrorDetails = Record<string, string | number | boolean | null | rea
  * Every operation throws this error when a file, not the caller, is at fault.
  *
  * `code` is one of `errorCodes` or a code of the operating system. `details` holds the operands. `hint` says what to do
- * next, where umlcow knows it.
+ * next, where umlcow knows it: a line for each way.
  *
  * When an AbortSignal stops an operation, the error has the code INTERRUPTED and the name `AbortError`. Its `cause` is
  * the reason of the signal, as in errors of Node's own functions. All other errors have the name `UmlcowError`.

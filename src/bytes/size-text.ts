@@ -17,6 +17,18 @@ export function parseSize(text: string): number | null {
   return Number.isSafeInteger(size) ? size : null
 }
 
+/** Say why `parseSize` did not take a text, for messages. */
+export function sizeProblem(text: string): string {
+  const { number, suffix } = splitSuffix(text.trim())
+  const isNumber = number.split('.').every((part) => part !== '' && [...part].every((one) => digits.has(one)))
+  if (!isNumber || (suffix !== '' && !suffixes.includes(suffix))) {
+    return `"${text}" is not a size: give bytes, or a number with K, M, G, T or P, such as 10G`
+  }
+  const size = Number(number) * 1024 ** (suffixes.indexOf(suffix) + 1)
+  if (size > Number.MAX_SAFE_INTEGER) return `"${text}" is too large: umlcow takes sizes below 8P`
+  return `"${text}" is not a whole number of bytes`
+}
+
 function splitSuffix(text: string): { number: string; suffix: string } {
   let end = 0
   while (end < text.length && (digits.has(text[end]!) || text[end] === '.')) end++

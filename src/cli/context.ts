@@ -84,7 +84,8 @@ export function describeError(error: unknown): { error: Record<string, unknown> 
 export function errorLines(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   const lines = message.split('\n').map((line) => `umlcow: ${escapeText(line)}\n`)
-  const hint = error instanceof UmlcowError ? error.hint : undefined
-  if (hint !== undefined) lines.push(`umlcow: ${hint.startsWith('umlcow ') ? 'try: ' : ''}${escapeText(hint)}\n`)
+  const hints = error instanceof UmlcowError ? error.hint?.split('\n') : undefined
+  for (const hint of hints ?? [])
+    lines.push(`umlcow: ${hint.startsWith('umlcow ') ? 'try: ' : ''}${escapeText(hint)}\n`)
   return lines.join('')
 }

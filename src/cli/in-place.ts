@@ -56,7 +56,7 @@ export function inPlaceOptions(flags: Omit<AllFlags, keyof CommonFlags>): InPlac
     backup: flags.backup,
     verify: flags.verify,
     bufferSize: flags.buffer,
-    force: knownForce(flags.force, inPlaceForceWords),
+    force: knownForce('a merge in place', flags.force, inPlaceForceWords),
     allowShort: flags.allowShort,
     dryRun: flags.dryRun,
     noSync: !flags.sync,

@@ -7,10 +7,10 @@ import { fileError } from '../machine/stores/file-store.js'
 import { refuseMangled } from './arguments.js'
 import { createContext, errorDocument, errorLines, ReaderGone } from './context.js'
 import { exitStatus, statusOf } from './exit-status.js'
+import { helpWords } from './help-words.js'
 import { tell } from './messages.js'
 import { createProgram } from './program.js'
 import { umlUtilities } from './uml-utilities.js'
-import { isVerb } from './verbs.js'
 
 /** What is known of the command while it runs. */
 interface Running {
@@ -73,7 +73,7 @@ async function dispatch(name: string, args: string[], signal: AbortSignal, runni
     running.writes = true
     return (await tool.loadTool())(isLink ? args : args.slice(1), signal)
   }
-  const words = withoutHelpVerb(args)
+  const words = helpWords(args)
   let help = ''
   const context = createContext(signal, (error) => statusOf(error, running.writes))
   const program = createProgram({
@@ -105,18 +105,13 @@ async function dispatch(name: string, args: string[], signal: AbortSignal, runni
   return running.status
 }
 
-/** `help VERB` is `VERB --help`: commander would print it without the options, for they are not loaded yet. */
-function withoutHelpVerb(args: string[]): string[] {
-  const [first, verb] = args
-  return first === 'help' && verb !== undefined && isVerb(verb) ? [verb, '--help'] : args
-}
-
 /** Commander's message in our form. The hint is the help of the verb. */
 function wrongUsage(error: CommanderError, program: Command, args: readonly string[]): UmlcowError {
   const text = error.message.startsWith('error: ') ? error.message.slice('error: '.length) : error.message
   const verb = program.commands.find((one) => one.name() === args[0])
   const action = verb?.commands.find((one) => one.name() === args[1])
-  const words = ['umlcow', verb?.name(), action?.name(), '--help'].filter((word) => word !== undefined)
+  const option = args[0] === 'version' ? '--version' : '--help'
+  const words = ['umlcow', verb?.name(), action?.name(), option].filter((word) => word !== undefined)
   const hint = words.join(' ')
   return new UmlcowError('USAGE', text.split('\n').join(' '), { hint })
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { parseSize } from '../bytes/size-text.js'
+import { parseSize, sizeProblem } from '../bytes/size-text.js'
 import { isWindowSize } from '../engine/window-size.js'
+import { UmlcowError } from '../errors.js'
 import { type ForceWord, forceWords } from '../machine/findings.js'
 import type { PathStyle } from '../overlays/stored-path.js'
 import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
@@ -8,7 +9,7 @@ import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
 /** A size or offset of an option. */
 export function sizeArgument(text: string): number {
   const size = parseSize(text)
-  if (size === null) throw new InvalidArgumentError('Give bytes, or a number with K, M, G, T or P, such as 10G.')
+  if (size === null) throw new InvalidArgumentError(`${sizeProblem(text)}.`)
   return size
 }
 
@@ -41,9 +42,31 @@ export const unfinishedForceWords: readonly ForceWord[] = ['in-use', 'siblings',
 /** The words that `merge` takes in all its forms. */
 export const allForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal']
 
-/** The words that one form of `merge` knows: it ignores those of the other forms. */
-export function knownForce(force: readonly ForceWord[] | undefined, known: readonly ForceWord[]): ForceWord[] {
-  return (force ?? []).filter((word) => known.includes(word))
+/** Where a word has a meaning, for a form of a verb that does not take it. */
+const forceHomes: Record<ForceWord, string> = {
+  'in-use': 'it is for verbs that look for processes',
+  mtime: 'it is for the start of a merge',
+  size: 'it is for a merge into a new file',
+  siblings: 'it is for merging in place: add -d',
+  room: 'it is for merging in place: add -d',
+  journal: 'it is for merge --resume and merge --abandon',
+}
+
+/**
+ * Refuse words of `--force` that a form of a verb does not take. To ignore one would hide a mistake.
+ *
+ * @param form  as in "a merge in place"
+ * @returns     the words
+ * @throws      UmlcowError USAGE that says where the word has a meaning
+ */
+export function knownForce(
+  form: string,
+  force: readonly ForceWord[] | undefined,
+  known: readonly ForceWord[],
+): readonly ForceWord[] | undefined {
+  const foreign = force?.find((word) => !known.includes(word))
+  if (foreign === undefined) return force
+  throw new UmlcowError('USAGE', `${form} does not support --force=${foreign}: ${forceHomes[foreign]}`)
 }
 
 const forceMeanings: Record<ForceWord, string> = {

@@ -1,8 +1,10 @@
 import { Command } from 'commander'
-import type { CliContext, Finish } from './context.js'
+import { refuseClosedOutput } from '../machine/stores/standard-output.js'
+import { type CliContext, type Finish, wantsJson } from './context.js'
 import { statusMeanings } from './exit-status.js'
+import { refuseDash, refuseEarlyOptions, refuseEmpty } from './refuse-arguments.js'
 import type { Verb } from './verb.js'
-import { isVerb, verbGroups } from './verbs.js'
+import { findVerb, verbGroups } from './verbs.js'
 
 const sizeHelp = 'Sizes take K, M, G, T and P, powers of 1024. Run "umlcow VERB --help" for the options of a verb.'
 
@@ -33,7 +35,7 @@ export function createProgram(parts: ProgramParts): Command {
     .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .addHelpText('after', exitStatusHelp)
-  const isOne = wanted !== undefined && isVerb(wanted)
+  const isOne = wanted !== undefined && findVerb(wanted) !== undefined
   if (!isOne) program.version(parts.readVersion(), '-V, --version', 'print the version')
   if (wanted === '--version' || wanted === '-V') return program
   const verbOf = new Map<Command, Verb>()
@@ -41,14 +43,21 @@ export function createProgram(parts: ProgramParts): Command {
     program.commandsGroup(`${title}:`)
     addVerbs(program, isOne ? verbs.filter(({ name }) => name === wanted) : verbs, verbOf)
   }
-  program.commandsGroup('Help:').helpCommand('help [verb]', 'print help for a verb')
+  program.helpCommand(false)
   for (const parent of [program, ...verbOf.keys()]) {
     parent.hook('preSubcommand', async (_, command) => {
+      refuseEarlyOptions(parent, command)
       const configure = await verbOf.get(command)?.load()
       configure?.(command, parts.context, parts.finish)
     })
   }
-  return program.hook('preAction', (_, command) => parts.onStart(writes(verbOf.get(command), command)))
+  return program.hook('preAction', (_, command) => {
+    const verb = verbOf.get(command)
+    parts.onStart(writes(verb, command))
+    refuseEmpty(command)
+    refuseDash(command, verb?.dash)
+    if (wantsJson(command.opts())) refuseClosedOutput()
+  })
 }
 
 /** Adds verbs by name and summary only. */

@@ -12,6 +12,7 @@ import { reportInPlace, verifiedLines } from './in-place.js'
 import { knownForce } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
+import { mergeSwapped } from './swapped.js'
 
 /** What the command line says of a merge into a new file; `buffer` stands for `bufferSize`, `sync` for no `noSync`. */
 export interface NewFileFlags
@@ -32,9 +33,7 @@ export function newFileOptions(target: string | undefined, flags: NewFileFlags):
   if (target === '-' && wantsJson(flags)) {
     throw new UmlcowError('USAGE', 'standard output cannot take both the image and JSON')
   }
-  if (target === '-' && flags.verify) {
-    throw new UmlcowError('USAGE', '--verify needs a file: umlcow cannot read standard output back')
-  }
+  if (target === '-') refuseForPipe(flags)
   return {
     backing: flags.backing,
     backingRoot: flags.backingRoot,
@@ -45,10 +44,18 @@ export function newFileOptions(target: string | undefined, flags: NewFileFlags):
     verify: flags.verify,
     allowShort: flags.allowShort,
     dryRun: flags.dryRun,
-    force: knownForce(flags.force, forceWords),
+    force: knownForce('a merge into a new file', flags.force, forceWords),
     bufferSize: flags.buffer,
     noSync: !flags.sync,
   }
+}
+
+/** @throws UmlcowError USAGE for a flag that means nothing for standard output */
+function refuseForPipe({ verify, overwrite, sparse }: NewFileFlags): void {
+  if (verify) throw new UmlcowError('USAGE', '--verify needs a file: umlcow cannot read standard output back')
+  if (overwrite) throw new UmlcowError('USAGE', '--overwrite needs a file: it has no meaning for standard output')
+  if (sparse === undefined) return
+  throw new UmlcowError('USAGE', '--sparse needs a file: umlcow makes no holes in standard output')
 }
 
 /**
@@ -75,7 +82,7 @@ export async function runMerge(
       ...running,
     }))
   } catch (error) {
-    throw target === '-' ? withIncompleteOutput(error) : error
+    throw target === '-' ? withIncompleteOutput(error) : await mergeSwapped(error, 'umlcow merge', cow, target)
   } finally {
     await view.stop()
   }

@@ -30,7 +30,8 @@ export async function runUnfinished(
   flags: CommonFlags & UnfinishedFlags,
   context: CliContext,
 ): Promise<number> {
-  const options = { siblingsIn: flags.siblingsIn, force: knownForce(flags.force, unfinishedForceWords) }
+  const force = knownForce(`merge --${action}`, flags.force, action === 'status' ? [] : unfinishedForceWords)
+  const options = { siblingsIn: flags.siblingsIn, force }
   if (action === 'resume') return runInPlace(resumeMerge, path, options, flags, context)
   if (action === 'status') {
     const status = await mergeStatus(path)

@@ -9,6 +9,8 @@ export interface UmlUtility {
   /** A link to the command with this name does the same. */
   readonly linkName: string
   readonly usage: string
+  readonly arguments: string
+  readonly options: readonly (readonly [flags: string, meaning: string])[]
   readonly summary: string
   readonly loadTool: () => Promise<RunTool>
 }
@@ -19,6 +21,11 @@ export const umlUtilities: readonly UmlUtility[] = [
     name: 'moo',
     linkName: 'uml_moo',
     usage: '[-d] [-b BACKING] COW [OUTPUT]',
+    arguments: '<cow> [output]',
+    options: [
+      ['-d', 'merge into the backing file, and keep every byte of the overlay'],
+      ['-b <backing>', 'use this backing file, not the one in the header'],
+    ],
     summary: 'merge as uml_moo does: same arguments and exit statuses; overwrites OUTPUT',
     loadTool: async () => (await import('./commands/uml-utilities.js')).moo,
   },
@@ -26,26 +33,26 @@ export const umlUtilities: readonly UmlUtility[] = [
     name: 'mkcow',
     linkName: 'uml_mkcow',
     usage: '[-f] COW BACKING',
+    arguments: '<cow> <backing>',
+    options: [['-f', 'replace an existing overlay by an empty one']],
     summary: 'make an empty overlay as uml_mkcow does: same arguments and exit statuses',
     loadTool: async () => (await import('./commands/uml-utilities.js')).mkcow,
   },
 ]
 
-/** The verbs of these tools. Nothing of the tools is loaded before one runs. */
+/** The verbs of these tools, for the help. Commander never runs them: the tools parse their own arguments. */
 export const toolVerbs: readonly Verb[] = umlUtilities.map((tool) => ({
   name: tool.name,
   summary: tool.summary,
   writes: true,
-  load: async () => (command, context, finish) => {
+  load: async () => (command) => {
     command
-      .arguments('[args...]')
+      .arguments(tool.arguments)
       .usage(tool.usage)
       .description(
         `Does what ${tool.linkName} does, with the same arguments, defaults and exit statuses, but without its data ` +
           `losses (see docs/differences.md). A link to umlcow with the name ${tool.linkName} does the same.`,
       )
-      .passThroughOptions()
-      .allowUnknownOption()
-      .action(async (given: string[]) => finish(await (await tool.loadTool())(given, context.signal)))
+    for (const [flags, meaning] of tool.options) command.option(flags, meaning)
   },
 }))

@@ -16,6 +16,10 @@ export interface Verb {
   readonly writes: boolean | ((options: GivenOptions, args: readonly string[]) => boolean)
   /** Verbs below this one, with options of their own. */
   readonly actions?: readonly Verb[]
+  /** Actions that share the options of this verb. */
+  readonly plainActions?: readonly string[]
+  /** The argument that may be "-", for standard input or standard output. */
+  readonly dash?: string
   /** Loads the code only when the verb is used: loading takes most of the time of a short command. */
   readonly load: () => Promise<Configure>
 }

@@ -1,3 +1,4 @@
+import { plainHumfsActions } from './humfs-actions.js'
 import { toolVerbs } from './uml-utilities.js'
 import type { Verb } from './verb.js'
 
@@ -16,12 +17,14 @@ const humfsActions: readonly Verb[] = [
     name: 'export',
     summary: 'write a tree as an archive with its true owners',
     writes: true,
+    dash: 'output',
     load: async () => (await import('./commands/humfs-export.js')).configureHumfsExport,
   },
   {
     name: 'import',
     summary: 'make a humfs tree from an archive',
     writes: true,
+    dash: 'input',
     load: async () => (await import('./commands/humfs-import.js')).configureHumfsImport,
   },
 ]
@@ -35,6 +38,7 @@ export const verbGroups: readonly VerbGroup[] = [
         name: 'info',
         summary: 'show the header, the backing file, who has the file open and how much is allocated',
         writes: false,
+        dash: 'file',
         load: async () => (await import('./commands/info.js')).configureInfo,
       },
       {
@@ -75,6 +79,7 @@ export const verbGroups: readonly VerbGroup[] = [
         name: 'merge',
         summary: 'merge an overlay into a new image, or into its backing file',
         writes: true,
+        dash: 'target',
         load: async () => (await import('./commands/merge.js')).configureMerge,
       },
       {
@@ -105,13 +110,30 @@ export const verbGroups: readonly VerbGroup[] = [
         summary: 'show, check, restore, import and export humfs trees',
         writes: ({ repair }, [action]) => action === 'restore' || repair === true,
         actions: humfsActions,
+        plainActions: plainHumfsActions,
         load: async () => (await import('./commands/humfs.js')).configureHumfs,
       },
     ],
   },
   { title: 'Replace the tools of uml-utilities', verbs: toolVerbs },
+  {
+    title: 'Help',
+    verbs: [
+      {
+        name: 'help',
+        summary: 'print help for a verb',
+        writes: false,
+        load: async () => (await import('./commands/help.js')).configureHelp,
+      },
+    ],
+  },
 ]
 
-export function isVerb(name: string): boolean {
-  return verbGroups.some(({ verbs }) => verbs.some((verb) => verb.name === name))
+export function findVerb(name: string): Verb | undefined {
+  return verbGroups.flatMap(({ verbs }) => verbs).find((verb) => verb.name === name)
+}
+
+/** All actions of a verb: those that share its options, and those with options of their own. */
+export function actionsOf(verb: Verb | undefined): readonly string[] {
+  return [...(verb?.plainActions ?? []), ...(verb?.actions ?? []).map(({ name }) => name)]
 }

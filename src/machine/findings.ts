@@ -15,6 +15,32 @@ export interface Finding {
   readonly hint?: string | undefined
 }
 
+/** What going on means, for findings whose own hint does not name the word that overrides them. */
+const forceHints: Record<ForceWord, string> = {
+  'in-use': '--force=in-use goes on: the result may then be half old, half new',
+  mtime: '--force=mtime goes on: the overlay may then show wrong data',
+  size: '--force=size goes on: the overlay may then show wrong data',
+  siblings: '--force=siblings goes on: what these overlays show may then change',
+  room: '--force=room goes on: the merge can be finished once there is room',
+  journal: '--force=journal goes on: use it only if you know that the other process has ended',
+}
+
+/**
+ * List what the user can do about findings, a line for each way. It has the `--force` word of every finding that one
+ * overrides.
+ *
+ * @returns  undefined when there is nothing to say
+ */
+function hintOf(findings: readonly Finding[]): string | undefined {
+  const lines = new Set<string>()
+  for (const { hint } of findings) if (hint !== undefined) lines.add(hint)
+  const own = [...lines].join('\n')
+  for (const { force } of findings) {
+    if (force !== undefined && !own.includes(`--force=${force}`)) lines.add(forceHints[force])
+  }
+  return lines.size === 0 ? undefined : [...lines].join('\n')
+}
+
 /**
  * Refuse with every finding that no `--force` word overrides.
  *
@@ -24,9 +50,8 @@ export function refuseUnlessForced(findings: readonly Finding[], force: readonly
   const open = findings.filter((finding) => finding.force === undefined || !force.includes(finding.force))
   const first = open[0]
   if (first === undefined) return
-  const hint = open.find((finding) => finding.hint !== undefined)?.hint
   throw new UmlcowError(first.code, open.map((finding) => finding.message).join('\n'), {
     details: { findings: open.map((finding) => `${finding.code}: ${finding.message}`) },
-    hint,
+    hint: hintOf(open),
   })
 }

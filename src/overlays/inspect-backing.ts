@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
+import { foreignFormatOf } from '../formats/foreign/foreign-format.js'
 import type { Finding } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-bytes.js'
@@ -119,6 +120,23 @@ function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number)
     })
   }
   return findings
+}
+
+/**
+ * Explain a wrong size: a backing file that is compressed, or a qcow2 image, has the size of that file. This reads the
+ * first bytes of the backing file, so it is for verbs that read the backing file anyway.
+ */
+export async function withForeignHint(
+  files: HostFiles,
+  findings: readonly Finding[],
+  located: LocatedFile | null,
+): Promise<Finding[]> {
+  const isOtherSize = ({ code }: Finding) => code === 'BACKING_SIZE'
+  if (located === null || !findings.some(isOtherSize)) return [...findings]
+  const foreign = await lookInto(files, located.path, ({ head }) => foreignFormatOf(head))
+  if (foreign === undefined) return [...findings]
+  const hint = `${printablePath(located.path)} is ${foreign.description}: ${foreign.hint}`
+  return findings.map((finding) => (isOtherSize(finding) ? { ...finding, hint } : finding))
 }
 
 /** Show a time as ISO 8601, for messages. */

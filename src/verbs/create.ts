@@ -1,6 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
+import { foreignFormatOf } from '../formats/foreign/foreign-format.js'
 import { type ImageFormat, isPlain } from '../images/image-formats.js'
 import type { ForceWord } from '../machine/findings.js'
 import { type HostFiles, localHostFiles } from '../machine/host-files.js'
@@ -142,9 +143,15 @@ async function namesNote(files: HostFiles, { path, facts }: InputFile, overlayPa
   return note === null ? [] : [note]
 }
 
-function warningsFor(backing: InputFile, virtualSize: number): string[] {
-  if (virtualSize > 32 * 1024) return []
-  return [
-    `${printablePath(backing.path)}: has ${virtualSize} bytes; a guest hangs at its first write to 32 KiB or less`,
-  ]
+function warningsFor({ path, head }: ProbedFile, virtualSize: number): string[] {
+  const name = printablePath(path)
+  const warnings: string[] = []
+  const foreign = foreignFormatOf(head)
+  if (foreign !== undefined) {
+    warnings.push(`${name}: is ${foreign.description}, and a guest sees these bytes as they are; ${foreign.hint}`)
+  }
+  if (virtualSize <= 32 * 1024) {
+    warnings.push(`${name}: has ${virtualSize} bytes; a guest hangs at its first write to 32 KiB or less`)
+  }
+  return warnings
 }

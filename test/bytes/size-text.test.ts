@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatSize, parseSize } from '../../src/bytes/size-text.js'
+import { formatSize, parseSize, sizeProblem } from '../../src/bytes/size-text.js'
 import { runs } from '../support/amount.js'
 
 describe('parseSize', () => {
@@ -68,6 +68,24 @@ describe('parseSize', () => {
       }
     })
     fc.assert(property, { numRuns: runs(300) })
+  })
+})
+
+describe('sizeProblem', () => {
+  test.each([
+    ['8P', 'too large: umlcow takes sizes below 8P'],
+    ['9007199254740992', 'too large'],
+    ['123456789012345678901234567890', 'too large'],
+    ['1.3', 'not a whole number of bytes'],
+    ['root_fs', 'not a size'],
+    ['10GB', 'not a size'],
+    ['8E', 'not a size'],
+    ['', 'not a size'],
+    ['1..5G', 'not a size'],
+    ['-1', 'not a size'],
+  ])('%j is %s', (text, problem) => {
+    expect(parseSize(text)).toBeNull()
+    expect(sizeProblem(text)).toContain(`"${text}" is ${problem}`)
   })
 })
 

@@ -168,10 +168,44 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['map: a bad length', ['map', '--max-length=1.3', 'a'], /argument '1.3' is invalid/],
     ['map: an unknown output format', ['map', '--output=xml', 'a'], /Allowed choices are human, json/],
     ['map: a picture and a file', ['map', '--picture', '--svg', 'x', mappable], /--picture does not support/],
+    ['map: --overwrite without a picture', ['map', '--overwrite', mappable], /--overwrite is .*: add --svg or --png/],
+    ['map: --force=in-use without a picture', ['map', '--force=in-use', mappable], /--force=in-use is .*: add --svg/],
+    ['check: --force without --repair', ['check', '--force=in-use', mappable], /--force needs --repair/],
+    ['merge: --force=siblings and a new file', ['merge', '--force=siblings', 'a', 'b'], /--force=siblings: .* add -d/],
+    ['merge: --force=room and standard output', ['merge', '--force=mtime,room', 'a', '-'], /--force=room: .* add -d/],
+    [
+      'merge: --force=journal and a new file',
+      ['merge', '--force=journal', 'a', 'b'],
+      /for merge --resume and merge --ab/,
+    ],
+    [
+      'merge -d and --force=size',
+      ['merge', '-d', '--force=size', 'a'],
+      /--force=size: it is for a merge into a new file/,
+    ],
+    ['merge -d and --force=journal', ['merge', '-d', '--force=journal', 'a'], /for merge --resume and merge --abandon/],
+    ['merge -d and --chain', ['merge', '-d', '--chain', 'a'], /in place does not support --chain/],
+    ['merge -d and --overwrite', ['merge', '-d', '--overwrite', 'a'], /merge -d does not support --overwrite/],
+    ['merge: --overwrite and standard output', ['merge', '--overwrite', 'a', '-'], /--overwrite needs a file/],
+    ['merge: --sparse and standard output', ['merge', '--sparse=always', 'a', '-'], /--sparse needs a file/],
+    ['merge: --resume with --force=mtime', ['merge', '--resume', '--force=mtime', 'a'], /for the start of a merge/],
+    [
+      'merge: --abandon with --force=room',
+      ['merge', '--abandon', '--force=room', 'a'],
+      /does not support --force=room/,
+    ],
+    ['merge: --status with --force=journal', ['merge', '--status', '--force=journal', 'a'], /does not support --force/],
+    ['merge: --status with --siblings-in', ['merge', '--status', '--siblings-in', '.', 'a'], /support --siblings-in/],
+    ['merge: --resume with --no-sync', ['merge', '--resume', '--no-sync', 'a'], /does not support --no-sync/],
+    [
+      'humfs: an option before export',
+      ['humfs', '--repair', 'export', '--to', 'tar', 'x'],
+      /--repair: give the options of/,
+    ],
     ['rebase: no overlay', ['rebase', '-u', '-b', 'x'], /missing required argument 'cow'/],
     ['rebase: no new backing file', ['rebase', '-u', 'a'], /rebase needs -b/],
     ['rebase: not the unsafe form', ['rebase', '-b', 'x', 'a'], /rebase needs -u/],
-    ['help for an unknown verb', ['help', 'frobnicate'], /Usage/],
+    ['help for an unknown verb', ['help', 'frobnicate'], /unknown command 'frobnicate'/],
   ])('%s: %j', (_why, args, says) => {
     const directory = temporaryDirectory()
     const outcome = umlcow(args, { cwd: directory })
@@ -223,7 +257,7 @@ describe('the stand-ins for uml-utilities keep the statuses of these', () => {
   it('hints name no option that they refuse', () => {
     const siblings = makeScene()
     copyFileSync(siblings.cow, `${siblings.cow}1`)
-    expect(umlcow(['moo', '-d', siblings.cow]).stderr).toMatch(/try: umlcow merge -d --keep-siblings \S+\n$/)
+    expect(umlcow(['moo', '-d', siblings.cow]).stderr).toMatch(/try: umlcow merge -d --keep-siblings \S+\n/)
     expect(umlcow(['moo', '-d', '-b', siblings.backing, siblings.cow]).stderr).toContain(
       `try: umlcow merge -d --keep-siblings -b ${siblings.backing} ${siblings.cow}\n`,
     )

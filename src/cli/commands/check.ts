@@ -35,6 +35,7 @@ export function configureCheck(command: Command, context: CliContext, finish: Fi
   addProgressOptions(addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['in-use']))
   command.addHelpText('after', '\nExamples:\n  umlcow check cow.node0 cow.node1\n  umlcow check --repair cow.node0')
   command.action(async (paths: string[], flags: Flags) => {
+    if (flags.force && !flags.repair) throw new UmlcowError('USAGE', 'check --force needs --repair')
     const documents: unknown[] = []
     const statuses: number[] = []
     const warned = new Set<string>()

@@ -9,6 +9,7 @@ import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../co
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
 import { jsonPath } from '../report-info.js'
+import { notASize } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly backing?: string
@@ -71,12 +72,7 @@ async function run(
   if (sizeText === undefined)
     throw new UmlcowError('USAGE', 'create needs -b BACKING for an overlay or SIZE for a raw image')
   const size = parseSize(sizeText)
-  if (size === null) {
-    throw new UmlcowError(
-      'USAGE',
-      `"${sizeText}" is not a size: give bytes, or a number with K, M, G, T or P, such as 10G`,
-    )
-  }
+  if (size === null) throw await notASize(file, sizeText)
   return createRaw(file, size, { ...common, fs })
 }
 

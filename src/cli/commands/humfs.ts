@@ -1,7 +1,8 @@
-import { Argument, type Command } from 'commander'
+import { Argument, type Command, InvalidArgumentError } from 'commander'
 import { UmlcowError } from '../../errors.js'
 import type { CliContext, Finish } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { ownHumfsActions, plainHumfsActions } from '../humfs-actions.js'
 import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import type { RestoreFlags } from './humfs-restore.js'
 
@@ -9,7 +10,7 @@ interface Flags extends RestoreFlags {
   readonly repair?: boolean
 }
 
-type Action = 'restore' | 'info' | 'check'
+type Action = (typeof plainHumfsActions)[number]
 
 const description =
   'info shows the superblock and counts the names of each type. check finds out whether data and metadata fit ' +
@@ -19,7 +20,7 @@ const description =
 
 export function configureHumfs(command: Command, context: CliContext, finish: Finish): void {
   command
-    .addArgument(new Argument('<action>', 'restore, info or check').choices(['restore', 'info', 'check']))
+    .addArgument(new Argument('<action>', 'restore, info or check').argParser(actionArgument))
     .addArgument(new Argument('[dir]', 'the directory that holds data/').default('.', 'the current one'))
     .description(description)
     .option('--repair', 'check: repair what can be repaired safely')
@@ -33,6 +34,12 @@ export function configureHumfs(command: Command, context: CliContext, finish: Fi
     refuseForeign(action, flags)
     finish(await run(action, directory, flags, context))
   })
+}
+
+/** @throws InvalidArgumentError with all actions, those with options of their own too */
+function actionArgument(text: string): string {
+  if ((plainHumfsActions as readonly string[]).includes(text)) return text
+  throw new InvalidArgumentError(`Allowed choices are ${[...plainHumfsActions, ...ownHumfsActions].join(', ')}.`)
 }
 
 function refuseForeign(action: Action, flags: Flags): void {

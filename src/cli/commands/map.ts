@@ -41,7 +41,7 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
     .option('--png <file>', 'write the picture as PNG to this file')
     .option('--overwrite', 'replace the file of the picture')
     .option('--detect-zeroes', 'read all data and show what is zeros')
-  addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size'])
+  addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size', 'in-use'])
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture ' +
@@ -50,9 +50,7 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
       'usage.',
   )
   command.action(async (path: string, flags: Flags) => {
-    if (flags.backing === false && flags.detectZeroes) {
-      throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it does not support --no-backing')
-    }
+    refuseForeign(flags)
     const image = await map(path, {
       ...backingFlags(flags),
       backingRoot: flags.backingRoot,
@@ -60,7 +58,7 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
       startOffset: flags.startOffset,
       maxLength: flags.maxLength,
       detectZeroes: flags.detectZeroes,
-      force: flags.force,
+      force: flags.force?.filter((word) => word !== 'in-use'),
       signal: context.signal,
     })
     try {
@@ -71,6 +69,17 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
     }
     finish(exitStatus.done)
   })
+}
+
+/** @throws UmlcowError USAGE for options that mean nothing together */
+function refuseForeign(flags: Flags): void {
+  if (flags.backing === false && flags.detectZeroes) {
+    throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it does not support --no-backing')
+  }
+  if (flags.svg !== undefined || flags.png !== undefined) return
+  if (flags.overwrite) throw new UmlcowError('USAGE', '--overwrite is for the file of a picture: add --svg or --png')
+  if (!flags.force?.includes('in-use')) return
+  throw new UmlcowError('USAGE', '--force=in-use is for the file of a picture: add --svg or --png')
 }
 
 const terminalGrid = { columns: 64, rows: 16 }
@@ -90,7 +99,7 @@ async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise
       `${encodeText(grid)}${legend} ${formatSize(Math.round(image.mappedLength / (columns * rows)))}\n`,
     )
   }
-  const options = { overwrite: flags.overwrite, inputs: image.layers, signal: context.signal }
+  const options = { overwrite: flags.overwrite, force: flags.force, inputs: image.layers, signal: context.signal }
   const pictures: [string, Uint8Array][] = []
   if (flags.svg !== undefined) pictures.push([flags.svg, Buffer.from(encodeSvg(grid))])
   if (flags.png !== undefined) pictures.push([flags.png, await encodePng(grid, pngScale)])

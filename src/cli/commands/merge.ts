@@ -72,11 +72,14 @@ export function configureMerge(command: Command, context: CliContext, finish: Fi
     const action = unfinishedAction(flags)
     if (action !== null) {
       if (target !== undefined) throw new UmlcowError('USAGE', `merge --${action} takes one file, no target`)
-      refuseFlags(flags, notForUnfinished, (option) => `merge --${action} does not support --${option}`)
+      const foreign = action === 'status' ? ([...notForUnfinished, 'siblingsIn'] as const) : notForUnfinished
+      refuseFlags(flags, foreign, (option) => `merge --${action} does not support --${option}`)
+      if (!flags.sync) throw new UmlcowError('USAGE', `merge --${action} does not support --no-sync`)
       return finish(await runUnfinished(action, cow, flags, context))
     }
     const optionsOf = (kind: MergeKind) => (kind === 'inPlace' ? forInPlace(flags) : forNewFile(target, flags))
     if (target !== undefined) return finish(await runMerge(cow, target, optionsOf, flags, context))
+    if (flags.inPlace && flags.overwrite) throw new UmlcowError('USAGE', 'merge -d does not support --overwrite')
     // Without -d this refuses: a new file has to have a name.
     const options = optionsOf(flags.inPlace ? 'inPlace' : 'newFile')
     finish(await runInPlace(mergeInPlace, cow, options, flags, context))
@@ -122,7 +125,7 @@ const notForUnfinished = [
 ] as const
 
 /** `--overwrite` is allowed: TARGET may be any existing file then, and it is the backing file. */
-const notForInPlace = ['sparse', 'copier'] as const
+const notForInPlace = ['sparse', 'copier', 'chain'] as const
 
 const notForNewFile = [...inPlaceFlagNames, 'leave', 'reset', 'delete'] as const
 

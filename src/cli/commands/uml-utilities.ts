@@ -6,6 +6,7 @@ import { mergeNewFile } from '../../verbs/merge/new-image/merge-new.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell, warn } from '../messages.js'
+import { mergeSwapped, mkcowSwapped } from '../swapped.js'
 
 // The arguments, defaults and exit statuses are those that the C tools were seen to have: options work only where these
 // tools take them, and arguments that these ignore are ignored.  docs/differences.md lists the differences.
@@ -43,7 +44,8 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
         : await mergeNewFile(cow, output, { ...where, overwrite: true })
     for (const warning of result.warnings) warn(warning)
     return exitStatus.done
-  } catch (error) {
+  } catch (thrown) {
+    const error = output === undefined ? thrown : await mergeSwapped(thrown, 'umlcow moo', cow, output)
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
     const from = backing === undefined ? '' : `-b ${shellQuote(backing)} `
     const siblings = `umlcow merge -d --keep-siblings ${from}${shellQuote(cow)}`
@@ -61,7 +63,8 @@ export async function mkcow(args: readonly string[], signal: AbortSignal): Promi
     const result = await createOverlay(cow, backing, { overwrite, signal })
     for (const warning of result.warnings) warn(warning)
     return exitStatus.done
-  } catch (error) {
+  } catch (thrown) {
+    const error = await mkcowSwapped(thrown, cow, backing)
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
     tell(errorLines(withOwnHint(error, 'umlcow create', { TARGET_EXISTS: 'use -f to replace it' })))
     return exitStatus.failed
@@ -71,8 +74,16 @@ export async function mkcow(args: readonly string[], signal: AbortSignal): Promi
 /** These tools refuse the long options that a hint names. The hint then names the verb that takes them. */
 function withOwnHint(error: UmlcowError, verb: string, own: Readonly<Record<string, string>>): UmlcowError {
   const { code, message, details, hint } = error
-  if (hint === undefined || hint.startsWith('umlcow ') || !/(^| )--[a-z]/.test(hint)) return error
-  return new UmlcowError(code, message, { details, cause: error, hint: own[code] ?? `with ${verb}: ${hint}` })
+  if (hint === undefined) return error
+  const lines = hint.split('\n').map((line, i) => {
+    if (!isForVerbs(line)) return line
+    return (i === 0 ? own[code] : undefined) ?? `with ${verb}: ${line}`
+  })
+  return new UmlcowError(code, message, { details, cause: error, hint: lines.join('\n') })
+}
+
+function isForVerbs(hint: string): boolean {
+  return !hint.startsWith('umlcow ') && hint.split(' ').some((word) => word.startsWith('--'))
 }
 
 function usage(text: string, status: number): number {

@@ -2,6 +2,7 @@ import { isPowerOfTwo } from '../../bytes/align.js'
 import { assertBytes } from '../../bytes/assert-bytes.js'
 import { viewOf } from '../../bytes/struct.js'
 import { UmlcowError } from '../../errors.js'
+import { foreignFormatOf } from '../foreign/foreign-format.js'
 import { cowMagic, type HeaderLayout, headerStructs } from './header-structs.js'
 import { computeLayout } from './layout.js'
 
@@ -55,6 +56,14 @@ export function cowMagicOrder(bytes: Uint8Array): ByteOrder | null {
   return view.getUint32(0, true) === cowMagic ? 'little' : null
 }
 
+function notCow(name: string, bytes: Uint8Array): UmlcowError {
+  const foreign = foreignFormatOf(bytes)
+  if (foreign === undefined) {
+    return new UmlcowError('NOT_COW', `${name}: not a COW file: expected the magic 0x4f4f4f4d at offset 0`)
+  }
+  return new UmlcowError('NOT_COW', `${name}: not a COW file: it is ${foreign.description}`, { hint: foreign.hint })
+}
+
 /**
  * Parse the header of an overlay.
  *
@@ -73,7 +82,7 @@ export function parseCowHeader(
   const name = options.name ?? 'overlay'
   const magicOrder = cowMagicOrder(bytes)
   if (magicOrder === null) {
-    throw new UmlcowError('NOT_COW', `${name}: not a COW file: expected the magic 0x4f4f4f4d at offset 0`)
+    throw notCow(name, bytes)
   }
   if (bytes.length < 8) throw shortHeader(name, bytes.length, 8)
   const version = viewOf(bytes).getUint32(4, magicOrder === 'little')

@@ -18,12 +18,18 @@ export function standardOutput(what: string | null = 'an image'): { pipe: BlockS
   if (what !== null && tty.isatty(standardOutputFd)) {
     throw new UmlcowError('USAGE', `cannot write ${what} to a terminal: redirect standard output`)
   }
-  if (isClosedAtStart(standardOutputFd)) {
-    throw new UmlcowError('EBADF', 'standard output: is closed', {
-      hint: 'redirect it to a file or a pipe; "> /dev/null" throws the output away',
-    })
-  }
+  refuseClosedOutput()
   const stats = fs.fstatSync(standardOutputFd)
   const facts = stats.isFile() || stats.isBlockDevice() ? factsOfDescriptor(standardOutputFd) : null
   return { pipe: openPipeStore(standardOutputFd, 'standard output'), facts }
+}
+
+/** Refuse to begin when the output would be lost. @throws UmlcowError EBADF when standard output is closed */
+export function refuseClosedOutput(): void {
+  if (!isClosedAtStart(standardOutputFd)) return
+  throw new UmlcowError('EBADF', 'standard output: is closed', {
+    hint:
+      'redirect it to a file or a pipe; a /dev/null that is open for reading, too, looks the same: "> /dev/null" ' +
+      'opens it for writing only',
+  })
 }

@@ -8,7 +8,7 @@ import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-byte
 import { findWriters } from '../../machine/processes/find-writers.js'
 import { shellQuote } from '../../machine/shell-quote.js'
 import { refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
-import type { BackingInspection } from '../../overlays/inspect-backing.js'
+import { type BackingInspection, withForeignHint } from '../../overlays/inspect-backing.js'
 import type { InputFile } from '../../overlays/open.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
@@ -51,7 +51,8 @@ export async function guardInputs(
     refuseSameFile(place.facts, place.name, located.facts, located.path)
   }
   if (options.backing !== undefined) await refuseOwnBacking(files, overlay, place)
-  const all = findings.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
+  const explained = await withForeignHint(files, findings, located)
+  const all = explained.map((finding) => withLookalike(finding, lookalike, overlay, target, options))
   all.push(...(await findWriters(files, located === null ? [overlay] : [overlay, located])))
   refuseUnlessForced(all, options.force)
   if (located === null) throw new Error('unreachable: a missing backing file is a finding')

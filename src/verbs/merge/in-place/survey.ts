@@ -6,7 +6,7 @@ import type { Finding } from '../../../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../../machine/host-files.js'
 import { findWriteProtected } from '../../../machine/write-protection.js'
 import { countOverlay } from '../../../overlays/count-allocated.js'
-import { inspectBacking } from '../../../overlays/inspect-backing.js'
+import { inspectBacking, withForeignHint } from '../../../overlays/inspect-backing.js'
 import { lookInto } from '../../../overlays/open.js'
 import type { Overlay } from '../../../overlays/open-overlay.js'
 import { type LocatedFile, resolveBackingPath } from '../../../overlays/resolve-backing.js'
@@ -46,7 +46,8 @@ export async function survey(
   options: InPlaceOptions,
 ): Promise<{ findings: readonly Finding[]; merge: SurveyedMerge | null }> {
   const inspection = await inspectBacking(files, overlay, options)
-  const findings = inspection.findings.map(withoutSizeForce)
+  const explained = await withForeignHint(files, inspection.findings, inspection.located)
+  const findings = explained.map(withoutSizeForce)
   const backing = inspection.located
   findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings, options)))
   if (backing === null) {

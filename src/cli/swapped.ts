@@ -1,0 +1,56 @@
+import { parseSize, sizeProblem } from '../bytes/size-text.js'
+import { hasCode, UmlcowError } from '../errors.js'
+import { localHostFiles } from '../machine/host-files.js'
+import { shellQuote } from '../machine/shell-quote.js'
+import { openOverlay } from '../overlays/open-overlay.js'
+
+// Arguments in the order of another verb or tool: the error gets the command that was meant.
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    return (await localHostFiles.lstatOrNull(path)) !== null
+  } catch {
+    return false // This only improves a message.
+  }
+}
+
+async function isOverlay(path: string): Promise<boolean> {
+  try {
+    await (await openOverlay(localHostFiles, path)).store.close()
+    return true
+  } catch {
+    return false // This only improves a message.
+  }
+}
+
+function withHint(error: UmlcowError, hint: string): UmlcowError {
+  const { code, message, details } = error
+  return new UmlcowError(code, message, { details, hint, cause: error })
+}
+
+/** @param command  what comes before the two arguments, such as `umlcow merge` */
+export async function mergeSwapped(error: unknown, command: string, first: string, second: string): Promise<unknown> {
+  if (!(error instanceof UmlcowError) || !hasCode(error, 'NOT_COW', 'ENOENT', 'NOT_A_FILE')) return error
+  if ((await isOverlay(first)) || !(await isOverlay(second))) return error
+  // An existing file is not suggested as the target: if it is the backing file, the merge would change it.
+  const target = (await exists(first)) ? 'NEW' : shellQuote(first)
+  return withHint(error, `the overlay comes first: ${command} ${shellQuote(second)} ${target}`)
+}
+
+export async function mkcowSwapped(error: unknown, first: string, second: string): Promise<unknown> {
+  if (!(error instanceof UmlcowError) || !hasCode(error, 'ENOENT')) return error
+  if ((await exists(second)) || !(await exists(first))) return error
+  return withHint(error, `the overlay comes first: umlcow mkcow ${shellQuote(second)} ${shellQuote(first)}`)
+}
+
+/** Explain the second argument of `create`: the backing file of an overlay, as mkcow takes it, or really no size. */
+export async function notASize(file: string, text: string): Promise<UmlcowError> {
+  const problem = sizeProblem(text)
+  const usage = (message: string, hint: string) => new UmlcowError('USAGE', message, { hint })
+  if (await exists(text)) {
+    const hint = `umlcow create ${shellQuote(file)} -b ${shellQuote(text)}`
+    return usage(`"${text}" is a file, not a size; the option -b names a backing file`, hint)
+  }
+  if (parseSize(file) === null) return new UmlcowError('USAGE', problem)
+  return usage(`${problem}; the file comes first`, `umlcow create ${shellQuote(text)} ${shellQuote(file)}`)
+}

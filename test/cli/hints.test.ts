@@ -1,0 +1,84 @@
+import { copyFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { umlcow } from '../support/command.js'
+import { expectPlainFailure, makeScene, namesIn } from './scene.js'
+
+/** `cow` on `root_fs`, and compressed and foreign files with names that say what they are. */
+function scene(): string {
+  const { directory, cow } = makeScene()
+  const inside = (name: string) => path.join(directory, name)
+  writeFileSync(inside('cow.gz'), gzipSync('x'.repeat(5000)))
+  writeFileSync(inside('root_fs.zst'), Buffer.concat([Buffer.from('28b52ffd', 'hex'), Buffer.alloc(40_000)]))
+  writeFileSync(inside('image.qcow2'), Buffer.concat([Buffer.from('QFI\xfb', 'latin1'), Buffer.alloc(40_000)]))
+  copyFileSync(cow, inside('other'))
+  return directory
+}
+
+describe('a mistake of a new user is answered with the command that was meant', () => {
+  it.each<[why: string, args: string, status: number, says: RegExp]>([
+    [
+      'create in the order of mkcow',
+      'create c2 root_fs',
+      64,
+      /is a file, not a size.*\n.*try: umlcow create c2 -b root_fs\n$/,
+    ],
+    ['create with the size first', 'create 1M new', 64, /the file comes first\numlcow: try: umlcow create new 1M\n$/],
+    ['a size that no file can have', 'create new 8P', 64, /"8P" is too large: umlcow takes sizes below 8P/],
+    ['mkcow in another order', 'mkcow root_fs new', 1, /the overlay comes first: umlcow mkcow new root_fs\n$/],
+    ['mkcow on a file that is there', 'mkcow cow root_fs', 1, /exists already\numlcow: use -f to replace it\n$/],
+    ['merge swapped', 'merge merged cow', 1, /the overlay comes first: umlcow merge cow merged\n$/],
+    ['merge swapped, the image is there', 'merge root_fs cow', 63, /the overlay comes first: umlcow merge cow NEW\n$/],
+    ['moo swapped', 'moo merged cow', 1, /the overlay comes first: umlcow moo cow merged\n$/],
+    ['merge from a pipe', 'merge - out', 64, /COW: "-" is no file.*\n.*standard input in a file .*umlcow merge FILE/],
+    ['check from a pipe', 'check -', 64, /FILE: "-" is no file.*\n.*standard input in a file .*umlcow check FILE/],
+    ['create to a pipe', 'create - 1M', 64, /FILE: "-" is no file.*\numlcow: give the name of a file/],
+    ['a picture to a pipe', 'map --svg - cow', 64, /--svg: "-" is no file/],
+    ['an empty variable', 'merge -b @ cow', 64, /--backing: is empty\numlcow: is a variable of the shell not set\?/],
+    ['an empty variable', 'merge cow @', 64, /TARGET: is empty/],
+    ['an empty variable', 'reset --siblings-in @ cow', 64, /--siblings-in: is empty/],
+    [
+      'a compressed overlay',
+      'merge cow.gz out',
+      63,
+      /it is compressed with gzip\numlcow: unpack it first: gunzip does/,
+    ],
+    ['a qcow2 image', 'check image.qcow2', 63, /it is a qcow2 image\numlcow: "qemu-img convert -O raw"/],
+    [
+      'a compressed backing file',
+      'merge -b root_fs.zst cow out',
+      4,
+      /root_fs.zst is compressed with zstd: unpack it first/,
+    ],
+    ['the same in place', 'merge -d -b root_fs.zst cow', 4, /root_fs.zst is compressed with zstd: unpack it first/],
+    [
+      'an option of the wrong form',
+      'merge --force=siblings cow out',
+      64,
+      /--force=siblings: it is for merging in place: add -d/,
+    ],
+  ])('%s: %s', (_why, args, status, says) => {
+    const directory = scene()
+    const before = namesIn(directory)
+    const words = args.split(' ').map((word) => (word === '@' ? '' : word))
+    const outcome = umlcow(words, { cwd: directory })
+    expectPlainFailure(outcome, status)
+    expect(outcome.stderr).toMatch(says)
+    expect(outcome.stderr).not.toMatch(/use --overwrite/)
+    expect(namesIn(directory)).toEqual(before)
+  })
+
+  it.each(['root_fs.zst', 'image.qcow2'])('a backing file that a guest cannot use is a warning: %s', (name) => {
+    const outcome = umlcow(['create', 'new', '-b', name], { cwd: scene() })
+    expect(outcome).toMatchObject({ status: 0, stderr: expect.stringMatching(/a guest sees these bytes as they are/) })
+  })
+
+  it('a file that may be a sibling is named, with the word that helps, also beside a sibling', () => {
+    const directory = scene()
+    writeFileSync(path.join(directory, 'damaged'), Buffer.from('OOOM\0\0\0\x09 of an unknown version'))
+    const { stderr } = umlcow(['merge', '-d', 'cow'], { cwd: directory })
+    expect(stderr).toMatch(/damaged: cannot tell whether it is another overlay on /)
+    expect(stderr).toMatch(/\numlcow: add --keep-siblings.*\numlcow: .*--force=siblings leaves them as they are/)
+  })
+})
