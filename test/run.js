@@ -17,6 +17,7 @@ const debianPackages = [
   'e2fsprogs',
   'fakeroot',
   'file',
+  'fish',
   'libarchive-tools',
   'man-db',
   'python3',
@@ -26,6 +27,7 @@ const debianPackages = [
   'uml-utilities',
   'user-mode-linux',
   'util-linux',
+  'zsh',
 ]
 
 function run(program, args, env = {}) {

@@ -1,6 +1,7 @@
 import { UmlcowError } from '../errors.js'
 import type { Verb } from './verb.js'
-import { actionsOf, findVerb } from './verbs.js'
+import { actionsOf } from './verb-groups.js'
+import { findVerb } from './verbs.js'
 
 /**
  * Write `help VERB [ACTION]` as the command line with `--help` that prints this help. Commander would print it without

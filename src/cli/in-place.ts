@@ -5,7 +5,7 @@ import { dateText } from '../overlays/inspect-backing.js'
 import type { InPlaceOptions, InPlaceResult } from '../verbs/merge/in-place/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
-import { bufferArgument, inPlaceForceWords, knownForce } from './options.js'
+import { addSiblingsInOption, bufferArgument, inPlaceForceWords, knownForce } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
 
@@ -17,17 +17,12 @@ export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 
 export const inPlaceFlagNames = ['keepSiblings', 'siblingsIn', 'backup'] as const
 
 export function addInPlaceOptions(command: Command): Command {
-  return command
-    .option(
-      '--keep-siblings',
-      'in place: copy what the merge changes into the other overlays on the backing file first, so that they keep ' +
-        'what they show',
-    )
-    .option(
-      '--siblings-in <dir>',
-      'in place: look for other overlays below this directory, too; can be given more than once',
-      (directory: string, before: readonly string[] = []) => [...before, directory],
-    )
+  command.option(
+    '--keep-siblings',
+    'in place: copy what the merge changes into the other overlays on the backing file first, so that they keep ' +
+      'what they show',
+  )
+  return addSiblingsInOption(command, 'in place: look for other overlays below this directory, too')
     .option(
       '--backup <file>',
       'in place: save what is overwritten as an overlay; merging that overlay undoes this merge',

@@ -20,6 +20,20 @@ export function bufferArgument(text: string): number {
   throw new InvalidArgumentError('Give a multiple of 4K from 4K to 16M.')
 }
 
+/** An option with more than commander knows: for the completion of shells. */
+export class RichOption extends Option {
+  /** Words that its value may be; others may be possible, too. */
+  readonly words: readonly string[]
+  /** It can be given more than once, or take several words, separated by commas. */
+  readonly repeats: 'no' | 'option' | 'words'
+
+  constructor(flags: string, description: string, more: { words?: readonly string[]; repeats?: 'option' | 'words' }) {
+    super(flags, description)
+    this.words = more.words ?? []
+    this.repeats = more.repeats ?? 'no'
+  }
+}
+
 /** The words of `--force`, separated by commas. */
 function forceArgument<Word extends string>(allowed: readonly Word[]): (text: string, previous?: Word[]) => Word[] {
   return (text, previous = []) => {
@@ -102,7 +116,8 @@ function addForce<Word extends string>(
   meaningOf: Record<Word, string>,
 ): Command {
   const meanings = allowed.map((word) => meaningOf[word]).join('; ')
-  const option = new Option('--force <what>', `go on in spite of this; separate words by commas: ${meanings}`)
+  const text = `go on in spite of this; separate words by commas: ${meanings}`
+  const option = new RichOption('--force <what>', text, { words: allowed, repeats: 'words' })
   return command.addOption(option.argParser(forceArgument(allowed)))
 }
 
@@ -114,11 +129,23 @@ export function addJsonOptions(command: Command): Command {
 
 export function addProgressOptions(command: Command): Command {
   return command
-    .option(
-      '--progress <how>',
-      'bar, json (lines on standard error), none, or a number: a file descriptor that gets lines "N/100"',
+    .addOption(
+      new RichOption(
+        '--progress <how>',
+        'bar, json (lines on standard error), none, or a number: a file descriptor that gets lines "N/100"',
+        { words: ['bar', 'json', 'none'] },
+      ),
     )
     .option('-q, --quiet', 'print errors only')
+}
+
+/** Directories to search, all that were given. @param description  without the note that it can be repeated */
+export function addSiblingsInOption(command: Command, description: string): Command {
+  const text = `${description}; can be given more than once`
+  const option = new RichOption('--siblings-in <dir>', text, { repeats: 'option' })
+  return command.addOption(
+    option.argParser((directory: string, before: readonly string[] = []) => [...before, directory]),
+  )
 }
 
 export function addBackingOptions(command: Command): Command {

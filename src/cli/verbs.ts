@@ -1,12 +1,7 @@
 import { plainHumfsActions } from './humfs-actions.js'
 import { toolVerbs } from './uml-utilities.js'
 import type { Verb } from './verb.js'
-
-/** A heading of the help and the verbs below it. */
-export interface VerbGroup {
-  readonly title: string
-  readonly verbs: readonly Verb[]
-}
+import type { VerbGroup } from './verb-groups.js'
 
 const withRepair: Verb['writes'] = ({ repair }) => repair === true
 const withPictureFile: Verb['writes'] = ({ svg, png }) => svg !== undefined || png !== undefined
@@ -125,15 +120,16 @@ export const verbGroups: readonly VerbGroup[] = [
         writes: false,
         load: async () => (await import('./commands/help.js')).configureHelp,
       },
+      {
+        name: 'completion',
+        summary: 'print a script that completes command lines in bash, zsh or fish',
+        writes: false,
+        load: async () => (await import('./commands/completion.js')).configureCompletion(verbGroups),
+      },
     ],
   },
 ]
 
 export function findVerb(name: string): Verb | undefined {
   return verbGroups.flatMap(({ verbs }) => verbs).find((verb) => verb.name === name)
-}
-
-/** All actions of a verb: those that share its options, and those with options of their own. */
-export function actionsOf(verb: Verb | undefined): readonly string[] {
-  return [...(verb?.plainActions ?? []), ...(verb?.actions ?? []).map(({ name }) => name)]
 }

@@ -4,7 +4,7 @@ import { formatSize } from '../../bytes/size-text.js'
 import { type ResetOptions, type ResetResult, resetOverlay } from '../../verbs/reset.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { addForceOption, addJsonOptions } from '../options.js'
+import { addForceOption, addJsonOptions, addSiblingsInOption } from '../options.js'
 import { jsonPath } from '../report-info.js'
 
 interface Flags extends CommonFlags, Omit<ResetOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
@@ -19,11 +19,7 @@ export function configureReset(command: Command, context: CliContext, finish: Fi
         'disk space is free again. The new overlay fits the backing file as it is now.',
     )
     .option('--backing-root <dir>', 'look up the path in the header inside this directory, as in a chroot jail')
-    .option(
-      '--siblings-in <dir>',
-      'look for overlays on COW below this directory, too; can be given more than once',
-      (directory: string, before: readonly string[] = []) => [...before, directory],
-    )
+  addSiblingsInOption(command, 'look for overlays on COW below this directory, too')
     .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
     .option('-q, --quiet', 'print errors only')

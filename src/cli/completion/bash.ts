@@ -1,0 +1,66 @@
+import type { OptionShape, Value, VerbShape } from './describe.js'
+
+/** Bash completes names of files by itself where the function below offers nothing. */
+const commands: Readonly<Record<Value['kind'], (value: Value) => string>> = {
+  words: ({ words }) => `words='${words.join(' ')}'`,
+  file: () => 'return',
+  directory: () => 'compopt -o dirnames +o default 2> /dev/null; return',
+  user: () => 'words=$(compgen -u)',
+  group: () => 'words=$(compgen -g)',
+  other: () => 'compopt +o default 2> /dev/null; return',
+}
+
+function valueCase({ names, value, repeats }: OptionShape): string {
+  if (value === null) return ''
+  const list = repeats === 'words' ? '; comma=,' : ''
+  return `        ${names.join(' | ')}) ${commands[value.kind](value)}${list} ;;\n`
+}
+
+/** What the words after the verb may be, by their place on the command line. */
+function argumentCases({ name, arguments: values }: VerbShape): string {
+  const first = name.split(' ').length + 1
+  const cases = values.map((value, i) => {
+    const place = i === values.length - 1 && value.kind !== 'words' ? '*' : `${first + i}`
+    return `            ${place}) ${commands[value.kind](value)} ;;\n`
+  })
+  return `          case $COMP_CWORD in\n${cases.join('')}          esac\n`
+}
+
+function verbCase(verb: VerbShape): string {
+  const names = verb.options.flatMap((option) => option.names)
+  return (
+    `    '${verb.name}')\n      case $option in\n${verb.options.map(valueCase).join('')}        *)\n` +
+    `          [[ $cur == -* ]] && words='${names.join(' ')}' ||\n${argumentCases(verb)}          ;;\n      esac\n      ;;\n`
+  )
+}
+
+/** A script for bash. */
+export function bashScript(verbs: readonly VerbShape[]): string {
+  const long = verbs.filter(({ name }) => name.includes(' ')).map(({ name }) => `'${name}'`)
+  const short = verbs.filter(({ name }) => !name.includes(' ')).map(({ name }) => name)
+  return `# Completes command lines of umlcow in bash. Made by "umlcow completion bash".
+_umlcow() {
+  local IFS=$' \\t\\n' cur=\${COMP_WORDS[COMP_CWORD]} option=\${COMP_WORDS[COMP_CWORD - 1]}
+  local verb=\${COMP_WORDS[1]} words= comma= before=
+  COMPREPLY=()
+  # Bash makes three words of --option=value.
+  if [[ $cur == '=' ]]; then cur=; elif [[ $option == '=' ]]; then option=\${COMP_WORDS[COMP_CWORD - 2]}; fi
+  if ((COMP_CWORD > 2)); then
+    case "$verb \${COMP_WORDS[2]}" in ${long.join(' | ')}) verb+=" \${COMP_WORDS[2]}" ;; esac
+  fi
+  if ((COMP_CWORD == 1)); then
+    words='${short.join(' ')}'
+    [[ $cur == -* ]] && words='-h --help -V --version'
+  else
+    case $verb in
+${verbs.map(verbCase).join('')}    esac
+  fi
+  if [[ $comma ]]; then
+    before=\${cur%"\${cur##*,}"}
+    cur=\${cur##*,}
+  fi
+  COMPREPLY=($(compgen -P "$before" -W "$words" -- "$cur"))
+}
+complete -o bashdefault -o default -F _umlcow umlcow
+`
+}
