@@ -16,7 +16,7 @@ export type { ResumeOptions } from './verbs/merge/in-place/take-up.js'
 
 // Look at images
 
-export { imageStream } from './machine/image-stream.js'
+export { imageStream } from './machine/streams/image-stream.js'
 export { type OpenImageOptions, openCow, openImage } from './overlays/open-image.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
 export type { CheckOptions } from './verbs/check/options.js'
@@ -70,3 +70,4 @@ export * from './core.js'
 export { type FileFacts, type HostFiles, type HostPath, localHostFiles } from './machine/host-files.js'
 export type { OperationOptions, Progress } from './machine/operation-options.js'
 export type { OutputTarget } from './machine/output-target.js'
+export type { OutputStream } from './machine/streams/output-stream.js'

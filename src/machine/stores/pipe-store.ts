@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import tty from 'node:tty'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { BlockStore } from '../../stores/block-store.js'
-import { OpenState } from '../../stores/open-state.js'
 import { fileError } from './file-store.js'
+import { sequentialStore } from './sequential-store.js'
 
 /**
  * Make writes to standard output fail with EAGAIN instead of waiting.
@@ -28,22 +28,16 @@ function terminalGone(name: string, cause: unknown): UmlcowError {
  * writes fail with INTERRUPTED, as after SIGHUP: nobody is there any more.
  */
 export function openPipeStore(fd: number, name: string): BlockStore {
-  let size = 0
-  const state = new OpenState(name)
   // A terminal that is gone no longer looks like one.
   const isTerminal = tty.isatty(fd)
 
-  async function write(offset: number, source: Uint8Array): Promise<number> {
-    if (offset !== size)
-      throw new UmlcowError('OUT_OF_RANGE', `${name}: cannot write at offset ${offset}: not seekable`)
-    if (size === 0) makeNonBlocking(fd)
+  return sequentialStore(name, async (bytes, position) => {
+    if (position === 0) makeNonBlocking(fd)
     for (;;) {
       try {
-        const count = await new Promise<number>((resolve, reject) => {
-          fs.write(fd, source, 0, source.length, null, (error, written) => (error ? reject(error) : resolve(written)))
+        return await new Promise<number>((resolve, reject) => {
+          fs.write(fd, bytes, 0, bytes.length, null, (error, written) => (error ? reject(error) : resolve(written)))
         })
-        size += count
-        return count
       } catch (error) {
         if (isTerminal && hasCode(error, 'EIO')) throw terminalGone(name, error)
         // The reader needs a moment.
@@ -51,21 +45,5 @@ export function openPipeStore(fd: number, name: string): BlockStore {
         await sleep(5)
       }
     }
-  }
-
-  return {
-    name,
-    get size() {
-      return size
-    },
-    write: (offset, source) => state.run(() => write(offset, source)),
-    read: async () => {
-      state.assertOpen()
-      throw new UmlcowError('OUT_OF_RANGE', `${name}: cannot be read`)
-    },
-    truncate: async () => state.assertOpen(),
-    sync: async () => state.assertOpen(),
-    // The descriptor is not ours.
-    close: () => state.close(async () => {}),
-  }
+  })
 }

@@ -7,26 +7,33 @@ import { isClosedAtStart } from '../processes/standard-descriptors.js'
 import { openPipeStore } from './pipe-store.js'
 
 const standardOutputFd = 1
+const standardErrorFd = 2
 
 /**
- * Open standard output for an image or an archive, with its facts: it may be redirected to one of the inputs.
+ * Check a descriptor that an image or an archive goes to.
  *
  * @param what  the output that a terminal must not get; null for one that it may get
- * @throws      UmlcowError USAGE when it is a terminal, EBADF when it is closed: the output would be lost
+ * @returns     the file behind it, null for none: it may be one of the inputs
+ * @throws      UmlcowError USAGE when it is a terminal, EBADF when it was closed: the output would be lost
  */
-export function standardOutput(what: string | null = 'an image'): { pipe: BlockStore; facts: FileFacts | null } {
-  if (what !== null && tty.isatty(standardOutputFd)) {
+export function factsOfOutput(fd: number, what: string | null): FileFacts | null {
+  if (what !== null && tty.isatty(fd)) {
     throw new UmlcowError('USAGE', `cannot write ${what} to a terminal: redirect standard output`)
   }
-  refuseClosedOutput()
-  const stats = fs.fstatSync(standardOutputFd)
-  const facts = stats.isFile() || stats.isBlockDevice() ? factsOfDescriptor(standardOutputFd) : null
+  if (fd <= standardErrorFd) refuseClosedOutput(fd)
+  const stats = fs.fstatSync(fd)
+  return stats.isFile() || stats.isBlockDevice() ? factsOfDescriptor(fd) : null
+}
+
+/** Open standard output for an image or an archive. @param what  as for `factsOfOutput` */
+export function standardOutput(what: string | null = 'an image'): { pipe: BlockStore; facts: FileFacts | null } {
+  const facts = factsOfOutput(standardOutputFd, what)
   return { pipe: openPipeStore(standardOutputFd, 'standard output'), facts }
 }
 
 /** Refuse to begin when the output would be lost. @throws UmlcowError EBADF when standard output is closed */
-export function refuseClosedOutput(): void {
-  if (!isClosedAtStart(standardOutputFd)) return
+export function refuseClosedOutput(fd: number = standardOutputFd): void {
+  if (!isClosedAtStart(fd)) return
   throw new UmlcowError('EBADF', 'standard output: is closed', {
     hint:
       'redirect it to a file or a pipe; a /dev/null that is open for reading, too, looks the same: "> /dev/null" ' +

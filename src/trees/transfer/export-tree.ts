@@ -2,9 +2,10 @@ import { gatherBytes } from '../../bytes/gather.js'
 import { orInterrupted, throwIfAborted, UmlcowError } from '../../errors.js'
 import { serializeExclusion } from '../../formats/squashfs-pseudo/index.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
-import { checkedOptions, textPath } from '../../machine/option-rules.js'
-import { isPipeTarget, type OutputTarget } from '../../machine/output-target.js'
+import { checkedOptions } from '../../machine/option-rules.js'
+import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import type { OutputStream } from '../../machine/streams/output-stream.js'
 import { writeNewFile } from '../../machine/write-new-file.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
 import { streamKinds } from '../kinds/table.js'
@@ -18,21 +19,24 @@ import { createWarnings } from './warnings.js'
 const permissions = 0o600
 
 /**
- * Write a tree as a stream in one of the formats, into a new file or a pipe. It looks at the whole tree first, and
- * reports damage and names that do not fit the format before it writes a byte.
+ * Write a tree as a stream in one of the formats, into a new file or a stream. It looks at the whole tree first, and
+ * reports damage and names that do not fit the format before it writes a byte. It ends and destroys streams as `merge`
+ * does.
  *
  * @throws UmlcowError SAME_FILE, TARGET_…, IN_USE, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED, and the errors of the
  *         source. An error leaves no new file, not even a part of it.
  */
 export async function exportTree(
   source: TreeSource,
-  target: OutputTarget | URL,
+  target: OutputTarget | URL | OutputStream,
   options: ExportOptions,
 ): Promise<ExportResult> {
   assertSource(source)
-  const place = isPipeTarget(target) ? target : textPath('target', target)
   const checked = checkedOptions(options, exportRules)
-  return withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, place, checked))
+  const what = streamKinds[checked.format].sink.isText ? null : 'an archive'
+  return withOutput(target, { what, signal: checked.signal }, (place) =>
+    withUnseenTold(options.files ?? localHostFiles, (files) => exportStream(files, source, place, checked)),
+  )
 }
 
 async function exportStream(

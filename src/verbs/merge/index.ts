@@ -1,8 +1,9 @@
 import { UmlcowError } from '../../errors.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
 import { checkedOptions, type Rules, textPath, writerRules } from '../../machine/option-rules.js'
-import { isPipeTarget, type OutputTarget } from '../../machine/output-target.js'
+import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import type { OutputStream } from '../../machine/streams/output-stream.js'
 import { targetFacts } from '../../overlays/guard-target.js'
 import { type BackingOptions, inspectBacking } from '../../overlays/inspect-backing.js'
 import { openOverlay } from '../../overlays/open-overlay.js'
@@ -33,7 +34,10 @@ const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
  * Merge an overlay and its backing file. Afterwards `target` holds the merged image.
  *
  * When the target is the overlay's own backing file, by any name, the merge runs in place with all guards, as
- * `mergeInPlace` does. Any other target is a new file or a pipe; the overlay and the backing file then do not change.
+ * `mergeInPlace` does. Any other target is a new file or a stream; the overlay and the backing file then do not change.
+ *
+ * umlcow ends a stream that got the whole image, and destroys one that got only a part of it. If the merge refuses, or
+ * with `dryRun`, the stream stays as it is.
  *
  * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, INPUT_CHANGED, INTERRUPTED,
  *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A failed merge leaves no new
@@ -42,13 +46,17 @@ const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
  */
 export async function merge(
   overlayPath: string | URL,
-  target: OutputTarget | URL,
+  target: OutputTarget | URL | OutputStream,
   options: MergeOptions = {},
 ): Promise<MergeResult> {
   const overlay = textPath('overlayPath', overlayPath)
-  const place = isPipeTarget(target) ? target : textPath('target', target)
   const checked = checkedOptions(options, { ...newImageRules, ...inPlaceRules, force: writerRules.force! })
-  return mergeDecided(overlay, place, checked, (kind) => optionsFor(kind, checked))
+  return withOutput(target, { what: 'an image', signal: checked.signal }, async (place) => {
+    if (typeof place !== 'string' && checked.verify) {
+      throw new UmlcowError('USAGE', 'verify: the target is a stream, and umlcow cannot read it back')
+    }
+    return mergeDecided(overlay, place, checked, (kind) => optionsFor(kind, checked))
+  })
 }
 
 /**

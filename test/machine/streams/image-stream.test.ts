@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import type { Image } from '../../src/images/image.js'
-import { imagePieces } from '../../src/images/image-pieces.js'
-import { openRawImage } from '../../src/images/raw-image.js'
-import { imageStream } from '../../src/machine/image-stream.js'
-import { openMemoryStore } from '../../src/stores/memory-store.js'
+import type { Image } from '../../../src/images/image.js'
+import { imagePieces } from '../../../src/images/image-pieces.js'
+import { openRawImage } from '../../../src/images/raw-image.js'
+import { imageStream } from '../../../src/machine/streams/image-stream.js'
+import { openMemoryStore } from '../../../src/stores/memory-store.js'
 
 const pieceLength = 256 * 1024
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
-import type { Image } from '../images/image.js'
-import { type GuestRange, imagePieces } from '../images/image-pieces.js'
-import { checkedOptions, type Rules, whole } from './option-rules.js'
+import type { Image } from '../../images/image.js'
+import { type GuestRange, imagePieces } from '../../images/image-pieces.js'
+import { checkedOptions, type Rules, whole } from '../option-rules.js'
 
 const rangeRules: Rules = { start: whole(0), end: whole(0) }
 
