@@ -69,6 +69,7 @@ const refusals = {
   UNFINISHED_MERGE: refusedWhenWriting('A merge in place began and did not finish.'),
   NOT_OWNER: refused('Only the owner of a file may set its modification time.'),
   MTIME_UNFIT: refused('The file system cannot hold a modification time that would protect a merge in place.'),
+  TOO_MANY_LINKS: refused('A file has more names, or a directory more directories, than the file system takes.'),
   NO_ROOM: refused('The disk has too little room.'),
   BACKING_OTHER: refusedWhenWriting('The header of the overlay leads to another file than the given one.'),
 } as const

@@ -32,7 +32,9 @@ export async function* readTar(
       if (member === null) break
       // The label of a volume stands for no file.
       if (member.type === 'V') continue
-      const { entry, storedSize } = await storedEntry(reading, member)
+      const fields = new EntryFields(member, name)
+      const isLink = member.type === '1'
+      const { entry, storedSize } = isLink ? await storedLink(reading, fields, member) : storedEntry(reading, fields)
       const content = new ArchiveContent(input, name, entry.path, storedSize)
       yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? content : null }
       await content.finish()
@@ -70,15 +72,13 @@ interface StoredEntry {
   readonly storedSize: number
 }
 
-async function storedEntry(reading: Reading, member: TarMember): Promise<StoredEntry> {
-  const fields = new EntryFields(member, reading.name)
-  if (member.type === '1') return storedLink(reading, fields, member.offset)
+function storedEntry({ firstNames }: Reading, fields: EntryFields): StoredEntry {
   const entry = fields.entry()
-  if (entry.type !== 'directory') reading.firstNames.add(entry)
+  if (entry.type !== 'directory') firstNames.add(entry)
   return { entry, storedSize: fields.storedSize(entry.type) }
 }
 
-async function storedLink(reading: Reading, fields: EntryFields, offset: number): Promise<StoredEntry> {
+async function storedLink(reading: Reading, fields: EntryFields, { offset }: TarMember): Promise<StoredEntry> {
   const { firstNames } = reading
   const target = fields.linkPath()
   const first = firstNames.find(target)

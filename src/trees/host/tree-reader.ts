@@ -45,6 +45,8 @@ export interface TreeReader {
   streamInput(path: HostPath): StreamInput
   /** @throws UmlcowError ELOOP for a link, ENOTDIR for anything else that is not a directory */
   openDirectory(path: HostPath): OpenDirectory
+  /** Finds out how many names the file system of a directory takes for one file. Null when it is unknown. */
+  linkLimit(directory: HostPath, signal: AbortSignal | undefined): Promise<number | null>
   /** The user that umlcow runs as. */
   user(): HostUser
 }
@@ -104,5 +106,8 @@ export const localTreeReader: TreeReader = {
   content: treeFileContent,
   streamInput,
   openDirectory,
+  // Hardly any tree has a file with many names, so the module loads on demand.
+  linkLimit: async (directory, signal) =>
+    (await import('../../machine/programs/link-limit.js')).linkLimit(directory, signal),
   user: hostUser,
 }

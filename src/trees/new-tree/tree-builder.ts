@@ -5,6 +5,7 @@ import type { HostPath } from '../../machine/host-files.js'
 import type { NewTreeFile } from '../host/new-tree-file.js'
 import type { Owner } from '../host/tree-facts.js'
 import type { Pace } from '../pace.js'
+import { explainLinkLimit } from './link-limit.js'
 import type { NewTree } from './new-tree.js'
 import type { Placement, TreePlan } from './tree-plan.js'
 
@@ -39,7 +40,11 @@ export async function buildTree(
     if (pace.step()) await pace.rest()
     const place = plan.place(item.entry)
     isGood = isFit(item.entry, place) && isGood
-    if (isGood) await buildOne(builder, item, place)
+    try {
+      if (isGood) await buildOne(builder, item, place)
+    } catch (error) {
+      throw explainLinkLimit(place.path, item.entry.type === 'directory', error)
+    }
   }
 }
 

@@ -44,6 +44,7 @@ export async function surveyTree(
   for (const found of walkOpen(reading.top, { ...reading, reader, onError })) {
     if (pace.step()) await pace.rest()
     entries++
+    wanted.onName?.(found)
     const facts = attempt(
       () => describe(found),
       (error) => onError(found.path, error),

@@ -40,6 +40,8 @@ export interface SourceItem extends ManifestItem {
 export interface SurveyOptions {
   /** Checks an entry. @throws UmlcowError ENTRY_UNFIT when the target cannot represent it */
   readonly check?: ((entry: ManifestEntry, found: FoundName) => void) | undefined
+  /** Called with every name. */
+  readonly onName?: ((found: FoundName) => void) | undefined
   /** The caller will read content, so the survey checks read permission. */
   readonly content?: boolean | undefined
 }

@@ -3,6 +3,7 @@ import { localHostFiles } from '../../machine/host-files.js'
 import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { treeHostOf } from '../host/tree-host.js'
 import { treeKinds } from '../kinds/table.js'
+import { NameCounter, refuseManyNames } from '../new-tree/link-limit.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
 import { itemCounter } from './count-items.js'
@@ -14,7 +15,8 @@ import { createWarnings } from './warnings.js'
  * Write a tree as another one, into a new directory or an empty one. It looks at the whole tree first. The new tree
  * appears under its name whole or not at all.
  *
- * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED when the directory is in the tree, ENTRY_UNFIT,
+ * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED when the directory is in the tree,
+ *         TOO_MANY_LINKS, ENTRY_UNFIT,
  *         INPUT_CHANGED, INTERRUPTED, and the errors of the source
  */
 export async function exportToTree(
@@ -31,7 +33,9 @@ export async function exportToTree(
   guardNewTree(reader, directory)
   refuseInWork(reader, [source.top], directory)
   await refuseInTree(files, source, directory)
-  const survey = await source.survey({ content: true })
+  const names = new NameCounter()
+  const survey = await source.survey({ content: true, onName: ({ path, facts }) => names.add(path, facts) })
+  await refuseManyNames(reader, names.most, directory, signal)
   const warnings = createWarnings(source.warnings)
   const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }
   if (!dryRun) {

@@ -5,6 +5,7 @@ import type { Owner } from '../host/tree-facts.js'
 import { treeHostOf } from '../host/tree-host.js'
 import { checkSuffix } from '../kinds/humfs/paths.js'
 import { checkHumfsItems, humfsPlan, type WriteHumfsOptions, writeHumfsTree } from '../kinds/humfs/sink.js'
+import { refuseManyNames } from '../new-tree/link-limit.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
 import {
   type ImportHumfsOptions,
@@ -25,8 +26,8 @@ const anyDirectory = 'humfs'
  * It checks an input that can be read twice as a whole, before it makes anything.
  *
  * @param place  a new directory, or an empty one; null for a dry run that checks only the input
- * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE, HUMFS_UNFIT, TARGET_EXISTS,
- *         TARGET_KIND, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP, INPUT_CHANGED, USAGE
+ * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH, ARCHIVE_FEATURE, HUMFS_UNFIT,
+ *         TOO_MANY_LINKS, TARGET_EXISTS, TARGET_KIND, IN_USE, UNKNOWN_USER, UNKNOWN_GROUP, INPUT_CHANGED, USAGE
  */
 export async function importHumfs(
   given: ImportInput | URL,
@@ -55,6 +56,7 @@ export async function importHumfs(
       sinkOptions,
       plan,
     )
+    if (directory !== null) await refuseManyNames(reader, plan.mostNames, directory, options.signal)
     if (dryRun) return { ...result, ...seen, used: null, total: null, warnings: [...warnings, ...seen.warnings] }
     entries = seen.entries
     plan.reset()
