@@ -135,6 +135,29 @@ describe('a save file of fakeroot and its tree', () => {
     expect(further).toMatchObject({ uid: 3_000_000_000, hardLinkTo: first!.path })
   })
 
+  it('give the files that fakeroot does not know to root, as fakeroot does', async () => {
+    const { tree } = makeTree()
+    fs.chmodSync(path.join(tree, 'dir/f'), 0o4640)
+    fs.chownSync(path.join(tree, 'dir/f'), process.getuid!() === 0 ? 1234 : process.getuid!(), process.getgid!())
+    const records = [fakerootRecord(entry('empty', { uid: 5 }), identity(path.join(tree, 'empty')))]
+    const { all } = await read('fakeroot', await collect(writeFakeroot(asyncOf(records))), tree)
+    expect(all['dir/f']).toMatchObject({ uid: 0, gid: 0, mode: fs.lstatSync(path.join(tree, 'dir/f')).mode & 0o7777 })
+    expect(all['empty']).toMatchObject({ uid: 5 })
+  })
+
+  it('are refused when two lines disagree on a file', async () => {
+    const { tree } = makeTree()
+    const own = identity(path.join(tree, 'empty'))
+    const of = async (...entries: Parameters<typeof fakerootRecord>[0][]) =>
+      read('fakeroot', await collect(writeFakeroot(asyncOf(entries.map((one) => fakerootRecord(one, own))))), tree)
+    const first = entry('empty', { uid: 5 })
+    expect((await of(first, first)).all['empty']).toMatchObject({ uid: 5 })
+    await expect(of(first, first, entry('empty', { uid: 6 }))).rejects.toMatchObject({
+      code: 'BAD_ARCHIVE',
+      message: `x: lines 1 and 3 disagree on the file dev=${own.dev.toString(16)},ino=${own.ino}`,
+    })
+  })
+
   it('are refused when they do not belong together', async () => {
     const { tree } = makeTree()
     const of = async (...records: Parameters<typeof fakerootRecord>[]) =>
