@@ -29,7 +29,7 @@ export class LinkTable {
    * @returns     the note of the file's first name; null for the first name, and for a file without other known names
    */
   further(facts: LinkFacts, note: () => Buffer): Buffer | null {
-    if (facts.nlink < 2 || facts.type === 'directory') return null
+    if (!hasSeveralNames(facts)) return null
     const key = inodeKey(facts)
     const found = this.table.get(key)
     if (found === null) {
@@ -53,6 +53,11 @@ export class LinkTable {
       if (missing > 0) yield { note: Buffer.from(value.subarray(countLength)), missing }
     }
   }
+}
+
+/** Whether a file has several names. A directory counts its subdirectories as links. */
+export function hasSeveralNames({ type, nlink }: LinkFacts): boolean {
+  return nlink > 1 && type !== 'directory'
 }
 
 /** Make a key that no other file of the host has. */

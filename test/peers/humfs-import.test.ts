@@ -13,6 +13,8 @@ const gnuTar = '/usr/bin/tar'
 const bsdtar = '/usr/bin/bsdtar'
 const cpio = '/usr/bin/cpio'
 const fakeroot = '/usr/bin/fakeroot'
+const mksquashfs = '/usr/bin/mksquashfs'
+const unsquashfs = '/usr/bin/unsquashfs'
 const killCount = amount({ quick: 7, deep: 60 })
 const moreCount = amount({ quick: 0, deep: 60 })
 
@@ -82,7 +84,7 @@ function expectRoundTrip({ plain, home }: Scene, archive: Uint8Array, args: read
 
 const canRun = isRoot && canBeOtherUser()
 
-describe.runIf(canRun && havePeers(gnuTar, bsdtar, cpio, fakeroot))(
+describe.runIf(canRun && havePeers(gnuTar, bsdtar, cpio, fakeroot, mksquashfs, unsquashfs))(
   'archives of the real tools, imported without root',
   () => {
     it.each([
@@ -164,6 +166,22 @@ describe.runIf(canRun && havePeers(gnuTar, bsdtar, cpio, fakeroot))(
       expect(read('file_metadata/dir/n')).toBe('432 0 6 b 300 3000\n')
       expect(read('file_metadata/s')).toBe('493 0 0 s 0 0\n')
       expect(fs.readlinkSync(path.join(home, 'made/data/l'))).toBe('a b')
+    })
+
+    it('the pseudo file of unsquashfs, with its data and without a tree', () => {
+      const scene = makeScene()
+      const { top, plain } = scene
+      // unsquashfs lists some further names of links as links of their own.
+      remove(plain, ['second link'])
+      // unsquashfs writes these names so that mksquashfs cannot read them either.
+      for (const name of ['two\nlines', '\t']) {
+        remove(plain, [name])
+        fs.rmSync(path.join(plain, 'data/dir', name), { recursive: true })
+      }
+      const quiet = ['-noappend', '-no-progress', '-quiet', '-processors', '1', '-noD', '-noI', '-noF']
+      run(mksquashfs, ['plain/data', 'image', ...quiet], top)
+      run(unsquashfs, ['-processors', '1', '-no-progress', '-pf', 'pseudo', 'image'], top)
+      expectRoundTrip(scene, fs.readFileSync(path.join(top, 'pseudo')), ['--from', 'squashfs'])
     })
 
     it('as root for another', () => {

@@ -27,8 +27,9 @@ const description =
   'Make a humfs tree from an archive. DIR gets data/, the metadata and a superblock; it must not exist, or be empty. ' +
   'This needs no root: owners, modes and devices go into the metadata. If INPUT is "-", umlcow reads standard input. ' +
   'It reads a file to its end before it makes anything. DIR appears complete or not at all. mtree text, save files ' +
-  'of fakeroot and pseudo files of mksquashfs hold no content: name the directory with the files by --tree. With ' +
-  'directory, 9p and humfs, INPUT is the directory of the tree. Without DIR, only --dry-run works.'
+  'of fakeroot and pseudo files for mksquashfs hold no content: name the directory with the files by --tree. The ' +
+  'pseudo file that "unsquashfs -pf FILE IMAGE" writes holds it, and needs no --tree. With directory, 9p and humfs, ' +
+  'INPUT is the directory of the tree. Without DIR, only --dry-run works.'
 
 export function configureHumfsImport(command: Command, context: CliContext, finish: Finish): void {
   command
@@ -54,7 +55,8 @@ export function configureHumfsImport(command: Command, context: CliContext, fini
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow humfs import --from tar --size 4G root.tar tree\n  zcat root.tar.gz | umlcow humfs ' +
-      'import --from tar - tree\n\nExit status: 0 done, 1 failed (no file was left behind), 4 refused, nothing was ' +
+      'import --from tar - tree\n  unsquashfs -pf root.pf root.img && umlcow humfs import --from squashfs root.pf ' +
+      'tree\n\nExit status: 0 done, 1 failed (no file was left behind), 4 refused, nothing was ' +
       'made, 63 another format, 64 wrong usage.',
   )
   command.action(async (input: string, directory: string | undefined, flags: Flags) => {

@@ -1,8 +1,6 @@
 import { concatBytes } from '../../bytes/fast.js'
 import { unfit } from '../manifest/archive-error.js'
-import { backslash, isBlank, newline } from './layout.js'
-
-const hash = 0x23
+import { backslash, hash, isBlank, newline } from './layout.js'
 
 /**
  * Write a line for `mksquashfs -ef`: mksquashfs then leaves out this name of the tree, so that a pseudo file can define

@@ -1,4 +1,5 @@
 export { serializeExclusion } from './exclude-file.js'
-export type { SquashfsDefinition } from './layout.js'
-export { readSquashfsPseudo } from './reader.js'
+export type { SquashfsAttribute, SquashfsData, SquashfsDefinition, SquashfsLine, SquashfsLink } from './layout.js'
+export type { LookUpOwner } from './owner-ids.js'
+export { SquashfsPseudoReader, type SquashfsReadOptions } from './reader.js'
 export { checkSquashfsEntry, type SquashfsPseudoOptions, writeSquashfsPseudo } from './writer.js'

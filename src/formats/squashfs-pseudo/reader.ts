@@ -1,145 +1,142 @@
-import { parseDigits } from '../../bytes/decimal.js'
-import { allocate, copyOf, latin1Text } from '../../bytes/fast.js'
+import { equalBytes, utf8Bytes } from '../../bytes/fast.js'
 import { InputReader } from '../../bytes/input-reader.js'
+import { UmlcowError } from '../../errors.js'
 import { archiveError, cutLine, type ReadOptions } from '../manifest/archive-error.js'
-import { isDeviceNumber } from '../manifest/device.js'
-import { maxMode } from '../manifest/mode.js'
-import { maxPathLength, safePath } from '../manifest/path.js'
-import { nsPerSecond } from '../manifest/time.js'
-import { isWithin, maxId } from '../manifest/validate.js'
-import { backslash, isBlank, quote, type SquashfsDefinition } from './layout.js'
+import { ArchiveContent } from '../manifest/content.js'
+import { maxPathLength } from '../manifest/path.js'
+import { backslash, dataMarker, hash, isBlank, type SquashfsData, type SquashfsLine } from './layout.js'
+import type { LookUpOwner } from './owner-ids.js'
+import { type LineContext, parseLine } from './parse-line.js'
+import { Words } from './words.js'
 
 /** Room for a name with every byte escaped, a target, and numbers. */
 const maxLineLength = 4 * maxPathLength
 
-/**
- * Read the definitions of a pseudo file of squashfs-tools.
- *
- * @throws UmlcowError NOT_ARCHIVE when the first line is not a definition; BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH;
- *   ARCHIVE_FEATURE for lines that run commands, make links or hold data
- */
-export async function* readSquashfsPseudo(
-  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  options: ReadOptions = {},
-): AsyncGenerator<SquashfsDefinition> {
-  const name = options.name ?? 'squashfs pseudo file'
-  const input = new InputReader(source)
-  let isKnown = false
-  try {
-    for (let number = 1; ; number++) {
-      const line = await input.line(maxLineLength)
-      if (line === null) return
-      if (line === 'long') throw archiveError('BAD_ARCHIVE', name, `more than ${maxLineLength} bytes`, { line: number })
-      if (input.isLineCut) throw cutLine(name, number)
-      if (line.at(-1) === backslash) {
-        throw archiveError('ARCHIVE_FEATURE', name, 'lines joined by a backslash are not supported', { line: number })
+const marker = utf8Bytes(dataMarker)
+const markerEnd = utf8Bytes('#\n')
+
+export interface SquashfsReadOptions extends ReadOptions {
+  /** Looks up owners by name. Without this option, no name is known. */
+  readonly lookUpOwner?: LookUpOwner | undefined
+}
+
+/** Reads a pseudo file of squashfs-tools: its lines, and then the data section. */
+export class SquashfsPseudoReader {
+  private readonly input: InputReader
+  private readonly name: string
+  private readonly options: SquashfsReadOptions
+  /** The last line with data; 0 when there is none. */
+  private dataLine = 0
+  /** Where the data section starts in the input; null before its start was read. */
+  private dataStart: number | null = null
+
+  constructor(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: SquashfsReadOptions = {}) {
+    this.input = new InputReader(source)
+    this.name = options.name ?? 'squashfs pseudo file'
+    this.options = options
+  }
+
+  /**
+   * Read the lines, up to the data section.
+   *
+   * @throws UmlcowError NOT_ARCHIVE when the first line is not a definition; BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH,
+   *   UNKNOWN_USER, UNKNOWN_GROUP; ARCHIVE_FEATURE for lines that run commands or read files of the host
+   */
+  async *lines(): AsyncGenerator<SquashfsLine> {
+    const lookUpOwner = this.options.lookUpOwner ?? (async () => null)
+    let isKnown = false
+    for (let line = 1; ; line++) {
+      const text = await this.line(line)
+      if (text === null) break
+      const start = text.findIndex((byte) => !isBlank(byte))
+      if (start < 0) continue
+      const context: LineContext = {
+        name: this.name,
+        line,
+        code: isKnown ? 'BAD_ARCHIVE' : 'NOT_ARCHIVE',
+        lookUpOwner,
       }
-      const words = new Words(line)
-      if (words.isEmpty() || line[0] === 0x23) continue
-      const parsed = parseDefinition(words, name, number)
-      if (parsed === null) {
-        throw archiveError(isKnown ? 'BAD_ARCHIVE' : 'NOT_ARCHIVE', name, 'not a definition', { line: number })
+      if (text[start] === hash) {
+        if (equalBytes(text.subarray(start), marker)) return await this.enterData(line)
+        await this.warnOfComment(new Words(text, start), context)
+        continue
       }
+      const parsed = await parseLine(new Words(text, start), context)
       isKnown = true
+      if (parsed.kind === 'definition' && parsed.data !== null) this.dataLine = line
       yield parsed
     }
-  } finally {
-    await input.close()
-  }
-}
-
-/** Reads the words of a line, one after another. */
-class Words {
-  private readonly line: Uint8Array
-  private at = 0
-
-  constructor(line: Uint8Array) {
-    this.line = line
-    this.skipBlanks()
+    if (this.dataLine === 0) return
+    const missing = `the data section is missing: no line "${dataMarker}" after the file`
+    throw archiveError('TRUNCATED_ARCHIVE', this.name, missing, { line: this.dataLine })
   }
 
-  isEmpty(): boolean {
-    return this.at >= this.line.length
-  }
-
-  /** Read the rest of the line unchanged. */
-  rest(): Uint8Array {
-    const rest = copyOf(this.line.subarray(this.at))
-    this.at = this.line.length
-    return rest
-  }
-
-  next(): Uint8Array {
-    const start = this.at
-    while (!this.isEmpty() && !isBlank(this.line[this.at])) this.at++
-    const word = this.line.subarray(start, this.at)
-    this.skipBlanks()
-    return word
-  }
-
-  /** Read a name, quoted or not; null when a quote has no end, or a backslash has nothing after it. */
-  name(): Uint8Array | null {
-    const isQuoted = this.line[this.at] === quote
-    if (isQuoted) this.at++
-    const out = allocate(this.line.length - this.at)
-    let length = 0
-    while (!this.isEmpty()) {
-      const byte = this.line[this.at]!
-      if (isQuoted ? byte === quote : isBlank(byte)) break
-      if (byte === backslash) this.at++
-      if (this.isEmpty()) return null
-      out[length++] = this.line[this.at++]!
+  /**
+   * Get the bytes of a file, after the last line. Call it in the order of the offsets. `finish` of the result skips what
+   * nothing has read.
+   *
+   * @param path  the path of the file, for messages
+   * @throws      UmlcowError TRUNCATED_ARCHIVE, while the result is read too
+   */
+  async content(path: Uint8Array, { length, offset }: SquashfsData): Promise<ArchiveContent> {
+    if (length > 0) {
+      const gap = this.dataStart! + offset - this.input.offset
+      if (gap < 0) throw new Error('unreachable: the data of a file before the place of reading')
+      if ((await this.input.skip(gap)) !== gap) {
+        const place = { path, offset: this.input.offset }
+        throw archiveError('TRUNCATED_ARCHIVE', this.name, 'the data section ends before the content', place)
+      }
     }
-    if (isQuoted && this.isEmpty()) return null
-    if (isQuoted) this.at++
-    this.skipBlanks()
-    return out.subarray(0, length)
+    return new ArchiveContent(this.input, this.name, path, length)
   }
 
-  private skipBlanks(): void {
-    while (isBlank(this.line[this.at])) this.at++
+  /** Skip what nothing reads, so that its writer can finish. */
+  async finish(): Promise<void> {
+    await this.input.skipRest()
+  }
+
+  /** Stop reading. */
+  close(): Promise<void> {
+    return this.input.close()
+  }
+
+  private async line(line: number): Promise<Uint8Array | null> {
+    const text = await this.input.line(maxLineLength)
+    if (text === 'long') throw archiveError('BAD_ARCHIVE', this.name, `more than ${maxLineLength} bytes`, { line })
+    if (this.input.isLineCut) throw cutLine(this.name, line)
+    if (text?.at(-1) === backslash) {
+      throw archiveError('ARCHIVE_FEATURE', this.name, 'lines joined by a backslash are not supported', { line })
+    }
+    return text
+  }
+
+  private async enterData(line: number): Promise<void> {
+    const end = await this.input.upTo(markerEnd.length)
+    if (!equalBytes(end, markerEnd)) {
+      const code = end.length < markerEnd.length ? 'TRUNCATED_ARCHIVE' : 'BAD_ARCHIVE'
+      throw archiveError(code, this.name, 'expected a line "#" before the data section', { line: line + 1 })
+    }
+    this.dataStart = this.input.offset
+  }
+
+  /** Warn about a name with # in front as unsquashfs writes it: mksquashfs takes its line for a comment, too. */
+  private async warnOfComment(words: Words, context: LineContext): Promise<void> {
+    const { onWarning } = this.options
+    if (onWarning === undefined) return
+    if (!(await isTimedDefinition(words, { ...context, lookUpOwner: async () => 0 }))) return
+    onWarning(
+      `${this.name}: line ${context.line} is a comment, because # is its first byte; quote a name that begins so`,
+    )
   }
 }
 
-/** Parse a line; null when it is not a definition. */
-function parseDefinition(words: Words, name: string, line: number): SquashfsDefinition | null {
-  const rawName = words.name()
-  if (rawName === null) return null
-  const kind = latin1Text(words.next(), 0, 2)
-  const letter = kind.toLowerCase()
-  if (letter.length === 1 && 'frlhx'.includes(letter)) {
-    throw archiveError('ARCHIVE_FEATURE', name, `definitions of kind "${kind}" are not supported`, { line })
+/** Whether a line is one that `unsquashfs -pf` writes. */
+async function isTimedDefinition(words: Words, context: LineContext): Promise<boolean> {
+  try {
+    const line = await parseLine(words, context)
+    return line.kind === 'link' || (line.kind === 'definition' && line.mtimeNs !== null)
+  } catch (error) {
+    if (error instanceof UmlcowError) return false // A comment may hold anything.
+    throw error
   }
-  if (letter.length !== 1 || !'mdcbis'.includes(letter)) return null
-  const seconds = kind === letter ? null : parseDigits(words.next(), 10)
-  const mode = parseDigits(words.next(), 8)
-  const uid = parseDigits(words.next(), 10)
-  const gid = parseDigits(words.next(), 10)
-  if (mode === null || uid === null || gid === null || (kind !== letter && seconds === null)) return null
-  if (!isWithin(mode, maxMode) || !isWithin(uid, maxId) || !isWithin(gid, maxId) || (seconds ?? 0) > maxId) return null
-  const special = parseTail(letter, words)
-  if (special === null || !words.isEmpty()) return null
-  const path = safePath(rawName, name, { line })
-  const mtimeNs = seconds === null ? null : BigInt(seconds) * nsPerSecond
-  return { path, mode, uid, gid, mtimeNs, ...special }
-}
-
-/** Parse the fields that only some kinds have; null when they are missing. */
-function parseTail(letter: string, words: Words): Pick<SquashfsDefinition, 'type' | 'device' | 'linkTarget'> | null {
-  const none = { device: null, linkTarget: null }
-  if (letter === 'm') return { type: null, ...none }
-  if (letter === 'd') return { type: 'directory', ...none }
-  if (letter === 'i') {
-    const kind = latin1Text(words.next(), 0, 2)
-    return kind === 'f' ? { type: 'fifo', ...none } : kind === 's' ? { type: 'socket', ...none } : null
-  }
-  if (letter === 's') {
-    const linkTarget = words.rest()
-    const isTarget = linkTarget.length > 0 && linkTarget.length <= maxPathLength && !linkTarget.includes(0)
-    return isTarget ? { type: 'symlink', device: null, linkTarget } : null
-  }
-  const major = parseDigits(words.next(), 10)
-  const minor = parseDigits(words.next(), 10)
-  if (major === null || minor === null || !isDeviceNumber({ major, minor })) return null
-  return { type: letter === 'b' ? 'block' : 'character', device: { major, minor }, linkTarget: null }
 }

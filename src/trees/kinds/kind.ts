@@ -19,6 +19,11 @@ export type StreamSource =
       readonly needsTree: true
       readonly read: (source: Bytes, tree: ContentTree, options: ReadOptions) => Items
     }
+  | {
+      /** The stream may hold the content of all files. */
+      readonly needsTree: 'optional'
+      readonly read: (source: Bytes, tree: ContentTree | null, options: ReadOptions) => Items
+    }
 
 /** Writes a tree as a stream of bytes. */
 export interface StreamSink {

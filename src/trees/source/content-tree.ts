@@ -1,4 +1,4 @@
-import { UmlcowError } from '../../errors.js'
+import { hasCode, UmlcowError } from '../../errors.js'
 import { shownPath } from '../../formats/manifest/archive-error.js'
 import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
 import { isDevice } from '../../formats/manifest/mode.js'
@@ -22,6 +22,8 @@ export class ContentTree {
   private readonly directory: Buffer
   private readonly top: Buffer
   private readonly reader: TreeReader
+  /** The last directory without links that `find` has looked into. */
+  private lastParent: Buffer = Buffer.alloc(0)
 
   /** @throws UmlcowError with the system's code, ENOTDIR when it is not a directory */
   constructor(directory: HostPath, reader: TreeReader = localTreeReader) {
@@ -34,14 +36,34 @@ export class ContentTree {
 
   /** Get a file by a path without links. @throws UmlcowError UNSAFE_PATH for a link, ENTRY_UNFIT when not a file */
   file(path: Buffer): { readonly facts: TreeFacts; readonly content: AsyncIterable<Uint8Array> } {
-    for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, end + 1)) {
-      const type = this.reader.lstatOrNull(inTree(this.directory, path.subarray(0, end)))?.type
-      if (type === 'symlink') throw fault('UNSAFE_PATH', path, 'lies behind a link of the tree')
-    }
+    if (this.isBehindLink(path)) throw fault('UNSAFE_PATH', path, 'lies behind a link of the tree')
     const facts = this.reader.lstatOrNull(inTree(this.directory, path))
     if (facts?.type !== 'file')
       throw fault('ENTRY_UNFIT', path, `is ${facts === null ? 'missing' : 'not a file'} in the tree`)
     return { facts, content: this.contentOf(path, facts) }
+  }
+
+  /** Look up a path without links. @returns null when the tree has no such name */
+  find(path: Buffer): TreeFacts | null {
+    try {
+      const parent = path.subarray(0, Math.max(0, path.lastIndexOf(slash)))
+      if (!parent.equals(this.lastParent)) {
+        if (this.isBehindLink(path)) return null
+        this.lastParent = Buffer.from(parent)
+      }
+      return this.reader.lstatOrNull(inTree(this.directory, path))
+    } catch (error) {
+      if (hasCode(error, 'ENAMETOOLONG')) return null
+      throw error
+    }
+  }
+
+  private isBehindLink(path: Buffer): boolean {
+    for (let end = path.indexOf(slash); end >= 0; end = path.indexOf(slash, end + 1)) {
+      const type = this.reader.lstatOrNull(inTree(this.directory, path.subarray(0, end)))?.type
+      if (type === 'symlink') return true
+    }
+    return false
   }
 
   /** Whether a directory is in the tree, or is its top. A new tree there would change what is being read. */

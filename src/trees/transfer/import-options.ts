@@ -8,7 +8,7 @@ export type ImportInput = string | { readonly name: string; readonly bytes: Asyn
 
 export interface ImportHumfsOptions extends TreeOptions {
   readonly from: StreamFormat | TreeFormat
-  /** The directory with the files that mtree text, a save file or a pseudo file describes. */
+  /** The directory with the files that mtree text, a save file or a pseudo file without data describes. */
   readonly tree?: string | undefined
   /** Name or number; the default is the user who runs umlcow. */
   readonly owner?: string | number | undefined

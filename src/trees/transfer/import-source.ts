@@ -79,6 +79,10 @@ function streamSource(
     return { name, isRepeatable: file.isRepeatable, items: (onWarning) => reader.read(bytes(), { name, onWarning }) }
   }
   if (options.tree === undefined) {
+    if (reader.needsTree === 'optional') {
+      const items: ImportSource['items'] = (onWarning) => reader.read(bytes(), null, { name, onWarning })
+      return { name, isRepeatable: file.isRepeatable, items }
+    }
     throw new UmlcowError('USAGE', `${from} holds no content: --tree DIR says where the files lie`)
   }
   const tree = new ContentTree(options.tree, host.reader)

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { latin1Text } from '../../../src/bytes/fast.js'
 import { fakerootRecord, writeFakeroot } from '../../../src/formats/fakeroot/index.js'
 import { type ManifestItem, writeMtree } from '../../../src/formats/manifest/index.js'
+import type { SquashfsReadOptions } from '../../../src/formats/squashfs-pseudo/index.js'
 import { localTreeWriter, type TreeWriter } from '../../../src/trees/host/tree-writer.js'
+import { readSquashfsTree } from '../../../src/trees/kinds/squashfs/source.js'
 import { type StreamFormat, streamKinds } from '../../../src/trees/kinds/table.js'
 import { ContentTree } from '../../../src/trees/source/content-tree.js'
 import { importHumfs } from '../../../src/trees/transfer/import-humfs.js'
@@ -15,12 +17,17 @@ import { placeFor } from '../../support/new-tree.js'
 
 type Tried = (source: AsyncIterable<Uint8Array>, tree: ContentTree, options: object) => AsyncIterable<ManifestItem>
 
-const read = (format: 'mtree' | 'fakeroot' | 'squashfs', text: string | Buffer, tree: string) => {
+const read = (
+  format: 'mtree' | 'fakeroot' | 'squashfs',
+  text: string | Buffer,
+  tree: string,
+  options: SquashfsReadOptions = {},
+) => {
   const reader: { read: Tried } = streamKinds[format].source
   const bytes = typeof text === 'string' ? bytesOf(text) : text
   const warnings: string[] = []
   const onWarning = (message: string) => warnings.push(message)
-  const items = readAll(reader.read(cut(bytes, 7), new ContentTree(tree), { name: 'x', onWarning }))
+  const items = readAll(reader.read(cut(bytes, 7), new ContentTree(tree), { name: 'x', onWarning, ...options }))
   return items.then((all) => ({
     warnings,
     all: Object.fromEntries(
@@ -180,6 +187,116 @@ describe('a pseudo file of mksquashfs and its tree', () => {
     expect(all['l']).toMatchObject({ type: 'symlink', mode: 0o777 })
     expect(warnings).toEqual(['empty: is in the tree: left as it is', 'nowhere: is not in the tree: nothing to change'])
   })
+
+  /** A tree with two names of a file, and of a link. */
+  function makeLinkedTree(): string {
+    const { tree } = makeTree()
+    fs.linkSync(path.join(tree, 'dir/f'), path.join(tree, 'dir/g'))
+    fs.linkSync(path.join(tree, 'dir/f'), path.join(tree, 'h'))
+    fs.linkSync(path.join(tree, 'secret'), path.join(tree, 'dir/secret'))
+    return tree
+  }
+
+  it.each(['dir/f', 'dir/g', 'h'])('change a file with hard links when only its name %s is defined', async (name) => {
+    const { all, warnings } = await read('squashfs', `${name} M 9 4711 5 6\n`, makeLinkedTree())
+    for (const one of ['dir/f', 'dir/g', 'h']) {
+      expect(all[one]).toMatchObject({ mode: 0o4711, uid: 5, gid: 6, mtimeNs: 9_000_000_000n })
+    }
+    expect(['dir/f', 'dir/g', 'h'].filter((one) => all[one]!.hardLinkTo === null)).toHaveLength(1)
+    expect(warnings).toEqual([])
+  })
+
+  it('are refused when the names of a file are defined differently', async () => {
+    const tree = makeLinkedTree()
+    await expect(read('squashfs', 'h m 600 5 6\n./dir//g m 640 5 6\n', tree)).rejects.toMatchObject({
+      code: 'BAD_ARCHIVE',
+      message: 'x: h and dir/g are one file, and lines 1 and 2 disagree',
+    })
+    await expect(read('squashfs', 'h M 1 600 5 6\ndir/g M 2 600 5 6\n', tree)).rejects.toMatchObject({
+      code: 'BAD_ARCHIVE',
+    })
+    const { all } = await read('squashfs', 'h m 600 5 6\ndir/g M 2 600 5 6\ndir/secret m 777 8 9\n', tree)
+    expect(all['dir/f']).toMatchObject({ mode: 0o600, mtimeNs: 2_000_000_000n })
+    expect(all['secret']).toMatchObject({ uid: 8, type: 'symlink' })
+  })
+
+  it('change no file through a link of the tree, and none with a name that is too long', async () => {
+    const tree = makeLinkedTree()
+    // A name of a file of the tree that only a link leads to.
+    fs.linkSync(path.join(tree, 'h'), path.join(tree, '../outside/h'))
+    const long = 'n'.repeat(300)
+    const text = `out/h m 600 5 6\nempty/h m 600 5 6\n${long} m 600 5 6\n`
+    const { all, warnings } = await read('squashfs', text, tree)
+    expect(all['h']).toMatchObject({ uid: fs.lstatSync(path.join(tree, 'h')).uid })
+    expect(warnings.map((warning) => warning.slice(-37))).toEqual(
+      Array(3).fill('is not in the tree: nothing to change'),
+    )
+  })
+
+  it('warn of definitions that do not count, and of extended attributes', async () => {
+    const text = 'dir/f m 600 5 6\ndir/f m 640 7 8\nempty L dir/n\ndir/f x user.a=b\n'
+    const { all, warnings } = await read('squashfs', `dir/n c 600 0 0 1 3\n${text}`, makeTree().tree)
+    expect(all['dir/f']).toMatchObject({ mode: 0o600 })
+    expect(all['empty']).toMatchObject({ type: 'file' })
+    expect(warnings).toEqual([
+      'dir/f: line 3 defines it again: umlcow takes the first line',
+      'dir/f: umlcow does not keep its extended attribute user.a',
+      'empty: is in the tree: left as it is',
+    ])
+  })
+
+  it('look up owners by name, each name once', async () => {
+    const text = 'dir/f m 600 root root\nempty m 600 root 5\n'
+    expect((await read('squashfs', text, makeTree().tree)).all['dir/f']).toMatchObject({ uid: 0, gid: 0 })
+    const unknown = { lookUpOwner: async () => null }
+    await expect(read('squashfs', text, makeTree().tree, unknown)).rejects.toMatchObject({ code: 'UNKNOWN_USER' })
+  })
+})
+
+describe('a pseudo file as unsquashfs writes it', () => {
+  const marker = '#\n# START OF DATA - DO NOT MODIFY\n#\n'
+  const readAlone = async (text: string) => {
+    const warnings: string[] = []
+    const options = { name: 'x', onWarning: (message: string) => warnings.push(message), lookUpOwner: async () => null }
+    const items = await readAll(readSquashfsTree(cut(bytesOf(text), 7), null, options))
+    return { warnings, names: items.map(({ entry }) => latin1Text(entry.path)), items }
+  }
+
+  it('needs no tree', async () => {
+    const lines =
+      'd/a R 5 644 1 2 3 4\nd/n C 5 600 0 0 1 3\nb R 5 600 0 0 4 0\ne R 5 600 0 0 0 7\nd D 6 700 3 4\n/ D 7 751 7 8\n'
+    const { items, names, warnings } = await readAlone(`${lines}c L d/a\nd/c L c\nd/m L d/n\n${marker}four123 more`)
+    // Directories first, and the files in the order of their data.
+    expect(names).toEqual(['', 'd', 'd/n', 'b', 'd/a', 'e', 'c', 'd/c', 'd/m'])
+    expect(items.map(({ content }) => content?.toString() ?? null).slice(3, 7)).toEqual(['four', '123', '', null])
+    expect(items[0]!.entry).toMatchObject({ type: 'directory', mode: 0o751, mtimeNs: 7_000_000_000n })
+    expect(items[7]!.entry).toMatchObject({ hardLinkTo: bytesOf('d/a'), size: 3, uid: 1, gid: 2 })
+    expect(items[8]!.entry).toMatchObject({ hardLinkTo: bytesOf('d/n'), type: 'character' })
+    expect(warnings).toEqual([])
+  })
+
+  it.each([
+    ['no top', 'a D 1 755 0 0\n', 'USAGE'],
+    ['a top that is no directory', '/ m 755 0 0\n', 'USAGE'],
+    ['files that share data', `/ D 1 755 0 0\na R 1 644 0 0 2 0\nb R 1 644 0 0 2 1\n${marker}abc`, 'ARCHIVE_FEATURE'],
+    ['data that ends early', `/ D 1 755 0 0\na R 1 644 0 0 2 0\nb R 1 644 0 0 2 2\n${marker}abc`, 'TRUNCATED_ARCHIVE'],
+    ['data that never starts', `/ D 1 755 0 0\na R 1 644 0 0 2 9\n${marker}abc`, 'TRUNCATED_ARCHIVE'],
+    ['a link before its name', '/ D 1 755 0 0\na L b\nb I 1 644 0 0 f\n', 'BAD_ARCHIVE'],
+    ['a link to a directory', '/ D 1 755 0 0\na L /\n', 'BAD_ARCHIVE'],
+    ['a link to itself', '/ D 1 755 0 0\na L a\n', 'BAD_ARCHIVE'],
+  ])('is refused with %s', async (_, text, code) => {
+    await expect(readAlone(text)).rejects.toMatchObject({ code })
+  })
+
+  it('adds to a tree, and leaves its names as they are', async () => {
+    const lines = 'empty R 1 600 5 6 3 0\na L empty\nb L a\n'
+    const { all, warnings } = await read('squashfs', `${lines}${marker}new`, makeTree().tree)
+    expect(warnings).toEqual(['empty: is in the tree: left as it is'])
+    expect(all['empty']).toMatchObject({ content: '', size: 0 })
+    // As mksquashfs does, the links have the file that the pseudo file would have made.
+    expect(all['a']).toMatchObject({ content: 'new', size: 3, hardLinkTo: null })
+    expect(all['b']).toMatchObject({ hardLinkTo: bytesOf('a') })
+  })
 })
 
 describe('hostile input', () => {
@@ -189,14 +306,19 @@ describe('hostile input', () => {
       const { dev, ino } = fs.lstatSync(path.join(tree, 'dir/f'), { bigint: true })
       return collect(writeFakeroot(asyncOf([fakerootRecord(entry('f'), { dev, ino, nlink: 1 })])))
     },
-    squashfs: async () => bytesOf('dir/f m 4711 5 6\nnode c 600 0 0 1 3\nl s 644 0 0 a b\n'),
+    squashfs: async () =>
+      bytesOf(
+        'dir/f m 4711 5 6\nnode c 600 0 0 1 3\nl s 644 0 0 a b\nr R 1 600 0 0 4 0\nq R 1 600 0 0 4 4\nk L r\n' +
+          '# START OF DATA - DO NOT MODIFY\n#\nfour more',
+      ),
   }
 
   it.each(Object.keys(sources))('of %s gives a coded error or is read, within the tree', async (format) => {
     const { tree } = makeTree()
     const archive = await sources[format]!(tree)
     const reader: { read: Tried } = streamKinds[format as 'mtree'].source
-    const trial = (source: AsyncIterable<Uint8Array>) => readAll(reader.read(source, new ContentTree(tree), {}))
+    const trial = (source: AsyncIterable<Uint8Array>) =>
+      readAll(reader.read(source, new ContentTree(tree), { lookUpOwner: async () => null }))
     const counts = await expectHardened(trial, archive, 200)
     expect(counts.size).toBeGreaterThan(1)
   })
