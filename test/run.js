@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const debianPackages = [
+  'acl',
+  'attr',
   'bash',
   'btrfs-progs',
   'busybox-static',
@@ -19,6 +21,7 @@ const debianPackages = [
   'file',
   'fish',
   'libarchive-tools',
+  'libcap2-bin',
   'man-db',
   'python3',
   'qemu-utils',

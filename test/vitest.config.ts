@@ -46,6 +46,7 @@ export default defineConfig({
           ],
           exclude: replacesModules,
           isolate: false,
+          setupFiles: ['test/support/seed.ts', 'test/support/no-attributes.ts'],
         },
       },
       {

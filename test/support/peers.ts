@@ -24,6 +24,10 @@ export const peers = {
   '/usr/bin/unsquashfs': 'squashfs-tools',
   '/usr/sbin/filefrag': 'e2fsprogs',
   '/usr/sbin/mkfs.btrfs': 'btrfs-progs',
+  '/usr/bin/getfattr': 'attr',
+  '/usr/bin/setfattr': 'attr',
+  '/usr/bin/setfacl': 'acl',
+  '/usr/sbin/setcap': 'libcap2-bin',
 } as const
 
 export type Peer = keyof typeof peers

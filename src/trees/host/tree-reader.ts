@@ -3,6 +3,8 @@ import { printablePath } from '../../bytes/escape.js'
 import { hasCode } from '../../errors.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { type HostUser, hostUser } from '../../machine/host-user.js'
+import { type AttributeSearch, findAttributes } from '../../machine/programs/getfattr.js'
+import type { OnAttributes } from '../../machine/programs/getfattr-output.js'
 import { fileError } from '../../machine/stores/file-store.js'
 import { type StreamInput, streamInput, treeFileContent } from './file-content.js'
 import { named } from './named.js'
@@ -16,7 +18,7 @@ export interface Child {
 }
 
 /**
- * Reads the host's trees, and changes nothing. The calls are synchronous: each takes some microseconds, and a promise
+ * Reads the host's trees, and changes nothing. Most calls are synchronous: each takes some microseconds, and a promise
  * would take many times as long. Loops of these calls rest now and then.
  *
  * Errors are UmlcowError with the system's code. Only `realTop` and `streamInput` follow a link in the last place of a
@@ -47,6 +49,12 @@ export interface TreeReader {
   openDirectory(path: HostPath): OpenDirectory
   /** Finds out how many names the file system of a directory takes for one file. Null when it is unknown. */
   linkLimit(directory: HostPath, signal: AbortSignal | undefined): Promise<number | null>
+  /**
+   * Finds all files of a tree that have extended attributes, in any order. Paths are relative to the directory.
+   *
+   * @throws UmlcowError INTERRUPTED
+   */
+  findAttributes(directory: HostPath, onFile: OnAttributes, signal: AbortSignal | undefined): Promise<AttributeSearch>
   /** The user that umlcow runs as. */
   user(): HostUser
 }
@@ -109,5 +117,6 @@ export const localTreeReader: TreeReader = {
   // Hardly any tree has a file with many names, so the module loads on demand.
   linkLimit: async (directory, signal) =>
     (await import('../../machine/programs/link-limit.js')).linkLimit(directory, signal),
+  findAttributes,
   user: hostUser,
 }
