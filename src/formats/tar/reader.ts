@@ -8,6 +8,7 @@ import { EntryFields } from './entry-fields.js'
 import { FirstNames } from './first-names.js'
 import { blockSize } from './layout.js'
 import { MemberReader, type TarMember } from './member.js'
+import { UnreadRecords } from './unread-records.js'
 
 /**
  * Read the entries of a tar archive: ustar, pax, GNU and the old form.
@@ -26,6 +27,7 @@ export async function* readTar(
   const input = new InputReader(source)
   const members = new MemberReader(input, name)
   const reading: Reading = { name, members, firstNames: new FirstNames() }
+  const unread = new UnreadRecords(options)
   try {
     for (;;) {
       const member = await members.next()
@@ -35,6 +37,7 @@ export async function* readTar(
       const fields = new EntryFields(member, name)
       const isLink = member.type === '1'
       const { entry, storedSize } = isLink ? await storedLink(reading, fields, member) : storedEntry(reading, fields)
+      if (member.records.size > 0) unread.look(member.records, entry.path)
       const content = new ArchiveContent(input, name, entry.path, storedSize)
       yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? content : null }
       await content.finish()
