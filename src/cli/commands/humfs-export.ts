@@ -51,7 +51,7 @@ export function configureHumfsExport(command: Command, context: CliContext, fini
     .description(description)
     .addOption(new Option('--to <format>', 'what to write').choices(written).makeOptionMandatory())
     .addOption(
-      new Option('--from <kind>', "what DIR is: a humfs tree, any directory, or a mapped-file tree of QEMU's 9p server")
+      new Option('--from <kind>', "what DIR is: a humfs tree, any directory, or a tree of QEMU's 9p server")
         .choices(treeFormats)
         .default('humfs'),
     )

@@ -15,6 +15,11 @@ function isWithin(value: number, limit: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= limit
 }
 
+/** True for 0:0, which no device has. */
+export function isDeviceZero({ major, minor }: DeviceNumber): boolean {
+  return major === 0 && minor === 0
+}
+
 /** Compute the dev_t of a device number. */
 export function encodeDevice({ major, minor }: DeviceNumber): number {
   const low = minor % 256

@@ -29,6 +29,10 @@ export type StreamSource =
 export interface StreamSink {
   /** The stream also holds the content of files. */
   readonly hasContent: boolean
+  /**
+   * The tree is made anew from the stream. The other formats describe the files, which keep what the stream cannot hold.
+   */
+  readonly isCopy: boolean
   /** The stream is plain text that is safe on a terminal. */
   readonly isText: boolean
   /** @throws UmlcowError ENTRY_UNFIT when the format cannot hold it */

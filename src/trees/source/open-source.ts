@@ -1,6 +1,6 @@
 import type { SourceOptions } from '../tree-options.js'
 import { readItems } from './read-items.js'
-import { surveyTree } from './survey-tree.js'
+import { surveySource } from './survey-source.js'
 import type { SourceItem, TreeReading, TreeSource } from './tree-source.js'
 
 /** Open a tree of the host for reading. `parts` and `warnings` default to the top alone, and to none. */
@@ -9,11 +9,18 @@ export function openSource(
   options: SourceOptions,
   known: Partial<Pick<TreeSource, 'parts' | 'warnings'>> = {},
 ): TreeSource {
+  let seen: readonly string[] = []
   return {
     top: reading.top,
     parts: known.parts ?? [reading.top],
-    warnings: known.warnings ?? [],
-    survey: (wanted) => surveyTree(reading, options, wanted),
+    get warnings() {
+      return [...(known.warnings ?? []), ...seen]
+    },
+    async survey(wanted) {
+      const { survey, warnings } = await surveySource(reading, options, wanted)
+      seen = warnings
+      return survey
+    },
     items: (wanted) => readItems(reading, options, wanted),
   }
 }

@@ -1,6 +1,7 @@
 import { UmlcowError } from '../../errors.js'
 import { treeHostOf } from '../host/tree-host.js'
 import { LinkTable } from '../link-table.js'
+import type { NameMarks } from '../name-marks.js'
 import { createPace } from '../pace.js'
 import { createProblems, type Problems } from '../problems.js'
 import type { SourceOptions } from '../tree-options.js'
@@ -20,12 +21,14 @@ const ownerMayRead = 0o400
 /**
  * Look at every name of a tree before any content is read.
  *
- * @throws UmlcowError with every problem of the tree, or every name that the target cannot represent
+ * @param marks   gets every name
+ * @throws        UmlcowError with every problem of the tree, or every name that the target cannot represent
  */
 export async function surveyTree(
   reading: TreeReading,
   options: SourceOptions,
-  wanted: SurveyOptions = {},
+  wanted: SurveyOptions,
+  marks: NameMarks,
 ): Promise<TreeSurvey> {
   reading.refuseUnfit?.()
   const { reader } = treeHostOf(options)
@@ -50,6 +53,7 @@ export async function surveyTree(
       (error) => onError(found.path, error),
     )
     if (facts === null) continue
+    marks.add(found.path, facts.type, facts.device, () => nameIn(reading, found.path))
     const isFirst =
       attempt(
         () => isFirstName(found, facts, links),

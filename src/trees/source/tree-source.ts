@@ -27,6 +27,12 @@ export interface TreeReading {
   readonly skips?: ((directory: Buffer, name: Buffer) => boolean) | undefined
   /** @throws UmlcowError when the tree cannot be read now */
   readonly refuseUnfit?: (() => void) | undefined
+  /** Reads what `describe` needs, before a survey. */
+  readonly prepare?: (() => Promise<void>) | undefined
+  /** Whether `describe` takes an extended attribute. All others are lost. */
+  readonly takesAttribute?: ((attribute: string) => boolean) | undefined
+  /** Warnings about what a survey saw. */
+  readonly notes?: (() => readonly string[]) | undefined
 }
 
 /** An item with the host's file that it comes from. */
@@ -44,6 +50,10 @@ export interface SurveyOptions {
   readonly onName?: ((found: FoundName) => void) | undefined
   /** The caller will read content, so the survey checks read permission. */
   readonly content?: boolean | undefined
+  /** The target is a copy of the tree, so the survey warns about every extended attribute. */
+  readonly attributes?: boolean | undefined
+  /** The caller looks for the marks of other programs among the names, and warns about them. */
+  readonly looksForMarks?: boolean | undefined
 }
 
 export interface ItemsOptions {
@@ -63,6 +73,7 @@ export interface TreeSource {
   readonly top: Buffer
   /** Files and directories of the tree. No output may be one of them, or lie in one. */
   readonly parts: readonly Buffer[]
+  /** What is odd about the tree, and what a copy of it loses; complete after a survey. */
   readonly warnings: readonly string[]
   /**
    * Look at every name, and read no content.

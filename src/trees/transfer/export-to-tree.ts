@@ -6,10 +6,10 @@ import { treeKinds } from '../kinds/table.js'
 import { NameCounter, refuseManyNames } from '../new-tree/link-limit.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
 import type { TreeSource } from '../source/tree-source.js'
+import { createWarnings } from '../warnings.js'
 import { itemCounter } from './count-items.js'
 import { assertSource, type ExportResult, type ExportTreeOptions, exportTreeRules } from './export-options.js'
 import { refuseInTree, refuseInWork } from './guard-output.js'
-import { createWarnings } from './warnings.js'
 
 /**
  * Write a tree as another one, into a new directory or an empty one. It looks at the whole tree first. The new tree
@@ -34,7 +34,11 @@ export async function exportToTree(
   refuseInWork(reader, [source.top], directory)
   await refuseInTree(files, source, directory)
   const names = new NameCounter()
-  const survey = await source.survey({ content: true, onName: ({ path, facts }) => names.add(path, facts) })
+  const survey = await source.survey({
+    content: true,
+    attributes: true,
+    onName: ({ path, facts }) => names.add(path, facts),
+  })
   await refuseManyNames(reader, names.most, directory, signal)
   const warnings = createWarnings(source.warnings)
   const result = { format, target: directory, ...survey, written: null, excludeFile: null, dryRun }

@@ -10,10 +10,10 @@ import { writeNewFile } from '../../machine/write-new-file.js'
 import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
 import { streamKinds } from '../kinds/table.js'
 import type { SourceItem, TreeSource } from '../source/tree-source.js'
+import { createWarnings } from '../warnings.js'
 import { itemCounter } from './count-items.js'
 import { assertSource, type ExportOptions, type ExportResult, exportRules } from './export-options.js'
 import { entryCheck, type GuardedOutput, guardOutput, refuseSamePlace } from './guard-output.js'
-import { createWarnings } from './warnings.js'
 
 /** Only the owner may read the archive: it holds files that other users cannot read. */
 const permissions = 0o600
@@ -53,7 +53,7 @@ async function exportStream(
   if (exclusions !== null) await refuseSamePlace(files, output, exclusions)
   const { sink } = streamKinds[format]
   const check = entryCheck(exclusions === null ? [output] : [output, exclusions], options)
-  const survey = await source.survey({ check, content: sink.hasContent })
+  const survey = await source.survey({ check, content: sink.hasContent, attributes: sink.isCopy })
   const warnings = createWarnings(source.warnings)
   const result = { format, target: typeof target === 'string' ? target : null, ...survey, excludeFile, dryRun }
   if (dryRun) return { ...result, written: null, warnings: warnings.list() }

@@ -7,6 +7,7 @@ import { checkSuffix } from '../kinds/humfs/paths.js'
 import { checkHumfsItems, humfsPlan, type WriteHumfsOptions, writeHumfsTree } from '../kinds/humfs/sink.js'
 import { refuseManyNames } from '../new-tree/link-limit.js'
 import { guardNewTree } from '../new-tree/make-new-tree.js'
+import { createWarnings } from '../warnings.js'
 import {
   type ImportHumfsOptions,
   type ImportHumfsResult,
@@ -44,27 +45,23 @@ export async function importHumfs(
   if (options.renameMetadata !== undefined) checkSuffix(options.renameMetadata)
   if (directory !== null) guardNewTree(reader, directory)
   const source = await importSource(input, directory, options)
+  const found = await source.look()
   const sinkOptions: WriteHumfsOptions = { ...options, owner, name: source.name }
   const plan = humfsPlan(sinkOptions)
   const result = { directory: directory === null ? null : printablePath(directory), from, ...owner, dryRun }
   let entries: number | undefined
   if (dryRun || source.isRepeatable) {
-    const warnings: string[] = []
-    const seen = await checkHumfsItems(
-      source.items((message) => warnings.push(message)),
-      directory ?? anyDirectory,
-      sinkOptions,
-      plan,
-    )
+    const warnings = createWarnings(found)
+    const seen = await checkHumfsItems(source.items(warnings.add), directory ?? anyDirectory, sinkOptions, plan)
     if (directory !== null) await refuseManyNames(reader, plan.mostNames, directory, options.signal)
-    if (dryRun) return { ...result, ...seen, used: null, total: null, warnings: [...warnings, ...seen.warnings] }
+    if (dryRun) return { ...result, ...seen, used: null, total: null, warnings: [...warnings.list(), ...seen.warnings] }
     entries = seen.entries
     plan.reset()
   }
-  const warnings: string[] = []
-  const items = source.items((message) => warnings.push(message))
+  const warnings = createWarnings(found)
+  const items = source.items(warnings.add)
   const made = await writeHumfsTree(items, directory!, { ...sinkOptions, entries }, plan)
-  return { ...result, ...made, warnings: [...warnings, ...made.warnings] }
+  return { ...result, ...made, warnings: [...warnings.list(), ...made.warnings] }
 }
 
 async function ownerOf({ owner, group }: ImportHumfsOptions, user: Owner): Promise<Owner> {

@@ -3,6 +3,7 @@ import { orInterrupted, UmlcowError } from '../../errors.js'
 import type { ManifestItem } from '../../formats/manifest/entry.js'
 import { localHostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
+import { lostInDirectory } from '../attributes/search-losses.js'
 import type { StreamInput } from '../host/file-content.js'
 import { treeHostOf } from '../host/tree-host.js'
 import type { StreamSource } from '../kinds/kind.js'
@@ -16,6 +17,8 @@ import { recognised } from './recognise-input.js'
 export interface ImportSource {
   readonly name: string
   readonly isRepeatable: boolean
+  /** Looks at the files of a tree before anything is read. @returns warnings about them */
+  look(): Promise<readonly string[]>
   items(onWarning: (message: string) => void): AsyncIterable<ManifestItem>
 }
 
@@ -48,16 +51,14 @@ async function treeSource(
   if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
   const source = treeKinds[from].source(input, { reader, signal })
   if (directory !== null) await refuseInTree(files, source, directory)
-  let isSurveyed = false
   return {
     name: printablePath(input),
     isRepeatable: true,
-    async *items(onWarning) {
-      if (!isSurveyed) await source.survey({ content: true })
-      isSurveyed = true
-      yield* source.items()
-      for (const warning of source.warnings) onWarning(warning)
+    async look() {
+      await source.survey({ content: true, attributes: true, looksForMarks: true })
+      return source.warnings
     },
+    items: () => source.items(),
   }
 }
 
@@ -74,14 +75,14 @@ function streamSource(
   const name = isFile ? printablePath(input) : input.name
   const words = { from, path: isFile ? input : null, tree: options.tree, directory }
   const bytes = () => recognised(interruptible(file.read(), options.signal), name, words)
+  const common = { name, isRepeatable: file.isRepeatable, look: async () => [] }
   if (!reader.needsTree) {
     if (options.tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
-    return { name, isRepeatable: file.isRepeatable, items: (onWarning) => reader.read(bytes(), { name, onWarning }) }
+    return { ...common, items: (onWarning) => reader.read(bytes(), { name, onWarning }) }
   }
   if (options.tree === undefined) {
     if (reader.needsTree === 'optional') {
-      const items: ImportSource['items'] = (onWarning) => reader.read(bytes(), null, { name, onWarning })
-      return { name, isRepeatable: file.isRepeatable, items }
+      return { ...common, items: (onWarning) => reader.read(bytes(), null, { name, onWarning }) }
     }
     throw new UmlcowError('USAGE', `${from} holds no content: --tree DIR says where the files lie`)
   }
@@ -90,8 +91,8 @@ function streamSource(
     throw new UmlcowError('TARGET_KIND', `${printablePath(directory)}: lies in the tree that is read`)
   }
   return {
-    name,
-    isRepeatable: file.isRepeatable,
+    ...common,
+    look: () => lostInDirectory(host.reader, options.tree!, options.signal),
     items: (onWarning) => reader.read(bytes(), tree, { name, onWarning }),
   }
 }

@@ -8,6 +8,7 @@ import { makeNewTree } from '../../new-tree/make-new-tree.js'
 import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { type Placement, TreePlan } from '../../new-tree/tree-plan.js'
+import { watchEntries } from '../../new-tree/watch-entries.js'
 import { createPace } from '../../pace.js'
 import { createProblems, type Problems } from '../../problems.js'
 import { inTree } from '../../tree-path.js'
@@ -40,10 +41,14 @@ export async function writeVirtfsTree(
     const builder = new VirtfsBuilder(tree)
     const problems = createProblems('the tree')
     const pace = createPace({ signal, onProgress, description: 'laying out' })
-    await buildTree(items, plan, builder, pace, (entry, place) => isFit(entry, place, problems))
+    const watch = watchEntries('tree for the 9p server')
+    await buildTree(items, plan, builder, pace, (entry, place) => {
+      watch.look(entry)
+      return isFit(entry, place, problems)
+    })
     problems.refuse('ENTRY_UNFIT', 'nothing was made')
     await complete(tree, builder, plan)
-    for (const warning of plan.warnings()) warn(warning)
+    for (const warning of [...plan.warnings(), ...watch.warnings()]) warn(warning)
     return { entries: plan.entries + plan.missing }
   })
   return { directory: printablePath(directory), ...result, warnings }

@@ -7,6 +7,7 @@ import { makeNewTree } from '../../new-tree/make-new-tree.js'
 import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
+import { watchEntries } from '../../new-tree/watch-entries.js'
 import { createPace } from '../../pace.js'
 import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
@@ -80,9 +81,13 @@ async function build(
   const plan = new TreePlan(name, { duplicates })
   const builder = new DirectoryBuilder(tree, asRoot, (path, entry) => records?.add(path, entry))
   const pace = createPace({ signal, onProgress, description: 'laying out' })
-  await buildTree(items, plan, builder, pace, () => true)
+  const watch = watchEntries('directory')
+  await buildTree(items, plan, builder, pace, (entry) => {
+    watch.look(entry)
+    return true
+  })
   await complete(tree, builder, plan, records)
-  for (const warning of plan.warnings()) warn(warning)
+  for (const warning of [...plan.warnings(), ...watch.warnings()]) warn(warning)
   const { differing } = builder
   if (differing > 0) warn(`${differing} names do not have the owner, type or bits above 0777 that they should`)
   return { entries: plan.entries + plan.missing, differing }

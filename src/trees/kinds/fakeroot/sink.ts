@@ -5,6 +5,7 @@ import type { StreamSink } from '../kind.js'
 
 export const fakerootSink: StreamSink = {
   hasContent: false,
+  isCopy: false,
   isText: true,
   check: checkEntry,
   write: (items) => writeFakeroot(recordsOf(items)),

@@ -1,17 +1,20 @@
 import { printablePath } from '../../../bytes/escape.js'
 import { UmlcowError } from '../../../errors.js'
 import { serializeSuperblock, usedOf } from '../../../formats/humfs/superblock.js'
-import type { ManifestItem } from '../../../formats/manifest/entry.js'
+import { shownPath } from '../../../formats/manifest/archive-error.js'
+import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import type { HostPath } from '../../../machine/host-files.js'
 import type { HostUser } from '../../../machine/host-user.js'
 import { checkedOptions, hostPath, object, type Rules, text, whole } from '../../../machine/option-rules.js'
 import type { Owner } from '../../host/tree-facts.js'
 import { treeHostOf } from '../../host/tree-host.js'
 import { LinkTable } from '../../link-table.js'
+import { NameMarks } from '../../name-marks.js'
 import { makeNewTree } from '../../new-tree/make-new-tree.js'
 import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
 import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
+import { watchEntries } from '../../new-tree/watch-entries.js'
 import { createPace } from '../../pace.js'
 import { createProblems, type Problems } from '../../problems.js'
 import { inTree } from '../../tree-path.js'
@@ -76,18 +79,21 @@ export async function writeHumfsTree(
   const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
     const builder = new HumfsBuilder(tree, foreign)
     const problems = createProblems('data')
-    const counted = countXattrs(items)
+    const watch = watchItems(options.name)
     tree.writer.makeDirectory(tree.top, 0o777 & ~user.umask)
     const pace = createPace({ ...paceOf(options), description: 'laying out' })
     const fit = new HumfsFit(problems, directory, tree.top)
-    await buildTree(counted.items, plan, builder, pace, (entry, place) => fit.check(entry, place))
+    await buildTree(items, plan, builder, pace, (entry, place) => {
+      watch.look(entry)
+      return fit.check(entry, place)
+    })
     problems.refuse('HUMFS_UNFIT', nothingMade)
     const used = await completeTree(tree, builder, plan)
     const total = options.size ?? roomFor(used)
     refuseTooSmall(used, total, problems)
     tree.writer.writeNew(builder.paths.superblock, serializeSuperblock({ used, total }), 0o644, foreign)
     builder.give(tree.top)
-    for (const warning of [...plan.warnings(), ...counted.warnings()]) warn(warning)
+    for (const warning of [...plan.warnings(), ...watch.warnings()]) warn(warning)
     return { entries: plan.entries + plan.missing, used, total }
   })
   return { directory: printablePath(directory), ...result, ...owner, warnings }
@@ -107,15 +113,16 @@ export async function checkHumfsItems(
 ): Promise<Pick<HumfsTreeResult, 'entries' | 'warnings'>> {
   ownerOf(options, treeHostOf(options).reader.user())
   const problems = createProblems('data')
-  const counted = countXattrs(items)
+  const watch = watchItems(options.name)
   const pace = createPace({ ...paceOf(options), description: 'looking at it' })
   const fit = new HumfsFit(problems, directory)
-  for await (const { entry } of counted.items) {
+  for await (const { entry } of items) {
     if (pace.step()) await pace.rest()
+    watch.look(entry)
     fit.check(entry, plan.place(entry))
   }
   problems.refuse('HUMFS_UNFIT', nothingMade)
-  return { entries: plan.entries + plan.missing, warnings: [...plan.warnings(), ...counted.warnings()] }
+  return { entries: plan.entries + plan.missing, warnings: [...plan.warnings(), ...watch.warnings()] }
 }
 
 /** Make the plan of a humfs tree. */
@@ -173,15 +180,15 @@ async function completeTree(tree: NewTree, builder: HumfsBuilder, plan: TreePlan
   return usedOf(allocated)
 }
 
-/** Pass items on, and count those with extended attributes, which humfs cannot represent. */
-function countXattrs(items: AsyncIterable<ManifestItem>) {
-  let count = 0
-  async function* through(): AsyncGenerator<ManifestItem> {
-    for await (const item of items) {
-      if (item.entry.xattrs !== null && item.entry.xattrs.length > 0) count++
-      yield item
-    }
+/** Look at entries for what humfs cannot represent, and for marks of other programs, which become files. */
+function watchItems(name = 'the input') {
+  const watch = watchEntries('humfs tree')
+  const marks = new NameMarks()
+  return {
+    look(entry: ManifestEntry): void {
+      watch.look(entry)
+      marks.add(entry.path, entry.type, entry.device, () => shownPath(entry.path))
+    },
+    warnings: () => [...marks.list(name), ...watch.warnings()],
   }
-  const warnings = () => (count === 0 ? [] : [`${count} entries have extended attributes, which humfs cannot store`])
-  return { items: through(), warnings }
 }

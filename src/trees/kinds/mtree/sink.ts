@@ -6,6 +6,8 @@ import { watchHostTypes } from '../watch-host-types.js'
 
 export const mtreeSink: StreamSink = {
   hasContent: false,
+  // bsdtar makes an archive from the text and the files, and does not read their attributes then.
+  isCopy: true,
   isText: true,
   check: checkEntry,
   write(items, options) {

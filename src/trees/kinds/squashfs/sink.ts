@@ -5,6 +5,7 @@ import { watchHostTypes } from '../watch-host-types.js'
 
 export const squashfsSink: StreamSink = {
   hasContent: false,
+  isCopy: false,
   // Names are not escaped.
   isText: false,
   check: (entry, hostType) => checkSquashfsEntry(entry, entry.type === hostType),

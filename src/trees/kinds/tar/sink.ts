@@ -1,4 +1,10 @@
 import { checkTarEntry, writeTar } from '../../../formats/tar/index.js'
 import type { StreamSink } from '../kind.js'
 
-export const tarSink: StreamSink = { hasContent: true, isText: false, check: checkTarEntry, write: writeTar }
+export const tarSink: StreamSink = {
+  hasContent: true,
+  isCopy: true,
+  isText: false,
+  check: checkTarEntry,
+  write: writeTar,
+}

@@ -7,15 +7,15 @@ export interface Warnings {
   list(): string[]
 }
 
-/** Start a list of warnings. */
-export function createWarnings(first: readonly string[]): Warnings {
-  const told = [...first]
+/** Start a list of warnings. @param first  those that come first, and do not count */
+export function createWarnings(first: readonly string[] = []): Warnings {
+  const told: string[] = []
   let more = 0
   return {
     add(message) {
       if (told.length < mostTold) told.push(message)
       else more++
     },
-    list: () => (more === 0 ? told : [...told, `and ${more} more`]),
+    list: () => [...first, ...told, ...(more === 0 ? [] : [`and ${more} more`])],
   }
 }
