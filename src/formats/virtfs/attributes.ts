@@ -61,7 +61,8 @@ export function parseVirtfs(bytes: Uint8Array, options: ReadOptions = {}): Virtf
 
 const keywords = new Set(['virtfs.uid', 'virtfs.gid', 'virtfs.mode', 'virtfs.rdev'])
 
-function attributesOf(values: ReadonlyMap<string, number>, name: string): VirtfsAttributes {
+/** Make the attributes of a file from its numbers. @throws UmlcowError BAD_ARCHIVE */
+export function attributesOf(values: ReadonlyMap<string, number>, name: string): VirtfsAttributes {
   const full = values.get('virtfs.mode')
   const split = full === undefined ? { type: null, mode: null } : splitMode(full)
   if (split === null) throw archiveError('BAD_ARCHIVE', name, 'virtfs.mode is not a mode of a file')

@@ -1,41 +1,42 @@
 import { printablePath } from '../../../bytes/escape.js'
-import { UmlcowError } from '../../../errors.js'
 import { type EntryType, isDevice, maxPathLength } from '../../../formats/manifest/index.js'
-import { parseVirtfs, type VirtfsAttributes } from '../../../formats/virtfs/index.js'
+import { isVirtfsXattr, type VirtfsAttributes } from '../../../formats/virtfs/index.js'
 import { checkedOptions, textPath } from '../../../machine/option-rules.js'
-import { baseName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
+import { pathBytes } from '../../../machine/path-bytes.js'
 import type { OpenDirectory } from '../../host/open-directory.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
 import { openSource, readSource } from '../../source/open-source.js'
 import type { NameFacts, SourceItem, TreeReading, TreeSource } from '../../source/tree-source.js'
 import { type SourceOptions, sourceRules } from '../../tree-options.js'
 import type { FoundName } from '../../walk/walk-open-directories.js'
+import { badName, metadataName, rootMetadataName, VirtfsTree } from './virtfs-tree.js'
 
-// A directory that QEMU's 9p server exports with security_model=mapped-file.
+// A directory that QEMU's 9p server exports with security_model=mapped-file,
 //   DIR/.virtfs_metadata/NAME    attributes of DIR/NAME, of any type
 //   .virtfs_metadata_root        attributes of the top
+// or with security_model=mapped-xattr: then the extended attributes user.virtfs.* hold the same.
 // Links, nodes and sockets of the guest are regular files of the host. The content of a symbolic link is its target.
 // Source: QEMU hw/9pfs/9p-local.c, behaviour by reading
 
-const metadataName = Buffer.from('.virtfs_metadata')
-const rootMetadataName = Buffer.from('.virtfs_metadata_root')
-const above = Buffer.from('..')
-const longestAttributes = 4096
-
 /**
- * Open a tree of QEMU's 9p server (`security_model=mapped-file`) as a guest sees it.
+ * Open a tree of QEMU's 9p server (`security_model=mapped-file` or `mapped-xattr`) as a guest sees it. For the extended
+ * attributes of mapped-xattr it needs the host's getfattr.
  *
  * @throws UmlcowError from its survey and its items: BAD_ARCHIVE with every problem
  */
 export function openVirtfsSource(directory: string | URL, given: SourceOptions = {}): TreeSource {
   const options = checkedOptions(given, sourceRules)
   const top = pathBytes(textPath('directory', directory))
+  const tree = new VirtfsTree(top, options)
   const reading: TreeReading = {
     top,
     followTop: true,
     shown: printablePath(top),
     damageCode: 'BAD_ARCHIVE',
-    describe,
+    describe: (found) => describe(found, tree.attributesOf(found)),
+    prepare: () => tree.readXattrs(),
+    notes: () => tree.notes(),
+    takesAttribute: isVirtfsXattr,
     skips: (path, name) => name.equals(metadataName) || (path.length === 0 && name.equals(rootMetadataName)),
   }
   return openSource(reading, options)
@@ -49,9 +50,7 @@ export async function* readVirtfsTree(
   yield* readSource(openVirtfsSource(directory, options))
 }
 
-function describe(found: FoundName): NameFacts {
-  const { facts, place, name } = found
-  const attributes = attributesOf(found)
+function describe({ facts, place, name }: FoundName, attributes: VirtfsAttributes | null): NameFacts {
   const type = typeOf(facts, attributes?.type ?? facts.type)
   const { major, minor } = facts
   const device = attributes?.type == null ? { major, minor } : attributes.device
@@ -66,33 +65,15 @@ function describe(found: FoundName): NameFacts {
   }
 }
 
-function bad(message: string): UmlcowError {
-  return new UmlcowError('BAD_ARCHIVE', message)
-}
-
-/** Read the attributes of a name. @returns null when there are none: the server then uses those of the host's file */
-function attributesOf({ path, facts, place }: FoundName): VirtfsAttributes | null {
-  const isTop = path.length === 0
-  const directory = facts.type === 'directory' && !isTop ? joinPath(above, metadataName) : metadataName
-  const kind = isTop ? 'directory' : (place.lstatOrNull(directory)?.type ?? null)
-  if (kind === null) return null
-  if (kind !== 'directory') throw bad(`its .virtfs_metadata is a ${kind}`)
-  const file = isTop ? rootMetadataName : joinPath(directory, baseName(path))
-  const there = place.lstatOrNull(file)
-  if (there === null) return null
-  if (there.type !== 'file') throw bad(`its attributes are a ${there.type}`)
-  return parseVirtfs(place.readStart(file, longestAttributes + 1), { name: 'its attributes' })
-}
-
 function typeOf(facts: TreeFacts, type: EntryType): EntryType {
   const isNode = type !== 'file' && type !== 'directory'
   if (facts.type === type || (facts.type === 'file' && isNode)) return type
-  throw bad(`is a ${facts.type}, but a ${type} by its attributes`)
+  throw badName(`is a ${facts.type}, but a ${type} by its attributes`)
 }
 
 function targetOf(facts: TreeFacts, place: OpenDirectory, name: Buffer): Buffer {
   if (facts.type === 'symlink') return place.readLink(name)
   const target = place.readStart(name, maxPathLength + 1)
   if (target.length > 0 && target.length <= maxPathLength && !target.includes(0)) return target
-  throw bad('is a symbolic link without a valid target')
+  throw badName('is a symbolic link without a valid target')
 }
