@@ -66,9 +66,10 @@ async function changeItem(work: Workspace, terms: HumfsifyTerms, item: TreeItem,
   }
   // Clear setuid before the owner changes: no other user may get a setuid file.
   if (facts.type !== 'symlink' && facts.mode !== mode) work.writer.setMode(path, mode)
-  if (!isOwner(facts, terms.owner)) work.writer.setOwner(path, terms.owner)
+  if (changesOwner(facts, terms.owner)) work.writer.setOwner(path, terms.owner)
 }
 
-function isOwner(facts: TreeFacts, { uid, gid }: Owner): boolean {
-  return facts.uid === uid && facts.gid === gid
+/** Whether a name does not belong to the user yet. */
+export function changesOwner(facts: Owner, { uid, gid }: Owner): boolean {
+  return facts.uid !== uid || facts.gid !== gid
 }

@@ -22,6 +22,7 @@ import {
 import { refuseMounts } from '../refuse-mounts.js'
 import { buildShadow } from './build-shadow.js'
 import { changeData } from './change-data.js'
+import { humfsifyLosses } from './lost-attributes.js'
 import { type HumfsifyOptions, type HumfsifyResult, humfsifyRules, termsOf } from './options.js'
 import { placeShadow, writeSuperblock } from './place-shadow.js'
 import { existingMetadata, type PreflightTerms, preflight } from './preflight.js'
@@ -53,9 +54,12 @@ export async function humfsify(directory: string | URL, given: HumfsifyOptions):
 
 async function begin(work: Workspace, wanted: PreflightTerms, options: HumfsifyOptions): Promise<HumfsifyResult> {
   const aside = existingMetadata(work, options.force?.includes('exists') === true)
-  const { entries, used } = await preflight(work, wanted, options.force?.includes('links') === true)
+  const { result: seen, warnings } = await humfsifyLosses(work, wanted, () =>
+    preflight(work, wanted, options.force?.includes('links') === true),
+  )
+  const { entries, used } = seen
   const terms: HumfsifyTerms = { ...wanted, used, aside }
-  const result = { ...resultOf(work, terms, options), entries }
+  const result = { ...resultOf(work, terms, options), entries, warnings: [...seen.warnings, ...warnings] }
   if (options.dryRun) return result
   throwIfAborted(options.signal)
   endJournal(work) // A killed run may have left unfinished shadow trees.
@@ -66,7 +70,7 @@ async function begin(work: Workspace, wanted: PreflightTerms, options: HumfsifyO
     endJournal(work)
     throw error
   }
-  return { ...result, warnings: await finish(work, terms, entries) }
+  return { ...result, warnings: [...result.warnings, ...(await finish(work, terms, entries))] }
 }
 
 async function resume(
@@ -81,9 +85,10 @@ async function resume(
     throw unfinished(work.paths, 'a humfsify with other arguments was cut short', resumeHint(terms))
   }
   refuseMounts(work)
-  const result = { ...resultOf(work, terms, options), entries: null, resumed: true }
+  const { warnings } = await humfsifyLosses(work, terms, async () => {})
+  const result = { ...resultOf(work, terms, options), entries: null, resumed: true, warnings }
   if (options.dryRun) return result
-  return { ...result, warnings: await finish(work, terms, 0) }
+  return { ...result, warnings: [...warnings, ...(await finish(work, terms, 0))] }
 }
 
 function resumeHint({ owner, total, perlCompat, renameMetadata }: HumfsifyTerms): string {

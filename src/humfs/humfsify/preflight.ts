@@ -10,11 +10,13 @@ import { journalMode, longestModes } from '../../trees/kinds/humfs/journal.js'
 import { asideSuffix, longestPathOf, superblockName, treeNames } from '../../trees/kinds/humfs/paths.js'
 import type { Workspace } from '../../trees/kinds/humfs/workspace.js'
 import { LinkTable } from '../../trees/link-table.js'
+import { NameMarks } from '../../trees/name-marks.js'
 import { createPace } from '../../trees/pace.js'
 import { createProblems, type Problems } from '../../trees/problems.js'
 import { longestPath } from '../../trees/tree-path.js'
 import { type TreeItem, walkTree } from '../../trees/walk/walk-tree.js'
 import { refuseMounts } from '../refuse-mounts.js'
+import { nameInData } from '../removed-attributes.js'
 import { storedItem } from './metadata-directories.js'
 
 /** The arguments of a humfsify, checked before anything changes. */
@@ -29,6 +31,8 @@ export interface TreeCount {
   readonly entries: number
   /** Used bytes, for the superblock. */
   readonly used: number
+  /** Names that are marks of other programs. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -69,6 +73,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
   checkOwner(terms, user, problems)
   const pace = createPace({ ...work.options, description: 'looking at data' })
   const links = new LinkTable()
+  const marks = new NameMarks()
   let entries = 0
   let allocated = 0
   let modeBytes = 0
@@ -78,6 +83,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
     if (item.isLeaving) continue
     entries++
     checkItem(work, terms, item, user.uid, problems)
+    marks.add(item.path, item.facts.type, item.facts, () => nameInData(item.path))
     if (links.further(item.facts, () => item.path) === null) allocated += item.facts.allocatedSize
     if (losesMode(item.facts, terms.perlCompat)) modeBytes += journalMode(item.stored, item.facts.mode).length
   }
@@ -94,7 +100,7 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
   const used = usedOf(allocated)
   if (used > terms.total) problems.addText(`data takes ${used} bytes, and the size is only ${terms.total}`)
   problems.refuse('HUMFS_UNFIT', 'nothing was changed')
-  return { entries, used }
+  return { entries, used, warnings: marks.list('data') }
 }
 
 function checkItem(work: Workspace, terms: PreflightTerms, item: TreeItem, uid: number, problems: Problems): void {

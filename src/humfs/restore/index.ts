@@ -28,6 +28,7 @@ import { removeTree } from '../../trees/remove-tree.js'
 import type { TreeOptions } from '../../trees/tree-options.js'
 import { renameDirectories } from '../humfsify/change-data.js'
 import { placeShadow } from '../humfsify/place-shadow.js'
+import { restoreLosses } from './lost-attributes.js'
 import { type RestoreView, restorePreflight } from './preflight.js'
 import { moveMetadata, sweep } from './remove-metadata.js'
 import { restoreItem } from './restore-item.js'
@@ -84,11 +85,13 @@ export async function restoreHumfs(
       // A run that was killed before it changed anything may have left it.
       removeTree(work, work.paths.work)
     }
-    const warnings = terms === null ? readSuperblock(work).warnings : []
+    const warnings = terms === null ? [...readSuperblock(work).warnings] : []
     refuseWithoutTrees(work)
     let view: RestoreView
     try {
-      view = await restorePreflight(work, options.force?.includes('damage') === true)
+      const seen = await restoreLosses(work, () => restorePreflight(work, options.force?.includes('damage') === true))
+      view = seen.result
+      warnings.push(...seen.warnings)
     } catch (error) {
       throw phase !== null && hasCode(error, 'INTERRUPTED') ? cutShort(error) : error
     }
