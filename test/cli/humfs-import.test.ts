@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { writeTar } from '../../src/formats/tar/index.js'
 import { commandPath, umlcow } from '../support/command.js'
@@ -51,6 +52,19 @@ describe('umlcow humfs import', () => {
     expect(renamed).toMatchObject({ status: 0, stdout: 'humfs can hold all 2 entries\n' })
   })
 
+  it('takes the later of two entries of one name, or refuses them', async () => {
+    const cwd = temporaryDirectory()
+    const input = await tarOf(entry('f', { size: 1 }), entry('f', { size: 2 }))
+    const refused = umlcow(importing('--duplicates=refuse', '-', 'made'), { cwd, input })
+    expect(refused).toMatchObject({ status: 1, stdout: '' })
+    expect(refused.stderr).toBe(
+      'umlcow: standard input: f: occurs twice\numlcow: with --duplicates=last, the later entry counts\n',
+    )
+    expect(readdirSync(cwd)).toEqual([])
+    expect(umlcow(importing('-', 'made'), { cwd, input })).toMatchObject({ status: 0 })
+    expect(readFileSync(path.join(cwd, 'made/data/f'), 'latin1')).toBe('ff')
+  })
+
   it.each<[string, number, () => Promise<Uint8Array> | Uint8Array]>([
     ['what is no archive', 63, () => Buffer.alloc(2000, 'x')],
     ['nothing', 1, () => Buffer.alloc(0)],
@@ -60,7 +74,8 @@ describe('umlcow humfs import', () => {
       1,
       () => tarOf(entry('l', { type: 'symlink', linkTarget: bytesOf('/tmp') }), entry('l/f')),
     ],
-    ['the same name twice', 1, () => tarOf(entry('f'), entry('f'))],
+    ['the same name with two types', 1, () => tarOf(entry('f'), directory('f'))],
+    ['a compressed archive', 63, async () => gzipSync(await tarOf(entry('f')))],
   ])('fails with %s, and makes nothing', async (_, status, input) => {
     const cwd = temporaryDirectory()
     const outcome = umlcow(importing('-', 'made'), { cwd, input: await input() })
