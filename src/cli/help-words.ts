@@ -1,7 +1,8 @@
 import { UmlcowError } from '../errors.js'
 import type { Verb } from './verb.js'
 import { actionsOf } from './verb-groups.js'
-import { findVerb } from './verbs.js'
+
+type FindVerb = (name: string) => Verb | undefined
 
 /**
  * Write `help VERB [ACTION]` as the command line with `--help` that prints this help. Commander would print it without
@@ -10,10 +11,10 @@ import { findVerb } from './verbs.js'
  * @returns  the same words when they ask for no help in this way, or for a verb that does not exist
  * @throws   UmlcowError USAGE for an action that the verb does not have
  */
-export function helpWords(words: readonly string[]): readonly string[] {
+export function helpWords(words: readonly string[], findVerb: FindVerb): readonly string[] {
   const [first = '', second = '', ...more] = words
   // `humfs help export`: no verb has an action of that name.
-  if (second === 'help' && actionsOf(findVerb(first)).length > 0) return helpWords(['help', first, ...more])
+  if (second === 'help' && actionsOf(findVerb(first)).length > 0) return helpWords(['help', first, ...more], findVerb)
   if (first !== 'help') return words
   if (words.length === 1) return ['--help']
   if (isHelpOption(second)) return words

@@ -7,10 +7,10 @@ import { fileError } from '../machine/stores/file-store.js'
 import { refuseMangled } from './arguments.js'
 import { createContext, errorDocument, errorLines, ReaderGone } from './context.js'
 import { exitStatus, statusOf } from './exit-status.js'
-import { helpWords } from './help-words.js'
 import { tell } from './messages.js'
 import { createProgram } from './program.js'
 import { umlUtilities } from './uml-utilities.js'
+import { findVerb } from './verbs.js'
 
 /** What is known of the command while it runs. */
 interface Running {
@@ -73,7 +73,7 @@ async function dispatch(name: string, args: string[], signal: AbortSignal, runni
     running.writes = true
     return (await tool.loadTool())(isLink ? args : args.slice(1), signal)
   }
-  const words = helpWords(args)
+  const words = args.includes('help') ? (await import('./help-words.js')).helpWords(args, findVerb) : args
   let help = ''
   const context = createContext(signal, (error) => statusOf(error, running.writes))
   const program = createProgram({

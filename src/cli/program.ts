@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { refuseClosedOutput } from '../machine/stores/standard-output.js'
+import { refuseClosedOutput } from '../machine/processes/standard-descriptors.js'
 import { type CliContext, type Finish, wantsJson } from './context.js'
 import { statusMeanings } from './exit-status.js'
 import { refuseDash, refuseEarlyOptions, refuseEmpty } from './refuse-arguments.js'

@@ -1,4 +1,3 @@
-import { plainHumfsActions } from './humfs-actions.js'
 import { toolVerbs } from './uml-utilities.js'
 import type { Verb } from './verb.js'
 import type { VerbGroup } from './verb-groups.js'
@@ -23,6 +22,9 @@ const humfsActions: readonly Verb[] = [
     load: async () => (await import('./commands/humfs-import.js')).configureHumfsImport,
   },
 ]
+
+const plainHumfsActions = ['restore', 'info', 'check']
+const allHumfsActions = [...plainHumfsActions, ...humfsActions.map(({ name }) => name)]
 
 /** All verbs, in the order of the help. */
 export const verbGroups: readonly VerbGroup[] = [
@@ -106,7 +108,7 @@ export const verbGroups: readonly VerbGroup[] = [
         writes: ({ repair }, [action]) => action === 'restore' || repair === true,
         actions: humfsActions,
         plainActions: plainHumfsActions,
-        load: async () => (await import('./commands/humfs.js')).configureHumfs,
+        load: async () => (await import('./commands/humfs.js')).configureHumfs(allHumfsActions),
       },
     ],
   },

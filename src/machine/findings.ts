@@ -20,7 +20,7 @@ const forceHints: Record<ForceWord, string> = {
   'in-use': '--force=in-use goes on: the result may then be half old, half new',
   mtime: '--force=mtime goes on: the overlay may then show wrong data',
   size: '--force=size goes on: the overlay may then show wrong data',
-  siblings: '--force=siblings goes on: what these overlays show may then change',
+  siblings: '--force=siblings goes on: these overlays may then lose what they show',
   room: '--force=room goes on: the merge can be finished once there is room',
   journal: '--force=journal goes on: use it only if you know that the other process has ended',
 }

@@ -203,11 +203,20 @@ describe('create SIZE', () => {
     expect(allocatedBytes(path.join(directory, 'raw'))).toBeLessThan(4096)
   })
 
-  it.each(['', 'K', '-1', '1.1', '.5K', '1e3', '10KK', '9P'])('%j is no size', (text) => {
+  it.each([
+    ['', 'SIZE: is empty'],
+    ['K', '"K" is not a size'],
+    ['-1', '"-1" is not a size'],
+    ['1.1', '"1.1" is not a whole number of bytes'],
+    ['.5K', '".5K" is not a size'],
+    ['1e3', '"1e3" is not a size'],
+    ['10KK', '"10KK" is not a size'],
+    ['9P', '"9P" is too large'],
+  ])('%j is no size', (text, says) => {
     const directory = temporaryDirectory()
     const outcome = umlcow(['create', 'raw', '--', text], { cwd: directory })
     expectPlainFailure(outcome, 64)
-    expect(outcome.stderr).toContain(`"${text}" is not a size`)
+    expect(outcome.stderr).toContain(says)
     expect(outcome.stdout).toBe('')
     expect(namesIn(directory)).toEqual([])
   })

@@ -1,16 +1,18 @@
-import { Argument, type Command, InvalidArgumentError } from 'commander'
+import { Argument, InvalidArgumentError } from 'commander'
 import { UmlcowError } from '../../errors.js'
-import type { CliContext, Finish } from '../context.js'
+import type { CliContext } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { ownHumfsActions, plainHumfsActions } from '../humfs-actions.js'
 import { addHumfsForceOption, addJsonOptions, addProgressOptions } from '../options.js'
+import type { Configure } from '../verb.js'
 import type { RestoreFlags } from './humfs-restore.js'
 
 interface Flags extends RestoreFlags {
   readonly repair?: boolean
 }
 
-type Action = (typeof plainHumfsActions)[number]
+const actions = ['restore', 'info', 'check'] as const
+
+type Action = (typeof actions)[number]
 
 const description =
   'info shows the superblock and counts the names of each type. check finds out whether data and metadata fit ' +
@@ -18,28 +20,33 @@ const description =
   'consistent, 2 damaged, 3 consistent with wasted space. restore does the same as "umlcow humfsify -r". import and ' +
   'export have a help of their own: run "umlcow humfs import --help". DIR is the current directory by default.'
 
-export function configureHumfs(command: Command, context: CliContext, finish: Finish): void {
-  command
-    .addArgument(new Argument('<action>', 'restore, info or check').argParser(actionArgument))
-    .addArgument(new Argument('[dir]', 'the directory that holds data/').default('.', 'the current one'))
-    .description(description)
-    .option('--repair', 'check: repair what can be repaired safely')
-    .option('--no-sync', 'restore: skip every fsync')
-    .option('-n, --dry-run', 'restore, check --repair: check everything, change nothing')
-  addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['damage']))
-  command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
-  // Verbs below this one have options of their own.
-  command.enablePositionalOptions().helpCommand(false)
-  command.action(async (action: Action, directory: string, flags: Flags) => {
-    refuseForeign(action, flags)
-    finish(await run(action, directory, flags, context))
-  })
+/** @param allActions  those with options of their own, too */
+export function configureHumfs(allActions: readonly string[]): Configure {
+  return (command, context, finish) => {
+    command
+      .addArgument(new Argument('<action>', 'restore, info or check').argParser(actionOf(allActions)))
+      .addArgument(new Argument('[dir]', 'the directory that holds data/').default('.', 'the current one'))
+      .description(description)
+      .option('--repair', 'check: repair what can be repaired safely')
+      .option('--no-sync', 'restore: skip every fsync')
+      .option('-n, --dry-run', 'restore, check --repair: check everything, change nothing')
+    addProgressOptions(addHumfsForceOption(addJsonOptions(command), ['damage']))
+    command.addHelpText('after', '\nExamples:\n  umlcow humfs check --repair /srv/uml/root\n  umlcow humfs info')
+    // Verbs below this one have options of their own.
+    command.enablePositionalOptions().helpCommand(false)
+    command.action(async (action: Action, directory: string, flags: Flags) => {
+      refuseForeign(action, flags)
+      finish(await run(action, directory, flags, context))
+    })
+  }
 }
 
-/** @throws InvalidArgumentError with all actions, those with options of their own too */
-function actionArgument(text: string): string {
-  if ((plainHumfsActions as readonly string[]).includes(text)) return text
-  throw new InvalidArgumentError(`Allowed choices are ${[...plainHumfsActions, ...ownHumfsActions].join(', ')}.`)
+function actionOf(allActions: readonly string[]): (text: string) => Action {
+  return (text) => {
+    const action = actions.find((one) => one === text)
+    if (action !== undefined) return action
+    throw new InvalidArgumentError(`Allowed choices are ${allActions.join(', ')}.`)
+  }
 }
 
 function refuseForeign(action: Action, flags: Flags): void {

@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import tty from 'node:tty'
+import { UmlcowError } from '../../errors.js'
 import { deviceNumbers } from '../file-facts.js'
 import { accessMode } from './inherited-descriptor.js'
 
@@ -44,7 +45,7 @@ function keepOpen(fd: number): void {
  * Node then opens /dev/null for it, for reading and writing. A shell opens /dev/null for only one of the two. Some
  * programs pass /dev/null as Node opens it. That case looks the same, so it also counts as closed.
  */
-export function isClosedAtStart(fd: number): boolean {
+function isClosedAtStart(fd: number): boolean {
   const { rdev } = fs.fstatSync(fd, { bigint: true })
   const { major, minor } = deviceNumbers(rdev)
   if (major !== 1 || minor !== 3) return false
@@ -53,4 +54,14 @@ export function isClosedAtStart(fd: number): boolean {
   } catch {
     return false // There is no /proc.
   }
+}
+
+/** Refuse to begin when the output would be lost. @throws UmlcowError EBADF when standard output is closed */
+export function refuseClosedOutput(fd = 1): void {
+  if (!isClosedAtStart(fd)) return
+  throw new UmlcowError('EBADF', 'standard output: is closed', {
+    hint:
+      'redirect it to a file or a pipe; a /dev/null that is open for reading, too, looks the same: "> /dev/null" ' +
+      'opens it for writing only',
+  })
 }

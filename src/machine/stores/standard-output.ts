@@ -3,7 +3,7 @@ import tty from 'node:tty'
 import { UmlcowError } from '../../errors.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { type FileFacts, factsOfDescriptor } from '../host-files.js'
-import { isClosedAtStart } from '../processes/standard-descriptors.js'
+import { refuseClosedOutput } from '../processes/standard-descriptors.js'
 import { openPipeStore } from './pipe-store.js'
 
 const standardOutputFd = 1
@@ -29,14 +29,4 @@ export function factsOfOutput(fd: number, what: string | null): FileFacts | null
 export function standardOutput(what: string | null = 'an image'): { pipe: BlockStore; facts: FileFacts | null } {
   const facts = factsOfOutput(standardOutputFd, what)
   return { pipe: openPipeStore(standardOutputFd, 'standard output'), facts }
-}
-
-/** Refuse to begin when the output would be lost. @throws UmlcowError EBADF when standard output is closed */
-export function refuseClosedOutput(fd: number = standardOutputFd): void {
-  if (!isClosedAtStart(fd)) return
-  throw new UmlcowError('EBADF', 'standard output: is closed', {
-    hint:
-      'redirect it to a file or a pipe; a /dev/null that is open for reading, too, looks the same: "> /dev/null" ' +
-      'opens it for writing only',
-  })
 }
