@@ -26,16 +26,18 @@ const forceHints: Record<ForceWord, string> = {
 }
 
 /**
- * List what the user can do about findings, a line for each way. It has the `--force` word of every finding that one
- * overrides.
+ * List what the user can do about findings, a line for each way. If words of `--force` override all findings, it names
+ * each of these words. If not, what helps against the others comes first, and alone.
  *
  * @returns  undefined when there is nothing to say
  */
 function hintOf(findings: readonly Finding[]): string | undefined {
+  const certain = findings.filter(({ force }) => force === undefined)
+  const shown = certain.some(({ hint }) => hint !== undefined) ? certain : findings
   const lines = new Set<string>()
-  for (const { hint } of findings) if (hint !== undefined) lines.add(hint)
+  for (const { hint } of shown) if (hint !== undefined) lines.add(hint)
   const own = [...lines].join('\n')
-  for (const { force } of findings) {
+  for (const { force } of certain.length === 0 ? findings : []) {
     if (force !== undefined && !own.includes(`--force=${force}`)) lines.add(forceHints[force])
   }
   return lines.size === 0 ? undefined : [...lines].join('\n')

@@ -32,6 +32,13 @@ describe('the hint of a refusal', () => {
     expect(hintFor(siblings, unknown, unknown)).toBe('add --keep-siblings\n--force=siblings skips it')
   })
 
+  it('names no word that would not be enough', () => {
+    const siblings = { code: 'SIBLINGS', message: 'a', force: 'siblings', hint: 'add --keep-siblings' } as const
+    const unfinished = { code: 'UNFINISHED_MERGE', message: 'b', hint: 'umlcow merge --resume c' }
+    expect(hintFor(siblings, unfinished)).toBe('umlcow merge --resume c')
+    expect(hintFor(siblings, { code: 'BACKING_KIND', message: 'b' })).toBe('add --keep-siblings')
+  })
+
   it('is none where there is no way', () => {
     expect(hintFor({ code: 'BACKING_KIND', message: 'a' })).toBeUndefined()
   })
