@@ -61,15 +61,24 @@ function checkedDescriptor(text: string, stdoutTaken: boolean): number {
   throw new UmlcowError('USAGE', `--progress: file descriptor ${fd} is not open for writing`)
 }
 
+/** Make a function that says which reports become lines of JSON: one in a while, and the last of each part. */
+export function createLineFilter(): (progress: Progress) => boolean {
+  let last = Number.NEGATIVE_INFINITY
+  return ({ transferred, size, elapsed }) => {
+    // The clock starts anew with each part of the work.
+    const isDue = transferred >= size || elapsed - last >= jsonInterval || elapsed < last
+    if (isDue) last = elapsed
+    return isDue
+  }
+}
+
+/** Schema: docs/schema/progress.json */
 function jsonLines(): ProgressView {
   const writer = createLineWriter(messageFd)
-  let last = Number.NEGATIVE_INFINITY
+  const isDue = createLineFilter()
   return {
     onProgress(progress) {
-      const finished = progress.transferred >= progress.size
-      if (!finished && progress.elapsed - last < jsonInterval) return
-      last = progress.elapsed
-      writer.write(`${JSON.stringify(progress)}\n`)
+      if (isDue(progress)) writer.write(`${JSON.stringify(progress)}\n`)
     },
     stop: () => writer.finish(),
   }

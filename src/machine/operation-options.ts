@@ -1,10 +1,11 @@
 import type { HostFiles } from './host-files.js'
 
-/** The progress of an operation; sizes in bytes. */
+/** The progress of a part of an operation. */
 export interface Progress {
   readonly transferred: number
+  /** Guest bytes for merges and checks; names for humfs trees; bytes of content and names together for `exportTree`. */
   readonly size: number
-  /** Milliseconds since the start. */
+  /** Milliseconds since the part began. */
   readonly elapsed: number
   readonly description: string
 }

@@ -59,6 +59,7 @@ describe('the schemas', () => {
       'merge',
       'merge-in-place',
       'merge-status',
+      'progress',
       'rebase',
       'reset',
     ])

@@ -32,6 +32,7 @@ export async function buildShadow(work: Workspace, terms: HumfsifyTerms, entries
     }
     if (pace.step()) await pace.rest()
   }
+  pace.finish()
   await syncTree(work, work.paths.work)
 }
 

@@ -34,6 +34,7 @@ export async function changeData(work: Workspace, terms: HumfsifyTerms, entries:
     }
     if (pace.step()) await pace.rest()
   }
+  pace.finish()
   return warnings
 }
 

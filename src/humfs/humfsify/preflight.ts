@@ -71,7 +71,8 @@ export async function preflight(work: Workspace, terms: PreflightTerms, takesLin
   const problems = createProblems('data')
   const user = work.reader.user()
   checkOwner(terms, user, problems)
-  const pace = createPace({ ...work.options, description: 'looking at data' })
+  // Without `size`: in these options it is the size of the file system.
+  const pace = createPace({ signal: work.options.signal, description: 'looking at data' })
   const links = new LinkTable()
   const marks = new NameMarks()
   let entries = 0

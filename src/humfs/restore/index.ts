@@ -166,6 +166,7 @@ async function restoreEntries(
     }
     if (pace.step()) await pace.rest()
   }
+  pace.finish()
 }
 
 function cutShort(error: unknown): unknown {

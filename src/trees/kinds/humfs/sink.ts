@@ -88,6 +88,7 @@ export async function writeHumfsTree(
       return fit.check(entry, place)
     })
     problems.refuse('HUMFS_UNFIT', nothingMade)
+    pace.finish()
     const used = await completeTree(tree, builder, plan)
     const total = options.size ?? roomFor(used)
     refuseTooSmall(used, total, problems)
