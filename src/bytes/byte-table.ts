@@ -56,9 +56,18 @@ export class ByteTable {
 
   /** Iterate over the values in the order of their addition. */
   *values(): Generator<Uint8Array> {
+    for (const record of this.all()) yield valueIn(record)
+  }
+
+  /** Iterate over the keys and values in the order of their addition. */
+  *entries(): Generator<readonly [key: Uint8Array, value: Uint8Array]> {
+    for (const record of this.all()) yield [keyIn(record), valueIn(record)]
+  }
+
+  private *all(): Generator<Uint8Array> {
     for (let place = this.first; place !== null; ) {
       const record = this.records.at(place)
-      yield valueIn(record)
+      yield record
       place = readPlace(record) || null
     }
   }

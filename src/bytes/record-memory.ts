@@ -1,16 +1,22 @@
 import { allocate } from './fast.js'
 
-const pieceSize = 1024 * 1024
+const firstPieceSize = 16 * 1024
+const largestPieceSize = 1024 * 1024
 
-/** Small records, one after another in large pieces of memory. An object for each would take a hundred bytes more. */
+/**
+ * Small records, one after another in large pieces of memory. An object for each would take a hundred bytes more. The
+ * pieces grow, so that a few records take little memory.
+ */
 export class RecordStore {
   private readonly pieces: Uint8Array[] = []
-  private used = pieceSize
+  private used = firstPieceSize
+  private nextSize = firstPieceSize
 
   /** Store a copy of a record. @returns its place */
   add(record: Uint8Array): number {
     if (this.used + record.length > (this.pieces.at(-1)?.length ?? 0)) {
-      this.pieces.push(allocate(Math.max(pieceSize, record.length)))
+      this.pieces.push(allocate(Math.max(this.nextSize, record.length)))
+      this.nextSize = Math.min(2 * this.nextSize, largestPieceSize)
       this.used = 0
     }
     this.pieces.at(-1)!.set(record, this.used)

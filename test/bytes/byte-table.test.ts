@@ -27,6 +27,7 @@ describe('a table of bytes', () => {
         for (const [key, value] of all) expect(table.get(key)).toEqual(value)
         for (const key of others) if (!known.has(key.toString('hex'))) expect(table.get(key)).toBeNull()
         expect([...table.values()]).toEqual(all.map(([, value]) => value))
+        expect([...table.entries()]).toEqual(all)
         expect(table.size).toBe(all.length)
       }),
     )
