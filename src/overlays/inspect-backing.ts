@@ -134,7 +134,7 @@ export async function withForeignHint(
   const isOtherSize = ({ code }: Finding) => code === 'BACKING_SIZE'
   if (located === null || !findings.some(isOtherSize)) return [...findings]
   const foreign = await lookInto(files, located.path, ({ head }) => foreignFormatOf(head))
-  if (foreign === undefined) return [...findings]
+  if (foreign === null) return [...findings]
   const hint = `${printablePath(located.path)} is ${foreign.description}: ${foreign.hint}`
   return findings.map((finding) => (isOtherSize(finding) ? { ...finding, hint } : finding))
 }

@@ -147,7 +147,7 @@ function warningsFor({ path, head }: ProbedFile, virtualSize: number): string[] 
   const name = printablePath(path)
   const warnings: string[] = []
   const foreign = foreignFormatOf(head)
-  if (foreign !== undefined) {
+  if (foreign !== null) {
     warnings.push(`${name}: is ${foreign.description}, and a guest sees these bytes as they are; ${foreign.hint}`)
   }
   if (virtualSize <= 32 * 1024) {

@@ -42,7 +42,7 @@ describe('a mistake of a new user is answered with the command that was meant', 
       'a compressed overlay',
       'merge cow.gz out',
       63,
-      /it is compressed with gzip\numlcow: unpack it first: gunzip does/,
+      /it is compressed with gzip\numlcow: unpack it first: "zcat FILE > NEW" does/,
     ],
     ['a qcow2 image', 'check image.qcow2', 63, /it is a qcow2 image\numlcow: "qemu-img convert -O raw"/],
     [

@@ -498,6 +498,6 @@ describe('what humfs commands print, with --json', () => {
       entries: 2,
     })
     expect(checked('error', run(...mtree, 'new'))).toMatchObject({ error: { code: 'TARGET_EXISTS' } })
-    expect(checked('error', run('tar', 'text', 'other'))).toMatchObject({ error: { code: 'TRUNCATED_ARCHIVE' } })
+    expect(checked('error', run('tar', 'text', 'other'))).toMatchObject({ error: { code: 'NOT_ARCHIVE' } })
   })
 })

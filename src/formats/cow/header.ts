@@ -58,7 +58,7 @@ export function cowMagicOrder(bytes: Uint8Array): ByteOrder | null {
 
 function notCow(name: string, bytes: Uint8Array): UmlcowError {
   const foreign = foreignFormatOf(bytes)
-  if (foreign === undefined) {
+  if (foreign === null) {
     return new UmlcowError('NOT_COW', `${name}: not a COW file: expected the magic 0x4f4f4f4d at offset 0`)
   }
   return new UmlcowError('NOT_COW', `${name}: not a COW file: it is ${foreign.description}`, { hint: foreign.hint })

@@ -16,7 +16,7 @@ const heads: readonly (readonly [description: string, head: Uint8Array])[] = [
 describe('a format that umlcow does not read', () => {
   it.each(heads)('is recognised: %s', (description, head) => {
     expect(foreignFormatOf(head)?.description).toBe(description)
-    for (let length = 0; length < 2; length++) expect(foreignFormatOf(head.subarray(0, length))).toBeUndefined()
+    for (let length = 0; length < 2; length++) expect(foreignFormatOf(head.subarray(0, length))).toBeNull()
   })
 
   it.each(heads)('is named instead of the magic that is missing: %s', (description, head) => {
@@ -31,7 +31,7 @@ describe('a format that umlcow does not read', () => {
 
   it('is no other file', () => {
     for (const head of [new Uint8Array(0), new Uint8Array(512), Buffer.from('OOOM'), Buffer.from('PK\x03\x04')]) {
-      expect(foreignFormatOf(head)).toBeUndefined()
+      expect(foreignFormatOf(head)).toBeNull()
     }
   })
 })
