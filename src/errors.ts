@@ -71,6 +71,7 @@ const refusals = {
   MTIME_UNFIT: refused('The file system cannot hold a modification time that would protect a merge in place.'),
   TOO_MANY_LINKS: refused('A file has more names, or a directory more directories, than the file system takes.'),
   NO_ROOM: refused('The disk has too little room.'),
+  PLATFORM: refused('The operating system lacks what umlcow needs to change or write files safely.'),
   BACKING_OTHER: refusedWhenWriting('The header of the overlay leads to another file than the given one.'),
 } as const
 

@@ -1,5 +1,6 @@
 import net from 'node:net'
 import { hasCode } from '../../errors.js'
+import { refuseWithoutLocks } from '../platform.js'
 
 export interface HostLock {
   release(): Promise<void>
@@ -17,10 +18,11 @@ const nameLength = 107
  * The lock is a socket in Linux's abstract namespace: only one process of a network namespace can listen on it.
  *
  * @returns null when another process has it
+ * @throws  UmlcowError PLATFORM on any system but Linux
  * @see     native-free-notes/locks.md
  */
-export function takeLock(name: string): Promise<HostLock | null> {
-  if (process.platform !== 'linux') return Promise.resolve({ release: async () => {} })
+export async function takeLock(name: string): Promise<HostLock | null> {
+  refuseWithoutLocks()
   const server = net.createServer((connection) => connection.destroy())
   return new Promise((resolve, reject) => {
     server.on('error', (error) => {

@@ -3,6 +3,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { isSystemError, UmlcowError } from '../../errors.js'
 import { checkRange, type SyncBlockStore } from '../../stores/block-store.js'
 import { OpenState } from '../../stores/open-state.js'
+import { refuseWritesOnWindows } from '../platform.js'
 import { type PastCache, pastCacheOf } from './past-cache.js'
 
 /** An open file of the host. `size` follows writes and truncates of this store, not those of other processes. */
@@ -62,13 +63,14 @@ export function fileError(name: string, action: string, error: unknown): unknown
 /**
  * Open a file of the host as a store.
  *
- * @throws UmlcowError with the system's code
+ * @throws UmlcowError with the system's code; PLATFORM for a write on Windows
  */
 export async function openFileStore(
   path: string | Buffer,
   access: FileAccess,
   options: OpenFileOptions = {},
 ): Promise<FileStore & AsyncDisposable> {
+  if (access !== 'read') refuseWritesOnWindows()
   const name = options.name ?? printablePath(path)
   let fd: number
   try {

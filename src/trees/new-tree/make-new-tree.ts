@@ -3,6 +3,7 @@ import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../machine/host-files.js'
 import type { HostUser } from '../../machine/host-user.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
+import { refuseWithoutLocks } from '../../machine/platform.js'
 import type { HeldDirectory } from '../host/new-tree-file.js'
 import type { TreeFacts } from '../host/tree-facts.js'
 import { type TreeHost, treeHostOf } from '../host/tree-host.js'
@@ -56,7 +57,7 @@ export function guardNewTree(reader: TreeReader, directory: HostPath): void {
  * It first removes what a killed run left. On an error it removes everything that it made.
  *
  * @param build  makes the tree, `top` included
- * @throws       UmlcowError TARGET_EXISTS, TARGET_KIND, IN_USE, and whatever `build` throws
+ * @throws       UmlcowError TARGET_EXISTS, TARGET_KIND, PLATFORM, IN_USE, and whatever `build` throws
  */
 export async function makeNewTree<T>(
   directory: HostPath,
@@ -65,6 +66,8 @@ export async function makeNewTree<T>(
 ): Promise<{ readonly result: T; readonly warnings: readonly string[] }> {
   const host = treeHostOf(options)
   guardNewTree(host.reader, directory)
+  // Before the work directory exists: its lock is the first that this takes.
+  refuseWithoutLocks()
   const work = newTreeWork(directory)
   const warnings: string[] = []
   const held = takeWork(host, work)
