@@ -107,7 +107,7 @@ const humfsErrors = {
 } as const
 
 const runErrors = {
-  INPUT_CHANGED: failed('An input changed while umlcow read it.'),
+  INPUT_CHANGED: failed('An input changed while umlcow read it, or after mtree text about it was made.'),
   NOT_A_FILE: failed('The input is neither a regular file nor a block device.'),
   DEVICE_SIZE: failed('The size of a block device cannot be found.'),
   OUT_OF_RANGE: failed('A read or write goes beyond the end of a store.'),

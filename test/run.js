@@ -23,6 +23,7 @@ const debianPackages = [
   'libarchive-tools',
   'libcap2-bin',
   'man-db',
+  'mtree-netbsd',
   'python3',
   'qemu-utils',
   'squashfs-tools',

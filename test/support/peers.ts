@@ -19,6 +19,7 @@ export const peers = {
   '/usr/bin/tar': 'tar',
   '/usr/bin/bsdtar': 'libarchive-tools',
   '/usr/bin/cpio': 'cpio',
+  '/usr/bin/mtree': 'mtree-netbsd',
   '/usr/bin/fakeroot': 'fakeroot',
   '/usr/bin/mksquashfs': 'squashfs-tools',
   '/usr/bin/unsquashfs': 'squashfs-tools',

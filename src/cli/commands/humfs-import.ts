@@ -29,7 +29,8 @@ const description =
   'It reads a file to its end before it makes anything. DIR appears complete or not at all. mtree text, save files ' +
   'of fakeroot and pseudo files for mksquashfs hold no content: name the directory with the files by --tree. The ' +
   'pseudo file that "unsquashfs -pf FILE IMAGE" writes holds it, and needs no --tree. With directory, 9p and humfs, ' +
-  'INPUT is the directory of the tree. Without DIR, only --dry-run works.'
+  'INPUT is the directory of the tree. Without DIR, only --dry-run works. A dry run reads no content, ' +
+  'so it does not check digests in mtree text.'
 
 export function configureHumfsImport(command: Command, context: CliContext, finish: Finish): void {
   command

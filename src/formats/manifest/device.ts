@@ -1,4 +1,5 @@
 import type { DeviceNumber } from './entry.js'
+import { isWithin } from './is-within.js'
 
 export const maxMajor = 0xfff
 export const maxMinor = 0xfffff
@@ -9,10 +10,6 @@ export const maxMinor = 0xfffff
 /** True when both numbers are within the limits of Linux. */
 export function isDeviceNumber({ major, minor }: DeviceNumber): boolean {
   return isWithin(major, maxMajor) && isWithin(minor, maxMinor)
-}
-
-function isWithin(value: number, limit: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= limit
 }
 
 /** True for 0:0, which no device has. */

@@ -75,12 +75,6 @@ export function safePath(path: Uint8Array, name: string, { offset, line }: Archi
   return canonical(path)
 }
 
-/** Join `directory` and `entry`. Either may be empty. */
-export function joinNames(directory: Uint8Array, entry: Uint8Array): Uint8Array {
-  if (directory.length === 0 || entry.length === 0) return concatBytes([directory, entry])
-  return concatBytes([directory, separator, entry])
-}
-
 /** Convert a path to a key of a Map: one character for each byte. */
 export function pathKey(path: Uint8Array): string {
   return latin1Text(path)

@@ -1,9 +1,12 @@
 import { unfit } from './archive-error.js'
 import { isDeviceNumber } from './device.js'
 import type { ManifestEntry, ManifestItem } from './entry.js'
+import { isWithin } from './is-within.js'
 import { isDevice, maxMode } from './mode.js'
 import { isCanonicalPath, maxPathLength } from './path.js'
 import { isTimeNs } from './time.js'
+
+export { isWithin }
 
 export const maxId = 0xffffffff
 
@@ -11,11 +14,6 @@ export const maxId = 0xffffffff
 export const maxXattrName = 255
 /** Longest value of an extended attribute. @see Linux include/uapi/linux/limits.h, XATTR_SIZE_MAX */
 export const maxXattrValue = 65_536
-
-/** True for integers from 0 to `limit`. */
-export function isWithin(value: number, limit: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= limit
-}
 
 /** Find out what is wrong with an entry; null when nothing is. */
 function faultOf(entry: ManifestEntry): string | null {

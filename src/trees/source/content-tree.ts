@@ -43,7 +43,7 @@ export class ContentTree {
     return { facts, content: this.contentOf(path, facts) }
   }
 
-  /** Look up a path without links. @returns null when the tree has no such name */
+  /** Look up a path. @returns null when the tree has no such name, or it lies behind a link of the tree */
   find(path: Buffer): TreeFacts | null {
     try {
       const parent = path.subarray(0, Math.max(0, path.lastIndexOf(slash)))
@@ -78,11 +78,16 @@ export class ContentTree {
     for (const { path, facts, isLeaving } of walkTree(this.reader, this.directory)) {
       if (isLeaving) continue
       const hardLinkTo = links.further(facts, () => path)
-      const linkTarget = facts.type === 'symlink' ? this.reader.readLink(inTree(this.directory, path)) : null
-      const entry: ManifestEntry = { ...entryOf(path, facts), hardLinkTo, linkTarget }
+      const entry: ManifestEntry = { ...this.entry(path, facts), hardLinkTo }
       const hasContent = facts.type === 'file' && hardLinkTo === null
       yield { facts, entry, content: hasContent ? this.contentOf(path, facts) : null }
     }
+  }
+
+  /** Describe a name as the host shows it, as the first name of its file. */
+  entry(path: Buffer, facts: TreeFacts): ManifestEntry {
+    const linkTarget = facts.type === 'symlink' ? this.reader.readLink(inTree(this.directory, path)) : null
+    return { ...entryOf(path, facts), linkTarget, hardLinkTo: null }
   }
 
   private contentOf(path: Buffer, facts: TreeFacts): AsyncIterable<Uint8Array> {

@@ -1,5 +1,6 @@
 import { warnOf } from '../../../formats/manifest/archive-error.js'
-import { checkEntry, entriesOf, type WriteOptions, writeMtree } from '../../../formats/manifest/index.js'
+import { checkEntry, entriesOf, type WriteOptions } from '../../../formats/manifest/index.js'
+import { writeMtree } from '../../../formats/mtree/index.js'
 import type { SourceItem } from '../../source/tree-source.js'
 import type { StreamSink } from '../kind.js'
 import { watchHostTypes } from '../watch-host-types.js'

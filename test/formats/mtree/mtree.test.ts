@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkEntry, type ManifestEntry, readMtree, writeMtree } from '../../../src/formats/manifest/index.js'
-import { escapeName, unescapeName } from '../../../src/formats/manifest/mtree-text.js'
+import { checkEntry, type ManifestEntry } from '../../../src/formats/manifest/index.js'
+import { readMtree, writeMtree } from '../../../src/formats/mtree/index.js'
+import { escapeName, unescapeName } from '../../../src/formats/mtree/text.js'
 import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
 import {
@@ -90,7 +91,7 @@ describe('mtree', () => {
       '#mtree v2.0',
       '/set type=file uid=1 gid=2 mode=0640 nlink=1',
       '. type=dir mode=0755',
-      '    a\\sb size=3 time=5.75578209 flags=none sha256digest=00 optional',
+      '    a\\sb size=3 time=5.75578209 flags=none tags=x,y ignore optional',
       '    d type=dir \\',
       '       mode=0700',
       '        deep type=link link=../a',

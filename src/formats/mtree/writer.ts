@@ -1,11 +1,11 @@
 import { latin1Bytes, utf8Bytes } from '../../bytes/fast.js'
 import { gatherBytes } from '../../bytes/gather.js'
-import { type WriteOptions, warnOf } from './archive-error.js'
-import type { EntryType, ManifestEntry } from './entry.js'
-import { LinkNumbers } from './link-numbers.js'
-import { escapeName } from './mtree-text.js'
-import { splitTime } from './time.js'
-import { checkEntry } from './validate.js'
+import { type WriteOptions, warnOf } from '../manifest/archive-error.js'
+import type { EntryType, ManifestEntry } from '../manifest/entry.js'
+import { LinkNumbers } from '../manifest/link-numbers.js'
+import { splitTime } from '../manifest/time.js'
+import { checkEntry } from '../manifest/validate.js'
+import { escapeName } from './text.js'
 
 const typeNames: Readonly<Record<EntryType, string>> = {
   file: 'file',

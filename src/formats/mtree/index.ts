@@ -1,0 +1,2 @@
+export { readMtree } from './reader.js'
+export { type MtreeOptions, writeMtree } from './writer.js'
