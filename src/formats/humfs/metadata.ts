@@ -32,6 +32,9 @@ export interface ParsedMetadata extends MetadataEntry {
   readonly isTooLong: boolean
 }
 
+const blank = 0x20
+const newline = 0x0a
+
 /** The kernel reads this many bytes. */
 export const longestEntry = 37
 /** Room for entries that the kernel would cut. A longer file is not an entry. */
@@ -47,6 +50,8 @@ function bad(message: string): UmlcowError {
  * @throws UmlcowError HUMFS_ENTRY
  */
 export function parseMetadata(bytes: Uint8Array): ParsedMetadata {
+  const plain = plainEntry(bytes)
+  if (plain !== null) return plain
   if (bytes.length > longestMetadataFile) throw bad(`more than ${longestMetadataFile} bytes`)
   const text = latin1Text(bytes)
   const end = text.indexOf('\n')
@@ -62,6 +67,31 @@ export function parseMetadata(bytes: Uint8Array): ParsedMetadata {
     node: rest.length === 0 ? null : nodeOf(rest),
     isTooLong: line.length > longestEntry,
   }
+}
+
+/** Parse the form of nearly all entries: three numbers of digits alone, and a newline. @returns null for any other */
+function plainEntry(bytes: Uint8Array): ParsedMetadata | null {
+  const end = bytes.length - 1
+  if (end > longestEntry || bytes[end] !== newline) return null
+  const gap = bytes.indexOf(blank)
+  const nextGap = bytes.indexOf(blank, gap + 1)
+  const mode = plainNumber(bytes, 0, gap, 0o7777)
+  const uid = plainNumber(bytes, gap + 1, nextGap, 2 ** 32 - 1)
+  const gid = plainNumber(bytes, nextGap + 1, end, 2 ** 32 - 1)
+  if (mode < 0 || uid < 0 || gid < 0) return null
+  return { mode, uid, gid, node: null, isTooLong: false }
+}
+
+/** @returns -1 for anything but digits of a number up to `limit` */
+function plainNumber(bytes: Uint8Array, start: number, end: number, limit: number): number {
+  if (end <= start || end - start > 10) return -1
+  let value = 0
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - 0x30
+    if (digit < 0 || digit > 9) return -1
+    value = value * 10 + digit
+  }
+  return value <= limit ? value : -1
 }
 
 function nodeOf([letter, major, minor]: readonly string[]): MetadataNode {

@@ -15,6 +15,8 @@ import { type TreeFacts, treeFactsOf } from './tree-facts.js'
 export interface Child {
   readonly name: Buffer
   readonly isDirectory: boolean
+  /** It is a regular file. */
+  readonly isFile: boolean
 }
 
 /**
@@ -31,6 +33,13 @@ export interface TreeReader {
   children(directory: HostPath): Iterable<Child>
   /** Reads the first bytes of a regular file. */
   readStart(path: HostPath, length: number): Buffer
+  /**
+   * Reads a regular file of one line with few calls.
+   *
+   * @returns null unless one read gives fewer bytes than `length`, and a newline at their end
+   * @throws  the error of the system, without the name of the file
+   */
+  readLine(path: HostPath, length: number): Buffer | null
   /** Reads the target of a link. */
   readLink(path: HostPath): Buffer
   /** Resolves all links in the path of a directory. The result ends with a slash. */
@@ -59,6 +68,7 @@ export interface TreeReader {
   user(): HostUser
 }
 
+const newline = 0x0a
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 
 /** The trees of this machine. */
@@ -83,7 +93,7 @@ export const localTreeReader: TreeReader = {
       for (;;) {
         const entry = named(directory, 'list it', () => handle.readSync())
         if (entry === null) return
-        yield { name: entry.name as unknown as Buffer, isDirectory: entry.isDirectory() }
+        yield { name: entry.name as unknown as Buffer, isDirectory: entry.isDirectory(), isFile: entry.isFile() }
       }
     } finally {
       handle.closeSync()
@@ -102,6 +112,17 @@ export const localTreeReader: TreeReader = {
         fs.closeSync(fd)
       }
     }),
+
+  readLine(path, length) {
+    const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    try {
+      const bytes = Buffer.allocUnsafe(length)
+      const got = fs.readSync(fd, bytes, 0, length, 0)
+      return got > 0 && got < length && bytes[got - 1] === newline ? bytes.subarray(0, got) : null
+    } finally {
+      fs.closeSync(fd)
+    }
+  },
 
   readLink: (path) => named(path, 'read the link', () => fs.readlinkSync(path, { encoding: 'buffer' })),
 

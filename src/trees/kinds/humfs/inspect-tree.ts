@@ -39,7 +39,7 @@ export function* inspectTree(
     const place = entryPath(paths, item.path, isDirectory)
     const entry = known?.at(index, item.facts) ?? null
     const read = entry === null ? readEntry(reader, place) : { entry, entryFacts: null, failure: null }
-    yield { item, entryPath: place, ...read }
+    yield { item, entryPath: place, entryFacts: read.entryFacts, entry: read.entry, failure: read.failure }
     if (isDirectory && !item.isLeaving && item.descend) open.push(index)
   }
 }

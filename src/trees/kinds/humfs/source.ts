@@ -9,6 +9,7 @@ import { type TreeOptions, treeRules } from '../../tree-options.js'
 import { inTree } from '../../tree-path.js'
 import type { FoundName } from '../../walk/walk-open-directories.js'
 import { typeOfLetter } from './entry.js'
+import { EntryReader } from './entry-reader.js'
 import { readEntry } from './inspect-tree.js'
 import { readHumfsJournal, refuseRename, unfinished } from './journal.js'
 import { createKnownEntries, type KnownEntries } from './known-entries.js'
@@ -68,12 +69,15 @@ function damaged(message: string, cause?: unknown): UmlcowError {
 
 /** Make a `describe` that notes the entries. */
 function notingEntries(work: Workspace, known: KnownEntries): (found: FoundName) => NameFacts {
+  const entries = new EntryReader(work.reader, work.paths)
   return (found) => {
+    const isDirectory = found.facts.type === 'directory'
     let entry: ParsedMetadata | null = null
     try {
-      entry = entryAt(work, found)
+      entry = isDirectory ? entryAt(work, found) : refuseDamaged(entries.read(found.path, found.name))
     } finally {
       known.add(found.facts, entry)
+      if (isDirectory) entries.enter(found.path)
     }
     return describe(found, entry)
   }
@@ -88,7 +92,10 @@ function knowingEntries(work: Workspace, known: KnownEntries): (found: FoundName
 function entryAt(work: Workspace, { path, facts }: FoundName): ParsedMetadata {
   const isDirectory = facts.type === 'directory'
   if (isDirectory) refuseLinked(work, path)
-  const { entry, failure } = readEntry(work.reader, entryPath(work.paths, path, isDirectory))
+  return refuseDamaged(readEntry(work.reader, entryPath(work.paths, path, isDirectory)))
+}
+
+function refuseDamaged({ entry, failure }: ReturnType<typeof readEntry>): ParsedMetadata {
   if (failure !== null) throw damaged(`its metadata cannot be read: ${failure.message}`, failure)
   if (entry === null) throw damaged('has no metadata')
   return entry
