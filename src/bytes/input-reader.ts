@@ -3,6 +3,19 @@ import { isZero } from './zeros.js'
 
 const nothing = new Uint8Array(0)
 
+/** Pieces of an input. */
+export type InputPieces = (AsyncIterable<Uint8Array> | Iterable<Uint8Array>) & {
+  /**
+   * Skips bytes after the last piece without reading them, as a regular file can.
+   *
+   * @returns how many it has skipped; 0 where the caller must read them
+   */
+  skip?(length: number): number
+}
+
+/** Bytes at once, or a promise of them. To await bytes takes a fraction of the time of a promise. */
+type Soon<T> = T | Promise<T>
+
 /**
  * Reads pieces of bytes, of any lengths, by length or by line.
  *
@@ -15,10 +28,12 @@ export class InputReader {
   /** The last line has no newline: the input may lack its end. */
   isLineCut = false
   private readonly pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>
+  private readonly source: InputPieces
   private held: Uint8Array = nothing
   private ended = false
 
-  constructor(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+  constructor(source: InputPieces) {
+    this.source = source
     this.pieces = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   }
 
@@ -40,12 +55,26 @@ export class InputReader {
   }
 
   /** Read the next bytes as they come, at most `limit`. The result is empty only at the end of the input. */
-  async some(limit: number): Promise<Uint8Array> {
-    return limit > 0 && (await this.fill()) ? this.cut(limit) : nothing
+  some(limit: number): Soon<Uint8Array> {
+    if (limit <= 0) return nothing
+    return this.held.length > 0 ? this.cut(limit) : this.someLater(limit)
+  }
+
+  private async someLater(limit: number): Promise<Uint8Array> {
+    return (await this.fill()) ? this.cut(limit) : nothing
+  }
+
+  /** Read the next `length` bytes if the present piece has them all, else null. */
+  now(length: number): Uint8Array | null {
+    return this.held.length >= length ? this.cut(length) : null
   }
 
   /** Read the next `length` bytes; fewer only at the end of the input. */
-  async upTo(length: number): Promise<Uint8Array> {
+  upTo(length: number): Soon<Uint8Array> {
+    return this.now(length) ?? this.upToLater(length)
+  }
+
+  private async upToLater(length: number): Promise<Uint8Array> {
     const first = await this.some(length)
     if (first.length === length) return first
     // Copy each part: a source may reuse its memory for the next piece.
@@ -84,8 +113,17 @@ export class InputReader {
   }
 
   /** Skip `length` bytes. @returns how many the input had */
-  async skip(length: number): Promise<number> {
-    let got = 0
+  skip(length: number): Soon<number> {
+    if (this.held.length < length) return this.skipLater(length)
+    if (length > 0) this.cut(length)
+    return length
+  }
+
+  private async skipLater(length: number): Promise<number> {
+    let got = this.cut(this.held.length).length
+    const skipped = this.ended ? 0 : (this.source.skip?.(length - got) ?? 0)
+    this.offset += skipped
+    got += skipped
     while (got < length) {
       const part = await this.some(length - got)
       if (part.length === 0) break

@@ -33,7 +33,8 @@ export async function* writeCpio(
     const target = entry.linkTarget
     const hasContent = entry.type === 'file' && entry.hardLinkTo === null && entry.size > 0
     const size = target?.length ?? (hasContent ? entry.size : 0)
-    writeHeader(out, nameOf(entry), headerOf(entry, links.numberOf(entry), size, options))
+    const name = nameOf(entry)
+    writeHeader(out, name, headerOf(entry, name, links.numberOf(entry), size, options))
     if (target !== null) out.add(target)
     if (hasContent) {
       const whole = wholeContent(item)
@@ -43,7 +44,7 @@ export async function* writeCpio(
     out.addZeros(ceilTo(size, alignment) - size)
     if (out.hasPieces) yield* out.takePieces()
   }
-  writeHeader(out, trailer, { ...emptyHeader, nlink: 1 })
+  writeHeader(out, trailer, { ...emptyHeader, nlink: 1, namesize: trailer.length + 1 })
   yield* out.takeAll()
 }
 
@@ -56,7 +57,7 @@ export function checkCpioEntry(entry: ManifestEntry): void {
 /** Readers expect further names when the count is above 1, and some stop when they have seen that many. */
 const unknownLinkCount = 1_000_000
 
-const emptyHeader: Omit<NewcHeader, 'namesize'> = {
+const emptyHeader: NewcHeader = {
   ino: 0,
   mode: 0,
   uid: 0,
@@ -68,15 +69,17 @@ const emptyHeader: Omit<NewcHeader, 'namesize'> = {
   devminor: 0,
   rdevmajor: 0,
   rdevminor: 0,
+  namesize: 0,
   check: 0,
 }
 
 function headerOf(
   entry: ManifestEntry,
+  name: Uint8Array,
   { inode, linkCount }: LinkNumber,
   filesize: number,
   options: WriteOptions,
-): Omit<NewcHeader, 'namesize'> {
+): NewcHeader {
   const { seconds, isExact } = clampSeconds(entry.mtimeNs)
   if (!isExact) warnOf(options, entry.path, 'cpio holds times from 1970 to 2106 only')
   return {
@@ -91,6 +94,7 @@ function headerOf(
     devminor: 0,
     rdevmajor: entry.device?.major ?? 0,
     rdevminor: entry.device?.minor ?? 0,
+    namesize: name.length + 1,
     check: 0,
   }
 }
@@ -110,11 +114,11 @@ function nameOf({ path }: ManifestEntry): Uint8Array {
 }
 
 /** Write a header, the name and its padding. */
-function writeHeader(out: Gatherer, name: Uint8Array, header: Omit<NewcHeader, 'namesize'>): void {
+function writeHeader(out: Gatherer, name: Uint8Array, header: NewcHeader): void {
   const length = headerSize + name.length + 1
   const padded = ceilTo(length, alignment)
   const at = out.reserve(padded)
-  writeNewcHeader({ ...header, namesize: name.length + 1 }, out.memory, at)
+  writeNewcHeader(header, out.memory, at)
   out.memory.set(name, at + headerSize)
   out.memory.fill(0, at + length - 1, at + padded)
 }

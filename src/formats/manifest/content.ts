@@ -8,7 +8,7 @@ import type { ItemContent, ManifestEntry, ManifestItem } from './entry.js'
 const pieceSize = 256 * 1024
 
 /** The content of a file, which comes next in an archive. `finish` skips the bytes that nothing has read. */
-export class ArchiveContent implements AsyncIterable<Uint8Array> {
+export class ArchiveContent implements ItemContent {
   private readonly input: InputReader
   private readonly name: string
   private readonly path: Uint8Array
@@ -31,8 +31,19 @@ export class ArchiveContent implements AsyncIterable<Uint8Array> {
     }
   }
 
-  async finish(): Promise<void> {
-    const left = this.left
+  /** Reads what the present piece of the input has. */
+  whole(): Uint8Array | null {
+    const bytes = this.input.now(this.left)
+    if (bytes !== null) this.left = 0
+    return bytes
+  }
+
+  finish(): void | Promise<void> {
+    if (this.left > 0) return this.skipRest()
+  }
+
+  private async skipRest(): Promise<void> {
+    const { left } = this
     this.left = 0
     if ((await this.input.skip(left)) !== left) throw this.truncated()
   }

@@ -1,4 +1,4 @@
-import { concatBytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
+import { concatBytes, copyOf, latin1Text, utf8Bytes } from '../../bytes/fast.js'
 import { type ArchivePlace, archiveError } from './archive-error.js'
 
 /** Longest path and link target that umlcow reads or writes. Linux takes 4095 bytes a call, but trees go deeper. */
@@ -60,6 +60,13 @@ function canonical(path: Uint8Array): Uint8Array {
   return concatBytes(parts)
 }
 
+/** Take off one `./` at the start and one slash at the end, which most archives have. */
+function withoutEnds(path: Uint8Array): Uint8Array {
+  const start = path[0] === dot && path[1] === slash ? 2 : 0
+  const end = path.length > start && path[path.length - 1] === slash ? path.length - 1 : path.length
+  return path.subarray(start, end)
+}
+
 const separator = utf8Bytes('/')
 
 /**
@@ -70,6 +77,8 @@ const separator = utf8Bytes('/')
  * @throws UmlcowError UNSAFE_PATH when the path holds `..` or a NUL byte, or is too long
  */
 export function safePath(path: Uint8Array, name: string, { offset, line }: ArchivePlace): Uint8Array {
+  const plain = withoutEnds(path)
+  if (isCanonicalPath(plain)) return copyOf(plain)
   const fault = faultOf(path)
   if (fault !== null) throw archiveError('UNSAFE_PATH', name, fault, { path, offset, line })
   return canonical(path)

@@ -1,4 +1,4 @@
-import { copyOf, equalBytes, latin1Bytes } from '../../bytes/fast.js'
+import { allocate, copyOf, latin1Bytes } from '../../bytes/fast.js'
 import { defineStruct } from '../../bytes/struct.js'
 
 // Why a codec of its own: tar-stream, the well-kept library, turns names into UTF-8 strings and so loses other names.
@@ -43,52 +43,73 @@ export const tarHeader = defineStruct([
 export const blockSize = tarHeader.size
 export const posixMagic = latin1Bytes('ustar\x0000')
 
+const blank = 0x20
+const digitZero = 0x30
 const gnuMagic = latin1Bytes('ustar  \0')
-const magicStart = latin1Bytes('ustar')
+const magicLength = 'ustar'.length
 
-/** Whether a header has the fields of POSIX. Some writers store other bytes than "00" as the version. */
-export function isPosix({ magic }: Pick<TarFields, 'magic'>): boolean {
-  return equalBytes(magic.subarray(0, magicStart.length), magicStart) && !equalBytes(magic, gnuMagic)
+type FieldName = Parameters<typeof tarHeader.offsetOf>[0]
+type NumberName = 'mode' | 'uid' | 'gid' | 'size' | 'mtime' | 'checksum' | 'major' | 'minor'
+
+/** The fields of a header. Archives have millions of headers, so nothing is made of a field that nobody asks for. */
+export class TarFields {
+  private readonly block: Uint8Array
+
+  /** @param block  a header, whose memory must last as long as the fields are read */
+  constructor(block: Uint8Array) {
+    this.block = block
+  }
+
+  get type(): number {
+    return this.block[tarHeader.offsetOf('type')]!
+  }
+
+  /** Whether the header has the fields of POSIX. Some writers store other bytes than "00" as the version. */
+  get isPosix(): boolean {
+    return this.hasMagic(posixMagic, magicLength) && !this.hasMagic(gnuMagic, gnuMagic.length)
+  }
+
+  /** Copy a text up to its first NUL byte. */
+  text(name: 'name' | 'link' | 'prefix'): Uint8Array {
+    const start = tarHeader.offsetOf(name)
+    let end = start
+    while (end < start + tarHeader.lengthOf(name) && this.block[end] !== 0) end++
+    return end === start ? nothing : copyOf(this.block.subarray(start, end))
+  }
+
+  /** Get a number; NaN when the field does not hold one. */
+  number(name: NumberName): number {
+    const start = tarHeader.offsetOf(name)
+    const value = octalIn(this.block, start, start + tarHeader.lengthOf(name))
+    return value ?? Number(numberField(this.field(name)) ?? Number.NaN)
+  }
+
+  /** Get a number that may be too large for `number`; null when the field does not hold one. */
+  integer(name: NumberName): bigint | null {
+    return numberField(this.field(name))
+  }
+
+  private field(name: FieldName): Uint8Array {
+    const start = tarHeader.offsetOf(name)
+    return this.block.subarray(start, start + tarHeader.lengthOf(name))
+  }
+
+  private hasMagic(magic: Uint8Array, length: number): boolean {
+    const start = tarHeader.offsetOf('magic')
+    for (let i = 0; i < length; i++) if (this.block[start + i] !== magic[i]) return false
+    return true
+  }
 }
 
-const fieldNames = [
-  'name',
-  'mode',
-  'uid',
-  'gid',
-  'size',
-  'mtime',
-  'checksum',
-  'type',
-  'link',
-  'magic',
-  'major',
-  'minor',
-  'prefix',
-] as const
-
-export type TarFields = Readonly<Record<(typeof fieldNames)[number], Uint8Array>>
-
-const places = fieldNames.map((name) => {
-  const start = tarHeader.offsetOf(name)
-  return { name, start, end: start + tarHeader.lengthOf(name) }
-})
-
-/** Get the fields of a header. They are views, not copies, because archives have millions of headers. */
-export function fieldsOf(block: Uint8Array): TarFields {
-  const fields = {} as Record<(typeof fieldNames)[number], Uint8Array>
-  for (const { name, start, end } of places) fields[name] = block.subarray(start, end)
-  return fields
-}
-
+const nothing = allocate(0)
 const checksumStart = tarHeader.offsetOf('checksum')
 const checksumEnd = checksumStart + tarHeader.lengthOf('checksum')
 
 /** True when a header has the right checksum. Some old writers add the bytes as signed numbers. */
 export function hasRightChecksum(block: Uint8Array): boolean {
-  const stored = numberField(block.subarray(checksumStart, checksumEnd))
+  const stored = new TarFields(block).number('checksum')
   const sum = checksumOf(block)
-  return stored === BigInt(sum) || stored === BigInt(sum - 256 * highBytes(block))
+  return stored === sum || stored === sum - 256 * highBytes(block)
 }
 
 /** Count the bytes of a header that are negative as signed numbers, without the checksum. */
@@ -113,20 +134,24 @@ export function textField(field: Uint8Array): Uint8Array {
 }
 
 /** Parse a number field; null when it does not hold a number. An empty field is 0. */
-export function numberField(field: Uint8Array): bigint | null {
+function numberField(field: Uint8Array): bigint | null {
   const first = field[0]!
   if (first === 0x80 || first === 0xff) return base256(field)
+  const value = octalIn(field, 0, field.length)
+  return value === null ? null : BigInt(value)
+}
+
+/** Parse octal digits; null when there is anything else. */
+function octalIn(bytes: Uint8Array, from: number, end: number): number | null {
   // Some writers overflow a field, and its NUL then comes first in the next one.
-  let start = first === 0 && isOctal(field[1]) ? 1 : 0
-  while (start < field.length && field[start] === 0x20) start++
+  let i = bytes[from] === 0 && isOctal(bytes[from + 1]) ? from + 1 : from
+  while (i < end && bytes[i] === blank) i++
   let value = 0
-  let i = start
-  for (; i < field.length && field[i] !== 0 && field[i] !== 0x20; i++) {
-    const digit = field[i]! - 0x30
-    if (digit < 0 || digit > 7) return null
-    value = value * 8 + digit
+  for (; i < end && bytes[i] !== 0 && bytes[i] !== blank; i++) {
+    if (!isOctal(bytes[i])) return null
+    value = value * 8 + bytes[i]! - digitZero
   }
-  return BigInt(value)
+  return value
 }
 
 function isOctal(byte: number | undefined): boolean {

@@ -3,7 +3,7 @@ import type { InputReader } from '../../bytes/input-reader.js'
 import { isZero } from '../../bytes/zeros.js'
 import type { UmlcowError } from '../../errors.js'
 import { type ArchiveCode, archiveError } from '../manifest/archive-error.js'
-import { blockSize, fieldsOf, hasRightChecksum, numberField, type TarFields, textField } from './layout.js'
+import { blockSize, hasRightChecksum, TarFields, textField } from './layout.js'
 import { type PaxRecords, parsePaxRecords } from './pax-records.js'
 
 /** A header, and the pax records and long names that come before it. */
@@ -12,7 +12,7 @@ export interface TarMember {
   readonly fields: TarFields
   /** The type of the header. '\0' becomes '0'. */
   readonly type: string
-  readonly records: PaxRecords
+  readonly records: ReadonlyMap<string, Uint8Array>
   readonly longName: Uint8Array | null
   readonly longLink: Uint8Array | null
 }
@@ -22,6 +22,8 @@ const maxExtension = 4 * 1024 * 1024
 
 /** The keywords that the reader keeps of a global header. Without this limit, global headers could fill the memory. */
 const globalKeywords = new Set(['path', 'linkpath', 'uid', 'gid', 'size', 'mtime'])
+
+const noRecords: PaxRecords = new Map()
 
 /** 'X' is how Solaris writes 'x'. */
 const extensionTypes = 'xXgLK'
@@ -44,7 +46,7 @@ export class MemberReader {
   /** Read the next member; null at the end of the archive. The caller reads the content. */
   async next(): Promise<TarMember | null> {
     const extension = {
-      records: new Map() as PaxRecords,
+      records: null as PaxRecords | null,
       longName: null as Uint8Array | null,
       longLink: null as Uint8Array | null,
     }
@@ -54,18 +56,23 @@ export class MemberReader {
       const offset = this.input.offset
       const block = await this.block(isPending)
       if (block === null) return null
-      const fields = fieldsOf(block)
-      const type = fields.type[0] === 0 ? '0' : String.fromCharCode(fields.type[0]!)
+      const fields = new TarFields(block)
+      const type = fields.type === 0 ? '0' : String.fromCharCode(fields.type)
       if (!extensionTypes.includes(type)) {
-        return { offset, fields, type, ...extension, records: this.withGlobals(extension.records) }
+        const { longName, longLink } = extension
+        return { offset, fields, type, records: this.withGlobals(extension.records), longName, longLink }
       }
-      const size = this.sizeOf(fields.size, offset)
+      const size = this.sizeOf(fields, offset)
       budget -= size + blockSize
       if (budget < 0) throw this.error('BAD_ARCHIVE', `more than ${maxExtension} bytes of extensions`, offset)
       const body = await this.body(size)
       if (type === 'L') extension.longName = textField(body)
       else if (type === 'K') extension.longLink = textField(body)
-      else this.addRecords(body, type === 'g' ? null : extension.records, offset)
+      else if (type === 'g') this.addRecords(body, null, offset)
+      else {
+        extension.records ??= new Map()
+        this.addRecords(body, extension.records, offset)
+      }
       // Nothing need follow a global header: git makes such an archive of a commit without files.
       if (type !== 'g') isPending = true
     }
@@ -77,8 +84,8 @@ export class MemberReader {
     return block.length === 0 || (block.length === blockSize && (isZero(block) || hasRightChecksum(block)))
   }
 
-  private sizeOf(field: Uint8Array, offset: number): number {
-    const size = Number(numberField(field) ?? Number.NaN)
+  private sizeOf(fields: TarFields, offset: number): number {
+    const size = fields.number('size')
     if (Number.isSafeInteger(size) && size >= 0) return size
     throw this.error('BAD_ARCHIVE', 'cannot read the size', offset)
   }
@@ -87,8 +94,9 @@ export class MemberReader {
     return archiveError(code, this.name, what, { offset })
   }
 
-  private withGlobals(own: PaxRecords): PaxRecords {
-    const records = new Map([...this.globals, ...own])
+  private withGlobals(own: PaxRecords | null): PaxRecords {
+    if (own === null && this.globals.size === 0) return noRecords
+    const records = new Map([...this.globals, ...(own ?? [])])
     // An empty value cancels an earlier one.
     for (const [keyword, value] of records)
       if (value.length === 0 && globalKeywords.has(keyword)) records.delete(keyword)
@@ -127,25 +135,32 @@ export class MemberReader {
    *
    * @param isPending  an extension has come, and needs its member
    */
-  private async block(isPending: boolean): Promise<Uint8Array | null> {
+  private block(isPending: boolean): Uint8Array | null | Promise<Uint8Array | null> {
     const offset = this.input.offset
-    const block = await this.input.upTo(blockSize)
+    const block = this.input.now(blockSize)
+    if (block === null || isZero(block)) return this.blockOrEnd(block, offset, isPending)
+    return this.checked(block, offset)
+  }
+
+  /** @param given  null when the block is not at hand */
+  private async blockOrEnd(given: Uint8Array | null, offset: number, isPending: boolean): Promise<Uint8Array | null> {
+    const block = given ?? (await this.input.upTo(blockSize))
     if (block.length < blockSize) {
       this.isEndMissing = block.length === 0 && offset > 0 && !isPending
       if (this.isEndMissing) return null
       const what = offset + block.length === 0 ? 'the input is empty' : 'the archive ends inside a member'
       throw this.error('TRUNCATED_ARCHIVE', what, this.input.offset)
     }
-    if (isZero(block)) {
-      if (isPending) throw this.error('BAD_ARCHIVE', 'the archive ends after a header of extensions', offset)
-      const second = await this.input.upTo(blockSize)
-      if (isZero(second)) return null
-      throw this.error('BAD_ARCHIVE', 'a block of zeros stands between members', offset)
-    }
-    if (!hasRightChecksum(block)) {
-      const code = offset === 0 ? 'NOT_ARCHIVE' : 'BAD_ARCHIVE'
-      throw this.error(code, `${offset === 0 ? 'not a tar archive: ' : ''}the checksum of a header is wrong`, offset)
-    }
-    return block
+    if (!isZero(block)) return this.checked(block, offset)
+    if (isPending) throw this.error('BAD_ARCHIVE', 'the archive ends after a header of extensions', offset)
+    const second = await this.input.upTo(blockSize)
+    if (isZero(second)) return null
+    throw this.error('BAD_ARCHIVE', 'a block of zeros stands between members', offset)
+  }
+
+  private checked(block: Uint8Array, offset: number): Uint8Array {
+    if (hasRightChecksum(block)) return block
+    const code = offset === 0 ? 'NOT_ARCHIVE' : 'BAD_ARCHIVE'
+    throw this.error(code, `${offset === 0 ? 'not a tar archive: ' : ''}the checksum of a header is wrong`, offset)
   }
 }

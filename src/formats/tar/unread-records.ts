@@ -1,6 +1,6 @@
 import { escapeText } from '../../bytes/escape.js'
 import { type ReadOptions, warnOf } from '../manifest/archive-error.js'
-import type { PaxRecords } from './pax-records.js'
+import type { TarMember } from './member.js'
 
 // Records of pax headers that umlcow does not read.
 // SCHILY.acl.access, .default, .ace   ACLs as text.  Source: star(5)
@@ -26,7 +26,7 @@ export class UnreadRecords {
   }
 
   /** Looks at the records of an entry: most have none. */
-  look(records: PaxRecords, path: Uint8Array): void {
+  look(records: TarMember['records'], path: Uint8Array): void {
     for (const keyword of records.keys()) {
       if (keyword.startsWith(acl)) warnOf(this.options, path, `its ACL (${shownKeyword(keyword)}) is left out`)
       else if (keyword === flags) warnOf(this.options, path, `its flags (${keyword}) are left out`)
@@ -38,7 +38,7 @@ export class UnreadRecords {
     }
   }
 
-  private lookAtAttribute(records: PaxRecords, keyword: string, path: Uint8Array): void {
+  private lookAtAttribute(records: TarMember['records'], keyword: string, path: Uint8Array): void {
     if (records.has(readForm + decodePercent(keyword.slice(libarchive.length)))) return
     warnOf(this.options, path, `its extended attribute is left out: ${shownKeyword(keyword)}`)
   }

@@ -37,7 +37,6 @@ interface HeaderFields {
 const nothing = allocate(0)
 const dot = utf8Bytes('.')
 const extensionName = utf8Bytes('PaxHeaders/x')
-const extensionFields = { prefix: nothing, link: nothing, mode: 0o644, uid: 0, gid: 0, mtime: 0, major: 0, minor: 0 }
 
 type Records = [keyword: string, value: Uint8Array][]
 
@@ -104,7 +103,19 @@ function splitName(path: Uint8Array): { name: Uint8Array; prefix: Uint8Array } |
 function writeExtension(out: Gatherer, records: Records): void {
   const lines = records.map(([keyword, value]) => serializePaxRecord(keyword, value))
   const size = lines.reduce((sum, line) => sum + line.length, 0)
-  writeBlock(out, { ...extensionFields, name: extensionName, type: 'x', size })
+  writeBlock(out, {
+    name: extensionName,
+    prefix: nothing,
+    link: nothing,
+    type: 'x',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size,
+    mtime: 0,
+    major: 0,
+    minor: 0,
+  })
   for (const line of lines) out.add(line)
   out.addZeros(ceilTo(size, blockSize) - size)
 }

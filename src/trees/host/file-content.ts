@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import { printablePath } from '../../bytes/escape.js'
+import type { InputPieces } from '../../bytes/input-reader.js'
 import { UmlcowError } from '../../errors.js'
 import { changeBetween } from '../../machine/file-facts.js'
 import type { HostPath } from '../../machine/host-files.js'
@@ -10,17 +11,26 @@ import type { TreeFacts } from './tree-facts.js'
 const pieceSize = 256 * 1024
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 
+/** Where the reading of a file is. */
+interface ReadPlace {
+  offset: number
+  /** Bytes of the file when it was opened. */
+  size: number
+}
+
 /**
- * Read an open file in pieces. The next piece overwrites the memory of the last one.
+ * Read an open file in pieces, each from the offset of `place` on. The next piece overwrites the memory of the last one.
  *
  * @throws UmlcowError INPUT_CHANGED when the file changed meanwhile: the bytes may mix two states
  */
-function* piecesOf(fd: number, path: HostPath): Generator<Uint8Array> {
+function* piecesOf(fd: number, path: HostPath, place: ReadPlace = { offset: 0, size: 0 }): Generator<Uint8Array> {
   const before = fs.fstatSync(fd, { bigint: true })
+  place.size = Number(before.size)
   const room = Buffer.allocUnsafe(pieceSize)
   for (;;) {
-    const length = named(path, 'read it', () => fs.readSync(fd, room, 0, room.length, null))
+    const length = named(path, 'read it', () => fs.readSync(fd, room, 0, room.length, place.offset))
     if (length === 0) break
+    place.offset += length
     yield room.subarray(0, length)
   }
   const after = fs.fstatSync(fd, { bigint: true })
@@ -53,10 +63,13 @@ function isBelow(fd: number, top: Buffer): boolean {
   return place.subarray(0, top.length).equals(top)
 }
 
+/** Bytes in pieces. `skip` is there for a regular file. */
+export type StreamBytes = AsyncIterable<Uint8Array> & Pick<InputPieces, 'skip'>
+
 /** An input that is read from its start. A regular file can be read more than once. */
 export interface StreamInput {
   readonly isRepeatable: boolean
-  read(): AsyncIterable<Uint8Array>
+  read(): StreamBytes
 }
 
 /** Open an input of this machine, for `TreeReader.streamInput`. */
@@ -67,12 +80,23 @@ export function streamInput(path: HostPath): StreamInput {
   return { isRepeatable: false, read: () => streamOf(path) }
 }
 
-async function* regularFile(path: HostPath): AsyncGenerator<Uint8Array> {
-  const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NONBLOCK))
-  try {
-    yield* piecesOf(fd, path)
-  } finally {
-    fs.closeSync(fd)
+/** Read a file from its start, once. */
+function regularFile(path: HostPath): StreamBytes {
+  const place: ReadPlace = { offset: 0, size: 0 }
+  return {
+    async *[Symbol.asyncIterator]() {
+      const fd = named(path, 'open it', () => fs.openSync(path, O_RDONLY | O_NONBLOCK))
+      try {
+        yield* piecesOf(fd, path, place)
+      } finally {
+        fs.closeSync(fd)
+      }
+    },
+    skip(length) {
+      const count = Math.min(length, Math.max(0, place.size - place.offset))
+      place.offset += count
+      return count
+    },
   }
 }
 

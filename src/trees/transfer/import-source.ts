@@ -4,7 +4,7 @@ import type { ManifestItem } from '../../formats/manifest/entry.js'
 import { localHostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import { lostInDirectory } from '../attributes/search-losses.js'
-import type { StreamInput } from '../host/file-content.js'
+import type { StreamBytes, StreamInput } from '../host/file-content.js'
 import { treeHostOf } from '../host/tree-host.js'
 import type { StreamSource } from '../kinds/kind.js'
 import { isTreeFormat, type StreamFormat, streamKinds, type TreeFormat, treeKinds } from '../kinds/table.js'
@@ -74,7 +74,10 @@ function streamSource(
   const file: StreamInput = isFile ? host.reader.streamInput(input) : { isRepeatable: false, read: () => input.bytes }
   const name = isFile ? printablePath(input) : input.name
   const words = { from, path: isFile ? input : null, tree: options.tree, directory }
-  const bytes = () => recognised(interruptible(file.read(), options.signal), name, words)
+  const bytes = () => {
+    const source = file.read()
+    return withSkip(recognised(interruptible(source, options.signal), name, words), source)
+  }
   const common = { name, isRepeatable: file.isRepeatable, look: async () => [] }
   if (!reader.needsTree) {
     if (options.tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
@@ -95,6 +98,11 @@ function streamSource(
     look: () => lostInDirectory(host.reader, options.tree!, options.signal),
     items: (onWarning) => reader.read(bytes(), tree, { name, onWarning }),
   }
+}
+
+/** Let the reader of `pieces` skip bytes of their source. The steps between the two keep no bytes back. */
+function withSkip(pieces: AsyncIterable<Uint8Array>, source: StreamBytes): StreamBytes {
+  return { [Symbol.asyncIterator]: () => pieces[Symbol.asyncIterator](), skip: (length) => source.skip?.(length) ?? 0 }
 }
 
 /** Let a signal end the reading of a pipe, even when its writer is silent. */

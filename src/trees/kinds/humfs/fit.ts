@@ -1,5 +1,5 @@
 import { UmlcowError } from '../../../errors.js'
-import { serializeMetadata } from '../../../formats/humfs/metadata.js'
+import { metadataLine } from '../../../formats/humfs/metadata.js'
 import { shorten } from '../../../formats/manifest/archive-error.js'
 import type { ManifestEntry } from '../../../formats/manifest/entry.js'
 import type { HostPath } from '../../../machine/host-files.js'
@@ -7,7 +7,7 @@ import { joinPath } from '../../../machine/path-bytes.js'
 import type { Placement } from '../../new-tree/tree-plan.js'
 import type { Problems } from '../../problems.js'
 import { longestPath } from '../../tree-path.js'
-import { metadataOf, type NodeFacts } from './entry.js'
+import { letterOf, metadataOf, type NodeFacts } from './entry.js'
 import { entryName, humfsPaths, longestPathOf } from './paths.js'
 
 /** Bytes of the longest name, and of the longest target of a link, that the system takes. */
@@ -15,6 +15,7 @@ const longestName = 255
 const longestTarget = 4095
 
 const slash = 0x2f
+const nothing = Buffer.alloc(0)
 const reserved = Buffer.from(entryName)
 
 /** Get the facts that go into the metadata. */
@@ -58,12 +59,13 @@ export function longestNameOf(path: Buffer): number {
 /** Finds the entries that the system or humfs cannot represent, by the rules of humfsify. */
 export class HumfsFit {
   private readonly problems: Problems
-  private readonly paths: ReturnType<typeof humfsPaths>[]
+  /** Bytes of the longest path of the metadata, without the name's own path. */
+  private readonly longestBase: number
 
   /** @param places  the work directory and the final place of the tree: paths must not be too long in either */
   constructor(problems: Problems, ...places: HostPath[]) {
     this.problems = problems
-    this.paths = places.map(humfsPaths)
+    this.longestBase = Math.max(...places.map((place) => longestPathOf(humfsPaths(place), nothing)))
   }
 
   /** Check an entry, and add its problems. @returns whether it has none */
@@ -71,12 +73,12 @@ export class HumfsFit {
     const before = this.problems.count
     for (const one of missing) this.checkName(one, true)
     this.checkName(path, entry.type === 'directory')
-    const longest = Math.max(...this.paths.map((paths) => longestPathOf(paths, path)))
+    const longest = this.longestBase + path.length
     if (longest > longestPath) {
       this.add(path, `the path of its metadata takes ${longest} bytes, the system takes ${longestPath}`)
     } else if (first !== null && first.length > longestPath) {
       this.add(path, `is a further name of a path of ${first.length} bytes, the system takes ${longestPath}`)
-    } else if (longestNameOf(path) > longestName) {
+    } else if (path.length > longestName && longestNameOf(path) > longestName) {
       this.add(path, `its name takes ${longestNameOf(path)} bytes, the system takes ${longestName}`)
     }
     const target = entry.linkTarget?.length ?? 0
@@ -86,8 +88,10 @@ export class HumfsFit {
   }
 
   private checkMetadata(path: Buffer, entry: ManifestEntry): void {
+    // The three numbers of any other entry always fit.
+    if (letterOf[entry.type] === undefined) return
     try {
-      serializeMetadata(metadataOf(nodeFactsOf(entry), false))
+      metadataLine(metadataOf(nodeFactsOf(entry), false))
     } catch (error) {
       if (!(error instanceof UmlcowError)) throw error
       this.add(path, error.message)
