@@ -21,8 +21,8 @@ const mtimeOf = (file: string) => fs.lstatSync(file, { bigint: true }).mtimeNs
 it.each(times)('the time %d ns, before 1970 too, is set to the microsecond', (mtimeNs, expected) => {
   const top = scratchDirectory()
   const [file, link, copy] = ['file', 'link', 'copy'].map((name) => path.join(top, name)) as [string, string, string]
-  const made = localTreeWriter.createFile(file)
-  made.complete({ mode: 0o644, owner: null, mtimeNs })
+  const made = localTreeWriter.createFile(file, 0o600)
+  made.complete(0o644, null, mtimeNs)
   made.close()
   localTreeWriter.makeLink(Buffer.from('nowhere'), link)
   localTreeWriter.setMtime(link, mtimeNs)

@@ -35,8 +35,8 @@ export function crashingHost(
   const wrapAll = <T extends object>(port: T): T =>
     Object.fromEntries(Object.entries(port).map(([name, run]) => [name, wrap(name, run)])) as T
   const writer = wrapAll(localTreeWriter)
-  const createFile: TreeWriter['createFile'] = (file) => {
-    const { close, ...calls } = writer.createFile(file)
+  const createFile: TreeWriter['createFile'] = (file, mode) => {
+    const { close, ...calls } = writer.createFile(file, mode)
     return { ...wrapAll(calls), close }
   }
   return { writer: { ...writer, createFile }, calls }

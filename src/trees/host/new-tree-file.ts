@@ -10,8 +10,8 @@ import type { Owner } from './tree-facts.js'
 export interface NewTreeFile {
   /** Adds bytes at the end. Long stretches of zeros become holes. */
   append(bytes: Uint8Array): void
-  /** Sets owner, mode and time. A null owner stays. The owner comes first, because its change clears setuid bits. */
-  complete(facts: { readonly mode: number; readonly owner: Owner | null; readonly mtimeNs: bigint }): void
+  /** Sets owner, mode and time. What is null stays. The owner comes first, because its change clears setuid bits. */
+  complete(mode: number | null, owner: Owner | null, mtimeNs: bigint): void
   /** The caller of `createFile` closes the file, also after an error. */
   close(): void
 }
@@ -36,20 +36,24 @@ export function timeOf(mtimeNs: bigint): string {
 
 function newFile(fd: number, path: HostPath): NewTreeFile {
   let size = 0
+  let endOfData = 0
   return {
     append: (bytes) =>
       named(path, 'write it', () => {
         forEachDataStretch(bytes, bytes.length, (start, end) => {
           for (let at = start; at < end; ) at += fs.writeSync(fd, bytes, at, end - at, size + at)
+          endOfData = size + end
         })
         size += bytes.length
       }),
-    complete: ({ mode, owner, mtimeNs }) =>
+    complete: (mode, owner, mtimeNs) =>
       named(path, 'complete it', () => {
-        if (size > 0) fs.ftruncateSync(fd, size)
+        // A hole at the end.
+        if (size > endOfData) fs.ftruncateSync(fd, size)
         if (owner !== null) fs.fchownSync(fd, owner.uid, owner.gid)
-        fs.fchmodSync(fd, mode)
-        fs.futimesSync(fd, timeOf(mtimeNs), timeOf(mtimeNs))
+        if (mode !== null) fs.fchmodSync(fd, mode)
+        const time = timeOf(mtimeNs)
+        fs.futimesSync(fd, time, time)
       }),
     close: () => fs.closeSync(fd),
   }
@@ -67,8 +71,8 @@ function held(fd: number, path: HostPath): Buffer {
 }
 
 /** Create a file on this machine, for `TreeWriter.createFile`. */
-export function createFile(path: HostPath): NewTreeFile {
-  const open = () => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+export function createFile(path: HostPath, mode: number): NewTreeFile {
+  const open = () => fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
   return named(path, 'create it', () => newFile(open(), path))
 }
 

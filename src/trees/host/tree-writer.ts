@@ -13,14 +13,20 @@ import type { Owner, TreeFacts } from './tree-facts.js'
  */
 export interface TreeWriter {
   makeDirectory(path: HostPath, mode: number): void
-  /** Makes a file. A null owner is not set. Text is stored as UTF-8, and takes less time than bytes. */
-  writeNew(path: HostPath, content: string | Uint8Array, mode: number, owner: Owner | null): void
   /**
-   * Begins a file that no other user can read until it is complete.
+   * Makes a file. A null owner is not set. Text is stored as UTF-8, and takes less time than bytes.
    *
+   * @param umask  that of this process, from a caller that makes many files: each question for it takes two calls
+   */
+  writeNew(path: HostPath, content: string | Uint8Array, mode: number, owner: Owner | null, umask?: number): void
+  /**
+   * Begins a file. Only a directory that no other user can enter may get one with more permissions than 0600: it has
+   * them before it is complete.
+   *
+   * @param mode   less the bits of the umask
    * @throws UmlcowError EEXIST when the name is taken, even by a link
    */
-  createFile(path: HostPath): NewTreeFile
+  createFile(path: HostPath, mode: number): NewTreeFile
   /** Adds bytes to a file. Makes the file if it is missing. */
   append(path: HostPath, bytes: Uint8Array): void
   makeLink(target: Buffer, path: HostPath): void
@@ -75,11 +81,11 @@ export const localTreeWriter: TreeWriter = {
       if (process.umask() & mode) fs.chmodSync(path, mode)
     }),
 
-  writeNew: (path, content, mode, owner) =>
+  writeNew: (path, content, mode, owner, umask = process.umask()) =>
     named(path, 'create it', () => {
       fs.writeFileSync(path, content, { encoding: 'utf8', mode, flag: 'wx' })
       if (owner !== null) fs.lchownSync(path, owner.uid, owner.gid)
-      if (process.umask() & mode) fs.chmodSync(path, mode)
+      if (umask & mode) fs.chmodSync(path, mode)
     }),
 
   append: (path, bytes) =>

@@ -80,6 +80,7 @@ export async function makeNewTree<T>(
         top: joinPath(held.path, 'tree'),
         draft: joinPath(held.path, 'draft'),
         options,
+        umask: host.reader.user().umask,
       }
       try {
         const result = await build(tree, (message) => warnings.push(message))

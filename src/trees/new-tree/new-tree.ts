@@ -19,4 +19,6 @@ export interface NewTree extends TreeHost {
   /** A free name in the work directory, on the same file system. */
   readonly draft: Buffer
   readonly options: NewTreeOptions
+  /** The umask of this process. */
+  readonly umask: number
 }

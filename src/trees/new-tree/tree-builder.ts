@@ -17,7 +17,7 @@ export interface TreeBuilder {
   completeDirectory(path: Buffer, entry: ManifestEntry): Promise<void> | void
   link(path: Buffer, first: Buffer, entry: ManifestEntry): void
   /** Makes any other name. */
-  makeNode(path: Buffer, item: ManifestItem): Promise<void>
+  makeNode(path: Buffer, item: ManifestItem): Promise<void> | void
   /** Removes a name, or the entry of a directory and not the directory. Other names of the file keep it. */
   discard(path: Buffer, isDirectory: boolean): void
 }
@@ -48,16 +48,26 @@ export async function buildTree(
   }
 }
 
-async function buildOne(builder: TreeBuilder, item: ManifestItem, place: Placement): Promise<void> {
+/** Make one name. Most names take no promise. */
+function buildOne(builder: TreeBuilder, item: ManifestItem, place: Placement): Promise<void> | void {
   const { entry } = item
   // The name is there already. To replace it would remove the only name of the file.
   if (place.first?.equals(place.path)) return
   if (place.isAgain) builder.discard(place.path, entry.type === 'directory')
+  return place.missing.length > 0 ? buildBelow(builder, item, place) : buildHere(builder, item, place)
+}
+
+async function buildBelow(builder: TreeBuilder, item: ManifestItem, place: Placement): Promise<void> {
   for (const directory of place.missing) await builder.makeDirectory(directory, null)
-  if (place.isMade) await builder.completeDirectory(place.path, entry)
-  else if (entry.type === 'directory') await builder.makeDirectory(place.path, entry)
-  else if (place.first !== null) builder.link(place.path, place.first, entry)
-  else await builder.makeNode(place.path, item)
+  await buildHere(builder, item, place)
+}
+
+function buildHere(builder: TreeBuilder, item: ManifestItem, place: Placement): Promise<void> | void {
+  const { entry } = item
+  if (place.isMade) return builder.completeDirectory(place.path, entry)
+  if (entry.type === 'directory') return builder.makeDirectory(place.path, entry)
+  if (place.first !== null) return builder.link(place.path, place.first, entry)
+  return builder.makeNode(place.path, item)
 }
 
 /** Mode and owner of a new file. A null owner is not set. */
@@ -66,41 +76,53 @@ export interface FileTerms {
   readonly owner: Owner | null
 }
 
-/** Make a file with the content of an item. @throws UmlcowError INPUT_CHANGED when the content has another length */
-export async function copyContent({ writer, options }: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms) {
-  await withNewFile(writer.createFile(path), async (file) => {
-    const whole = wholeContent(item)
-    if (whole !== null) file.append(whole)
-    else {
-      for await (const bytes of exactContent(item)) {
-        throwIfAborted(options.signal)
-        file.append(bytes)
-      }
-    }
-    file.complete({ ...terms, mtimeNs: item.entry.mtimeNs })
-  })
+/**
+ * Make a file with the content of an item. A small file takes no promise.
+ *
+ * @throws UmlcowError INPUT_CHANGED when the content has another length
+ */
+export function copyContent(tree: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms): void | Promise<void> {
+  const whole = wholeContent(item)
+  if (whole === null) return copyPieces(tree, path, item, terms)
+  makeFile(tree, path, whole, item.entry.mtimeNs, terms)
 }
 
 /** Make a file of a few bytes. */
-export async function makeFile(
-  { writer }: NewTree,
-  path: HostPath,
-  bytes: Uint8Array,
-  mtimeNs: bigint,
-  terms: FileTerms,
-) {
-  await withNewFile(writer.createFile(path), async (file) => {
-    file.append(bytes)
-    file.complete({ ...terms, mtimeNs })
-  })
-}
-
-async function withNewFile(file: NewTreeFile, use: (file: NewTreeFile) => Promise<void>): Promise<void> {
+export function makeFile(tree: NewTree, path: HostPath, bytes: Uint8Array, mtimeNs: bigint, terms: FileTerms): void {
+  const file = beginFile(tree, path, terms)
   try {
-    await use(file)
+    file.append(bytes)
+    completeFile(tree, file, mtimeNs, terms)
   } finally {
     file.close()
   }
+}
+
+async function copyPieces(tree: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms): Promise<void> {
+  const file = beginFile(tree, path, terms)
+  try {
+    for await (const bytes of exactContent(item)) {
+      throwIfAborted(tree.options.signal)
+      file.append(bytes)
+    }
+    completeFile(tree, file, item.entry.mtimeNs, terms)
+  } finally {
+    file.close()
+  }
+}
+
+/** Begin a file. It gets its mode at once where that is possible, as no other user can enter the work directory. */
+function beginFile(tree: NewTree, path: HostPath, terms: FileTerms): NewTreeFile {
+  return tree.writer.createFile(path, hasModeAtOnce(tree, terms) ? terms.mode : 0o600)
+}
+
+function completeFile(tree: NewTree, file: NewTreeFile, mtimeNs: bigint, terms: FileTerms): void {
+  file.complete(hasModeAtOnce(tree, terms) ? null : terms.mode, terms.owner, mtimeNs)
+}
+
+/** Whether a new file can have its final mode from the start. A change of the owner may clear bits. */
+function hasModeAtOnce({ umask }: NewTree, { mode, owner }: FileTerms): boolean {
+  return owner === null && mode <= 0o777 && (mode & umask) === 0
 }
 
 /** Make a FIFO as a draft, then give it its name. */

@@ -78,16 +78,16 @@ export class ContentTree {
     for (const { path, facts, isLeaving } of walkTree(this.reader, this.directory)) {
       if (isLeaving) continue
       const hardLinkTo = links.further(facts, () => path)
-      const entry: ManifestEntry = { ...this.entry(path, facts), hardLinkTo }
+      const entry = this.entry(path, facts, hardLinkTo)
       const hasContent = facts.type === 'file' && hardLinkTo === null
       yield { facts, entry, content: hasContent ? this.contentOf(path, facts) : null }
     }
   }
 
-  /** Describe a name as the host shows it, as the first name of its file. */
-  entry(path: Buffer, facts: TreeFacts): ManifestEntry {
+  /** Describe a name as the host shows it. @param hardLinkTo  the first name of its file; null if this is the first */
+  entry(path: Buffer, facts: TreeFacts, hardLinkTo: Buffer | null = null): ManifestEntry {
     const linkTarget = facts.type === 'symlink' ? this.reader.readLink(inTree(this.directory, path)) : null
-    return { ...entryOf(path, facts), linkTarget, hardLinkTo: null }
+    return entryOf(path, facts, hardLinkTo, linkTarget)
   }
 
   private contentOf(path: Buffer, facts: TreeFacts): AsyncIterable<Uint8Array> {
@@ -95,7 +95,7 @@ export class ContentTree {
   }
 }
 
-function entryOf(path: Buffer, facts: TreeFacts): Omit<ManifestEntry, 'hardLinkTo' | 'linkTarget'> {
+function entryOf(path: Buffer, facts: TreeFacts, hardLinkTo: Buffer | null, linkTarget: Buffer | null): ManifestEntry {
   const { type, mode, uid, gid, major, minor, size, nlink } = facts
   return {
     path,
@@ -104,6 +104,8 @@ function entryOf(path: Buffer, facts: TreeFacts): Omit<ManifestEntry, 'hardLinkT
     uid,
     gid,
     device: isDevice(type) ? { major, minor } : null,
+    linkTarget,
+    hardLinkTo,
     size: type === 'file' ? size : 0,
     mtimeNs: BigInt(Math.round(facts.mtime * 1e6)) * 1000n,
     xattrs: null,

@@ -367,9 +367,9 @@ describe('an import', () => {
     fs.writeFileSync(file, Buffer.concat([await tar(), Buffer.alloc(2 ** 20)]))
     const place = placeFor(path.join(top, 'out'))
     fs.utimesSync(file, 1, 1)
-    const createFile: TreeWriter['createFile'] = (made) => {
+    const createFile: TreeWriter['createFile'] = (made, mode) => {
       fs.utimesSync(file, 2, 2)
-      return localTreeWriter.createFile(made)
+      return localTreeWriter.createFile(made, mode)
     }
     const writer = { ...localTreeWriter, createFile }
     await expect(run(file, place.directory, { writer })).rejects.toMatchObject({ code: 'INPUT_CHANGED' })

@@ -69,7 +69,7 @@ export class VirtfsBuilder implements TreeBuilder {
     const terms = { mode: fileMode, owner: null }
     const place = this.placeOf(path)
     if (entry.type === 'file') await copyContent(this.tree, place, item, terms)
-    else await makeFile(this.tree, place, entry.linkTarget ?? Buffer.alloc(0), entry.mtimeNs, terms)
+    else makeFile(this.tree, place, entry.linkTarget ?? Buffer.alloc(0), entry.mtimeNs, terms)
     this.record(path, entry)
   }
 

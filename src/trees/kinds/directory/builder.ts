@@ -66,7 +66,7 @@ export class DirectoryBuilder implements TreeBuilder {
     else if (entry.type === 'fifo') await placeFifo(tree, place, entry.mtimeNs, terms)
     else if (entry.type === 'socket') await this.makeSocket(place, entry, terms)
     else if (this.asRoot) await this.makeDevice(place, entry, terms)
-    else await makeFile(tree, place, nothing, entry.mtimeNs, terms)
+    else makeFile(tree, place, nothing, entry.mtimeNs, terms)
     await this.made(path, entry)
   }
 

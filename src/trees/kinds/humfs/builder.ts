@@ -45,16 +45,10 @@ export class HumfsBuilder implements TreeBuilder {
     writer.link(entryPath(this.paths, first, false), entryPath(this.paths, path, false))
   }
 
-  async makeNode(path: Buffer, item: ManifestItem): Promise<void> {
-    const { entry } = item
-    const { tree } = this
-    const data = joinPath(this.paths.data, path)
-    const terms = { mode: dataMode(entry, false), owner: this.owner }
-    if (entry.type === 'file') await copyContent(tree, data, item, terms)
-    else if (entry.type === 'symlink') this.makeLink(data, entry)
-    else if (isReplaced(entry, false)) await makeFile(tree, data, nothing, entry.mtimeNs, terms)
-    else await placeFifo(tree, data, entry.mtimeNs, terms)
-    this.record(path, nodeFactsOf(entry))
+  makeNode(path: Buffer, item: ManifestItem): Promise<void> | void {
+    const making = this.makeData(path, item)
+    if (making !== undefined) return making.then(() => this.recordEntry(path, item.entry))
+    this.recordEntry(path, item.entry)
   }
 
   discard(path: Buffer, isDirectory: boolean): void {
@@ -63,10 +57,24 @@ export class HumfsBuilder implements TreeBuilder {
     if (!isDirectory) writer.unlink(joinPath(this.paths.data, path))
   }
 
+  private makeData(path: Buffer, item: ManifestItem): Promise<void> | void {
+    const { entry } = item
+    const data = joinPath(this.paths.data, path)
+    const terms = { mode: dataMode(entry, false), owner: this.owner }
+    if (entry.type === 'file') return copyContent(this.tree, data, item, terms)
+    if (entry.type === 'symlink') return this.makeLink(data, entry)
+    if (isReplaced(entry, false)) return makeFile(this.tree, data, nothing, entry.mtimeNs, terms)
+    return placeFifo(this.tree, data, entry.mtimeNs, terms)
+  }
+
+  private recordEntry(path: Buffer, entry: ManifestEntry): void {
+    this.record(path, nodeFactsOf(entry))
+  }
+
   /** Write the entry of a name. */
   record(path: Buffer, facts: NodeFacts): void {
     const place = entryPath(this.paths, path, facts.type === 'directory')
-    writeEntry(this.tree.writer, place, facts, false, this.owner)
+    writeEntry(this.tree.writer, place, facts, false, this.owner, this.tree.umask)
   }
 
   /** Give a new file to the owner of the tree. */

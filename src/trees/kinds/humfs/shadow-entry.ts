@@ -14,15 +14,21 @@ export function makeMirrors(writer: TreeWriter, trees: ShadowTrees, path: Buffer
   }
 }
 
-/** Write the entry of a name to its place. @throws UmlcowError HUMFS_ENTRY_TOO_LONG */
+/**
+ * Write the entry of a name to its place.
+ *
+ * @param umask  that of this process, if the caller knows it
+ * @throws       UmlcowError HUMFS_ENTRY_TOO_LONG
+ */
 export function writeEntry(
   writer: TreeWriter,
   place: Buffer,
   facts: NodeFacts,
   perlCompat: boolean,
   owner: Owner | null,
+  umask?: number,
 ): void {
-  writer.writeNew(place, metadataLine(metadataOf(facts, perlCompat)), 0o644, owner)
+  writer.writeNew(place, metadataLine(metadataOf(facts, perlCompat)), 0o644, owner, umask)
 }
 
 /** Find the owner to set on new files. @returns null if it is the user, who owns new files anyway */
