@@ -86,6 +86,31 @@ describe('InputReader', () => {
   })
 })
 
+describe('skipping', () => {
+  it('lets the source skip what no piece holds, and reads what the source does not skip', async () => {
+    const asked: number[] = []
+    const skip = (length: number) => {
+      asked.push(length)
+      return Math.min(length, 5)
+    }
+    const input = new InputReader({
+      *[Symbol.iterator]() {
+        yield* [Buffer.from('abcd'), Buffer.from('efgh')]
+      },
+      skip,
+    })
+    expect((await input.upTo(2)).toString()).toBe('ab')
+    expect(await input.skip(1)).toBe(1)
+    expect(asked).toEqual([])
+    expect(await input.skip(8)).toBe(8)
+    expect(asked).toEqual([7])
+    expect(input.offset).toBe(11)
+    expect((await input.upTo(9)).toString()).toBe('gh')
+    expect(await input.skip(1)).toBe(0)
+    expect(asked).toEqual([7])
+  })
+})
+
 describe('gatherBytes', () => {
   it('keeps the bytes and makes few pieces of many', async () => {
     const pieces = Array.from({ length: 5000 }, (_, i) => Buffer.alloc(i % 100, i % 251))

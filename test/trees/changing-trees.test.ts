@@ -36,11 +36,18 @@ interface Outcome {
 }
 
 /** Reads it all, and does something once the item of that path has come, before its content is read. */
-async function readWhile(items: AsyncIterable<SourceItem>, name: string, change: () => void): Promise<Outcome> {
+async function readWhile(
+  items: AsyncIterable<SourceItem>,
+  name: string,
+  change: () => void,
+  isWhole = false,
+): Promise<Outcome> {
   let content = ''
   try {
     for await (const item of items) {
       if (item.entry.path.toString() === name) change()
+      if (isWhole) content += Buffer.from(item.content?.whole?.() ?? []).toString('latin1')
+      if (isWhole) continue
       for await (const bytes of item.content ?? []) content += Buffer.from(bytes).toString('latin1')
     }
   } catch (error) {
@@ -122,11 +129,14 @@ describe('a tree that changes while it is read', () => {
     ],
     ['a name that appears', 'dir/file', ({ data }) => fs.writeFileSync(data('dir', 'new'), ''), /dir: .* names in it/],
   ])('is an error, and nothing of another tree is read: %s', async (_, name, change, message) => {
-    const given = scene()
-    const { error, content } = await readWhile(readDirectory(given.data()), name, () => change(given))
-    expect(error?.message).toMatch(message)
-    expect(error?.code).toMatch(/^(INPUT_CHANGED|ENOENT|ELOOP)$/)
-    expect(content).not.toContain('secret')
+    for (const isWhole of [false, true]) {
+      const given = scene()
+      const { error, content } = await readWhile(readDirectory(given.data()), name, () => change(given), isWhole)
+      expect(error?.message).toMatch(message)
+      expect(error?.code).toMatch(/^(INPUT_CHANGED|ENOENT|ELOOP)$/)
+      expect(content).not.toContain('secret')
+      expect(content).not.toContain('DATA')
+    }
   })
 
   it.each<[string, (scene: Scene) => void]>([
@@ -176,6 +186,30 @@ describe('a tree that changes while it is read', () => {
       }
     }
     await expect(read()).rejects.toMatchObject({ code: 'INPUT_CHANGED', message: expect.stringMatching(message) })
+  })
+
+  it('is an error where a small file is written to between its read and the look after it', async () => {
+    const { data } = scene()
+    const reader: TreeReader = {
+      ...localTreeReader,
+      openDirectory(directory) {
+        const place = localTreeReader.openDirectory(directory)
+        const open: OpenDirectory['open'] = (name) => {
+          const file = place.open(name)
+          const read: typeof file.read = (offset, target) => {
+            const got = file.read(offset, target)
+            fs.appendFileSync(data('dir', 'file'), 'x')
+            return got
+          }
+          return { ...file, read }
+        }
+        return { ...place, open }
+      },
+    }
+    const outcome = await readWhile(readDirectory(data('dir'), { reader }), '', () => {}, true)
+    expect(outcome.error).toMatchObject({ code: 'INPUT_CHANGED' })
+    expect(outcome.error?.message).toMatch(/file: changed while it was read: it was written to$/)
+    expect(outcome.content).toBe('')
   })
 
   it('is an error where a name goes between the list and the look', async () => {

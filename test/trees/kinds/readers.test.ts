@@ -2,10 +2,13 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { latin1Text } from '../../../src/bytes/fast.js'
+import { Gatherer } from '../../../src/bytes/gather.js'
 import { fakerootRecord, writeFakeroot } from '../../../src/formats/fakeroot/index.js'
 import type { ManifestItem } from '../../../src/formats/manifest/index.js'
 import { writeMtree } from '../../../src/formats/mtree/index.js'
 import type { SquashfsReadOptions } from '../../../src/formats/squashfs-pseudo/index.js'
+import { writeHeader } from '../../../src/formats/tar/write-header.js'
+import { localTreeReader, type TreeReader } from '../../../src/trees/host/tree-reader.js'
 import { localTreeWriter, type TreeWriter } from '../../../src/trees/host/tree-writer.js'
 import { readSquashfsTree } from '../../../src/trees/kinds/squashfs/source.js'
 import { type StreamFormat, streamKinds } from '../../../src/trees/kinds/table.js'
@@ -374,6 +377,54 @@ describe('an import', () => {
     const writer = { ...localTreeWriter, createFile }
     await expect(run(file, place.directory, { writer })).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
     place.expectNothing()
+  })
+
+  it('of an archive with a large file reads only its headers in a dry run', async () => {
+    const file = path.join(scratchDirectory(), 'x.tar')
+    const size = 2 ** 32
+    const headerOf = (name: string, size: number) => {
+      const out = new Gatherer()
+      writeHeader(out, entry(name, { size }))
+      return Buffer.concat(out.takeAll())
+    }
+    const descriptor = fs.openSync(file, 'w')
+    fs.writeSync(descriptor, headerOf('large', size), 0, 512, 0)
+    fs.writeSync(descriptor, headerOf('last', 0), 0, 512, 512 + size)
+    fs.ftruncateSync(descriptor, 512 + size + 512 + 1024)
+    let seen = 0
+    const streamInput: TreeReader['streamInput'] = (name) => {
+      const { isRepeatable, read } = localTreeReader.streamInput(name)
+      const counted = () => {
+        const source = read()
+        const pieces = async function* () {
+          for await (const bytes of source) {
+            seen += bytes.length
+            yield bytes
+          }
+        }
+        return { [Symbol.asyncIterator]: pieces, skip: (length: number) => source.skip?.(length) ?? 0 }
+      }
+      return { isRepeatable, read: counted }
+    }
+    const reader = { ...localTreeReader, streamInput }
+    expect(await importHumfs(file, null, { from: 'tar', dryRun: true, reader })).toMatchObject({ entries: 3 })
+    expect(seen).toBeLessThan(2 ** 20)
+    fs.ftruncateSync(descriptor, size)
+    fs.closeSync(descriptor)
+    await expect(importHumfs(file, null, { from: 'tar', dryRun: true, reader })).rejects.toMatchObject({
+      code: 'TRUNCATED_ARCHIVE',
+    })
+  })
+
+  it('gives files their modes under any umask', async () => {
+    for (const umask of [0, 0o022, 0o077, 0o777]) {
+      const top = scratchDirectory()
+      const input = { name: 'pipe', bytes: cut(await tar(), 1000) }
+      const reader = { ...localTreeReader, user: () => ({ ...localTreeReader.user(), umask }) }
+      await run(input, path.join(top, 'made'), { reader })
+      const modeOf = (name: string) => fs.statSync(path.join(top, 'made', name)).mode & 0o777
+      expect(['data/g', 'data/d/f', 'file_metadata/g'].map(modeOf)).toEqual([0o644, 0o644, 0o644])
+    }
   })
 
   it('of a file and of a stream are the same, and a dry run makes nothing', async () => {
