@@ -1,11 +1,12 @@
 // humfsify and its reverse against the Perl tool, in turn, on trees of the same shape: entries a second, and our peak of
-// memory.  As root: node bench/humfs.js [OPTIONS]
+// memory. With --archives: exports and imports against tar and cpio.  As root: node bench/humfs.js [OPTIONS]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, linkSync, mkdirSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { printArchives } from './archives.js'
 import { main, wholeOption } from './home.js'
 
 const usage = `usage: node bench/humfs.js [OPTIONS]
@@ -14,6 +15,8 @@ const usage = `usage: node bench/humfs.js [OPTIONS]
   --perl-entries N  entries of the Perl tool's tree, whose time is extrapolated; default 2000
   --on KIND         ext4 (in a file, new for each round) or tmpfs; default ext4
   --memory          our peak of memory only, on a tmpfs
+  --archives        exports and imports only, on a tree of 20,001 small files
+  --umlcow FILE     the command to measure; default bin/umlcow.js of this repository
 `
 
 const text = { type: 'string' }
@@ -23,6 +26,8 @@ const optionTypes = {
   'perl-entries': { ...text, default: '2000' },
   on: { ...text, default: 'ext4' },
   memory: { type: 'boolean', default: false },
+  archives: { type: 'boolean', default: false },
+  umlcow: text,
 }
 
 const umlcow = fileURLToPath(new URL('../bin/umlcow.js', import.meta.url))
@@ -175,9 +180,18 @@ function readOptions() {
   }
 }
 
-await main('bench/humfs.js', usage, readOptions, async ({ entries, rounds, perlEntries, on, memory }) => {
-  for (const count of entries) {
-    if (memory) printMemory(count)
-    else printRates(count, rounds, Math.min(perlEntries, count), on)
-  }
-})
+await main(
+  'bench/humfs.js',
+  usage,
+  readOptions,
+  async ({ entries, rounds, perlEntries, on, memory, archives, umlcow: other }) => {
+    if (archives) {
+      withFileSystem(on, (point) => printArchives(point, rounds, other ?? umlcow, run))
+      return
+    }
+    for (const count of entries) {
+      if (memory) printMemory(count)
+      else printRates(count, rounds, Math.min(perlEntries, count), on)
+    }
+  },
+)
