@@ -10,8 +10,7 @@ type HexDigest = keyof typeof digestLengths
 /** The digests of mtree text: those that have hexadecimal digits, and the checksum of cksum(1), which is decimal. */
 export type DigestName = HexDigest | 'cksum'
 
-export const hexDigests = Object.keys(digestLengths) as HexDigest[]
-export const digestNames: readonly DigestName[] = [...hexDigests, 'cksum']
+export const digestNames: readonly DigestName[] = [...(Object.keys(digestLengths) as HexDigest[]), 'cksum']
 
 /** The digests of a file, as lower case digits without leading zeros for `cksum`. */
 export type MtreeDigests = { [Name in DigestName]?: string }

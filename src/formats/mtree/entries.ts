@@ -4,11 +4,11 @@ import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { safePath } from '../manifest/path.js'
 import { attributesInTree, attributesOf } from './attributes.js'
 import type { MtreeDigests } from './digests.js'
-import { type MtreePlace, mtreeError, shownWord } from './error.js'
-import { type MtreeValues, noValues } from './keywords.js'
+import { type MtreePlace, mtreeError, otherFileHint, shownWord } from './error.js'
 import { type Identity, identityInText, identityInTree, MtreeLinks } from './links.js'
 import type { MtreeDefinition } from './list.js'
 import type { MtreeAttributes, MtreeFile, MtreeTree } from './tree.js'
+import { type MtreeValues, noValues } from './values.js'
 
 /** An entry, and what the text says about its content. */
 export interface MtreeItem {
@@ -114,7 +114,7 @@ function contentPathOf(contents: Uint8Array, place: MtreePlace): Uint8Array {
 function sizeOf(path: Uint8Array, { size }: Readonly<MtreeValues>, file: MtreeFile | null, place: MtreePlace): number {
   if (file === null) return size ?? 0
   if (size === undefined || size === file.size) return file.size
-  const what = `size of ${shownPath(path)}: expected ${size} bytes, got ${file.size} in the tree`
+  const what = `size of ${shownPath(path)}: expected ${size} bytes, got ${file.size} in the tree; ${otherFileHint}`
   throw mtreeError('INPUT_CHANGED', place, what, { keyword: 'size', expected: size, path: shownPath(path) })
 }
 

@@ -26,6 +26,9 @@ export function missingKeyword(keyword: string, path: Uint8Array, place: MtreePl
   return mtreeError('BAD_ARCHIVE', place, what, { keyword, path: shownPath(path) })
 }
 
+/** What to do when the tree does not have the file that a line describes. */
+export const otherFileHint = 'restore the file, or make the list again'
+
 /** Format a word of the text for a message. */
 export function shownWord(word: Uint8Array): string {
   return `"${printablePath(shorten(word))}"`

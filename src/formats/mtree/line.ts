@@ -1,7 +1,8 @@
 import { escapeText } from '../../bytes/escape.js'
 import { indexOfByte, latin1Text } from '../../bytes/fast.js'
 import { type MtreePlace, mtreeError, shownWord } from './error.js'
-import { findKeyword, type Keyword, type MtreeValues, noValues } from './keywords.js'
+import { findKeyword, type Keyword } from './keywords.js'
+import { type MtreeValues, noValues } from './values.js'
 
 const numberSign = 0x23
 const equalsSign = 0x3d

@@ -4,11 +4,11 @@ import type { ManifestEntry } from '../manifest/entry.js'
 import { pathKey } from '../manifest/path.js'
 import { digestNames, type MtreeDigests } from './digests.js'
 import { type MtreePlace, mtreeError } from './error.js'
-import type { MtreeValues } from './keywords.js'
 import type { MtreeFile } from './tree.js'
+import type { MtreeValues } from './values.js'
 
 /** The attributes that a file has once for all its names. */
-export type FileAttributes = Pick<ManifestEntry, 'type' | 'mode' | 'uid' | 'gid' | 'device' | 'linkTarget'>
+type FileAttributes = Pick<ManifestEntry, 'type' | 'mode' | 'uid' | 'gid' | 'device' | 'linkTarget'>
 
 /** The first name of a file. */
 interface FirstName {

@@ -4,8 +4,8 @@ import { readWord, writeWord } from '../../bytes/words.js'
 import { shownPath } from '../manifest/archive-error.js'
 import { locationKey, locationOfKey, type MtreeDirectories, type MtreeLocation } from './directories.js'
 import { mtreeError } from './error.js'
-import { type MtreeValues, noValues } from './keywords.js'
 import { valuesOf, withLater } from './line.js'
+import { type MtreeValues, noValues } from './values.js'
 
 /** All that mtree text says about a path. */
 export interface MtreeDefinition {
@@ -72,8 +72,8 @@ export class MtreeList {
   }
 
   /**
-   * Iterate over the paths in the order of their first lines. It gives null before a path with several
-   * lines, once for each of the further ones, so that the caller can rest.
+   * Iterate over the paths in the order of their first lines. It gives null before a path with several lines, once for
+   * each of the further ones, so that the caller can rest.
    *
    * @throws UmlcowError BAD_ARCHIVE, ARCHIVE_FEATURE for a word, BAD_ARCHIVE when lines differ in type
    */

@@ -7,12 +7,12 @@ import { MtreeDirectories } from './directories.js'
 import { MtreeEntries, type MtreeItem } from './entries.js'
 import { type MtreePlace, missingKeyword, mtreeError } from './error.js'
 import { linesPerTurn, type MtreeLine, mtreeLines } from './input.js'
-import { noValues } from './keywords.js'
 import { firstWord, valuesOf, withoutWords, wordsOf } from './line.js'
 import { MtreeList } from './list.js'
 import { MtreeNames } from './names.js'
 import { MtreeOwners, needsLookUp } from './owners.js'
 import type { FindOwner, MtreeTree } from './tree.js'
+import { noValues } from './values.js'
 
 export interface MtreeReadOptions extends ReadOptions {
   /** The tree that the text describes. Without it, the text must say all. */

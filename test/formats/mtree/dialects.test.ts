@@ -352,7 +352,8 @@ describe('mtree text and a tree', () => {
     const reading = read(['#mtree', `./a type=file size=4 ${owned}`], {
       tree: treeOf({ a: { type: 'file', size: 3 } }),
     })
-    const message = 'list: line 2: size of a: expected 4 bytes, got 3 in the tree'
+    const message =
+      'list: line 2: size of a: expected 4 bytes, got 3 in the tree; restore the file, or make the list again'
     await expect(reading).rejects.toMatchObject({ code: 'INPUT_CHANGED', message })
   })
 

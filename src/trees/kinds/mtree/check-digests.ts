@@ -3,7 +3,7 @@ import type { UmlcowError } from '../../../errors.js'
 import { type ReadOptions, shownPath } from '../../../formats/manifest/archive-error.js'
 import { type DigestName, digestNames, type MtreeDigests } from '../../../formats/mtree/digests.js'
 import type { MtreeItem } from '../../../formats/mtree/entries.js'
-import { mtreeError } from '../../../formats/mtree/error.js'
+import { mtreeError, otherFileHint } from '../../../formats/mtree/error.js'
 import { PosixCksum } from './posix-cksum.js'
 
 interface Hash {
@@ -12,7 +12,7 @@ interface Hash {
 }
 
 /** Starts a digest; null when this Node cannot compute it. */
-export type StartHash = (name: DigestName) => Hash | null
+type StartHash = (name: DigestName) => Hash | null
 
 function startHash(name: DigestName): Hash | null {
   if (name === 'cksum') return new PosixCksum()
@@ -62,7 +62,7 @@ export class DigestCheck {
 
   private difference({ entry, line }: MtreeItem, keyword: DigestName, expected: string, got: string): UmlcowError {
     const path = shownPath(entry.path)
-    const what = `${keyword} of ${path}: expected ${expected}, got ${got} in the tree`
+    const what = `${keyword} of ${path}: expected ${expected}, got ${got} in the tree; ${otherFileHint}`
     return mtreeError('INPUT_CHANGED', { name: this.name, line }, what, { keyword, expected, got, path })
   }
 

@@ -55,7 +55,10 @@ describe('digests in mtree text', () => {
     expect(await read(right)).toMatchObject([{ path: 'a', content: 'hi\n' }])
     const wrong = `${digests[name].startsWith('1') ? 2 : 1}${digests[name].slice(1)}`
     const message = `list: line 3: ${name} of a: expected ${wrong}, got ${digests[name]} in the tree`
-    await expect(read(`./a ${keyword}=${wrong}`)).rejects.toMatchObject({ code: 'INPUT_CHANGED', message })
+    await expect(read(`./a ${keyword}=${wrong}`)).rejects.toMatchObject({
+      code: 'INPUT_CHANGED',
+      message: `${message}; restore the file, or make the list again`,
+    })
   })
 
   it('are checked together, and for a file without content', async () => {
