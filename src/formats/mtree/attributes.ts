@@ -7,7 +7,11 @@ import { ownerOf } from './owners.js'
 import type { MtreeAttributes, MtreeTree } from './tree.js'
 
 /** Get the attributes of an entry. The text says them; the tree says the type, device or target that the text lacks. */
-export function attributesOf(one: MtreeDefinition, place: MtreePlace, tree: MtreeTree | undefined): MtreeAttributes {
+export function attributesInText(
+  one: MtreeDefinition,
+  place: MtreePlace,
+  tree: MtreeTree | undefined,
+): MtreeAttributes {
   const { path, values } = one
   const type = typeOf(one, place, tree)
   const mode = values.mode ?? (type === 'symlink' ? 0o777 : undefined)

@@ -2,7 +2,7 @@ import { latin1Bytes } from '../../bytes/fast.js'
 import { type ReadOptions, shownPath } from '../manifest/archive-error.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { safePath } from '../manifest/path.js'
-import { attributesInTree, attributesOf } from './attributes.js'
+import { attributesInText, attributesInTree } from './attributes.js'
 import type { MtreeDigests } from './digests.js'
 import { type MtreePlace, mtreeError, otherFileHint, shownWord } from './error.js'
 import { type Identity, identityInText, identityInTree, MtreeLinks } from './links.js'
@@ -53,7 +53,7 @@ export class MtreeEntries {
       return this.item(path, noValues, contentPath, attributesInTree(definition, place, this.tree), place)
     }
     if (values.flags) this.warnOfFlags(path, values.flags, place)
-    return this.item(path, values, contentPath, attributesOf(definition, place, this.tree), place)
+    return this.item(path, values, contentPath, attributesInText(definition, place, this.tree), place)
   }
 
   private item(
