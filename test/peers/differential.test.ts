@@ -13,7 +13,7 @@ const mooThere = havePeers(moo)
 /** Seeds from 0: in a quick run some of each batch, at random. */
 const pairCount = 2400
 const batchSize = 300
-const quickCount = 20
+const quickCount = 10
 
 interface Tally {
   compared: number

@@ -15,7 +15,7 @@ const cpio = '/usr/bin/cpio'
 const fakeroot = '/usr/bin/fakeroot'
 const mksquashfs = '/usr/bin/mksquashfs'
 const unsquashfs = '/usr/bin/unsquashfs'
-const killCount = amount({ quick: 7, deep: 60 })
+const killCount = amount({ quick: 3, deep: 60 })
 const moreCount = amount({ quick: 0, deep: 60 })
 
 function run(program: string, args: readonly string[], cwd: string, input: Uint8Array = Buffer.alloc(0)): Buffer {

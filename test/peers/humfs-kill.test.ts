@@ -15,10 +15,10 @@ import {
 } from '../support/killed-runs.js'
 
 /** In each direction. */
-const killCount = amount({ quick: 6, deep: 120 })
+const killCount = amount({ quick: 3, deep: 120 })
 const entryCount = amount({ quick: 0, deep: 150 })
 /** The run that is to finish a killed one is killed, too, once in so many. */
-const nextKilledOnceIn = amount({ quick: 5, deep: 3 })
+const nextKilledOnceIn = amount({ quick: 3, deep: 3 })
 
 const forward = ['humfsify', '--no-sync', owner.user, owner.group, '1G']
 const back = ['humfsify', '-r', '--no-sync']

@@ -29,9 +29,9 @@ const variants: Variant[] = [
 ]
 
 /** Kills of each variant: a deep run kills at all points that there are, and at some again up to the number. */
-const killCount = amount({ quick: 4, deep: 84 })
+const killCount = amount({ quick: 2, deep: 84 })
 /** A resume is killed, too, once in so many. */
-const resumeKilledOnceIn = amount({ quick: 4, deep: 3 })
+const resumeKilledOnceIn = amount({ quick: 2, deep: 3 })
 /** Killed before any of them is resumed: meanwhile seconds pass that a resume waits for. */
 const batchSize = 24
 

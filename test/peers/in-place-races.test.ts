@@ -62,7 +62,7 @@ interface Contest {
 }
 
 /** Stops of either command while the other one runs, and races in which both begin at once. */
-const amounts = (deepCount: number) => amount({ quick: { stops: 2, races: 1 }, deep: { stops: 30, races: deepCount } })
+const amounts = (deepCount: number) => amount({ quick: { stops: 1, races: 1 }, deep: { stops: 30, races: deepCount } })
 
 /**
  * Let two commands meet, and look at each end. One of them runs while the other is stopped before a call, chosen among

@@ -38,7 +38,7 @@ const whole: MergeCase = {
 const effort: Effort = { limit: 16, samples: 9, between: 0, again: 0, enough: 2 }
 
 /** Where nothing is to be found, all states would be looked at. */
-const soundEffort: Effort = amount({ quick: { ...effort, limit: 4, samples: 1 }, deep: effort })
+const soundEffort: Effort = amount({ quick: { ...effort, limit: 2, samples: 1 }, deep: effort })
 
 async function violationsOf(
   steps: readonly ProtocolStep[],
@@ -95,7 +95,7 @@ describe('two steps change places', () => {
     ['resetOverlay', 'commitOverlay', /resumed: O was not emptied/],
     ['commitOverlay', 'removeJournal', /resumed: O is not opened/],
   ]
-  test.each(sampleOf('swaps', swaps, 4))('%s and %s', async (one, other, found) => {
+  test.each(sampleOf('swaps', swaps, 2))('%s and %s', async (one, other, found) => {
     const byName = new Map(protocol.map((step) => [step.name, step]))
     const nameInstead = (name: string) => (name === one ? other : name === other ? one : name)
     expect(await violationsOf(protocol.map(({ name }) => byName.get(nameInstead(name))!))).toMatch(found)

@@ -9,12 +9,12 @@ import type { Effort, MergeCase, Report } from './story.js'
 // lets in, and what becomes of it when the merge is resumed or abandoned there. See crash-checker.ts.
 
 const effort: Effort = amount({
-  quick: { limit: 10, samples: 2, between: 0, again: 60 },
+  quick: { limit: 5, samples: 2, between: 0, again: 20 },
   deep: { limit: 96, samples: 34, between: 1, again: 240 },
 })
 
 const killEffort: Effort = amount({
-  quick: { limit: 6, samples: 1, between: 0, again: 0 },
+  quick: { limit: 4, samples: 1, between: 0, again: 0 },
   deep: { limit: 96, samples: 34, between: 0, again: 0 },
 })
 

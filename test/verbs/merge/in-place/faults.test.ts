@@ -53,7 +53,7 @@ const failures: [string, Failure, (calls: readonly string[]) => number[]][] = [
 function someOf(scene: Case, name: string, chosen: readonly number[], calls: readonly string[]): number[] {
   const isFirst = scene === cases[0]
   const kindOf = (i: number) => (isFirst ? calls[i]!.split(' ', 1)[0] : null)
-  const some = sampleOf(`${scene.name} ${name}`, chosen, isFirst ? 10 : 4, kindOf)
+  const some = sampleOf(`${scene.name} ${name}`, chosen, isFirst ? 4 : 2, kindOf)
   tally('in-place merges that fail at a call', some.length)
   return some
 }
