@@ -22,7 +22,13 @@ describe.runIf(havePeers(...guestPeers, '/usr/bin/uml_moo', '/usr/bin/uml_mkcow'
       const page = readFileSync(path.join(root, 'docs/safety.md'), 'utf8')
       const written = cellsOf(page.slice(page.indexOf(tableBegin), page.indexOf(tableEnd)))
       const script = path.join(root, 'bench/safety.js')
-      const args = amount({ quick: ['--alone', 'killed,second-merge,two-at-once,guest-on-overlay,guest-on-sibling,guest-new-file,sibling-kept'], deep: [] })
+      const args = amount({
+        quick: [
+          '--alone',
+          'killed,second-merge,two-at-once,guest-on-overlay,guest-on-sibling,guest-new-file,sibling-kept',
+        ],
+        deep: [],
+      })
       const done = spawnSync(process.execPath, [script, ...args], { encoding: 'utf8' })
       expect(done).toMatchObject({ status: 0, signal: null })
       const seen = cellsOf(done.stdout)
