@@ -19,15 +19,25 @@ export class CheckedContent extends ArchiveContent {
 
   override async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     for await (const bytes of super[Symbol.asyncIterator]()) {
-      this.sum = (this.sum + sumOf(bytes)) % 2 ** 32
+      this.add(bytes)
       yield bytes
     }
+  }
+
+  override whole(): Uint8Array | null {
+    const bytes = super.whole()
+    if (bytes !== null) this.add(bytes)
+    return bytes
   }
 
   override async finish(): Promise<void> {
     for await (const _ of this);
     const error = this.mismatch(this.sum)
     if (error !== null) throw error
+  }
+
+  private add(bytes: Uint8Array): void {
+    this.sum = (this.sum + sumOf(bytes)) % 2 ** 32
   }
 }
 

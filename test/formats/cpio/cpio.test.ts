@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { latin1Text } from '../../../src/bytes/fast.js'
 import { readCpio, writeCpio } from '../../../src/formats/cpio/index.js'
 import { headerSize, writeNewcHeader } from '../../../src/formats/cpio/layout.js'
+import { wholeContent } from '../../../src/formats/manifest/content.js'
 import type { ManifestEntry } from '../../../src/formats/manifest/index.js'
 import { runs } from '../../support/amount.js'
 import { expectHardened, outcomeOf } from '../../support/archive-trials.js'
@@ -196,6 +197,16 @@ describe('cpio', () => {
     await expect(trial(cut(wrong, 64))).rejects.toMatchObject({ code: 'BAD_ARCHIVE', message })
     // Also when nothing reads the content.
     await expect(listOf(readCpio(cut(wrong, 64)))).rejects.toMatchObject({ code: 'BAD_ARCHIVE' })
+  })
+
+  it('with checksums, they were not compared when the content was read at once', async () => {
+    const readAtOnce = async (check: number) => {
+      const bytes = Buffer.concat([member('f', { check }, 'hi\xff'), trailer])
+      bytes.write('070702', 0, 'latin1')
+      for await (const item of readCpio([bytes])) expect(wholeContent(item)).toHaveLength(3)
+    }
+    await readAtOnce(0x68 + 0x69 + 0xff)
+    for (const check of [0, 1]) await expect(readAtOnce(check)).rejects.toMatchObject({ code: 'BAD_ARCHIVE' })
   })
 
   it('names the entry and the offset in errors', async () => {
