@@ -34,7 +34,7 @@ export const umlUtilities: readonly UmlUtility[] = [
     linkName: 'uml_mkcow',
     usage: '[-f] COW BACKING',
     arguments: '<cow> <backing>',
-    options: [['-f', 'replace an existing overlay by an empty one']],
+    options: [['-f', 'replace COW, even if it is no overlay, by an empty overlay']],
     summary: 'make an empty overlay as uml_mkcow does: same arguments and exit statuses',
     loadTool: async () => (await import('./commands/uml-utilities.js')).mkcow,
   },

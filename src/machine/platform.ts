@@ -16,7 +16,7 @@ export function refuseWithoutLocks(): void {
     `cannot lock files on ${platform}: umlcow changes and replaces files on Linux only`,
     {
       details: { platform },
-      hint: 'use Linux, in a container or a virtual machine; reading, and merging into a new file, need no locks',
+      hint: 'use Linux, in a container or a virtual machine; reading, and merging into a stream, need no locks',
     },
   )
 }
