@@ -71,7 +71,9 @@ function jobsOf(point) {
 }
 
 const sorted = (values) => values.toSorted((a, b) => a - b)
+/** A processor time is in hundredths of a second, so that of a short command may be 0. */
 const shown = (values) => {
+  if (!values.every(Number.isFinite)) return 'unknown'
   const [least, middle, most] = [0, Math.floor(values.length / 2), values.length - 1].map((i) => sorted(values)[i])
   return `${middle.toFixed(2)} (${least.toFixed(2)}..${most.toFixed(2)})`
 }
