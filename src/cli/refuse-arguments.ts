@@ -47,7 +47,9 @@ export function refuseDash(command: Command, allowed: string | undefined): void 
 function dash(name: string, command: Command): UmlcowError {
   const verb = command.name()
   const isInput = name === 'COW' || (name === 'FILE' && verb !== 'create')
-  const way = isInput ? `save standard input in a file first, and give its name in the place of "-"` : 'give the name of a file'
+  const way = isInput
+    ? `save standard input in a file first, and give its name in the place of "-"`
+    : 'give the name of a file'
   return new UmlcowError('USAGE', `${name}: "-" is no file, and ${verb} cannot use a pipe there`, {
     hint: `${way}; a file with the name "-" is ./-`,
   })
