@@ -8,11 +8,16 @@ export type { NewImageOptions } from './verbs/merge/options.js'
 
 // Merge in place
 
-export { type AbandonResult, abandonMerge, type MergeStatus, mergeStatus } from './verbs/merge/in-place/abandon.js'
 export { mergeInPlace } from './verbs/merge/in-place/merge-in-place.js'
 export type { InPlaceOptions, InPlaceResult, KeptSibling } from './verbs/merge/in-place/options.js'
-export { resumeMerge } from './verbs/merge/in-place/resume.js'
-export type { ResumeOptions } from './verbs/merge/in-place/take-up.js'
+export {
+  type AbandonResult,
+  abandonMerge,
+  type MergeStatus,
+  mergeStatus,
+} from './verbs/merge/in-place/unfinished/abandon.js'
+export { resumeMerge } from './verbs/merge/in-place/unfinished/resume.js'
+export type { ResumeOptions } from './verbs/merge/in-place/unfinished/take-up.js'
 
 // Look at images
 

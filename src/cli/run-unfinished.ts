@@ -1,8 +1,13 @@
 import { printablePath } from '../bytes/escape.js'
 import { unfinishedFinding } from '../overlays/unfinished/unfinished-merge.js'
-import { type AbandonResult, abandonMerge, type MergeStatus, mergeStatus } from '../verbs/merge/in-place/abandon.js'
-import { resumeMerge } from '../verbs/merge/in-place/resume.js'
-import type { ResumeOptions } from '../verbs/merge/in-place/take-up.js'
+import {
+  type AbandonResult,
+  abandonMerge,
+  type MergeStatus,
+  mergeStatus,
+} from '../verbs/merge/in-place/unfinished/abandon.js'
+import { resumeMerge } from '../verbs/merge/in-place/unfinished/resume.js'
+import type { ResumeOptions } from '../verbs/merge/in-place/unfinished/take-up.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { runInPlace } from './in-place.js'

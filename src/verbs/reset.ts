@@ -19,7 +19,7 @@ import { dependentDoubts, findDependents } from '../overlays/siblings/dependents
 import { findOthers } from '../overlays/siblings/find-siblings.js'
 import { refuseUnfinished } from '../overlays/unfinished/find-merge-around.js'
 import { writeExact } from '../stores/block-store.js'
-import { findUsersOf } from './merge/in-place/find-users.js'
+import { findUsersOf } from './merge/in-place/preflight/find-users.js'
 
 export interface ResetOptions extends OperationOptions, Pick<BackingOptions, 'backingRoot'> {
   /**

@@ -10,10 +10,10 @@ import {
   type PinnedOverlay,
   type PinnedSibling,
 } from '../../../overlays/unfinished/merge-journal.js'
-import { chooseBackingMtimes } from './backing-mtime.js'
-import { type MergeMtimes, shownMtimes } from './choose-mtimes.js'
+import { chooseBackingMtimes } from './mtimes/backing-mtime.js'
+import { type MergeMtimes, shownMtimes } from './mtimes/choose-mtimes.js'
 import type { InPlaceOptions } from './options.js'
-import type { SurveyedMerge } from './survey.js'
+import type { SurveyedMerge } from './preflight/survey.js'
 import { createUndo } from './undo-overlay.js'
 import { type InPlaceWork, makeWork, markerPlace } from './work.js'
 

@@ -9,7 +9,7 @@ import {
   readJournal,
   readMarker,
 } from '../../../overlays/unfinished/merge-journal.js'
-import { setBackingMtime } from './backing-mtime.js'
+import { setBackingMtime } from './mtimes/backing-mtime.js'
 import type { InPlaceWork } from './work.js'
 
 /** Remove files that may be gone already, and sync each removal before the next. @returns the files that existed */

@@ -9,7 +9,7 @@ import type { LocatedFile } from '../../../overlays/resolve-backing.js'
 import { refuseTruncated } from '../check-inputs.js'
 import { closeAndUnlock } from './close-and-unlock.js'
 import type { InPlaceOptions } from './options.js'
-import { type SurveyedMerge, survey } from './survey.js'
+import { type SurveyedMerge, survey } from './preflight/survey.js'
 
 /** An overlay and its backing file before the locks: they show what to lock. */
 export interface FirstLook {

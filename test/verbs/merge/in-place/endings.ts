@@ -1,6 +1,6 @@
-import { abandonMerge } from '../../../../src/verbs/merge/in-place/abandon.js'
 import { mergeBySteps } from '../../../../src/verbs/merge/in-place/merge-in-place.js'
-import { resumeBySteps } from '../../../../src/verbs/merge/in-place/resume.js'
+import { abandonMerge } from '../../../../src/verbs/merge/in-place/unfinished/abandon.js'
+import { resumeBySteps } from '../../../../src/verbs/merge/in-place/unfinished/resume.js'
 import type { ModelDisk } from '../../../support/model-disk.js'
 import { bootGuest, kernelOpens, openedByKernel, readThrough, seeHeader, suppliedSectors } from './kernel-rule.js'
 import { look } from './look.js'

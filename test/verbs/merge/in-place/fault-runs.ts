@@ -2,10 +2,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import path from 'node:path'
 import { expect } from 'vitest'
 import type { HostFiles } from '../../../../src/machine/host-files.js'
-import { mergeStatus } from '../../../../src/verbs/merge/in-place/abandon.js'
 import { mergeInPlace } from '../../../../src/verbs/merge/in-place/merge-in-place.js'
 import type { InPlaceOptions } from '../../../../src/verbs/merge/in-place/options.js'
-import { resumeMerge } from '../../../../src/verbs/merge/in-place/resume.js'
+import { mergeStatus } from '../../../../src/verbs/merge/in-place/unfinished/abandon.js'
+import { resumeMerge } from '../../../../src/verbs/merge/in-place/unfinished/resume.js'
 import { type FailingHost, failingHost } from '../../../support/failing-host.js'
 import {
   backingMtimeIn,

@@ -5,8 +5,8 @@ import {
   type KnownMtimes,
   pauseForClock,
   shownMtimes,
-} from '../../../../src/verbs/merge/in-place/choose-mtimes.js'
-import type { FileTimes } from '../../../../src/verbs/merge/in-place/file-times.js'
+} from '../../../../src/verbs/merge/in-place/mtimes/choose-mtimes.js'
+import type { FileTimes } from '../../../../src/verbs/merge/in-place/mtimes/file-times.js'
 import { createModelClock, type ModelClock } from '../../../support/model-clock.js'
 
 const second = 1_700_000_000

@@ -1,13 +1,13 @@
-import { hasCode } from '../../../errors.js'
-import { type DerivedName, findNamesTooLong, nameTooLong } from '../../../machine/derived-names.js'
-import type { Finding } from '../../../machine/findings.js'
-import type { HostFiles, HostPath } from '../../../machine/host-files.js'
-import { directoryName, joinPath, pathBytes } from '../../../machine/path-bytes.js'
-import { longestTemporaryName } from '../../../machine/write-new-file.js'
-import type { Overlay } from '../../../overlays/open-overlay.js'
-import type { LocatedFile } from '../../../overlays/resolve-backing.js'
-import { journalSuffix, markerSuffix } from '../../../overlays/unfinished/merge-journal.js'
-import type { InPlaceOptions } from './options.js'
+import { hasCode } from '../../../../errors.js'
+import { type DerivedName, findNamesTooLong, nameTooLong } from '../../../../machine/derived-names.js'
+import type { Finding } from '../../../../machine/findings.js'
+import type { HostFiles, HostPath } from '../../../../machine/host-files.js'
+import { directoryName, joinPath, pathBytes } from '../../../../machine/path-bytes.js'
+import { longestTemporaryName } from '../../../../machine/write-new-file.js'
+import type { Overlay } from '../../../../overlays/open-overlay.js'
+import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
+import { journalSuffix, markerSuffix } from '../../../../overlays/unfinished/merge-journal.js'
+import type { InPlaceOptions } from '../options.js'
 
 /** Find names too long for the host among those that a merge in place derives. It checks all before it begins. */
 export async function findLongNames(

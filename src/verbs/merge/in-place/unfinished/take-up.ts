@@ -1,15 +1,15 @@
-import { printablePath } from '../../../bytes/escape.js'
-import { UmlcowError } from '../../../errors.js'
-import type { ForceWord } from '../../../machine/findings.js'
-import type { HostFiles } from '../../../machine/host-files.js'
-import type { OperationOptions } from '../../../machine/operation-options.js'
-import { lockFiles } from '../../../machine/processes/lock-files.js'
-import type { HostLock } from '../../../machine/processes/process-lock.js'
-import { shellQuote } from '../../../machine/shell-quote.js'
-import type { FileStore } from '../../../machine/stores/file-store.js'
-import { headerDigest } from '../../../overlays/header-digest.js'
-import { type InputFile, openInput } from '../../../overlays/open.js'
-import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import { UmlcowError } from '../../../../errors.js'
+import type { ForceWord } from '../../../../machine/findings.js'
+import type { HostFiles } from '../../../../machine/host-files.js'
+import type { OperationOptions } from '../../../../machine/operation-options.js'
+import { lockFiles } from '../../../../machine/processes/lock-files.js'
+import type { HostLock } from '../../../../machine/processes/process-lock.js'
+import { shellQuote } from '../../../../machine/shell-quote.js'
+import type { FileStore } from '../../../../machine/stores/file-store.js'
+import { headerDigest } from '../../../../overlays/header-digest.js'
+import { type InputFile, openInput } from '../../../../overlays/open.js'
+import { type Overlay, openOverlay } from '../../../../overlays/open-overlay.js'
 import {
   isPinned,
   isSameBoot,
@@ -17,10 +17,10 @@ import {
   type PinnedFile,
   readMarker,
   type UnfinishedMerge,
-} from '../../../overlays/unfinished/merge-journal.js'
-import { findUnfinishedMerge, unfinishedFinding } from '../../../overlays/unfinished/unfinished-merge.js'
-import { closeAndUnlock } from './close-and-unlock.js'
-import { markerPlace } from './work.js'
+} from '../../../../overlays/unfinished/merge-journal.js'
+import { findUnfinishedMerge, unfinishedFinding } from '../../../../overlays/unfinished/unfinished-merge.js'
+import { closeAndUnlock } from '../close-and-unlock.js'
+import { markerPlace } from '../work.js'
 
 export interface ResumeOptions extends OperationOptions {
   /** Search these directories for siblings that have moved. */

@@ -1,12 +1,12 @@
-import { printablePath } from '../../../bytes/escape.js'
-import type { Finding } from '../../../machine/findings.js'
-import type { HostPath } from '../../../machine/host-files.js'
-import type { Overlay } from '../../../overlays/open-overlay.js'
-import type { LocatedFile } from '../../../overlays/resolve-backing.js'
-import { findDependents, findPlainDependents } from '../../../overlays/siblings/dependents.js'
-import type { Sibling, SiblingSearch } from '../../../overlays/siblings/find-siblings.js'
-import { readPadded } from '../../../stores/block-store.js'
-import type { InPlaceOptions } from './options.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import type { Finding } from '../../../../machine/findings.js'
+import type { HostPath } from '../../../../machine/host-files.js'
+import type { Overlay } from '../../../../overlays/open-overlay.js'
+import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
+import { findDependents, findPlainDependents } from '../../../../overlays/siblings/dependents.js'
+import type { Sibling, SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
+import { readPadded } from '../../../../stores/block-store.js'
+import type { InPlaceOptions } from '../options.js'
 
 /** Find siblings that the merge would damage, and files that may be siblings. */
 export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, options: InPlaceOptions): Finding[] {

@@ -1,10 +1,10 @@
-import { printablePath } from '../../../bytes/escape.js'
-import { hasCode, UmlcowError } from '../../../errors.js'
-import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
-import { checkedOptions, operationRules, textPath } from '../../../machine/option-rules.js'
-import { livenessOf } from '../../../machine/processes/process-identity.js'
-import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
-import { findMergeAround } from '../../../overlays/unfinished/find-merge-around.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import { hasCode, UmlcowError } from '../../../../errors.js'
+import { type HostFiles, localHostFiles } from '../../../../machine/host-files.js'
+import { checkedOptions, operationRules, textPath } from '../../../../machine/option-rules.js'
+import { livenessOf } from '../../../../machine/processes/process-identity.js'
+import { withUnseenTold } from '../../../../machine/processes/unseen-users.js'
+import { findMergeAround } from '../../../../overlays/unfinished/find-merge-around.js'
 import {
   journalPathOf,
   type MergeJournal,
@@ -13,12 +13,12 @@ import {
   readMarker,
   replaceJournal,
   type UnfinishedMerge,
-} from '../../../overlays/unfinished/merge-journal.js'
-import { findUnfinishedMerge, markerPathOrNull } from '../../../overlays/unfinished/unfinished-merge.js'
-import { resumeRules } from './options.js'
-import { removeFiles, removeUndo, undoPreparation } from './remove-leftovers.js'
+} from '../../../../overlays/unfinished/merge-journal.js'
+import { findUnfinishedMerge, markerPathOrNull } from '../../../../overlays/unfinished/unfinished-merge.js'
+import { resumeRules } from '../options.js'
+import { removeFiles, removeUndo, undoPreparation } from '../remove-leftovers.js'
+import { refreshSiblings, removeJournalAndMarker, setFinalMtime, writeFinalMtime } from '../steps.js'
 import { removeCommitted, takeUpWork } from './resume.js'
-import { refreshSiblings, removeJournalAndMarker, setFinalMtime, writeFinalMtime } from './steps.js'
 import { type ResumeOptions, type StoppedMerge, takeUp } from './take-up.js'
 
 export interface AbandonResult {

@@ -1,6 +1,6 @@
-import { UmlcowError } from '../../../errors.js'
-import type { Clock } from '../../../machine/clock.js'
-import type { FileFacts } from '../../../machine/host-files.js'
+import { UmlcowError } from '../../../../errors.js'
+import type { Clock } from '../../../../machine/clock.js'
+import type { FileFacts } from '../../../../machine/host-files.js'
 import type { FileTimes } from './file-times.js'
 
 /** Mtimes of the backing file during and after a merge, seconds since 1970. */

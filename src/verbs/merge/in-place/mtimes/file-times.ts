@@ -1,8 +1,8 @@
-import { printablePath } from '../../../bytes/escape.js'
-import type { FileFacts, HostFiles } from '../../../machine/host-files.js'
-import { directoryName } from '../../../machine/path-bytes.js'
-import type { FileStore } from '../../../machine/stores/file-store.js'
-import { temporaryPathIn } from '../../../machine/write-new-file.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import type { FileFacts, HostFiles } from '../../../../machine/host-files.js'
+import { directoryName } from '../../../../machine/path-bytes.js'
+import type { FileStore } from '../../../../machine/stores/file-store.js'
+import { temporaryPathIn } from '../../../../machine/write-new-file.js'
 
 /** How a file system stores modification times, in whole seconds since 1970. */
 export interface FileTimes {

@@ -1,7 +1,7 @@
-import { printablePath } from '../../../bytes/escape.js'
-import { dependentWarnings } from '../../../overlays/siblings/dependents.js'
-import { sectorSizeWarnings } from '../sector-size.js'
-import type { InPlaceOptions } from './options.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import { dependentWarnings } from '../../../../overlays/siblings/dependents.js'
+import { sectorSizeWarnings } from '../../sector-size.js'
+import type { InPlaceOptions } from '../options.js'
 import type { SurveyedMerge } from './survey.js'
 
 /** Name at most this many files. Report only the number of the rest. */

@@ -1,10 +1,10 @@
-import { hasCode, UmlcowError } from '../../../errors.js'
-import { type HostFiles, mtimeNanoseconds } from '../../../machine/host-files.js'
-import type { FileStore } from '../../../machine/stores/file-store.js'
-import type { LocatedFile } from '../../../overlays/resolve-backing.js'
+import { hasCode, UmlcowError } from '../../../../errors.js'
+import { type HostFiles, mtimeNanoseconds } from '../../../../machine/host-files.js'
+import type { FileStore } from '../../../../machine/stores/file-store.js'
+import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
+import { type InPlaceWork, syncUnlessForbidden } from '../work.js'
 import { chooseMtimes, clockTimes, type KnownMtimes, type MergeMtimes } from './choose-mtimes.js'
 import { withFileTimes } from './file-times.js'
-import { type InPlaceWork, syncUnlessForbidden } from './work.js'
 
 /** Choose mtimes of a merge that the backing file's file system stores exactly. @throws UmlcowError MTIME_UNFIT */
 export function chooseBackingMtimes(

@@ -1,10 +1,10 @@
-import { printablePath } from '../../../bytes/escape.js'
-import type { Finding } from '../../../machine/findings.js'
-import { type ForceWord, refuseUnlessForced } from '../../../machine/findings.js'
-import type { FileFacts, HostFiles, HostPath } from '../../../machine/host-files.js'
-import { type FileUsers, mainUsers } from '../../../machine/processes/file-users.js'
-import { userName } from '../../../machine/processes/find-writers.js'
-import { findBlindness } from '../../../machine/processes/unseen-users.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import type { Finding } from '../../../../machine/findings.js'
+import { type ForceWord, refuseUnlessForced } from '../../../../machine/findings.js'
+import type { FileFacts, HostFiles, HostPath } from '../../../../machine/host-files.js'
+import { type FileUsers, mainUsers } from '../../../../machine/processes/file-users.js'
+import { userName } from '../../../../machine/processes/find-writers.js'
+import { findBlindness } from '../../../../machine/processes/unseen-users.js'
 
 /** Look this many times at files that seem to be in use; the pause between two looks is in milliseconds. */
 const looks = 4

@@ -1,21 +1,21 @@
-import { printablePath } from '../../../bytes/escape.js'
-import { planCopyUpSize } from '../../../engine/plan-copy-up.js'
-import { errorCodes, hasCode, UmlcowError } from '../../../errors.js'
-import { executeLocally } from '../../../machine/execute-locally.js'
-import type { Finding } from '../../../machine/findings.js'
-import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
-import { shellQuote } from '../../../machine/shell-quote.js'
-import { headerDigest } from '../../../overlays/header-digest.js'
-import { mayLeadTo } from '../../../overlays/header-targets.js'
-import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
-import type { Sibling, SiblingSearch } from '../../../overlays/siblings/find-siblings.js'
+import { printablePath } from '../../../../bytes/escape.js'
+import { planCopyUpSize } from '../../../../engine/plan-copy-up.js'
+import { errorCodes, hasCode, UmlcowError } from '../../../../errors.js'
+import { executeLocally } from '../../../../machine/execute-locally.js'
+import type { Finding } from '../../../../machine/findings.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../../../machine/host-files.js'
+import { shellQuote } from '../../../../machine/shell-quote.js'
+import { headerDigest } from '../../../../overlays/header-digest.js'
+import { mayLeadTo } from '../../../../overlays/header-targets.js'
+import { type Overlay, openOverlay } from '../../../../overlays/open-overlay.js'
+import type { Sibling, SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
 import {
   isPinned,
   isSameBoot,
   type MergeJournal,
   type PinnedSibling,
-} from '../../../overlays/unfinished/merge-journal.js'
-import { forEachSibling, type InPlaceWork } from './work.js'
+} from '../../../../overlays/unfinished/merge-journal.js'
+import { forEachSibling, type InPlaceWork } from '../work.js'
 
 export interface PinnedSiblings {
   /** Siblings that match the journal, even after a move. */
