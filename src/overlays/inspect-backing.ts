@@ -116,7 +116,12 @@ function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number)
         `${name}: its modification time is not the one in the header of ${printablePath(overlay.path)}: ` +
         `expected ${header.mtime} (${dateText(header.mtime)}), got ${facts.mtime} (${dateText(facts.mtime)})`,
       force: 'mtime',
-      hint: 'if its content never changed (a copy without "cp -p"), add --force=mtime; if it did, the overlay no longer fits it',
+      // With another size, its content has changed.
+      hint:
+        findings.length > 0
+          ? undefined
+          : 'if its content never changed (a copy without "cp -p"), add --force=mtime; if it did, the overlay no longer ' +
+            'fits it',
     })
   }
   return findings

@@ -107,7 +107,10 @@ describe('inspectBacking', () => {
     expect(bySize.findings).toMatchObject([{ code: 'BACKING_SIZE', force: 'size' }])
     expect(bySize.findings[0]?.message).toContain(`expected ${pair.virtualSize}, got ${pair.virtualSize + 1}`)
     utimesSync(backingPath, pair.mtime, pair.mtime + 1)
-    expect((await inspect(overlayPath)).findings.map(({ force }) => force)).toEqual(['size', 'mtime'])
+    const byBoth = await inspect(overlayPath)
+    expect(byBoth.findings.map(({ force }) => force)).toEqual(['size', 'mtime'])
+    // No hint that the content may be the same: with another size it is not.
+    expect(byBoth.findings.map(({ hint }) => hint)).toEqual([undefined, undefined])
     truncateSync(backingPath, pair.virtualSize)
     for (const [mtime, expected] of [
       [pair.mtime - 1, ['BACKING_MTIME']],

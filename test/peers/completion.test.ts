@@ -22,6 +22,8 @@ const lines: readonly (readonly [line: string, offers: readonly string[]])[] = [
   ['umlcow merge --sparse ', ['auto', 'always', 'never']],
   ['umlcow completion ', ['bash', 'zsh', 'fish']],
   ['umlcow help m', ['map', 'merge', 'moo', 'mkcow']],
+  ['umlcow humfs --json re', ['restore']],
+  ['umlcow humfs --progress=none re', ['restore']],
 ]
 
 interface Scene {
@@ -78,6 +80,7 @@ describe.skipIf(!havePeers('/usr/bin/bash'))('bash', () => {
   it('offers every option of every verb, and the words that options take', () => {
     const questions = verbs.map(({ name }) => `umlcow ${name} -`)
     // Bash splits a word at "=" before it calls the function.
+    const again = 'umlcow merge --force=in-use,i'
     const ask = (line: string) => `ask '${line}' ${line.replace('=', ' = ').replace(/ $/, " ''")}`
     const driver = `
 source "$SCRIPT"
@@ -89,11 +92,12 @@ ask() {
   _umlcow
   printf '%s\\n' "\${COMPREPLY[@]}"
 }
-${[...asked, ...questions].map(ask).join('\n')}
+${[...asked, again, ...questions].map(ask).join('\n')}
 `
     const output = run('/usr/bin/bash', ['--norc', '-c', driver], scene(bashScript(verbs)))
     expectOffers(output, () => 'in-use,')
     const all = offersIn(output)
+    expect(all.get(again), 'a word that is there already').toEqual([])
     for (const { name, options } of verbs) {
       expect(all.get(`umlcow ${name} -`)).toEqual(options.flatMap((option) => option.names))
     }

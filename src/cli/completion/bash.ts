@@ -16,21 +16,26 @@ function valueCase({ names, value, repeats }: OptionShape): string {
   return `        ${names.join(' | ')}) ${commands[value.kind](value)}${list} ;;\n`
 }
 
-/** What the words after the verb may be, by their place on the command line. */
-function argumentCases({ name, arguments: values }: VerbShape): string {
+/** What the words after the verb may be, by their place among those that are no options and no values of options. */
+function argumentCases({ name, options, arguments: values }: VerbShape): string {
   const first = name.split(' ').length + 1
   const cases = values.map((value, i) => {
-    const place = i === values.length - 1 && value.kind !== 'words' ? '*' : `${first + i}`
-    return `            ${place}) ${commands[value.kind](value)} ;;\n`
+    const place = i === values.length - 1 && value.kind !== 'words' ? '*' : `${i + 1}`
+    return `              ${place}) ${commands[value.kind](value)} ;;\n`
   })
-  return `          case $COMP_CWORD in\n${cases.join('')}          esac\n`
+  const withValue = options.filter(({ value }) => value !== null).flatMap(({ names }) => names)
+  return (
+    `            _umlcow_place ${first} ' ${withValue.join(' ')} '\n` +
+    `            case $place in\n${cases.join('')}            esac\n`
+  )
 }
 
 function verbCase(verb: VerbShape): string {
   const names = verb.options.flatMap((option) => option.names)
   return (
     `    '${verb.name}')\n      case $option in\n${verb.options.map(valueCase).join('')}        *)\n` +
-    `          [[ $cur == -* ]] && words='${names.join(' ')}' ||\n${argumentCases(verb)}          ;;\n      esac\n      ;;\n`
+    `          if [[ $cur == -* ]]; then\n            words='${names.join(' ')}'\n          else\n${argumentCases(verb)}` +
+    `          fi\n          ;;\n      esac\n      ;;\n`
   )
 }
 
@@ -39,9 +44,24 @@ export function bashScript(verbs: readonly VerbShape[]): string {
   const long = verbs.filter(({ name }) => name.includes(' ')).map(({ name }) => `'${name}'`)
   const short = verbs.filter(({ name }) => !name.includes(' ')).map(({ name }) => name)
   return `# Completes command lines of umlcow in bash. Made by "umlcow completion bash".
+# Finds the place of the present word among those that are no options and no values of options.
+_umlcow_place() {
+  local i word
+  place=1
+  for ((i = $1; i < COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]}
+    if [[ $word == '=' ]]; then
+      ((i++))
+    elif [[ $word != -* ]]; then
+      ((place++))
+    elif [[ $2 == *" $word "* && \${COMP_WORDS[i + 1]} != '=' ]]; then
+      ((i++))
+    fi
+  done
+}
 _umlcow() {
   local IFS=$' \\t\\n' cur=\${COMP_WORDS[COMP_CWORD]} option=\${COMP_WORDS[COMP_CWORD - 1]}
-  local verb=\${COMP_WORDS[1]} words= comma= before=
+  local verb=\${COMP_WORDS[1]} words= comma= before= given= place=
   COMPREPLY=()
   # Bash makes three words of --option=value.
   if [[ $cur == '=' ]]; then cur=; elif [[ $option == '=' ]]; then option=\${COMP_WORDS[COMP_CWORD - 2]}; fi
@@ -58,6 +78,8 @@ ${verbs.map(verbCase).join('')}    esac
   if [[ $comma ]]; then
     before=\${cur%"\${cur##*,}"}
     cur=\${cur##*,}
+    words=" $words "
+    for given in \${before//,/ }; do words=\${words/" $given "/ }; done
   fi
   COMPREPLY=($(compgen -P "$before" -W "$words" -- "$cur"))
 }

@@ -12,8 +12,9 @@ function descriptorOf(stream: object): number | null {
   return 'fd' in stream && typeof stream.fd === 'number' && stream.fd >= 0 ? stream.fd : null
 }
 
-/** Write to a stream of Node. @param name  for messages */
+/** Write to a stream of Node. @param name  for messages @throws TypeError when it is corked: no write would ever end */
 export function openNodeStream(stream: NodeJS.WritableStream, name: string): OpenOutput {
+  if ('writableCorked' in stream && stream.writableCorked !== 0) throw new TypeError(`${name}: is corked`)
   const isStandard = standardDescriptors.includes(descriptorOf(stream))
   const watch = watchStream(stream, name)
   return {

@@ -27,5 +27,7 @@ export function isOutputStream(target: unknown): target is OutputStream {
 
 /** Take a stream over. @throws TypeError when a stream of the web is locked */
 export function openOutput(stream: OutputStream): OpenOutput {
-  return isWebStream(stream) ? openWebStream(stream) : openNodeStream(stream, nameOfStream(stream))
+  return isWebStream(stream)
+    ? openWebStream(stream, nameOfStream(stream))
+    : openNodeStream(stream, nameOfStream(stream))
 }

@@ -134,6 +134,12 @@ describe('merge into a stream of Node', () => {
     expect(readFileSync(scene[name]).equals(before)).toBe(true)
   })
 
+  test('refuses one that is corked, where a write would never end', async () => {
+    const stream = new PassThrough()
+    stream.cork()
+    await expect(merge(makePair().cow, stream)).rejects.toThrow(/: is corked$/)
+  })
+
   test('writes a file through one of fs, and names it where it cannot be opened', async () => {
     const { cow, directory } = makePair()
     const file = path.join(directory, 'merged')
@@ -180,6 +186,17 @@ describe('merge into a stream of the web', () => {
     await expect(merge(cow, stream, { ...small, signal: stop.signal })).rejects.toMatchObject({ code: 'INTERRUPTED' })
     expect(reasons).toEqual([expect.objectContaining({ code: 'INTERRUPTED', cause: 'enough' })])
   })
+
+  test.each([undefined, 'nope', new Error('nope')])(
+    'rejects with an error when its reader cancels: %s',
+    async (reason) => {
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+      await readable.cancel(reason)
+      const failed = expect(merge(makePair().cow, writable)).rejects
+      if (reason instanceof Error) await failed.toBe(reason)
+      else await failed.toMatchObject({ code: 'CLOSED', message: expect.stringMatching(/: its reader has gone$/) })
+    },
+  )
 
   test('refuses one that is locked', async () => {
     const stream = new WritableStream()
