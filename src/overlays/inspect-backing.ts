@@ -1,6 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { foreignFormatOf } from '../formats/foreign/foreign-format.js'
+import { foreignFormatOf } from '../formats/recognise/foreign-format.js'
 import type { Finding } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-bytes.js'

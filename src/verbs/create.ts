@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { computeLayout, serializeNewHeader } from '../formats/cow/index.js'
-import { foreignFormatOf } from '../formats/foreign/foreign-format.js'
+import { foreignFormatOf } from '../formats/recognise/foreign-format.js'
 import { type ImageFormat, isPlain } from '../images/image-formats.js'
 import type { ForceWord } from '../machine/findings.js'
 import { type HostFiles, localHostFiles } from '../machine/host-files.js'

@@ -2,7 +2,7 @@ import { isPowerOfTwo } from '../../bytes/align.js'
 import { assertBytes } from '../../bytes/assert-bytes.js'
 import { viewOf } from '../../bytes/struct.js'
 import { UmlcowError } from '../../errors.js'
-import { foreignFormatOf } from '../foreign/foreign-format.js'
+import { foreignFormatOf } from '../recognise/foreign-format.js'
 import { cowMagic, type HeaderLayout, headerStructs } from './header-structs.js'
 import { computeLayout } from './layout.js'
 

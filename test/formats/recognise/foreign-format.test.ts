@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { parseCowHeader } from '../../../src/formats/cow/index.js'
-import { foreignFormatOf } from '../../../src/formats/foreign/foreign-format.js'
+import { foreignFormatOf } from '../../../src/formats/recognise/foreign-format.js'
 
 /** The first bytes of what the tools write. */
 const heads: readonly (readonly [description: string, head: Uint8Array])[] = [

@@ -1,5 +1,5 @@
 import { latin1Text } from '../../bytes/fast.js'
-import { compressionOf } from '../recognise/compressions.js'
+import { compressionOf } from './compressions.js'
 
 // Formats that umlcow does not read as images, by their first bytes. A message then says what a file is.
 // Source of the magic number of qcow2: QEMU docs/interop/qcow2.rst
