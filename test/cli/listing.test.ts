@@ -52,7 +52,7 @@ describe('every verb and every option is in the help, the man page and the compl
     const names = options.flatMap((option) => option.names)
     expect(names).toEqual(optionsOfHelp(help).flatMap((option) => option.names))
     const page = [...section('.Ss', name), ...section('.Sh', 'SHARED OPTIONS')]
-    const bashWords = /words='(.*)' \|\|/.exec(caseOf(bash, name))?.[1]?.split(' ')
+    const bashWords = /\$cur == -\* \]\]; then\n +words='(.*)'\n/.exec(caseOf(bash, name))?.[1]?.split(' ')
     for (const option of options) {
       for (const one of option.names) {
         expect(optionsOfPage(page), one).toContain(one)
