@@ -22,7 +22,11 @@ function caseOf(script: string, verb: string): string {
 }
 
 function linesOfFish(verb: string): string[] {
-  return fish.split('\n').filter((line) => line.includes(`-n '__umlcow_is \\'${verb}\\''`))
+  return fish
+    .split('\n')
+    .filter((line) =>
+      [`__umlcow_is \\'${verb}\\''`, `__umlcow_at \\'${verb}\\' `].some((one) => line.includes(`-n '${one}`)),
+    )
 }
 
 /** Words that a page marks with `Cm`, or lists in the line of `Fl -force`. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { bashScript } from '../../src/cli/completion/bash.js'
@@ -24,6 +24,17 @@ const lines: readonly (readonly [line: string, offers: readonly string[]])[] = [
   ['umlcow help m', ['map', 'merge', 'moo', 'mkcow']],
   ['umlcow humfs --json re', ['restore']],
   ['umlcow humfs --progress=none re', ['restore']],
+  ['umlcow help humfs ', ['restore', 'info', 'check', 'export', 'import']],
+  ['umlcow help humfs ex', ['export']],
+  ['umlcow help merge ', []],
+  ['umlcow completion bash ', []],
+  ['umlcow merge a b ', []],
+  ['umlcow merge --sparse always a b ', []],
+  ['umlcow merge a ', ['disk', 'inside']],
+  ['umlcow merge --sparse always a ', ['disk', 'inside']],
+  ['umlcow info a b c ', ['disk', 'inside']],
+  ['umlcow humfs export a ', ['inside']],
+  ['umlcow humfs info ', ['inside']],
 ]
 
 interface Scene {
@@ -31,9 +42,11 @@ interface Scene {
   readonly script: string
 }
 
-/** A directory for a shell, with nothing that it could offer but this script. */
+/** A directory for a shell, with a file, a directory and this script, whose name no shell offers. */
 function scene(text: string): Scene {
   const directory = temporaryDirectory()
+  writeFileSync(path.join(directory, 'disk'), '')
+  mkdirSync(path.join(directory, 'inside'))
   const script = path.join(directory, '.script')
   writeFileSync(script, text)
   return { directory, script }
@@ -58,7 +71,8 @@ function offersIn(output: string): Map<string, string[]> {
   return new Map(
     blocks.map((block) => {
       const [line = '', ...offers] = block.split('\n')
-      return [line, offers.map((offer) => offer.split('\t')[0] as string).filter((offer) => offer !== '')]
+      const names = offers.map((offer) => (offer.split('\t')[0] as string).replace(/\/$/, ''))
+      return [line, names.filter((name) => name !== '' && !name.startsWith('.'))]
     }),
   )
 }
@@ -66,38 +80,48 @@ function offersIn(output: string): Map<string, string[]> {
 function expectOffers(output: string, before: (line: string) => string = () => ''): void {
   const all = offersIn(output)
   for (const [line, offers] of lines) {
-    expect(new Set(all.get(line)), line).toEqual(new Set(offers))
+    // Zsh offers options where it has nothing else.
+    const found = all.get(line)?.filter((offer) => !offer.startsWith('-'))
+    expect(new Set(found), line).toEqual(new Set(offers))
   }
   const force = [...(all.get('umlcow merge --force=in-use,s') ?? [])]
   const prefix = before('umlcow merge --force=in-use,s')
   expect(force).toEqual(expect.arrayContaining([`${prefix}siblings`, `${prefix}size`]))
+  const more = all.get(again)?.map((offer) => offer.split(',').at(-1))
+  expect(more).toContain('mtime')
+  expect(more, 'a word that is there already').not.toContain('in-use')
 }
 
 const forceLine = 'umlcow merge --force=in-use,s'
-const asked = [...lines.map(([line]) => line), forceLine]
+const again = 'umlcow merge --force=in-use,'
+const asked = [...lines.map(([line]) => line), forceLine, again]
 
 describe.skipIf(!havePeers('/usr/bin/bash'))('bash', () => {
   it('offers every option of every verb, and the words that options take', () => {
     const questions = verbs.map(({ name }) => `umlcow ${name} -`)
     // Bash splits a word at "=" before it calls the function.
-    const again = 'umlcow merge --force=in-use,i'
     const ask = (line: string) => `ask '${line}' ${line.replace('=', ' = ').replace(/ $/, " ''")}`
     const driver = `
 source "$SCRIPT"
+# Outside of a completion bash has no compopt, and offers no names of files.
+compopt() { files=none; [[ "$*" != *dirnames* ]] || files=directories; }
 ask() {
+  local files=all
   echo "> $1"
   shift
   COMP_WORDS=("$@")
   COMP_CWORD=$(($# - 1))
   _umlcow
+  if [[ \${#COMPREPLY[@]} == 0 ]]; then
+    case $files in all) compgen -f -- "\${!#}" ;; directories) compgen -d -- "\${!#}" ;; esac
+  fi
   printf '%s\\n' "\${COMPREPLY[@]}"
 }
-${[...asked, again, ...questions].map(ask).join('\n')}
+${[...asked, ...questions].map(ask).join('\n')}
 `
     const output = run('/usr/bin/bash', ['--norc', '-c', driver], scene(bashScript(verbs)))
     expectOffers(output, () => 'in-use,')
     const all = offersIn(output)
-    expect(all.get(again), 'a word that is there already').toEqual([])
     for (const { name, options } of verbs) {
       expect(all.get(`umlcow ${name} -`)).toEqual(options.flatMap((option) => option.names))
     }

@@ -1,13 +1,19 @@
-import type { OptionShape, Value, VerbShape } from './describe.js'
+import { type OptionShape, optionsWithValue, type Value, type VerbShape } from './describe.js'
 
-/** Bash completes names of files by itself where the function below offers nothing. */
+/** Bash completes names of files by itself where the function below offers nothing, but not after this. */
+const noFiles = 'compopt +o default +o bashdefault 2> /dev/null'
+
 const commands: Readonly<Record<Value['kind'], (value: Value) => string>> = {
   words: ({ words }) => `words='${words.join(' ')}'`,
   file: () => 'return',
   directory: () => 'compopt -o dirnames +o default 2> /dev/null; return',
   user: () => 'words=$(compgen -u)',
   group: () => 'words=$(compgen -g)',
-  other: () => 'compopt +o default 2> /dev/null; return',
+  other: () => `${noFiles}; return`,
+  after: ({ after }) => {
+    const cases = after.map(([word, words]) => `${word}) words='${words.join(' ')}' ;;`)
+    return `${noFiles}; case $option in ${cases.join(' ')} esac`
+  },
 }
 
 function valueCase({ names, value, repeats }: OptionShape): string {
@@ -17,16 +23,13 @@ function valueCase({ names, value, repeats }: OptionShape): string {
 }
 
 /** What the words after the verb may be, by their place among those that are no options and no values of options. */
-function argumentCases({ name, options, arguments: values }: VerbShape): string {
-  const first = name.split(' ').length + 1
-  const cases = values.map((value, i) => {
-    const place = i === values.length - 1 && value.kind !== 'words' ? '*' : `${i + 1}`
-    return `              ${place}) ${commands[value.kind](value)} ;;\n`
-  })
-  const withValue = options.filter(({ value }) => value !== null).flatMap(({ names }) => names)
+function argumentCases(verb: VerbShape): string {
+  const first = verb.name.split(' ').length + 1
+  const cases = verb.arguments.map((value, i) => `${value.isList ? '*' : i + 1}) ${commands[value.kind](value)} ;;`)
+  const all = [...cases, `*) ${noFiles}; return ;;`].map((one) => `              ${one}\n`)
   return (
-    `            _umlcow_place ${first} ' ${withValue.join(' ')} '\n` +
-    `            case $place in\n${cases.join('')}            esac\n`
+    `            _umlcow_place ${first} ' ${optionsWithValue(verb).join(' ')} '\n` +
+    `            case $place in\n${all.join('')}            esac\n`
   )
 }
 

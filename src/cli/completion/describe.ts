@@ -7,9 +7,13 @@ import { actionsOf, type VerbGroup } from '../verb-groups.js'
 /** What a shell can offer as the value of an option or as an argument. */
 export interface Value {
   readonly name: string
-  readonly kind: 'words' | 'file' | 'directory' | 'user' | 'group' | 'other'
+  readonly kind: 'words' | 'after' | 'file' | 'directory' | 'user' | 'group' | 'other'
   /** Of the kind `words`. */
   readonly words: readonly string[]
+  /** Of the kind `after`: the words that may follow a word. */
+  readonly after: readonly (readonly [word: string, words: readonly string[]])[]
+  /** It is an argument that can be repeated. */
+  readonly isList: boolean
 }
 
 export interface OptionShape {
@@ -44,8 +48,13 @@ const kindsByName: Readonly<Record<string, Value['kind']>> = {
   group: 'group',
 }
 
-function valueNamed(name: string, words: readonly string[]): Value {
-  return { name, words, kind: words.length > 0 ? 'words' : (kindsByName[name] ?? 'other') }
+function valueNamed(name: string, words: readonly string[], isList = false): Value {
+  return { name, words, kind: words.length > 0 ? 'words' : (kindsByName[name] ?? 'other'), after: [], isList }
+}
+
+/** Names of options that take a value. */
+export function optionsWithValue({ options }: VerbShape): readonly string[] {
+  return options.filter(({ value }) => value !== null).flatMap(({ names }) => names)
 }
 
 /** Describe all verbs from the descriptions that their help is made of. */
@@ -53,13 +62,19 @@ export async function describeVerbs(groups: readonly VerbGroup[], context: CliCo
   const verbs = groups.flatMap((group) => group.verbs)
   const shapes: VerbShape[] = []
   for (const verb of verbs) {
-    const words = { action: actionsOf(verb), verb: verb.name === 'help' ? verbs.map(({ name }) => name) : [] }
-    shapes.push(await describeVerb(verb.name, verb, context, words))
+    const shape = await describeVerb(verb.name, verb, context, { action: actionsOf(verb) })
+    shapes.push(verb.name === 'help' ? { ...shape, arguments: argumentsOfHelp(verbs) } : shape)
     for (const action of verb.actions ?? []) {
       shapes.push(await describeVerb(`${verb.name} ${action.name}`, action, context, {}))
     }
   }
   return shapes
+}
+
+function argumentsOfHelp(verbs: readonly Verb[]): readonly Value[] {
+  const after = verbs.map((verb) => [verb.name, actionsOf(verb)] as const).filter(([, actions]) => actions.length > 0)
+  const names = verbs.map(({ name }) => name)
+  return [valueNamed('verb', names), { ...valueNamed('action', []), kind: 'after', after }]
 }
 
 async function describeVerb(
@@ -73,7 +88,7 @@ async function describeVerb(
   configure(command, context, () => {})
   const options = command.createHelp().visibleOptions(command).map(describeOption)
   const wordsOf = (argument: Argument) => argument.argChoices ?? words[argument.name()] ?? []
-  const values = command.registeredArguments.map((one) => valueNamed(one.name(), wordsOf(one)))
+  const values = command.registeredArguments.map((one) => valueNamed(one.name(), wordsOf(one), one.variadic))
   return { name, summary: verb.summary, options, arguments: values }
 }
 

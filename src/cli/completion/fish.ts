@@ -1,4 +1,4 @@
-import type { OptionShape, Value, VerbShape } from './describe.js'
+import { type OptionShape, optionsWithValue, type Value, type VerbShape } from './describe.js'
 
 function quote(text: string): string {
   return `'${text.split('\\').join('\\\\').split("'").join("\\'")}'`
@@ -6,6 +6,7 @@ function quote(text: string): string {
 
 const values: Readonly<Record<Value['kind'], (value: Value) => string>> = {
   words: ({ words }) => `-a ${quote(words.join(' '))}`,
+  after: () => '',
   file: () => '-F',
   directory: () => "-a '(__fish_complete_directories)'",
   user: () => "-a '(__fish_complete_users)'",
@@ -20,19 +21,30 @@ function optionLine(verb: string, { names, meaning, value, repeats }: OptionShap
 }
 
 function offer(value: Value, repeats: OptionShape['repeats']): string {
-  return repeats === 'words' ? `-a '(__fish_append , ${value.words.join(' ')})'` : values[value.kind](value)
+  return repeats === 'words' ? `-a '(__umlcow_list ${value.words.join(' ')})'` : values[value.kind](value)
 }
 
 function line(verb: string, parts: readonly string[]): string {
-  const words = ['complete -c umlcow', `-n ${quote(`__umlcow_is ${quote(verb)}`)}`, ...parts]
+  return lineIf(`__umlcow_is ${quote(verb)}`, parts)
+}
+
+function lineIf(condition: string, parts: readonly string[]): string {
+  const words = ['complete -c umlcow', `-n ${quote(condition)}`, ...parts]
   return `${words.filter((word) => word !== '').join(' ')}\n`
 }
 
-/** What fish offers in place of names of files, which it offers by itself. */
-function argumentLines({ name, arguments: all }: VerbShape): string[] {
-  const special = all.filter(({ kind }) => kind !== 'file' && kind !== 'other')
-  const files = all.some(({ kind }) => kind === 'file')
-  return special.map((value) => line(name, [files ? '' : '-f', values[value.kind](value)]))
+/** What fish offers in place of names of files, which it offers by itself: a line for each place that needs one. */
+function argumentLines(verb: VerbShape): string[] {
+  const count = verb.arguments.length
+  const at = (place: string, before = '') =>
+    `__umlcow_at ${quote(verb.name)} ${quote(place)} ${quote(before)} ${optionsWithValue(verb).join(' ')}`.trimEnd()
+  const lines = verb.arguments.flatMap((value, i) => {
+    if (value.kind === 'file') return []
+    const place = `-${value.isList ? 'ge' : 'eq'} ${i + 1}`
+    const more = value.after.map(([word, words]) => lineIf(at(place, word), [`-a ${quote(words.join(' '))}`]))
+    return [lineIf(at(place), ['-f', values[value.kind](value)]), ...more]
+  })
+  return verb.arguments.at(-1)?.isList ? lines : [...lines, lineIf(at(`-gt ${count}`), ['-f'])]
 }
 
 /** A script for fish. */
@@ -53,6 +65,31 @@ function __umlcow_is
         set verb "$words[2] $words[3]"
     end
     test "$verb" = "$argv[1]"
+end
+# Tests the place of the present word among those that are no options and no values of options, and the word before it.
+function __umlcow_at --argument-names verb place before
+    __umlcow_is $verb; or return 1
+    set -l words (commandline -opc)
+    test -z "$before" -o "$before" = "$words[-1]"; or return 1
+    set -l here 1
+    set -l is_value 0
+    for word in $words[(math 2 + (count (string split ' ' -- $verb)))..-1]
+        if test $is_value = 1
+            set is_value 0
+        else if not string match -q -- '-*' $word
+            set here (math $here + 1)
+        else if contains -- $word $argv[4..-1]
+            set is_value 1
+        end
+    end
+    test $here (string split ' ' -- $place)
+end
+# Offers the words that a list with commas does not have yet.
+function __umlcow_list
+    set -l before (string match -r '.*,' -- (string replace -r '^--[^=]*=' '' -- (commandline -ct)))
+    for word in $argv
+        contains -- $word (string split , -- "$before"); or echo "$before$word"
+    end
 end
 ${line('', ['-s h', '-l help', "-d 'print help'"])}${line('', ['-s V', '-l version', "-d 'print the version'"])}${lists.join('')}${lines.join('')}`
 }

@@ -11,6 +11,10 @@ function escapeSpec(text: string): string {
 
 const actions: Readonly<Record<Value['kind'], (value: Value) => string>> = {
   words: ({ words }) => `(${words.join(' ')})`,
+  after: ({ after }) => {
+    const cases = after.map(([word, words]) => `${word}) compadd -- ${words.join(' ')} ;;`)
+    return `{ case $words[CURRENT-1] in ${cases.join(' ')} esac }`
+  },
   file: () => '_files',
   directory: () => '_directories',
   user: () => '_users',
@@ -33,11 +37,9 @@ function optionSpecs({ names, meaning, value, repeats }: OptionShape): string[] 
 }
 
 function verbCase({ name, options, arguments: values }: VerbShape): string {
-  const last = values.length - 1
-  const places = values.map((value, i) => {
-    const place = i === last && value.kind === 'file' ? '*' : `${i + 1}`
-    return quote(`${place}:${value.name}:${actions[value.kind](value)}`)
-  })
+  const places = values.map((value, i) =>
+    quote(`${value.isList ? '*' : i + 1}:${value.name}:${actions[value.kind](value)}`),
+  )
   const specs = [...options.flatMap(optionSpecs), ...places].map((spec) => `        ${spec}`)
   return `    ${quote(name)})\n      _arguments -s -S \\\n${specs.join(' \\\n')}\n      ;;\n`
 }
