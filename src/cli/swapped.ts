@@ -37,10 +37,27 @@ export async function mergeSwapped(error: unknown, command: string, first: strin
   return withHint(error, `the overlay comes first: ${command} ${shellQuote(second)} ${target}`)
 }
 
-export async function mkcowSwapped(error: unknown, first: string, second: string): Promise<unknown> {
-  if (!(error instanceof UmlcowError) || !hasCode(error, 'ENOENT')) return error
-  if ((await exists(second)) || !(await exists(first))) return error
-  return withHint(error, `the overlay comes first: umlcow mkcow ${shellQuote(second)} ${shellQuote(first)}`)
+/**
+ * An overlay and its backing file in the order of another command.
+ *
+ * @param command  writes the command for a new overlay and its backing file
+ */
+export async function createSwapped(
+  error: unknown,
+  command: (overlay: string, backing: string) => string,
+  first: string,
+  second: string,
+): Promise<unknown> {
+  if (!(error instanceof UmlcowError)) return error
+  const isMissing = hasCode(error, 'ENOENT') && !(await exists(second)) && (await exists(first))
+  const isBelow = !isMissing && (await isOverlay(second)) && (await exists(first)) && !(await isOverlay(first))
+  // The existing overlay is not suggested as the new one: its changes would be lost.
+  if (isMissing || isBelow)
+    return withHint(
+      error,
+      `the overlay comes first: ${command(isBelow ? 'NEW' : shellQuote(second), shellQuote(first))}`,
+    )
+  return error
 }
 
 /** Explain the second argument of `create`: the backing file of an overlay, as mkcow takes it, or really no size. */

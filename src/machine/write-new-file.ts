@@ -60,9 +60,6 @@ export async function inspectTarget(files: HostFiles, path: HostPath, overwrite:
   if (here.kind === 'directory') {
     throw new UmlcowError('TARGET_KIND', `${shown}: is a directory: expected the name of a file`)
   }
-  if (!overwrite) {
-    throw new UmlcowError('TARGET_EXISTS', `${shown}: exists already`, { hint: 'use --overwrite to replace it' })
-  }
   let target: NewFileTarget
   try {
     const path2 = await files.realPath(path)
@@ -71,11 +68,20 @@ export async function inspectTarget(files: HostFiles, path: HostPath, overwrite:
     if (!hasCode(error, 'ENOENT')) throw error
     throw new UmlcowError('TARGET_KIND', `${shown}: is a link to a file that does not exist`)
   }
-  if (target.existing?.kind === 'file') {
-    await refuseWriteProtected(files, path)
-    return target
+  if (target.existing?.kind !== 'file') {
+    throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
   }
-  throw new UmlcowError('TARGET_KIND', `${shown}: is not a regular file, so it cannot be replaced`)
+  await refuseWriteProtected(files, path)
+  if (!overwrite) throw targetExists(path, giveNewName)
+  return target
+}
+
+/** The hint for a file that no option replaces. */
+export const giveNewName = 'give another name, or remove it first'
+
+/** The refusal of a file that umlcow could replace. It comes last: --overwrite does not help against the others. */
+export function targetExists(path: HostPath, hint = 'use --overwrite to replace it'): UmlcowError {
+  return new UmlcowError('TARGET_EXISTS', `${printablePath(path)}: exists already`, { hint })
 }
 
 /** Not a secret: the name must be free, and creating the file fails when it is not. */

@@ -4,7 +4,7 @@ import { type ForceWord, refuseUnlessForced } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import { directoryName } from '../machine/path-bytes.js'
 import { findWriters } from '../machine/processes/find-writers.js'
-import { inspectTarget, type NewFileTarget } from '../machine/write-new-file.js'
+import { inspectTarget, type NewFileTarget, targetExists } from '../machine/write-new-file.js'
 import { openOverlay } from './open-overlay.js'
 import { findOverlayOver } from './siblings/find-overlay-over.js'
 import { refuseUnfinished } from './unfinished/find-merge-around.js'
@@ -14,6 +14,8 @@ export interface TargetOptions {
   readonly force?: readonly ForceWord[] | undefined
   /** Allow the replacement of an overlay. */
   readonly mayBeOverlay?: boolean | undefined
+  /** What the user can do about a file that is there; by default the option --overwrite. */
+  readonly existsHint?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -48,7 +50,7 @@ export function refuseSameFile(
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, TARGET_PROTECTED, WRITE_PROTECTED, UNFINISHED_MERGE, IN_USE
  */
 export async function guardTarget(files: HostFiles, path: HostPath, options: TargetOptions): Promise<NewFileTarget> {
-  const place = await inspectTarget(files, path, options.overwrite === true)
+  const place = await inspectTarget(files, path, true)
   const { existing } = place
   if (existing === null) return place
   await refuseUnfinished(files, place.path)
@@ -60,6 +62,7 @@ export async function guardTarget(files: HostFiles, path: HostPath, options: Tar
   if (overlay !== null) {
     throw new UmlcowError('TARGET_PROTECTED', `${shown}: is the backing file of the overlay ${printablePath(overlay)}`)
   }
+  if (!options.overwrite) throw targetExists(path, options.existsHint)
   refuseUnlessForced(await findWriters(files, [{ path, facts: existing }]), options.force)
   return place
 }

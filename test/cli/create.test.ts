@@ -341,7 +341,7 @@ describe('--dry-run', () => {
     keepsUntouched(cow, backing)
     const target = path.join(directory, 'new')
     const outcome = umlcow(['create', '--dry-run', target, '-b', backing])
-    expect(outcome).toMatchObject({ status: 0, stdout: `${target}: would be overlay on ${backing}, 300.5 KiB\n` })
+    expect(outcome).toMatchObject({ status: 0, stdout: `${target}: would be an overlay on ${backing}, 300.5 KiB\n` })
     expect(umlcow(['create', '-n', target, '1M']).status).toBe(0)
     expect(umlcow(['create', '-n', '--overwrite', cow, '-b', backing]).status).toBe(0)
     expectPlainFailure(umlcow(['create', '-n', cow, '-b', backing]), 4)

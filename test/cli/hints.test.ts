@@ -1,4 +1,4 @@
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
@@ -27,6 +27,17 @@ describe('a mistake of a new user is answered with the command that was meant', 
     ['create with the size first', 'create 1M new', 64, /the file comes first\numlcow: try: umlcow create new 1M\n$/],
     ['a size that no file can have', 'create new 8P', 64, /"8P" is too large: umlcow takes sizes below 8P/],
     ['mkcow in another order', 'mkcow root_fs new', 1, /the overlay comes first: umlcow mkcow new root_fs\n$/],
+    ['mkcow swapped, both are there', 'mkcow root_fs cow', 1, /the overlay comes first: umlcow mkcow NEW root_fs\n$/],
+    ['create swapped, both are there', 'create root_fs -b cow', 4, /comes first: umlcow create NEW -b root_fs\n$/],
+    ['create swapped', 'create root_fs -b new', 1, /the overlay comes first: umlcow create new -b root_fs\n$/],
+    ['a new image in the place of an overlay', 'create cow 1M', 4, /cow: is an overlay; remove it first.*\n$/],
+    ['a new image in the place of an overlay', 'merge cow other', 4, /other: is an overlay; remove it first.*\n$/],
+    [
+      'a new overlay over a backing file',
+      'mkcow root_fs cow.gz',
+      1,
+      /root_fs: is the backing file of the overlay .*\n$/,
+    ],
     ['mkcow on a file that is there', 'mkcow cow root_fs', 1, /exists already\numlcow: use -f to replace it\n$/],
     ['merge swapped', 'merge merged cow', 1, /the overlay comes first: umlcow merge cow merged\n$/],
     ['merge swapped, the image is there', 'merge root_fs cow', 63, /the overlay comes first: umlcow merge cow NEW\n$/],
@@ -67,6 +78,15 @@ describe('a mistake of a new user is answered with the command that was meant', 
     expect(outcome.stderr).toMatch(says)
     expect(outcome.stderr).not.toMatch(/use --overwrite/)
     expect(namesIn(directory)).toEqual(before)
+  })
+
+  it('a backing file of another size and time: both words of --force are named at once, and together they work', () => {
+    const cwd = scene()
+    truncateSync(path.join(cwd, 'root_fs'), 600 * 512)
+    const { status, stderr } = umlcow(['merge', 'cow', 'out'], { cwd })
+    expect(status).toBe(4)
+    expect(stderr).toMatch(/--force=size goes on.*\n.*--force=mtime goes on/)
+    expect(umlcow(['merge', '--force=size,mtime', 'cow', 'out'], { cwd })).toMatchObject({ status: 0 })
   })
 
   it.each(['root_fs.zst', 'image.qcow2'])('a backing file that a guest cannot use is a warning: %s', (name) => {

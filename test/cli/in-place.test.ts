@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, copyFileSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { listPairs, unpackPair } from '../../fixtures/unpack.js'
@@ -242,9 +252,12 @@ describe('--dry-run, --verify, --backup', () => {
   it('--backup does not overwrite anything, and is no sibling that stands in the way', () => {
     const scene = makeScene()
     keepsUntouched(scene.backing)
-    for (const name of ['cow', 'root_fs']) {
-      expectPlainFailure(umlcow(['merge', '-d', '--backup', path.join(scene.directory, name), scene.cow]), 4)
+    writeFileSync(path.join(scene.directory, 'taken'), 'x')
+    for (const name of ['cow', 'root_fs', 'taken']) {
+      const outcome = umlcow(['merge', '-d', '--backup', path.join(scene.directory, name), scene.cow])
+      expectPlainFailure(outcome, 4)
+      expect(outcome.stderr, 'merge -d has no such option').not.toContain('--overwrite')
     }
-    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs'])
+    expect(namesIn(scene.directory)).toEqual(['cow', 'root_fs', 'taken'])
   })
 })

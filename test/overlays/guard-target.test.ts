@@ -105,9 +105,13 @@ describe('guardTarget', () => {
     symlinkSync('cow', path.join(directory, 'link'))
     for (const target of [overlayPath, backingPath, damaged, path.join(directory, 'link')]) {
       await expect(guard(target), target).rejects.toMatchObject({ code: 'TARGET_PROTECTED' })
+      // Without --overwrite too: a hint to that option would only lead to this refusal.
+      await expect(guard(target, { overwrite: false })).rejects.toMatchObject({ code: 'TARGET_PROTECTED' })
     }
     expect(await guard(overlayPath, { mayBeOverlay: true })).toMatchObject({ existing: { kind: 'file' } })
     await expect(guard(backingPath, { mayBeOverlay: true })).rejects.toMatchObject({ code: 'TARGET_PROTECTED' })
+    const replaceable = guard(overlayPath, { mayBeOverlay: true, overwrite: false })
+    await expect(replaceable).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
   })
 
   test('protects a file that somebody writes to, unless forced', async () => {

@@ -9,7 +9,7 @@ import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../co
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
 import { jsonPath } from '../report-info.js'
-import { notASize } from '../swapped.js'
+import { createSwapped, notASize } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly backing?: string
@@ -64,7 +64,13 @@ async function run(
       throw new UmlcowError('USAGE', 'an overlay has the size of its backing file: give -b or SIZE, not both')
     if (fs !== undefined)
       throw new UmlcowError('USAGE', '--fs is for raw images: an overlay shows the file system of its backing file')
-    return createOverlay(file, backing, { ...common, chain, pathStyle: pathStyleOf(flags, { kind: 'absolute' }) })
+    const options = { ...common, chain, pathStyle: pathStyleOf(flags, { kind: 'absolute' }) }
+    try {
+      return await createOverlay(file, backing, options)
+    } catch (error) {
+      if (chain) throw error
+      throw await createSwapped(error, (overlay, below) => `umlcow create ${overlay} -b ${below}`, file, backing)
+    }
   }
   if (chain || flags.relative || flags.chroot !== undefined) {
     throw new UmlcowError('USAGE', '--chain, --relative and --chroot are for overlays: give -b')
@@ -90,6 +96,6 @@ function createDocument(result: CreateResult): unknown {
 
 function createText(result: CreateResult): string {
   const what = result.backingPath === null ? 'sparse raw image' : `overlay on ${printablePath(result.backingPath)}`
-  const verb = result.dryRun ? 'would be ' : ''
+  const verb = result.dryRun ? (result.backingPath === null ? 'would be a ' : 'would be an ') : ''
   return `${printablePath(result.path)}: ${verb}${what}, ${formatSize(result.virtualSize)}\n`
 }

@@ -6,7 +6,7 @@ import { mergeNewFile } from '../../verbs/merge/new-image/merge-new.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell, warn } from '../messages.js'
-import { mergeSwapped, mkcowSwapped } from '../swapped.js'
+import { createSwapped, mergeSwapped } from '../swapped.js'
 
 // The arguments, defaults and exit statuses are those that the C tools were seen to have: options work only where these
 // tools take them, and arguments that these ignore are ignored.  docs/differences.md lists the differences.
@@ -64,7 +64,7 @@ export async function mkcow(args: readonly string[], signal: AbortSignal): Promi
     for (const warning of result.warnings) warn(warning)
     return exitStatus.done
   } catch (thrown) {
-    const error = await mkcowSwapped(thrown, cow, backing)
+    const error = await createSwapped(thrown, (overlay, below) => `umlcow mkcow ${overlay} ${below}`, cow, backing)
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
     tell(errorLines(withOwnHint(error, 'umlcow create', { TARGET_EXISTS: 'use -f to replace it' })))
     return exitStatus.failed

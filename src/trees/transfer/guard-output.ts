@@ -6,7 +6,7 @@ import { serializeExclusion } from '../../formats/squashfs-pseudo/index.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import type { OutputTarget } from '../../machine/output-target.js'
 import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
-import type { NewFileTarget } from '../../machine/write-new-file.js'
+import { inspectTarget, type NewFileTarget } from '../../machine/write-new-file.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { TreeReader } from '../host/tree-reader.js'
 import { streamKinds } from '../kinds/table.js'
@@ -40,9 +40,9 @@ export async function guardOutput(
   const existing = await targetFacts(files, target)
   const parts = await partsOf(files, source)
   for (const part of parts) refuseSameFile(existing, name, part.facts, part.path)
-  const place = await guardTarget(files, target, { overwrite, force, signal })
-  await refuseInside(files, parts, directoryName(place.path), name)
-  return { name, place, existing }
+  // First what --overwrite does not change.
+  await refuseInside(files, parts, directoryName((await inspectTarget(files, target, true)).path), name)
+  return { name, place: await guardTarget(files, target, { overwrite, force, signal }), existing }
 }
 
 /** Refuse a new directory inside the tree that is read. @throws UmlcowError TARGET_PROTECTED */
@@ -89,7 +89,9 @@ async function refuseInside(files: HostFiles, parts: readonly Part[], directory:
   for (;;) {
     const part = parts.find((one) => isSameFile(one.facts, facts))
     if (part !== undefined) {
-      throw new UmlcowError('TARGET_PROTECTED', `${name}: is in ${printablePath(part.path)}, which is read`)
+      throw new UmlcowError('TARGET_PROTECTED', `${name}: is in ${printablePath(part.path)}, which is read`, {
+        hint: 'give the output a path outside of it',
+      })
     }
     here = joinPath(here, '..')
     const above = await files.stat(here)

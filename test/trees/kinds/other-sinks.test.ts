@@ -152,7 +152,8 @@ describe('a plain directory', () => {
     const made = path.join(top, 'made')
     const run = (entries: ManifestEntry[], file: string) =>
       writeDirectory(itemsOf(entries), made, { ...noSync, asRoot: false, fakerootSave: file })
-    await expect(run(small, save)).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
+    const refusal = { code: 'TARGET_EXISTS', hint: 'give another name, or remove it first' }
+    await expect(run(small, save)).rejects.toMatchObject(refusal)
     expect(fs.readFileSync(save, 'latin1')).toBe('theirs')
     await expect(run([entry('a'), directory('a')], `${save}2`)).rejects.toMatchObject({ code: 'BAD_ARCHIVE' })
     expect(fs.readdirSync(top)).toEqual(['save'])

@@ -1,7 +1,7 @@
 import { computeLayout, markUndo } from '../../../formats/cow/index.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
 import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.js'
-import { writeNewFile } from '../../../machine/write-new-file.js'
+import { giveNewName, writeNewFile } from '../../../machine/write-new-file.js'
 import { guardTarget } from '../../../overlays/guard-target.js'
 import { openOverlay } from '../../../overlays/open-overlay.js'
 import type { Sibling } from '../../../overlays/siblings/find-siblings.js'
@@ -19,7 +19,7 @@ export async function createUndo(
   backing: InPlaceWork['backing'],
   options: InPlaceOptions,
 ): Promise<Sibling> {
-  const place = await guardTarget(files, path, { signal: options.signal })
+  const place = await guardTarget(files, path, { existsHint: giveNewName, signal: options.signal })
   const { size: virtualSize, mtime, permissions } = backing.facts
   const fields = { virtualSize, mtime, sectorSize: 512, alignment: 4096, backingPath: backing.path }
   const bytes = markUndo(fields)
