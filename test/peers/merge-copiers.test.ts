@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { listExtents } from '../../src/machine/programs/copy-helpers.js'
@@ -10,7 +10,7 @@ import { createDice } from '../support/generate.js'
 import { canMount, fill, mountTmpfs, tmpfsBlock } from '../support/mounts.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
-import { dataOf, makeSparsePair, mergedBytes, type SparsePair } from '../support/sparse-pair.js'
+import { dataOf, hasBytes, makeSparsePair, mergedBytes, type SparsePair } from '../support/sparse-pair.js'
 
 const mebibyte = 2 ** 20
 const haveBoth = havePeers('/usr/bin/cp', '/usr/sbin/filefrag')
@@ -34,7 +34,7 @@ describe.runIf(haveBoth)('with the host programs', () => {
     if (copier === 'extents' && !tellsExtents(pair.backing)) return
     const outcome = runMerge(pair, `--copier=${copier}`, '--verify')
     expect(outcome).toMatchObject({ status: 0, stderr: '' })
-    expect(Buffer.compare(readFileSync(pair.target), mergedBytes(pair))).toBe(0)
+    expect(hasBytes(pair.target, mergedBytes(pair))).toBe(true)
     expect(allocatedBytes(pair.target)).toBeLessThan(4 * mebibyte)
     if (copier !== 'auto') expect(JSON.parse(outcome.stdout)).toMatchObject({ copier })
     else expect(['reflink', tellsExtents(pair.backing) ? 'extents' : 'cp']).toContain(JSON.parse(outcome.stdout).copier)

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { sectorText, setMtime, writeOverlay } from '../cli/scene.js'
 import { mergeNaively, naiveFacts } from './naive.js'
@@ -68,6 +68,25 @@ export function mergedBytes({ cow, backing }: SparsePair): Buffer {
   )
   return expected
 }
+
+/** Whether a file has these bytes and no others. By windows: a new buffer for a whole image takes longer than the image. */
+export function hasBytes(file: string, expected: Uint8Array): boolean {
+  const fd = openSync(file, 'r')
+  try {
+    if (fstatSync(fd).size !== expected.length) return false
+    for (let at = 0; at < expected.length; ) {
+      const count = readSync(fd, window, 0, window.length, at)
+      const seen = window.subarray(0, count)
+      if (count === 0 || Buffer.compare(seen, expected.subarray(at, at + count)) !== 0) return false
+      at += count
+    }
+    return true
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const window = Buffer.alloc(2 ** 18)
 
 /** Bytes that the host stores of a file, about: file systems reserve some on the side. */
 export function storedSize(file: string): number {
