@@ -1,8 +1,10 @@
 // The test command: `npm ci && npm test`. Builds, lints, checks types, runs every test, and prints one closing line.
-// In CI, as root, it first installs the Debian packages of the tools that tests compare with. Anywhere else it installs
-// nothing, and what needs an absent tool is skipped and named.  With UMLCOW_TEST=deep, as in `npm run test:deep`, tests
-// that take a small sample otherwise do far more; see test/support/amount.ts.  Closing lines say how much was done.
-import { spawnSync } from 'node:child_process'
+// In CI, as root, it installs the Debian packages of the tools that tests compare with before the first test; meanwhile
+// it lints, checks types and builds. Anywhere else it installs nothing, and what needs an absent tool is skipped and
+// named. With UMLCOW_TEST=deep, as in `npm run test:deep`, tests that take a small sample otherwise do far more; see
+// test/support/amount.ts. Closing lines say how much was done.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -34,34 +36,50 @@ const debianPackages = [
   'zsh',
 ]
 
-function run(program, args, env = {}) {
+/** @param {{ env?: object, isQuiet?: boolean }} options  isQuiet: what it prints comes at its end, in one piece */
+async function run(program, args, { env = {}, isQuiet = false } = {}) {
   const shown = [program, ...args].join(' ')
-  console.log(`\n> ${shown}`)
-  const { status, signal, error } = spawnSync(program, args, {
+  if (!isQuiet) console.log(`\n> ${shown}`)
+  const output = isQuiet ? 'pipe' : 'inherit'
+  const child = spawn(program, args, {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', output, output],
     env: { ...process.env, ...env },
   })
-  if (status !== 0) console.error(`failed: ${shown}: ${error?.message ?? signal ?? `status ${status}`}`)
-  return status === 0
+  const chunks = [`\n> ${shown}\n`]
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => chunks.push(text))
+  const problem = await once(child, 'close').then(
+    ([status, signal]) => (status === 0 ? null : (signal ?? `status ${status}`)),
+    (error) => error.message,
+  )
+  if (isQuiet) process.stdout.write(chunks.join(''))
+  if (problem !== null) console.error(`failed: ${shown}: ${problem}`)
+  return problem === null
 }
 
-function installPeers() {
-  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+async function installPeers() {
+  const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, isQuiet: true }
   return (
-    run('apt-get', ['-q', 'update'], env) &&
-    run('apt-get', ['-q', 'install', '-y', '--no-install-recommends', ...debianPackages], env)
+    (await run('apt-get', ['-q', 'update'], options)) &&
+    (await run('apt-get', ['-q', 'install', '-y', '--no-install-recommends', ...debianPackages], options))
   )
 }
 
-function runTests() {
+/** What needs no tool but Node. All of it is done even when one part fails. */
+async function checkSources() {
+  let good = true
+  for (const script of ['lint', 'types', 'build']) good = (await run('npm', ['run', script])) && good
+  return good
+}
+
+async function runTests() {
   const directory = mkdtempSync(path.join(tmpdir(), 'umlcow-results-'))
   try {
     const file = path.join(directory, 'results.json')
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
     const tally = path.join(directory, 'tally')
     const args = ['vitest', 'run', '--config', 'test/vitest.config.ts', ...reporters]
-    const passed = run('npx', args, { UMLCOW_TALLY: tally })
+    const passed = await run('npx', args, { env: { UMLCOW_TALLY: tally } })
     return { passed, results: resultsIn(file), amounts: amountsIn(tally) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
@@ -100,9 +118,9 @@ function namesOfSkipped(results) {
 
 const inCi = process.env.CI === 'true'
 const isRoot = process.getuid?.() === 0
-let good = !(inCi && isRoot) || installPeers()
-for (const script of ['lint', 'types']) good = run('npm', ['run', script]) && good
-const { passed, results, amounts } = runTests()
+const prepared = await Promise.all([inCi && isRoot ? installPeers() : true, checkSources()])
+const good = prepared.every(Boolean)
+const { passed, results, amounts } = await runTests()
 
 const skipped = namesOfSkipped(results)
 if (skipped.length > 0) {
