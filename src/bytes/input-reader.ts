@@ -29,7 +29,9 @@ export class InputReader {
   isLineCut = false
   private readonly pieces: AsyncIterator<Uint8Array> | Iterator<Uint8Array>
   private readonly source: InputPieces
+  /** The present piece. The bytes from `at` on are still to come. */
   private held: Uint8Array = nothing
+  private at = 0
   private ended = false
 
   constructor(source: InputPieces) {
@@ -37,27 +39,43 @@ export class InputReader {
     this.pieces = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   }
 
-  /** Make `held` non-empty; false at the end of the input. */
+  /** How many bytes of the present piece are still to come. */
+  private get ready(): number {
+    return this.held.length - this.at
+  }
+
+  private hold(piece: Uint8Array): void {
+    this.held = piece
+    this.at = 0
+  }
+
+  /** Have bytes ready; false at the end of the input. */
   private async fill(): Promise<boolean> {
-    while (this.held.length === 0 && !this.ended) {
+    while (this.ready === 0 && !this.ended) {
       const next = await this.pieces.next()
       if (next.done) this.ended = true
-      else this.held = next.value
+      else this.hold(next.value)
     }
-    return this.held.length > 0
+    return this.ready > 0
   }
 
   private cut(length: number): Uint8Array {
-    const bytes = this.held.subarray(0, length)
-    this.held = this.held.subarray(length)
-    this.offset += bytes.length
-    return bytes
+    const start = this.at
+    return this.held.subarray(start, start + this.pass(length))
+  }
+
+  /** Go on by at most `length` bytes of the present piece, and make no array of them. @returns how many it had */
+  private pass(length: number): number {
+    const count = Math.min(length, this.ready)
+    this.at += count
+    this.offset += count
+    return count
   }
 
   /** Read the next bytes as they come, at most `limit`. The result is empty only at the end of the input. */
   some(limit: number): Soon<Uint8Array> {
     if (limit <= 0) return nothing
-    return this.held.length > 0 ? this.cut(limit) : this.someLater(limit)
+    return this.ready > 0 ? this.cut(limit) : this.someLater(limit)
   }
 
   private async someLater(limit: number): Promise<Uint8Array> {
@@ -66,7 +84,7 @@ export class InputReader {
 
   /** Read the next `length` bytes if the present piece has them all, else null. */
   now(length: number): Uint8Array | null {
-    return this.held.length >= length ? this.cut(length) : null
+    return this.ready >= length ? this.cut(length) : null
   }
 
   /** Read the next `length` bytes; fewer only at the end of the input. */
@@ -91,36 +109,35 @@ export class InputReader {
 
   /** Look at the next `length` bytes, and leave them to the next call; fewer only at the end of the input. */
   async peek(length: number): Promise<Uint8Array> {
-    while (this.held.length < length && !this.ended) {
+    while (this.ready < length && !this.ended) {
       // Copy them first: a source may reuse its memory for the next piece.
-      const before = copyOf(this.held)
-      this.held = before
+      const before = copyOf(this.held.subarray(this.at))
+      this.hold(before)
       const next = await this.pieces.next()
       if (next.done) this.ended = true
-      else this.held = concatBytes([before, next.value])
+      else this.hold(concatBytes([before, next.value]))
     }
-    return this.held.subarray(0, length)
+    return this.held.subarray(this.at, this.at + length)
   }
 
   /** Skip zeros, up to the first other byte. @returns whether the input has such a byte */
   async skipZeros(): Promise<boolean> {
     while (await this.fill()) {
-      const end = this.held.findIndex((byte) => byte !== 0)
-      this.cut(end < 0 ? this.held.length : end)
-      if (end >= 0) return true
+      let end = this.at
+      while (this.held[end] === 0) end++
+      this.pass(end - this.at)
+      if (this.ready > 0) return true
     }
     return false
   }
 
   /** Skip `length` bytes. @returns how many the input had */
   skip(length: number): Soon<number> {
-    if (this.held.length < length) return this.skipLater(length)
-    if (length > 0) this.cut(length)
-    return length
+    return this.ready < length ? this.skipLater(length) : this.pass(length)
   }
 
   private async skipLater(length: number): Promise<number> {
-    let got = this.cut(this.held.length).length
+    let got = this.pass(this.ready)
     const skipped = this.ended ? 0 : (this.source.skip?.(length - got) ?? 0)
     this.offset += skipped
     got += skipped
@@ -135,7 +152,7 @@ export class InputReader {
   /** Skip the rest, so that its writer can finish. @returns whether the rest was all zeros */
   async skipRest(): Promise<boolean> {
     let isAllZero = true
-    while (await this.fill()) isAllZero = isZero(this.cut(this.held.length)) && isAllZero
+    while (await this.fill()) isAllZero = isZero(this.cut(this.ready)) && isAllZero
     return isAllZero
   }
 
@@ -148,11 +165,11 @@ export class InputReader {
     const parts: Uint8Array[] = []
     let got = 0
     while (await this.fill()) {
-      const newline = indexOfByte(this.held, 0x0a)
-      const part = this.cut(newline < 0 ? this.held.length : newline)
+      const newline = indexOfByte(this.held, 0x0a, this.at)
+      const part = this.cut(newline < 0 ? this.ready : newline - this.at)
       got += part.length
       if (got > limit) return 'long'
-      if (newline >= 0) this.cut(1)
+      if (newline >= 0) this.pass(1)
       if (newline >= 0 && parts.length === 0) return part
       parts.push(copyOf(part))
       if (newline >= 0) return concatBytes(parts, got)
