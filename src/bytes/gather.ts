@@ -1,4 +1,4 @@
-import { allocateUnsafe } from './fast.js'
+import { allocateUnsafe, writeZeros } from './fast.js'
 
 const pieceSize = 256 * 1024
 
@@ -36,7 +36,7 @@ export class Gatherer {
 
   addZeros(length: number): void {
     const offset = this.reserve(length)
-    this.memory.fill(0, offset, offset + length)
+    writeZeros(this.memory, offset, offset + length)
   }
 
   /** Whether there are pieces to take. */

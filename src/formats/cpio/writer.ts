@@ -1,5 +1,5 @@
 import { ceilTo } from '../../bytes/align.js'
-import { equalBytes, utf8Bytes } from '../../bytes/fast.js'
+import { equalBytes, utf8Bytes, writeZeros } from '../../bytes/fast.js'
 import { Gatherer } from '../../bytes/gather.js'
 import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
 import { gatherContent, wholeContent } from '../manifest/content.js'
@@ -120,5 +120,5 @@ function writeHeader(out: Gatherer, name: Uint8Array, header: NewcHeader): void 
   const at = out.reserve(padded)
   writeNewcHeader(header, out.memory, at)
   out.memory.set(name, at + headerSize)
-  out.memory.fill(0, at + length - 1, at + padded)
+  writeZeros(out.memory, at + length - 1, at + padded)
 }

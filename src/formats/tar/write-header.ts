@@ -1,5 +1,5 @@
 import { ceilTo } from '../../bytes/align.js'
-import { allocate, concatBytes, latin1Bytes, latin1Text, utf8Bytes } from '../../bytes/fast.js'
+import { allocate, concatBytes, latin1Bytes, latin1Text, utf8Bytes, writeZeros } from '../../bytes/fast.js'
 import type { Gatherer } from '../../bytes/gather.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { splitTime } from '../manifest/time.js'
@@ -149,7 +149,7 @@ function placeOf(name: Parameters<typeof tarHeader.offsetOf>[0]): Place {
 function writeBlock(out: Gatherer, fields: HeaderFields): void {
   const at = out.reserve(blockSize)
   const block = out.memory
-  block.fill(0, at, at + blockSize)
+  writeZeros(block, at, at + blockSize)
   let sum = putBytes(block, at, places.name, fields.name)
   sum += putNumber(block, at, places.mode, fields.mode)
   sum += putNumber(block, at, places.uid, fields.uid)
