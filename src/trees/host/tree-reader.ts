@@ -34,7 +34,7 @@ export interface TreeReader {
   /** Reads the first bytes of a regular file. */
   readStart(path: HostPath, length: number): Buffer
   /**
-   * Reads a regular file of one line with few calls.
+   * Reads a regular file of one line with few calls. The next call overwrites the memory of the result.
    *
    * @returns null unless one read gives fewer bytes than `length`, and a newline at their end
    * @throws  the error of the system, without the name of the file
@@ -70,6 +70,9 @@ export interface TreeReader {
 
 const newline = 0x0a
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+
+/** The memory of `readLine`. A tree has as many lines as files, and an array for each costs more than to read it. */
+let lineRoom = Buffer.alloc(0)
 
 /** The trees of this machine. */
 export const localTreeReader: TreeReader = {
@@ -116,9 +119,9 @@ export const localTreeReader: TreeReader = {
   readLine(path, length) {
     const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
-      const bytes = Buffer.allocUnsafe(length)
-      const got = fs.readSync(fd, bytes, 0, length, 0)
-      return got > 0 && got < length && bytes[got - 1] === newline ? bytes.subarray(0, got) : null
+      if (lineRoom.length < length) lineRoom = Buffer.allocUnsafeSlow(length)
+      const got = fs.readSync(fd, lineRoom, 0, length, 0)
+      return got > 0 && got < length && lineRoom[got - 1] === newline ? lineRoom.subarray(0, got) : null
     } finally {
       fs.closeSync(fd)
     }
