@@ -47,6 +47,8 @@ export interface HostFiles {
    * @param nanoseconds  default 0
    */
   setMtime(store: FileStore, seconds: number, nanoseconds?: number): Promise<void>
+  /** Let the host's touch set the modification time, to the nanosecond; false where that does not work. */
+  touch(store: FileStore, mtimeNs: bigint): Promise<boolean>
   link(from: HostPath, to: HostPath): Promise<void>
   rename(from: HostPath, to: HostPath): Promise<void>
   unlink(path: HostPath): Promise<void>
@@ -148,6 +150,8 @@ export const localHostFiles: HostFiles & { readonly open: typeof openFileStore }
   copyByCp: async (from, to, options) => (await import('./programs/copy-helpers.js')).copyByCp(from, to, options),
 
   extents: async (file, signal) => (await import('./programs/copy-helpers.js')).listExtents(file, signal),
+
+  touch: async (store, mtimeNs) => (await import('./programs/touch.js')).touchFile(store, mtimeNs),
 
   freeSpace: (path) =>
     named(path, 'look at its file system', async () => {

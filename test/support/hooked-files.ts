@@ -48,6 +48,10 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`setMtime ${store.name} ${seconds}`)
       return files.setMtime(store, seconds, nanoseconds)
     },
+    async touch(store, mtimeNs) {
+      hook(`touch ${store.name} ${mtimeNs}`)
+      return files.touch(store, mtimeNs)
+    },
     async reflink(from, to) {
       hook(`reflink ${to.name}`)
       return files.reflink(from, to)

@@ -165,6 +165,7 @@ export function modelFiles(host: ModelHost): HostFiles {
       changeOpen(store, 'setMtime', 'set its modification time', {
         mtimeNs: content.keptTime(toNanoseconds(seconds * 1000) + BigInt(nanoseconds)),
       }),
+    touch: async () => false,
     link: async (from, to) =>
       naming(to, 'create it', () => {
         const { inode } = locateExisting(content, from, 'link')

@@ -16,6 +16,7 @@ export const peers = {
   '/usr/sbin/e2fsck': 'e2fsprogs',
   '/usr/bin/file': 'file',
   '/usr/bin/cp': 'coreutils',
+  '/usr/bin/touch': 'coreutils',
   '/usr/bin/tar': 'tar',
   '/usr/bin/bsdtar': 'libarchive-tools',
   '/usr/bin/cpio': 'cpio',
