@@ -2,14 +2,13 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { findTruncation } from '../../images/cow-image.js'
 import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
-import { changeBetween, type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
 import type { OutputTarget } from '../../machine/output-target.js'
 import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
 import { shellQuote } from '../../machine/shell-quote.js'
 import { refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import { type BackingInspection, withForeignHint } from '../../overlays/inspect-backing.js'
-import type { InputFile } from '../../overlays/open.js'
 import type { Overlay } from '../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../overlays/resolve-backing.js'
 import type { NewImageOptions } from './options.js'
@@ -117,14 +116,5 @@ export async function refuseTruncated(overlay: Overlay, signal: AbortSignal | un
   throw new UmlcowError('TRUNCATED_OVERLAY', `${printablePath(overlay.path)}: ${what}`, {
     details: { missingLength: truncation.missingLength, inBitmap: truncation.inBitmap },
     hint: 'use --allow-short to read zeros there, as the kernel does',
-  })
-}
-
-/** Refuse an input that changed since it was opened: the read data may be torn. @throws UmlcowError INPUT_CHANGED */
-export function refuseChanged(files: HostFiles, input: InputFile): void {
-  const change = changeBetween(input.facts, files.statOpen(input.store))
-  if (change === null) return
-  throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was ${change} while it was read`, {
-    hint: 'halt the program that writes to it, then merge again; --force=in-use accepts the file as it is',
   })
 }

@@ -1,23 +1,17 @@
-import { alignedBuffer } from '../../../bytes/aligned-buffer.js'
-import { type Copier, copiersFor, mayHaveHoles } from '../../../engine/choose-copier.js'
-import {
-  type DataMap,
-  everythingIsData,
-  knownStretches,
-  probedStretches,
-  probeLength,
-} from '../../../engine/data-map.js'
+import { type Copier, copiersFor } from '../../../engine/choose-copier.js'
 import { type MergeTarget, planMerge } from '../../../engine/plan-merge.js'
 import { planWriteBack } from '../../../engine/plan-write-back.js'
 import { UmlcowError } from '../../../errors.js'
+import { copyByHost } from '../../../machine/copying/base-copy.js'
+import { firstCopier } from '../../../machine/copying/first-copier.js'
+import { withDataMap } from '../../../machine/copying/with-data-map.js'
 import { executeLocally } from '../../../machine/execute-locally.js'
 import type { FileFacts } from '../../../machine/host-files.js'
 import type { FileStore } from '../../../machine/stores/file-store.js'
-import { openDirect } from '../../../machine/stores/open-direct.js'
 import { type NewFileTarget, writeNewFile } from '../../../machine/write-new-file.js'
 import type { InputFile } from '../../../overlays/open.js'
+import { refuseChanged } from '../../../overlays/refuse-changed.js'
 import type { BlockStore } from '../../../stores/block-store.js'
-import { refuseChanged } from '../check-inputs.js'
 import { compareMerged } from './compare-image.js'
 import { type NewMerge, newImageLayers } from './new-merge.js'
 
@@ -25,7 +19,7 @@ import { type NewMerge, newImageLayers } from './new-merge.js'
 export async function mergeIntoPipe(merge: NewMerge, pipe: BlockStore): Promise<Copier> {
   // Every byte goes through the pipe, so the ways differ only in how they find holes.
   const copier = await firstThatWorks(merge, ['extents', 'read'], (way) =>
-    mergeByPass(merge, way, { store: pipe, keepHoles: false }),
+    mergeByPass(merge, way === 'extents' ? way : 'read', { store: pipe, keepHoles: false }),
   )
   refuseChangedInputs(merge)
   return copier
@@ -60,7 +54,7 @@ function newImagePermissions(overlay: FileFacts, backing: FileFacts | undefined)
 
 function refuseChangedInputs({ files, overlay, backing, options }: NewMerge): void {
   if (options.force?.includes('in-use')) return
-  for (const input of [overlay, ...backing.files]) refuseChanged(files, input)
+  for (const input of [overlay, ...backing.files]) refuseChanged(files, input, 'merge')
 }
 
 /** Find the backing file if it is a plain file; null for a chain or a device. */
@@ -81,25 +75,14 @@ async function firstThatWorks(
   const isAllowed = (way: Copier) =>
     possible.includes(way) && (sparse === 'auto' || way === 'read' || (way === 'extents' && sparse === 'always'))
   const ways = wanted === 'auto' ? chosen : [wanted]
-  let failure: unknown = null
-  for (const way of ways.filter(isAllowed)) {
-    try {
-      if ((way === 'read' || facts !== undefined) && (await attempt(way))) return way
-    } catch (error) {
-      // Even after a full disk the next way may succeed: it may store less.
-      if (!isHelperFailure(error)) throw error
-      failure = error
-    }
-  }
+  const works = async (way: Copier) => (way === 'read' || facts !== undefined) && attempt(way)
+  const outcome = await firstCopier(ways.filter(isAllowed), works)
+  if (outcome.way !== null) return outcome.way
   refuseChangedInputs(merge)
-  if (failure !== null) throw failure
+  if (outcome.failure !== null) throw outcome.failure
   throw new UmlcowError('COPIER_UNAVAILABLE', `--copier=${wanted} does not work with these files and options`, {
     hint: 'leave the option out: umlcow then takes the fastest way that works',
   })
-}
-
-function isHelperFailure(error: unknown): boolean {
-  return error instanceof UmlcowError && 'program' in error.details
 }
 
 /** Copy the backing file. @returns false when this way does not work; the file is then empty, as after an error */
@@ -110,56 +93,13 @@ async function copyBase(
   permissions: number,
 ): Promise<boolean> {
   const input = plainBacking(merge)!
-  let copied = false
-  try {
-    copied = await (way === 'cp'
-      ? copyWithProgress(merge, input, target)
-      : shareStorage(merge, input, target, permissions))
-  } finally {
-    // Skip an empty file: after a cut to size 0, ext4 writes the whole file to the disk when it is closed.
-    if (!copied && merge.files.statOpen(target).size > 0) await target.truncate(0)
-  }
+  const copied = await copyByHost(merge.files, way, input, target, {
+    permissions,
+    signal: merge.options.signal,
+    onStored: way === 'cp' ? merge.progress('copy', [0, mergeShare(merge) / 2], input.facts.allocatedSize) : undefined,
+  })
   if (copied) await target.truncate(merge.overlay.header.virtualSize)
   return copied
-}
-
-async function shareStorage(
-  { files, options }: NewMerge,
-  { store, facts }: InputFile,
-  target: FileStore,
-  permissions: number,
-): Promise<boolean> {
-  // Node's call also copies the backing file's permissions. Use cp if they admit users who must not read the overlay.
-  const letsInOthers = (facts.permissions & 0o7077 & ~permissions) !== 0
-  if (letsInOthers) return files.copyByCp(store, target, { signal: options.signal, reflink: 'always' })
-  const copied = await files.reflink(store, target)
-  await files.setPermissions(target, 0o600)
-  return copied
-}
-
-/** Time between two progress reports on a helper's copy, milliseconds. */
-const lookInterval = 100
-
-async function copyWithProgress(merge: NewMerge, input: InputFile, target: FileStore): Promise<boolean> {
-  const { files, options } = merge
-  const total = input.facts.allocatedSize
-  const report = merge.progress('copy', [0, mergeShare(merge) / 2], total)
-  let failure: { error: unknown } | null = null
-  const look = () => {
-    try {
-      report?.(files.statOpen(target).allocatedSize)
-    } catch (error) {
-      failure ??= { error }
-    }
-  }
-  const timer = report === undefined ? undefined : setInterval(look, lookInterval)
-  try {
-    const copied = await files.copyByCp(input.store, target, { signal: options.signal })
-    if (failure !== null) throw (failure as { error: unknown }).error
-    return copied
-  } finally {
-    clearInterval(timer)
-  }
 }
 
 /** Return the merge's share of the progress: a verification takes as long as the merge. */
@@ -178,26 +118,13 @@ async function writeOver(merge: NewMerge, way: 'reflink' | 'cp', target: FileSto
   return true
 }
 
-async function mergeByPass(merge: NewMerge, way: Copier, target: MergeTarget): Promise<boolean> {
+async function mergeByPass(merge: NewMerge, way: 'extents' | 'read', target: MergeTarget): Promise<boolean> {
   const { files, overlay, options } = merge
-  const input = plainBacking(merge)
-  const known = way === 'extents' && input !== null ? await files.extents(input.store, options.signal) : null
-  if (way === 'extents' && known === null) return false
-  await target.store.truncate(overlay.header.virtualSize)
-  const isProbed = way === 'read' && input !== null && mayHaveHoles(input.facts)
-  const direct = isProbed ? await openDirect(files, input.path, input.store) : null
-  try {
+  return withDataMap(files, way, plainBacking(merge), options.signal, async (data) => {
+    await target.store.truncate(overlay.header.virtualSize)
     const onPosition = merge.progress('merge', [0, mergeShare(merge)])
-    const how = { data: dataMapOf(known, direct), windowSize: options.bufferSize }
+    const how = { data, windowSize: options.bufferSize }
     await executeLocally(planMerge(newImageLayers(merge), target, how), { signal: options.signal, onPosition })
     onPosition?.(overlay.header.virtualSize)
-    return true
-  } finally {
-    await direct?.close()
-  }
-}
-
-function dataMapOf(known: Float64Array | null, direct: BlockStore | null): DataMap {
-  if (known !== null) return knownStretches(known)
-  return direct === null ? everythingIsData() : probedStretches(direct, alignedBuffer(probeLength))
+  })
 }
