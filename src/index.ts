@@ -36,6 +36,11 @@ export { type CreateRawOptions, createRaw } from './verbs/create-raw.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
 export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
 
+// Copy files
+
+export { type CopyRunResult, copyFiles, copySparse } from './verbs/copy/index.js'
+export type { CopyOptions, CopyResult } from './verbs/copy/options.js'
+
 // humfs trees
 
 export { type CheckHumfsOptions, type CheckHumfsResult, checkHumfs } from './humfs/check/index.js'

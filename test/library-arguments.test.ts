@@ -91,6 +91,14 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   abandonMerge: { call: (o) => library.abandonMerge('x', o), takes: ['force', 'siblingsIn'] },
   mergeStatus: { call: (o) => library.mergeStatus('x', o), takes: [] },
   rebaseUnsafe: { call: (o) => library.rebaseUnsafe('x', 'y', o), takes: ['force', 'pathStyle', 'dryRun'] },
+  copySparse: {
+    call: (o) => library.copySparse('x', 'y', o),
+    takes: ['force', 'overwrite', 'sparse', 'reflink', 'preserve', 'keepPath', 'dryRun', 'noSync'],
+  },
+  copyFiles: {
+    call: (o) => library.copyFiles(['x'], 'y', o),
+    takes: ['force', 'overwrite', 'sparse', 'reflink', 'preserve', 'keepPath', 'dryRun', 'noSync'],
+  },
   resetOverlay: { call: (o) => library.resetOverlay('x', o), takes: ['force', 'dryRun', 'noSync', 'backingRoot'] },
   humfsify: {
     call: (o) => library.humfsify('x', o),
@@ -146,6 +154,8 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   resumeMerge: ['in-use', 'siblings', 'journal'],
   abandonMerge: ['in-use', 'siblings', 'journal'],
   rebaseUnsafe: ['in-use', 'mtime', 'size'],
+  copySparse: ['in-use'],
+  copyFiles: ['in-use'],
   resetOverlay: ['in-use', 'siblings'],
   humfsify: ['exists', 'links'],
   restoreHumfs: ['damage'],
@@ -157,7 +167,7 @@ const isNoFlag: readonly unknown[] = ['yes', 1, null]
 const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://example.invalid/x')]
 const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
-  ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot'],
+  ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath'],
 ]
 const plainPaths = ['backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 
@@ -169,6 +179,7 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   humfsForce: { types: ['exists', [1]], values: [['bogus'], ['in-use']] },
   relativeTo: { types: [1], values: ['nowhere', ''] },
   sparse: { types: [true], values: ['sometimes'] },
+  reflink: { types: [1], values: ['sometimes'] },
   copier: { types: [0], values: ['dd', 'toString'] },
   afterwards: { types: [null], values: ['rest', 'constructor'] },
   pathStyle: { types: ['relative', { kind: 1 }, { kind: 'chroot' }], values: [{ kind: 'bogus' }] },

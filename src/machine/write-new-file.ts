@@ -12,6 +12,8 @@ export interface NewFileOptions {
   /** Skip every fsync. */
   readonly noSync?: boolean | undefined
   readonly signal?: AbortSignal | undefined
+  /** Give the full file its owner, permissions and times; default: `permissions`, or those of the replaced file. */
+  readonly setAttributes?: ((store: FileStore) => Promise<void>) | undefined
 }
 
 /** The place that gets the bytes of a new file: the file behind a link, when that exists. */
@@ -118,7 +120,8 @@ export async function writeNewFile(
   try {
     try {
       await fill(store, temporaryPath)
-      await applyOwnership(files, store, target.existing, options.permissions)
+      if (options.setAttributes !== undefined) await options.setAttributes(store)
+      else await applyOwnership(files, store, target.existing, options.permissions)
       if (!options.noSync) await store.sync()
       throwIfAborted(options.signal)
     } finally {
