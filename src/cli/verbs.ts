@@ -91,6 +91,12 @@ export const verbGroups: readonly VerbGroup[] = [
         writes: true,
         load: async () => (await import('./commands/rebase.js')).configureRebase,
       },
+      {
+        name: 'copy',
+        summary: 'copy images and overlays with their holes',
+        writes: true,
+        load: async () => (await import('./commands/copy.js')).configureCopy,
+      },
     ],
   },
   {

@@ -53,6 +53,8 @@ const refusals: readonly Refusal[] = [
   { prepare: heldCow, args: 'check --repair cow', word: 'in-use' },
   { prepare: heldCow, args: 'create --overwrite cow -b root_fs', word: 'in-use' },
   { prepare: otherSize, args: 'rebase -u -b root_fs cow', word: 'size' },
+  { prepare: heldCow, args: 'copy cow out', word: 'in-use' },
+  { prepare: heldOutput, args: 'copy --overwrite root_fs held', word: 'in-use' },
   { prepare: heldOutput, args: 'humfs export --from directory --to tar --overwrite held sub', word: 'in-use' },
 ]
 

@@ -46,6 +46,7 @@ describe('the schemas', () => {
   it('are one for each document', () => {
     expect(names.sort()).toEqual([
       'check',
+      'copy',
       'create',
       'error',
       'humfs-check',
@@ -211,6 +212,14 @@ describe('create, merge and rebase --json', () => {
     const overlay = kind === 'cluster' ? 'cow.node0' : 'cow'
     checked('merge', run('merge', '--json', '--no-sync', '-b', 'root_fs', overlay, 'merged.img'))
     checked('merge', run('merge', '--json', '--dry-run', '-b', 'root_fs', overlay, 'other.img'))
+  })
+
+  it('copy', () => {
+    const { run, directory } = unpacked()
+    mkdirSync(path.join(directory, 'new'))
+    const copied = checked('copy', run('copy', '--json', '-p', '--no-sync', 'root_fs', 'cow', 'new'))
+    expect(copied).toMatchObject({ copies: [{ format: 'raw' }, { format: 'cow' }], 'dry-run': false })
+    checked('copy', run('copy', '--json', '-n', 'root_fs', 'absent'))
   })
 
   it('rebase', () => {

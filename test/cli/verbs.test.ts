@@ -94,6 +94,7 @@ const failures: Readonly<Record<string, Failures>> = {
   merge: { scene: unfinished, writes: ['-d cow', 'cow new', 'cow -'] },
   commit: { scene: unfinished, writes: ['cow'] },
   rebase: { scene: unfinished, writes: ['-u -b raw cow'] },
+  copy: { scene: unfinished, writes: ['cow new', 'root_fs new'] },
   humfsify: { scene: damagedTree, writes: ['-r'] },
   humfs: {
     scene: damagedTree,
