@@ -55,13 +55,14 @@ function makeFile(file, { size, piece, every }, scale) {
   closeSync(fd)
 }
 
-/** Run a command with its peak of memory. @returns seconds, MiB */
+/** Run a command with its peak of memory. @returns seconds, seconds of processor time, MiB */
 function timed([program, ...args]) {
   const start = performance.now()
-  const run = spawnSync(gnuTime, ['-f', '%M', program, ...args], { env, encoding: 'utf8' })
+  const run = spawnSync(gnuTime, ['-f', '%M %U %S', program, ...args], { env, encoding: 'utf8' })
   const seconds = (performance.now() - start) / 1000
   if (run.status !== 0) throw new Error(`${program}: ${run.error?.message ?? run.stderr}`)
-  return { seconds, rss: Number(run.stderr.trim().split('\n').at(-1)) / 1024 }
+  const [kib, user, system] = run.stderr.trim().split('\n').at(-1).split(' ').map(Number)
+  return { seconds, processor: user + system, rss: kib / 1024 }
 }
 
 function median(numbers) {
@@ -92,8 +93,7 @@ function measure(home, name, { umlcow, scale, rounds }) {
       const result = timed(commands[row])
       if (round > 0) results[row].push(result)
       if (round === 0 && row !== 'cp' && scale <= 1 / 4) assertSame(from, to(row))
-      if (round === rounds) continue
-      rmSync(to(row))
+      if (round < rounds) rmSync(to(row))
     }
   }
   const stored = (file) => (statSync(file).blocks * 512) / mib
@@ -102,6 +102,7 @@ function measure(home, name, { umlcow, scale, rounds }) {
     process.stdout.write(
       `${name.padEnd(7)} ${row.padEnd(7)} ${median(results[row].map((one) => one.seconds)).toFixed(3)} s  ` +
         `${median(ratios).toFixed(2)} of cp (${Math.min(...ratios).toFixed(2)}..${Math.max(...ratios).toFixed(2)})  ` +
+        `processor ${median(results[row].map((one) => one.processor)).toFixed(2)} s  ` +
         `${Math.max(...results[row].map(({ rss }) => rss)).toFixed(0)} MiB of memory  ` +
         `stored ${stored(to(row)).toFixed(1)} of ${stored(from).toFixed(1)} MiB\n`,
     )
