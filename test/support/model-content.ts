@@ -114,7 +114,7 @@ export function allocatedBytes(data: Pages): number {
 }
 
 export function fileBytes(file: FileNode): Buffer {
-  const bytes = Buffer.alloc(file.state.size)
+  const bytes = Buffer.allocUnsafe(file.state.size)
   readPages(file.data, 0, bytes)
   return bytes
 }

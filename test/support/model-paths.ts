@@ -7,9 +7,13 @@ import { type DirectoryNode, type DiskContent, rootInode } from './model-content
 
 const messages = new Map([...getSystemErrorMap().values()])
 
-/** An error as Node has it from the system, so that messages come out the same. */
+/** An error as Node has it from the system: the messages come out the same, and it has no stack, which takes long. */
 export function systemError(code: string, call: string): Error {
-  return Object.assign(new Error(`${code}: ${messages.get(code)}, ${call}`), { code, syscall: call })
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = new Error(`${code}: ${messages.get(code)}, ${call}`)
+  Error.stackTraceLimit = stackTraceLimit
+  return Object.assign(error, { code, syscall: call })
 }
 
 /** Run it; its system errors get the path and the action in front. */
