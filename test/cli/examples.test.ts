@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { unpackPair } from '../../fixtures/unpack.js'
 import { commandPath, withoutUnseenTold } from '../support/command.js'
 import { commandsOf, type Example, examplesOf } from '../support/page-examples.js'
-import { root, temporaryDirectory } from '../support/paths.js'
+import { diskDirectory, root, temporaryDirectory } from '../support/paths.js'
 
 const docs = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'))
 /** The pages with examples. Those of the other pages take hours, root, or a benchmark's tools. */
@@ -13,7 +13,8 @@ const pages = ['README.md', ...docs.map((name) => `docs/${name}`)]
 
 /** A directory with what the examples use: an overlay, its backing file, a tree, and umlcow as command and library. */
 function makeScene(): string {
-  const scene = temporaryDirectory()
+  // The pages show the sizes that directories have on a disk.
+  const scene = temporaryDirectory(diskDirectory)
   unpackPair('ext4', scene)
   mkdirSync(path.join(scene, 'tree/data/bin'), { recursive: true })
   mkdirSync(path.join(scene, 'tree/data/etc'))
