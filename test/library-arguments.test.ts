@@ -373,6 +373,17 @@ describe('serializeNewHeader', () => {
 })
 
 test.each([
+  ['writeHumfsTree', () => library.writeHumfsTree('x' as never, 'y'), 'items'],
+  ['writeDirectory', () => library.writeDirectory(undefined as never, 'y'), 'items'],
+  ['writeVirtfsTree', () => library.writeVirtfsTree([] as never, 'y'), 'items'],
+  ['openBlobStore', async () => library.openBlobStore('x' as never), 'blob'],
+  ['exportTree', () => library.exportTree('x' as never, 'y', { format: 'tar' }), 'source'],
+])('%s names the argument that is wrong, and does nothing', async (_name, run, argument) => {
+  await expect(run()).rejects.toThrow(TypeError)
+  await expect(run()).rejects.toThrow(new RegExp(`^${argument}: expected `))
+})
+
+test.each([
   ['parseCowHeader', () => library.parseCowHeader('x' as never)],
   ['infoOfHeader', () => library.infoOfHeader('x' as never, 'x')],
   ['openMemoryStore', () => library.openMemoryStore('x' as never)],

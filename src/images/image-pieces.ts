@@ -17,12 +17,23 @@ const pieceLength = 256 * 1024
  * Read guest bytes in order, as pieces of 256 KiB; the first and the last may be shorter. It reads a piece when the
  * caller asks for it, and the caller may keep it. It does not close the image.
  *
- * @throws UmlcowError OUT_OF_RANGE at once, and what `read` of the image throws
+ * @throws TypeError, RangeError and UmlcowError OUT_OF_RANGE at once, and what `read` of the image throws
  */
 export function imagePieces(image: Image, range: GuestRange = {}): AsyncGenerator<Uint8Array, void, undefined> {
-  const { start = 0, end = image.virtualSize } = range
+  // Callers without types get an answer, too.
+  if (typeof image?.virtualSize !== 'number') throw new TypeError('image: expected an image, as openImage resolves to')
+  const start = checkedOffset('start', range.start ?? 0, 0)
+  const end = checkedOffset('end', range.end ?? Math.max(image.virtualSize, start), start)
   checkGuestRange(image, start, end - start)
   return piecesOf(image, start, end)
+}
+
+/** @throws TypeError, RangeError unless it is a whole number from `least` on */
+function checkedOffset(name: string, value: number, least: number): number {
+  const expected = `${name}: expected a whole number from ${least} on, got`
+  if (typeof value !== 'number') throw new TypeError(`${expected} a value of the type ${typeof value}`)
+  if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`${expected} ${value}`)
+  return value
 }
 
 async function* piecesOf(image: Image, start: number, end: number): AsyncGenerator<Uint8Array, void, undefined> {

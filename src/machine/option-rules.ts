@@ -23,12 +23,21 @@ export function required(rule: Rule): RequiredRule {
 /** Rules by option name. A name means the same in every operation. */
 export type Rules = Readonly<Record<string, Rule>>
 
-function wrongType(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(`${name}: expected ${expected}, got ${inspect(value, { depth: 0 })}`)
+/** The most characters of a value that a message shows. */
+const longestShown = 200
+
+/** Show a value in a message: an object with many members, such as a stream, by its class only. */
+export function shownValue(value: unknown): string {
+  const shown = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: longestShown })
+  return shown.length <= longestShown + 50 ? shown : inspect(value, { depth: -1 })
+}
+
+export function wrongType(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${name}: expected ${expected}, got ${shownValue(value)}`)
 }
 
 function wrongValue(name: string, expected: string, value: unknown): RangeError {
-  return new RangeError(`${name}: expected ${expected}, got ${inspect(value)}`)
+  return new RangeError(`${name}: expected ${expected}, got ${shownValue(value)}`)
 }
 
 function typed(expected: string, isRight: (value: unknown) => boolean): Rule {
@@ -96,6 +105,12 @@ const anyPath: Rule = (value, name) => {
 }
 
 export const paths = { plain: plainPath, any: anyPath } as const
+
+/** Check what a caller passes as the entries of a tree. @throws TypeError */
+export function checkItems(items: unknown): void {
+  if (typeof items === 'object' && items !== null && Symbol.asyncIterator in items) return
+  throw wrongType('items', 'entries to iterate over, as readTar or readDirectory returns', items)
+}
 
 /** Check a path that a caller passes: `textPath('path', path)`. */
 export function textPath(name: string, value: string | URL): string {

@@ -1,7 +1,7 @@
 import { orInterrupted } from '../errors.js'
 import type { BlockStore } from '../stores/block-store.js'
 import type { FileFacts } from './file-facts.js'
-import { textPath } from './option-rules.js'
+import { shownValue, textPath } from './option-rules.js'
 import { sequentialStore } from './stores/sequential-store.js'
 import type { OpenOutput } from './streams/open-output.js'
 import { isOutputStream, nameOfStream, type OutputStream, openOutput } from './streams/output-stream.js'
@@ -42,7 +42,18 @@ export async function withOutput<T extends { readonly dryRun: boolean }>(
   run: (target: OutputTarget) => Promise<T>,
 ): Promise<T> {
   if (isOutputStream(target)) return intoStream(target, options, run)
-  return run(isPipeTarget(target) ? target : textPath('target', target))
+  if (isPipeTarget(target)) return run(target)
+  if (typeof target === 'string' || (target as unknown) instanceof URL) return run(textPath('target', target))
+  throw noTarget(target)
+}
+
+/** A caller may have a file in hand that umlcow cannot take as it is. */
+function noTarget(target: unknown): TypeError {
+  const isHandle = typeof target === 'object' && target !== null && 'createWriteStream' in target
+  const way = isHandle ? '; pass the stream of its createWriteStream()' : ''
+  return new TypeError(
+    `target: expected a path as a string, a file: URL or a writable stream, got ${shownValue(target)}${way}`,
+  )
 }
 
 async function intoStream<T extends { readonly dryRun: boolean }>(

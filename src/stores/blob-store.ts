@@ -7,8 +7,12 @@ import { OpenState } from './open-state.js'
  * Open a store over a `Blob`, or a `File` that a user chose in a browser. It reads only the bytes of each request.
  *
  * `write` and `truncate` throw UmlcowError OUT_OF_RANGE.
+ *
+ * @throws TypeError
  */
 export function openBlobStore(blob: Blob, name = 'blob'): BlockStore & AsyncDisposable {
+  // A string has no size, and would count as an empty Blob.
+  if (typeof blob?.arrayBuffer !== 'function') throw new TypeError(`blob: expected a Blob, got ${typeof blob}`)
   const state = new OpenState(name)
   const refuse = async (): Promise<never> => {
     state.assertOpen()

@@ -1,7 +1,11 @@
 import { Readable } from 'node:stream'
 import type { Image } from '../../images/image.js'
 import { type GuestRange, imagePieces } from '../../images/image-pieces.js'
-import { checkedOptions, type Rules, whole } from '../option-rules.js'
+import { checkedOptions, type Rules, whole, wrongType } from '../option-rules.js'
+
+function isImage(value: unknown): value is Image {
+  return typeof value === 'object' && value !== null && 'read' in value && 'virtualSize' in value
+}
 
 const rangeRules: Rules = { start: whole(0), end: whole(0) }
 
@@ -15,6 +19,7 @@ const rangeRules: Rules = { start: whole(0), end: whole(0) }
  * @throws UmlcowError OUT_OF_RANGE, TypeError, RangeError; the stream emits what `read` of the image throws
  */
 export function imageStream(image: Image, range: GuestRange = {}): Readable {
+  if (!isImage(image)) throw wrongType('image', 'an image, as openImage resolves to', image)
   const pieces = imagePieces(image, checkedOptions(range, rangeRules))
   return Readable.from(pieces, { objectMode: false })
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs'
-import { UmlcowError } from '../../errors.js'
+import type { Writable } from 'node:stream'
+import { hasCode, UmlcowError } from '../../errors.js'
 import { fileError } from '../stores/file-store.js'
 import { factsOfOutput } from '../stores/standard-output.js'
 import type { OpenOutput } from './open-output.js'
@@ -12,9 +13,18 @@ function descriptorOf(stream: object): number | null {
   return 'fd' in stream && typeof stream.fd === 'number' && stream.fd >= 0 ? stream.fd : null
 }
 
-/** Write to a stream of Node. @param name  for messages @throws TypeError when it is corked: no write would ever end */
+/** Refuse a stream that takes nothing. One that has failed gives its own error later. @throws TypeError */
+function refuseUseless(stream: NodeJS.WritableStream, name: string): void {
+  const { writableCorked = 0, writableEnded, destroyed, errored } = stream as Partial<Writable>
+  if (destroyed && !errored) throw new TypeError(`target: ${name} is destroyed already`)
+  if (writableEnded) throw new TypeError(`target: ${name} has ended already`)
+  // No write would ever end.
+  if (writableCorked !== 0) throw new TypeError(`${name}: is corked`)
+}
+
+/** Write to a stream of Node. @param name  for messages @throws TypeError when it is corked, destroyed or ended */
 export function openNodeStream(stream: NodeJS.WritableStream, name: string): OpenOutput {
-  if ('writableCorked' in stream && stream.writableCorked !== 0) throw new TypeError(`${name}: is corked`)
+  refuseUseless(stream, name)
   const isStandard = standardDescriptors.includes(descriptorOf(stream))
   const watch = watchStream(stream, name)
   return {
@@ -54,8 +64,13 @@ async function endStream(stream: NodeJS.WritableStream, name: string): Promise<v
       stream.end()
     })
   } catch (error) {
-    throw fileError(name, 'write', error)
+    throw overBy(name, error)
   }
+}
+
+function overBy(name: string, error: unknown): unknown {
+  if (!hasCode(error, 'ERR_STREAM_PREMATURE_CLOSE')) return fileError(name, 'write', error)
+  return new UmlcowError('ERR_STREAM_PREMATURE_CLOSE', `${name}: was destroyed before its end`, { cause: error })
 }
 
 type Start = (resolve: () => void, reject: (error: unknown) => void) => void
@@ -66,7 +81,7 @@ function watchStream(stream: NodeJS.WritableStream, name: string) {
   let over: unknown = null
   let fail = (_error: unknown) => {}
   const stop = whenOver(stream, (error) => {
-    over = error ? fileError(name, 'write', error) : new UmlcowError('CLOSED', `${name}: has ended`)
+    over = error ? overBy(name, error) : new UmlcowError('CLOSED', `${name}: has ended`)
     fail(over)
   })
   /** Wait for what `start` begins, or fail when the stream is over. */

@@ -3,6 +3,7 @@ import type { OpenOutput } from './open-output.js'
 
 /** Write to a stream of the web. @param name  for messages @throws TypeError when it is locked */
 export function openWebStream(stream: WritableStream<Uint8Array>, name: string): OpenOutput {
+  if (stream.locked) throw new TypeError(`target: ${name} is locked: it has another writer`)
   const writer = stream.getWriter()
   return {
     facts: async () => null,

@@ -97,10 +97,22 @@ describe('imageStream', () => {
     [{ start: -1 }, RangeError],
     [{ end: 0.5 }, RangeError],
     [{ end: bytes.length + 1 }, /no \d+ bytes/],
-    [{ start: 2, end: 1 }, /no -1 bytes at 2/],
+    [{ start: 2, end: 1 }, /^end: expected a whole number from 2 on, got 1$/],
+    [{ start: bytes.length + 1 }, /no 0 bytes at \d+ in an image of \d+ bytes/],
   ])('refuses a range that is none at once: %j', (range, error) => {
     expect(() => imageStream(makeImage().image, range as never)).toThrow(error)
   })
+
+  test.each([[undefined], [null], ['root_fs'], [{}], [Promise.resolve(makeImage().image)]])(
+    'refuses what is no image at once, and names the argument: %s',
+    (image) => {
+      for (const make of [imageStream, imagePieces]) {
+        const made = () => make(image as never)
+        expect(made).toThrow(TypeError)
+        expect(made).toThrow(/^image: expected an image, as openImage resolves to/)
+      }
+    },
+  )
 })
 
 function makeClosed(): Image {
@@ -120,8 +132,14 @@ describe('imagePieces', () => {
 
   test('refuses a range beyond the image at once', () => {
     const { image } = makeImage()
-    for (const range of [{ start: -1 }, { start: 3, end: 2 }, { end: bytes.length + 1 }, { end: 1.5 }]) {
+    for (const range of [{ end: bytes.length + 1 }, { start: bytes.length + 1 }, { start: 2 ** 50, end: 2 ** 51 }]) {
       expect(() => imagePieces(image, range)).toThrow(expect.objectContaining({ code: 'OUT_OF_RANGE' }))
+    }
+    for (const range of [{ start: -1 }, { start: 3, end: 2 }, { end: 1.5 }, { start: Number.NaN }]) {
+      expect(() => imagePieces(image, range)).toThrow(RangeError)
+    }
+    for (const range of [{ start: '1' }, { end: 1n }]) {
+      expect(() => imagePieces(image, range as never)).toThrow(TypeError)
     }
   })
 })

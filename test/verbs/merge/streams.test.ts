@@ -1,4 +1,6 @@
-import { createWriteStream, readFileSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import { createReadStream, createWriteStream, readFileSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import path from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -75,7 +77,10 @@ describe('merge into a stream of Node', () => {
   test('fails when the stream closes before its end', async () => {
     const { cow } = makePair()
     const stream = new Writable({ write: () => stream.destroy() })
-    await expect(merge(cow, stream)).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_STREAM/) })
+    await expect(merge(cow, stream)).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_STREAM/),
+      message: 'the stream: was destroyed before its end',
+    })
   })
 
   test('destroys a stream that has a part of the image, so that nobody takes it for the whole', async () => {
@@ -140,6 +145,38 @@ describe('merge into a stream of Node', () => {
     await expect(merge(makePair().cow, stream)).rejects.toThrow(/: is corked$/)
   })
 
+  test('refuses one that is destroyed or has ended, before it opens anything', async () => {
+    const destroyed = new PassThrough()
+    destroyed.destroy()
+    const ended = new PassThrough()
+    ended.end()
+    for (const [stream, why] of [
+      [destroyed, 'is destroyed already'],
+      [ended, 'has ended already'],
+    ] as const) {
+      await expect(merge('absent', stream)).rejects.toThrow(new TypeError(`target: the stream ${why}`))
+    }
+  })
+
+  test('refuses what is no target, names it by its class, and says what a file handle has', async () => {
+    const { cow } = makePair()
+    const handle = await open(cow)
+    const input = createReadStream(cow)
+    await once(input, 'ready')
+    const expected = 'target: expected a path as a string, a file: URL or a writable stream, got'
+    for (const [target, got] of [
+      [input, '[ReadStream]'],
+      [handle, '[FileHandle]; pass the stream of its createWriteStream()'],
+      [1, '1'],
+      [undefined, 'undefined'],
+      [Buffer.from('x'), '<Buffer 78>'],
+    ]) {
+      await expect(merge('absent', target as never)).rejects.toThrow(new TypeError(`${expected} ${got}`))
+    }
+    input.destroy()
+    await handle.close()
+  })
+
   test('writes a file through one of fs, and names it where it cannot be opened', async () => {
     const { cow, directory } = makePair()
     const file = path.join(directory, 'merged')
@@ -201,7 +238,8 @@ describe('merge into a stream of the web', () => {
   test('refuses one that is locked', async () => {
     const stream = new WritableStream()
     stream.getWriter()
-    await expect(merge(makePair().cow, stream)).rejects.toThrow(TypeError)
+    const why = 'target: the stream is locked: it has another writer'
+    await expect(merge(makePair().cow, stream)).rejects.toThrow(new TypeError(why))
   })
 })
 

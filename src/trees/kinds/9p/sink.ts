@@ -3,7 +3,7 @@ import { UmlcowError } from '../../../errors.js'
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import { serializeVirtfs } from '../../../formats/virtfs/index.js'
 import type { HostPath } from '../../../machine/host-files.js'
-import { checkedOptions, hostPath } from '../../../machine/option-rules.js'
+import { checkedOptions, checkItems, hostPath } from '../../../machine/option-rules.js'
 import { makeNewTree } from '../../new-tree/make-new-tree.js'
 import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { buildTree } from '../../new-tree/tree-builder.js'
@@ -33,6 +33,7 @@ export async function writeVirtfsTree(
   place: HostPath | URL,
   given: NewTreeOptions = {},
 ): Promise<VirtfsTreeResult> {
+  checkItems(items)
   const directory = hostPath('directory', place)
   const options = checkedOptions(given, newTreeRules)
   const { name = 'the input', duplicates, signal, onProgress } = options

@@ -1,7 +1,7 @@
 import { printablePath } from '../../../bytes/escape.js'
 import type { ManifestItem } from '../../../formats/manifest/entry.js'
 import { type HostPath, localHostFiles } from '../../../machine/host-files.js'
-import { checkedOptions, flag, hostPath, paths } from '../../../machine/option-rules.js'
+import { checkedOptions, checkItems, flag, hostPath, paths } from '../../../machine/option-rules.js'
 import { inspectTarget, writeNewFile } from '../../../machine/write-new-file.js'
 import { makeNewTree } from '../../new-tree/make-new-tree.js'
 import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
@@ -44,6 +44,7 @@ export async function writeDirectory(
   place: HostPath | URL,
   given: WriteDirectoryOptions = {},
 ): Promise<DirectoryTreeResult> {
+  checkItems(items)
   const directory = hostPath('directory', place)
   const options = checkedOptions(given, { ...newTreeRules, asRoot: flag, fakerootSave: paths.plain })
   const { fakerootSave, signal, noSync } = options

@@ -5,7 +5,7 @@ import { shownPath } from '../../../formats/manifest/archive-error.js'
 import type { ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import type { HostPath } from '../../../machine/host-files.js'
 import type { HostUser } from '../../../machine/host-user.js'
-import { checkedOptions, hostPath, object, type Rules, text, whole } from '../../../machine/option-rules.js'
+import { checkedOptions, checkItems, hostPath, object, type Rules, text, whole } from '../../../machine/option-rules.js'
 import type { Owner } from '../../host/tree-facts.js'
 import { treeHostOf } from '../../host/tree-host.js'
 import { LinkTable } from '../../link-table.js'
@@ -70,6 +70,7 @@ export async function writeHumfsTree(
   given: WriteHumfsOptions = {},
   plan: TreePlan = humfsPlan(given),
 ): Promise<HumfsTreeResult> {
+  checkItems(items)
   const directory = hostPath('directory', place)
   const options = checkedOptions(given, writeHumfsRules)
   const { reader } = treeHostOf(options)
