@@ -93,17 +93,6 @@ describe.runIf(havePeers(tar))('archives of GNU tar', () => {
       message: expect.stringContaining('x.2: big: continues a file of another volume'),
     })
   })
-
-  it.each(['gnu', 'posix'])('with holes are refused with the way out: %s', async (format) => {
-    const top = filesIn({ hole: '' })
-    fs.truncateSync(path.join(top, 'hole'), 1_000_000)
-    const bytes = run(tar, ['-cSf', '-', `--format=${format}`, 'hole'], top)
-    expect(await failureOf(readTar([bytes], { name: 'x' }))).toMatchObject({
-      code: 'ARCHIVE_FEATURE',
-      message: expect.stringContaining('x: hole: is stored in the sparse form'),
-      hint: expect.stringContaining('--no-read-sparse'),
-    })
-  })
 })
 
 describe.runIf(havePeers(bsdtar, cpio))('archives of cpio', () => {

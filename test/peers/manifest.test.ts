@@ -180,15 +180,6 @@ describe.runIf(havePeers(gnuTar, bsdtar))('tar archives', () => {
     expectRealTree(await readable(readTar, archive), directory, format === 'posix')
   })
 
-  it('of GNU tar with a sparse file are refused', async () => {
-    const directory = temporaryDirectory()
-    run('/bin/sh', ['-c', 'truncate -s 1M f && echo x >> f'], { cwd: directory })
-    for (const format of ['posix', 'gnu']) {
-      const archive = run(gnuTar, ['-cSf', '-', `--format=${format}`, 'f'], { cwd: directory })
-      await expect(readable(readTar, archive)).rejects.toMatchObject({ code: 'ARCHIVE_FEATURE' })
-    }
-  })
-
   it('hold extended attributes for bsdtar and GNU tar', async () => {
     const xattrs = [{ name: bytesOf('user.umlcow'), value: bytesOf('a\0=\nb') }]
     const archive = await collect(writeTar(itemsOf([entry('f', { xattrs })])))

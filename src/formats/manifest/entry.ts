@@ -1,3 +1,5 @@
+import type { Stretches } from '../../bytes/stretch-list.js'
+
 /** What a name in a tree stands for. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'character' | 'block' | 'fifo' | 'socket'
 
@@ -47,6 +49,13 @@ export interface ManifestEntry {
   readonly linkCount?: number | undefined
 }
 
+/** The content of a file with holes. */
+export interface SparseBytes {
+  readonly stretches: Stretches
+  /** The bytes of all stretches, one after another. A piece may reach from one stretch into the next. */
+  readonly data: AsyncIterable<Uint8Array>
+}
+
 /** The content of a file, in pieces. The next piece may overwrite the memory of the last one. */
 export interface ItemContent extends AsyncIterable<Uint8Array> {
   /**
@@ -56,6 +65,8 @@ export interface ItemContent extends AsyncIterable<Uint8Array> {
    * @returns null where the caller must iterate
    */
   whole?(): Uint8Array | null
+  /** The content without its holes, where the source knows them. Read either this or the pieces. */
+  readonly sparse?: SparseBytes
 }
 
 /** An entry, and the content of a file. */

@@ -12,6 +12,7 @@ import { isWithin, maxId, maxXattrName, maxXattrValue } from '../manifest/valida
 import type { FirstName } from './first-names.js'
 import type { TarMember } from './member.js'
 import { parsePaxTime } from './pax-records.js'
+import { type SparseHeader, sparseHeaderOf } from './sparse/header.js'
 
 const typesByFlag: Readonly<Record<string, EntryType>> = {
   '0': 'file',
@@ -31,9 +32,6 @@ const refusedTypes: Readonly<Record<string, string>> = {
   N: 'holds long names in the form of old versions of GNU tar, which no longer read it either',
 }
 
-const noSparse = 'is stored in the sparse form, which umlcow does not read'
-const noSparseHint = 'make the archive again without that form: "bsdtar --no-read-sparse", or GNU tar without --sparse'
-
 const xattrPrefix = 'SCHILY.xattr.'
 const slash = 0x2f
 
@@ -42,6 +40,8 @@ export class EntryFields {
   private readonly member: TarMember
   private readonly name: string
   private foundPath: Uint8Array | null = null
+  /** Undefined before the first look. */
+  private foundSparse: SparseHeader | null | undefined
 
   constructor(member: TarMember, name: string) {
     this.member = member
@@ -57,10 +57,21 @@ export class EntryFields {
     const type = this.type()
     const device = isDevice(type) ? this.device() : null
     const linkTarget = type === 'symlink' ? this.linkTarget() : null
-    const size = type === 'file' ? this.size() : 0
+    const size = type === 'file' ? (this.sparse()?.realSize ?? this.size()) : 0
     const path = this.path()
     if (path.length === 0 && type !== 'directory') throw this.error('UNSAFE_PATH', 'an entry without a name')
     return this.entryOf(path, { type, device, linkTarget, size }, null)
+  }
+
+  /** What the header says of the holes of a file; null when it is not stored in a sparse form. */
+  sparse(): SparseHeader | null {
+    this.foundSparse ??= sparseHeaderOf(this.member, (...what) => this.error(...what))
+    return this.foundSparse
+  }
+
+  /** What may be the bytes that are stored for a sparse file. The record counts, but old writers got it wrong. */
+  sparseSizes(): number[] {
+    return [this.size(), this.member.fields.number('size')]
   }
 
   /** @param first  what the link takes from the first name of the file */
@@ -114,7 +125,7 @@ export class EntryFields {
 
   private type(): EntryType {
     const { type } = this.member
-    if (type === 'S' || this.isPaxSparse()) throw this.error('ARCHIVE_FEATURE', noSparse, noSparseHint)
+    if (this.sparse() !== null) return 'file'
     const found = typesByFlag[type]
     if (found === undefined) {
       const what = refusedTypes[type] ?? `has the type "${escapeText(type)}", which umlcow does not know`
@@ -122,13 +133,6 @@ export class EntryFields {
     }
     // The oldest archives have no type for directories: a directory is a file with a slash at the end of its name.
     return found === 'file' && this.rawPath().at(-1) === slash ? 'directory' : found
-  }
-
-  private isPaxSparse(): boolean {
-    if (this.member.records.size === 0) return false
-    for (const keyword of this.member.records.keys())
-      if (keyword.startsWith('GNU.sparse.') || keyword === 'SCHILY.realsize') return true
-    return false
   }
 
   private rawPath(): Uint8Array {

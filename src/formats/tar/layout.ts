@@ -60,6 +60,11 @@ export class TarFields {
     this.block = block
   }
 
+  /** The whole header. */
+  get bytes(): Uint8Array {
+    return this.block
+  }
+
   get type(): number {
     return this.block[tarHeader.offsetOf('type')]!
   }
@@ -79,9 +84,7 @@ export class TarFields {
 
   /** Get a number; NaN when the field does not hold one. */
   number(name: NumberName): number {
-    const start = tarHeader.offsetOf(name)
-    const value = octalIn(this.block, start, start + tarHeader.lengthOf(name))
-    return value ?? Number(numberField(this.field(name)) ?? Number.NaN)
+    return numberAt(this.block, tarHeader.offsetOf(name), tarHeader.lengthOf(name))
   }
 
   /** Get a number that may be too large for `number`; null when the field does not hold one. */
@@ -125,6 +128,12 @@ export function checksumOf(block: Uint8Array): number {
   for (let i = 0; i < checksumStart; i++) sum += block[i]!
   for (let i = checksumEnd; i < blockSize; i++) sum += block[i]!
   return sum
+}
+
+/** Get the number in a field of a block; NaN when the field does not hold one. */
+export function numberAt(block: Uint8Array, start: number, length: number): number {
+  const value = octalIn(block, start, start + length)
+  return value ?? Number(numberField(block.subarray(start, start + length)) ?? Number.NaN)
 }
 
 /** Copy a text field up to its first NUL byte. */

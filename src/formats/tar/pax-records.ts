@@ -1,11 +1,13 @@
 import { parseDigits, parseInteger } from '../../bytes/decimal.js'
 import { concatBytes, copyOf, latin1Bytes, latin1Text } from '../../bytes/fast.js'
 import { nsPerSecond, splitTime } from '../manifest/time.js'
+import { sparseRecord } from './sparse/layout.js'
 
 // A record of a pax header: its whole length in decimal digits, a blank, keyword, "=", value, newline.
 // Source: POSIX pax, "pax Header Block".
 
 const newline = 0x0a
+const comma = Uint8Array.of(0x2c)
 
 /** Keywords (one character a byte) and values. */
 export type PaxRecords = Map<string, Uint8Array>
@@ -13,6 +15,8 @@ export type PaxRecords = Map<string, Uint8Array>
 /** Parse pax records. The values are copies. Null when the bytes do not consist of whole records. */
 export function parsePaxRecords(bytes: Uint8Array): PaxRecords | null {
   const records: PaxRecords = new Map()
+  /** The stretches of sparse version 0.0, the only records that may come more than once. */
+  const sparse: Uint8Array[] = []
   let start = 0
   while (start < bytes.length) {
     const blank = bytes.subarray(start, start + 16).indexOf(0x20)
@@ -21,10 +25,20 @@ export function parsePaxRecords(bytes: Uint8Array): PaxRecords | null {
     const record = bytes.subarray(start + blank + 1, start + length)
     const equals = record.indexOf(0x3d)
     if (equals < 1 || record[record.length - 1] !== newline) return null
-    records.set(latin1Text(record, 0, equals), copyOf(record.subarray(equals + 1, -1)))
+    const keyword = latin1Text(record, 0, equals)
+    const value = copyOf(record.subarray(equals + 1, -1))
+    if (keyword !== sparseRecord.offset && keyword !== sparseRecord.length) records.set(keyword, value)
+    else if ((keyword === sparseRecord.length) !== (sparse.length % 4 === 2)) return null
+    else sparse.push(value, comma)
     start += length
   }
-  return records
+  if (sparse.length % 4 !== 0) return null
+  return sparse.length === 0 ? records : withMap(records, concatBytes(sparse.slice(0, -1)))
+}
+
+/** Add the map of sparse version 0.0 in the form of version 0.1. Null when there are both. */
+function withMap(records: PaxRecords, map: Uint8Array): PaxRecords | null {
+  return records.has(sparseRecord.map) ? null : records.set(sparseRecord.map, map)
 }
 
 /** Write a pax record. */

@@ -8,6 +8,8 @@ import { EntryFields } from './entry-fields.js'
 import { FirstNames } from './first-names.js'
 import { blockSize } from './layout.js'
 import { MemberReader, type TarMember } from './member.js'
+import { SparseContent } from './sparse/content.js'
+import { readSparseMap, type SparseMap } from './sparse/read-map.js'
 import { UnreadRecords } from './unread-records.js'
 
 /**
@@ -16,8 +18,8 @@ import { UnreadRecords } from './unread-records.js'
  * A hard link has neither type nor size, so the reader remembers all names, by digests of some 23 bytes each. A name may
  * come twice, as after `tar -r`. The later entry counts.
  *
- * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH; ARCHIVE_FEATURE for sparse files, parts
- *   of volumes, hard links that tools read in two ways, and everything else that umlcow does not know
+ * @throws UmlcowError NOT_ARCHIVE, BAD_ARCHIVE, TRUNCATED_ARCHIVE, UNSAFE_PATH; ARCHIVE_FEATURE for parts of volumes, the sparse
+ *   form of star, hard links that tools read in two ways, and everything else that umlcow does not know
  */
 export async function* readTar(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -36,9 +38,15 @@ export async function* readTar(
       if (member.type === 'V') continue
       const fields = new EntryFields(member, name)
       const isLink = member.type === '1'
-      const { entry, storedSize } = isLink ? await storedLink(reading, fields, member) : storedEntry(reading, fields)
+      const stored = isLink ? await storedLink(reading, fields, member) : storedEntry(reading, fields)
+      const { entry } = stored
       if (member.records.size > 0) unread.look(member.records, entry.path)
-      const content = new ArchiveContent(input, name, entry.path, storedSize)
+      const map = isLink ? null : await mapOf(fields, input)
+      const storedSize = map?.dataSize ?? stored.storedSize
+      const content =
+        map === null
+          ? new ArchiveContent(input, name, entry.path, storedSize)
+          : new SparseContent(input, name, entry.path, entry.size, map)
       yield { entry, content: entry.type === 'file' && entry.hardLinkTo === null ? content : null }
       await content.finish()
       const padding = ceilTo(storedSize, blockSize) - storedSize
@@ -54,6 +62,13 @@ export async function* readTar(
   } finally {
     await input.close()
   }
+}
+
+/** Read the map of a sparse file; null for any other. The header is gone after that. */
+function mapOf(fields: EntryFields, input: InputReader): Promise<SparseMap> | null {
+  const sparse = fields.sparse()
+  if (sparse === null) return null
+  return readSparseMap(sparse, input, fields.sparseSizes(), (...what) => fields.error(...what))
 }
 
 /** Refuse zeros that are not an archive, such as the start of a disk image. Otherwise warn about the rest. */

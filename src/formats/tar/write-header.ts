@@ -5,6 +5,7 @@ import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { splitTime } from '../manifest/time.js'
 import { blockSize, posixMagic, tarHeader } from './layout.js'
 import { paxTime, serializePaxRecord } from './pax-records.js'
+import { sparseRecord } from './sparse/layout.js'
 
 const typeFlags: Readonly<Partial<Record<EntryType, string>>> = {
   file: '0',
@@ -38,19 +39,29 @@ const nothing = allocate(0)
 const dot = utf8Bytes('.')
 const extensionName = utf8Bytes('PaxHeaders/x')
 
+const sparseDirectory = utf8Bytes('GNUSparseFile.0/')
+
 type Records = [keyword: string, value: Uint8Array][]
 
-/** Write the header of an entry, after a pax header where the entry needs one. */
-export function writeHeader(out: Gatherer, entry: ManifestEntry): void {
-  const name = nameOf(entry)
+/** Records are UTF-8 unless they say otherwise, and bsdtar then converts names to its locale, if it can. */
+const binaryNames: Records[number] = ['hdrcharset', utf8Bytes('BINARY')]
+
+/**
+ * Write the header of an entry, after a pax header where the entry needs one.
+ *
+ * @param sparseSize  for a file in the sparse form, the bytes of its map and data; null for any other
+ */
+export function writeHeader(out: Gatherer, entry: ManifestEntry, sparseSize: number | null = null): void {
+  const name = sparseSize === null ? nameOf(entry) : sparseName(entry.path)
   const split = splitName(name)
   const link = entry.hardLinkTo ?? entry.linkTarget ?? nothing
-  const size = entry.hardLinkTo === null ? entry.size : 0
+  // The size of what is stored: a reader that does not know the sparse form must find the next header.
+  const size = sparseSize ?? (entry.hardLinkTo === null ? entry.size : 0)
   const { seconds, nanoseconds } = splitTime(entry.mtimeNs)
   const mtime = Number(seconds)
   const fitsTime = nanoseconds === 0 && mtime >= 0 && mtime <= maxOctalLong
 
-  const records = pathRecords(split === null ? name : null, link)
+  const records = sparseSize === null ? pathRecords(split === null ? name : null, link) : sparseRecords(entry)
   if (entry.uid > maxOctalId) records.push(['uid', latin1Bytes(String(entry.uid))])
   if (entry.gid > maxOctalId) records.push(['gid', latin1Bytes(String(entry.gid))])
   if (size > maxOctalLong) records.push(['size', latin1Bytes(String(size))])
@@ -79,9 +90,25 @@ function pathRecords(longName: Uint8Array | null, link: Uint8Array): Records {
   const paths: Records = []
   if (longName !== null) paths.push(['path', longName])
   if (link.length > tarHeader.lengthOf('link')) paths.push(['linkpath', link])
-  // Records are UTF-8 unless they say otherwise, and bsdtar then converts names to its locale, if it can.
-  if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) paths.unshift(['hdrcharset', utf8Bytes('BINARY')])
+  if (paths.some(([, path]) => path.some((byte) => byte >= 0x80))) paths.unshift(binaryNames)
   return paths
+}
+
+/** Make the records of a sparse file of version 1.0. */
+function sparseRecords({ path, size }: ManifestEntry): Records {
+  const records: Records = [
+    [sparseRecord.major, latin1Bytes('1')],
+    [sparseRecord.minor, latin1Bytes('0')],
+    [sparseRecord.name, path],
+    [sparseRecord.realSize, latin1Bytes(String(size))],
+  ]
+  return path.some((byte) => byte >= 0x80) ? [binaryNames, ...records] : records
+}
+
+/** Make the name that programs see which do not know the sparse form. The place in the tree stays, as in GNU tar. */
+function sparseName(path: Uint8Array): Uint8Array {
+  const at = path.lastIndexOf(slash) + 1
+  return concatBytes([path.subarray(0, at), sparseDirectory, path.subarray(at)])
 }
 
 /** The name of an entry in an archive. The name of a directory ends in a slash. */

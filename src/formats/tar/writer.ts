@@ -5,10 +5,12 @@ import { gatherContent, wholeContent } from '../manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
 import { checkEntry } from '../manifest/validate.js'
 import { blockSize } from './layout.js'
+import { hasHoles, writeSparse } from './sparse/write.js'
 import { writeHeader } from './write-header.js'
 
 /**
- * Write a pax archive: ustar headers, and pax records for values that do not fit into them.
+ * Write a pax archive: ustar headers, and pax records for values that do not fit into them. A file
+ * whose content knows its holes becomes a sparse member of GNU tar's version 1.0.
  *
  * The writer leaves out sockets with a warning, as all tools do. The source must skip content that the writer does not
  * read.
@@ -25,6 +27,11 @@ export async function* writeTar(
     checkTarEntry(entry)
     if (entry.type === 'socket') {
       warnOf(options, entry.path, 'left out: tar archives hold no sockets')
+      continue
+    }
+    const sparse = item.content?.sparse
+    if (sparse !== undefined && entry.hardLinkTo === null && hasHoles(sparse, entry.size)) {
+      yield* writeSparse(out, entry, sparse)
       continue
     }
     writeHeader(out, entry)

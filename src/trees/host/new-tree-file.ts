@@ -10,6 +10,8 @@ import type { Owner } from './tree-facts.js'
 export interface NewTreeFile {
   /** Adds bytes at the end. Long stretches of zeros become holes. */
   append(bytes: Uint8Array): void
+  /** Adds a hole at the end. */
+  skip(length: number): void
   /** Sets owner, mode and time. What is null stays. The owner comes first, because its change clears setuid bits. */
   complete(mode: number | null, owner: Owner | null, mtimeNs: bigint): void
   /** The caller of `createFile` closes the file, also after an error. */
@@ -46,6 +48,9 @@ function newFile(fd: number, path: HostPath): NewTreeFile {
         })
         size += bytes.length
       }),
+    skip: (length) => {
+      size += length
+    },
     complete: (mode, owner, mtimeNs) =>
       named(path, 'complete it', () => {
         // A hole at the end.

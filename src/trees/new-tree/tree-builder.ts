@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../../errors.js'
 import { exactContent, wholeContent } from '../../formats/manifest/content.js'
 import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
+import { withHoles } from '../../formats/manifest/holes.js'
 import type { HostPath } from '../../machine/host-files.js'
 import type { NewTreeFile } from '../host/new-tree-file.js'
 import type { Owner } from '../host/tree-facts.js'
@@ -101,14 +102,21 @@ export function makeFile(tree: NewTree, path: HostPath, bytes: Uint8Array, mtime
 async function copyPieces(tree: NewTree, path: HostPath, item: ManifestItem, terms: FileTerms): Promise<void> {
   const file = beginFile(tree, path, terms)
   try {
-    for await (const bytes of exactContent(item)) {
+    for await (const part of partsOf(item)) {
       throwIfAborted(tree.options.signal)
-      file.append(bytes)
+      if (typeof part === 'number') file.skip(part)
+      else file.append(part)
     }
     completeFile(tree, file, item.entry.mtimeNs, terms)
   } finally {
     file.close()
   }
+}
+
+/** The content of an item: bytes, and holes as their lengths. */
+function partsOf(item: ManifestItem): AsyncIterable<Uint8Array | number> {
+  const sparse = item.content?.sparse
+  return sparse === undefined ? exactContent(item) : withHoles(sparse, item.entry.size)
 }
 
 /** Begin a file. It gets its mode at once where that is possible, as no other user can enter the work directory. */
