@@ -5,5 +5,8 @@ import { parseHumfsSize } from '../formats/humfs/superblock.js'
 export function humfsSize(text: string): number {
   const size = parseHumfsSize(text)
   if (size !== null) return size
-  throw new UmlcowError('USAGE', `bad size "${text}": give bytes, or a number with K, M, G or T`)
+  throw new UmlcowError(
+    'USAGE',
+    `"${text}" is not a size of a humfs tree: give bytes, or a whole number with K, M, G or T, from 1 to less than 8192T`,
+  )
 }

@@ -8,6 +8,7 @@ import { exitStatus } from './exit-status.js'
 import { addSiblingsInOption, bufferArgument, inPlaceForceWords, knownForce } from './options.js'
 import { openProgress } from './progress.js'
 import { jsonPath } from './report-info.js'
+import { overlayMeant } from './swapped.js'
 
 export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 'backup' | 'verify'> & {
   readonly buffer?: number
@@ -70,6 +71,8 @@ export async function runInPlace(
   let result: InPlaceResult
   try {
     result = await operation(path, { ...options, signal: context.signal, onProgress: view.onProgress })
+  } catch (error) {
+    throw await overlayMeant(error, path)
   } finally {
     await view.stop()
   }

@@ -13,11 +13,13 @@ function* namedArguments(command: Command): Generator<{ name: string; word: stri
 }
 
 /** The options with a value, under their long names, each with all its values. */
-function* namedValues(command: Command): Generator<{ name: string; word: string }> {
+function* namedValues(command: Command): Generator<{ name: string; word: string; isDirectory: boolean }> {
   for (const option of command.options) {
     const value: unknown = command.getOptionValue(option.attributeName())
     const words = Array.isArray(value) ? value : [value]
-    for (const word of words) if (typeof word === 'string') yield { name: option.long ?? option.flags, word }
+    const name = option.long ?? option.flags
+    const isDirectory = ['<dir>', '<jail>'].some((one) => option.flags.endsWith(one))
+    for (const word of words) if (typeof word === 'string') yield { name, word, isDirectory }
   }
 }
 
@@ -38,10 +40,19 @@ function emptyWord(name: string): UmlcowError {
  * @throws         UmlcowError USAGE
  */
 export function refuseDash(command: Command, allowed: string | undefined): void {
-  for (const { name, word } of namedValues(command)) if (word === '-') throw dash(name, command)
-  for (const { name, word } of namedArguments(command)) {
-    if (word === '-' && name !== allowed) throw dash(name.toUpperCase(), command)
+  for (const { name, word, isDirectory } of namedValues(command)) {
+    if (word === '-') throw isDirectory ? dashForDirectory(name) : dash(name, command)
   }
+  for (const { name, word } of namedArguments(command)) {
+    if (word !== '-' || name === allowed) continue
+    throw name === 'dir' ? dashForDirectory('DIR') : dash(name.toUpperCase(), command)
+  }
+}
+
+function dashForDirectory(name: string): UmlcowError {
+  return new UmlcowError('USAGE', `${name}: "-" is no directory`, {
+    hint: 'give the name of a directory; one with the name "-" is ./-',
+  })
 }
 
 function dash(name: string, command: Command): UmlcowError {

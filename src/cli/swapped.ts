@@ -1,8 +1,10 @@
 import { parseSize, sizeProblem } from '../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { localHostFiles } from '../machine/host-files.js'
+import { directoryName } from '../machine/path-bytes.js'
 import { shellQuote } from '../machine/shell-quote.js'
 import { openOverlay } from '../overlays/open-overlay.js'
+import { findOverlayOver } from '../overlays/siblings/find-overlay-over.js'
 
 // Arguments in the order of another verb or tool: the error gets the command that was meant.
 
@@ -35,6 +37,23 @@ export async function mergeSwapped(error: unknown, command: string, first: strin
   // An existing file is not suggested as the target: if it is the backing file, the merge would change it.
   const target = (await exists(first)) ? 'NEW' : shellQuote(first)
   return withHint(error, `the overlay comes first: ${command} ${shellQuote(second)} ${target}`)
+}
+
+/** Explain a file that is no overlay, where a verb takes the overlay only: its backing file may have been meant. */
+export async function overlayMeant(error: unknown, path: string): Promise<unknown> {
+  if (!(error instanceof UmlcowError) || !hasCode(error, 'NOT_COW') || error.hint !== undefined) return error
+  const overlay = await overlayOver(path)
+  if (overlay === null) return withHint(error, 'give the overlay (the COW file), not its backing file')
+  return withHint(error, `it is the backing file of the overlay ${shellQuote(overlay)}: give that one`)
+}
+
+async function overlayOver(path: string): Promise<Buffer | null> {
+  try {
+    const facts = await localHostFiles.stat(path)
+    return await findOverlayOver(localHostFiles, directoryName(Buffer.from(path)), facts)
+  } catch {
+    return null // This only improves a message.
+  }
 }
 
 /**

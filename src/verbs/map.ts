@@ -4,7 +4,7 @@ import { joinExtents } from '../bytes/extents.js'
 import { forEachDataStretch } from '../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../errors.js'
 import type { Image } from '../images/image.js'
-import { refuseUnlessForced } from '../machine/findings.js'
+import { type Finding, refuseUnlessForced } from '../machine/findings.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../machine/host-files.js'
 import type { OperationOptions } from '../machine/operation-options.js'
 import { checkedOptions, flag, hostPath, type Rules, whole } from '../machine/option-rules.js'
@@ -103,7 +103,7 @@ async function unreadBacking(
 ): Promise<FileImage> {
   const { header } = overlay
   const inspection = options.noBacking ? null : await inspectBacking(files, overlay, options)
-  if (inspection !== null) refuseUnlessForced(inspection.findings, options.force)
+  if (inspection !== null) refuseUnlessForced(inspection.findings.map(withNoBackingHint), options.force)
   const located = inspection?.located ?? null
   layers.push(located?.path ?? Buffer.from(header.backingPath))
   return {
@@ -118,6 +118,11 @@ async function unreadBacking(
     files: [],
     plain: null,
   }
+}
+
+function withNoBackingHint(finding: Finding): Finding {
+  if (finding.code !== 'BACKING_MISSING') return finding
+  return { ...finding, hint: '-b FILE says where it is now; --no-backing goes on without it' }
 }
 
 /** Extents between two turns of the event loop: without a turn, extents from memory would block every signal. */

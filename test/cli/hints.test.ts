@@ -1,9 +1,9 @@
-import { copyFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { umlcow } from '../support/command.js'
-import { expectPlainFailure, makeScene, namesIn } from './scene.js'
+import { expectPlainFailure, makeScene, namesIn, writeOverlay } from './scene.js'
 
 /** `cow` on `root_fs`, and compressed and foreign files with names that say what they are. */
 function scene(): string {
@@ -13,11 +13,52 @@ function scene(): string {
   writeFileSync(inside('root_fs.zst'), Buffer.concat([Buffer.from('28b52ffd', 'hex'), Buffer.alloc(40_000)]))
   writeFileSync(inside('image.qcow2'), Buffer.concat([Buffer.from('QFI\xfb', 'latin1'), Buffer.alloc(40_000)]))
   copyFileSync(cow, inside('other'))
+  writeFileSync(inside('plain'), 'x'.repeat(5000))
+  writeOverlay(inside('moved'), { virtualSize: 512, backing: '/gone' })
+  mkdirSync(inside('tree/data'), { recursive: true })
+  for (const name of ['file_metadata', 'dir_metadata']) mkdirSync(inside(`tree/${name}`))
+  writeFileSync(inside('tree/superblock'), 'version 2\nmetadata shadow_fs\nused 0\ntotal 1\n')
   return directory
 }
 
+const overOverlay = /it is the backing file of the overlay (\.\/)?(cow|moved|other): give that one\n$/
+
 describe('a mistake of a new user is answered with the command that was meant', () => {
   it.each<[why: string, args: string, status: number, says: RegExp]>([
+    ['the backing file in place of the overlay', 'merge -d root_fs', 63, overOverlay],
+    ['the same', 'commit root_fs', 63, overOverlay],
+    ['the same', 'reset root_fs', 63, overOverlay],
+    ['the same', 'rebase -u -b cow root_fs', 63, overOverlay],
+    ['the same', 'moo -d root_fs', 1, overOverlay],
+    ['a file that no overlay has', 'merge -d plain', 63, /give the overlay \(the COW file\), not its backing file\n$/],
+    [
+      'a backing file that has moved',
+      'merge moved out',
+      1,
+      /"\/gone" does not exist\numlcow: -b FILE says where it is now\n$/,
+    ],
+    ['the same', 'moo moved out', 1, /umlcow: -b FILE says where it is now\n$/],
+    ['the same', 'map moved', 1, /umlcow: -b FILE says where it is now; --no-backing goes on without it\n$/],
+    ['the same in place', 'merge -d moved', 1, /say where it is now: umlcow rebase -u -b FILE moved\n$/],
+    ['a backing file that is not there', 'merge -b nix cow out', 1, /"nix" does not exist\n$/],
+    ['a tree from a pipe', 'humfs info -', 64, /DIR: "-" is no directory\numlcow: give the name of a directory/],
+    ['a tree from a pipe', 'humfs import --from mtree --tree - x y', 64, /--tree: "-" is no directory\n/],
+    ['a size of humfs', 'humfsify 0 0 8P', 64, /"8P" is not a size of a humfs tree: .* to less than 8192T\n$/],
+    [
+      'the data of a tree',
+      'humfs info tree/data',
+      63,
+      /part of a humfs tree: give the directory above it, tree\/data\/\.\.\n$/,
+    ],
+    ['a tree that is not there', 'humfs info nix', 63, /: nix: does not exist\n$/],
+    ['a file for a tree', 'humfs info cow', 63, /: cow: is not a directory\n$/],
+    ['a tree below', 'humfs info .', 63, /give the directory above that\n$/],
+    [
+      'an archive inside its tree',
+      'humfs export --from directory --to tar tree/data/x tree',
+      4,
+      /give the output a path outside of it\n$/,
+    ],
     [
       'create in the order of mkcow',
       'create c2 root_fs',

@@ -247,7 +247,9 @@ describe('the backing file', () => {
     setMtime(scene.backing, 5)
     const outcome = umlcow(['merge', scene.cow, scene.target])
     expectPlainFailure(outcome, 1)
-    expect(outcome.stderr).toBe(`umlcow: ${scene.cow}: its backing file "/srv/gone/root_fs" does not exist\n`)
+    expect(outcome.stderr).toBe(
+      `umlcow: ${scene.cow}: its backing file "/srv/gone/root_fs" does not exist\numlcow: -b FILE says where it is now\n`,
+    )
   })
 
   it('given with -b counts, whatever the header says', () => {

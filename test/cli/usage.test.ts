@@ -132,7 +132,7 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['reset: two overlays', ['reset', 'a', 'b'], /too many arguments/],
     ['reset: --force with a word of others', ['reset', '--force=mtime', 'a'], /"mtime" is none of in-use/],
     ['humfsify: too few arguments', ['humfsify', 'root', 'root'], /needs USER, GROUP and SIZE, or -r/],
-    ['humfsify: a bad size', ['humfsify', '0', '0', '1.5G'], /bad size "1.5G"/],
+    ['humfsify: a bad size', ['humfsify', '0', '0', '1.5G'], /"1.5G" is not a size of a humfs tree/],
     ['humfsify: -r with arguments', ['humfsify', '-r', '0', '0', '1G'], /does not support arguments/],
     ['humfs: no such action', ['humfs', 'mount'], /Allowed choices are restore, info, check/],
     ['humfs: --repair of another', ['humfs', 'info', '--repair'], /humfs info does not support --repair/],
@@ -146,7 +146,11 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
       ['humfs', 'import', '--from', 'tar', mappable],
       /the directory to make, or --dry-run/,
     ],
-    ['humfs import: a bad size', ['humfs', 'import', '--from', 'tar', '--size', '1.5G', 'a', 'b'], /bad size "1.5G"/],
+    [
+      'humfs import: a bad size',
+      ['humfs', 'import', '--from', 'tar', '--size', '1.5G', 'a', 'b'],
+      /"1.5G" is not a size of a humfs tree/,
+    ],
     ['humfs import: no tree', ['humfs', 'import', '--from', 'mtree', mappable, 'b'], /holds no content: --tree DIR/],
     [
       'humfs import: a tree for tar',

@@ -73,6 +73,22 @@ describe.runIf(isRoot)('attributes that the reverse removes or changes', () => {
     }
   })
 
+  // At 12 calls the metadata lies in the work directory yet, at 20 in its place.
+  it.each([14, 16, 18, 20])(
+    'are named by the dry run that would undo a humfsify cut short at call %i',
+    async (call) => {
+      const top = scene()
+      fs.chmodSync(path.join(top, 'data', 'd'), 0o500)
+      const { writer } = crashingHost(call)
+      await expect(humfsify(top, { ...options, writer })).rejects.toMatchObject({ code: 'EIO' })
+      const dry = await restoreHumfs(top, { noSync: true, reader, dryRun: true })
+      const { warnings, undone } = await restoreHumfs(top, { noSync: true, reader })
+      expect(dry.warnings).toEqual(warnings)
+      expect([dry.undone, undone]).toEqual([true, true])
+      if (call === 20) expect(warnings.length).toBeGreaterThan(0)
+    },
+  )
+
   it('are not named where nothing is lost', async () => {
     const top = scene()
     await humfsify(top, options)

@@ -7,6 +7,7 @@ import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../co
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
 import { jsonPath } from '../report-info.js'
+import { overlayMeant } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly unsafe?: boolean
@@ -45,7 +46,10 @@ export function configureRebase(command: Command, context: CliContext, finish: F
     if (flags.backing === undefined) throw new UmlcowError('USAGE', 'rebase needs -b NEW')
     const { force, dryRun } = flags
     const pathStyle = pathStyleOf(flags, { kind: 'asTyped' })
-    const result = await rebaseUnsafe(cow, flags.backing, { force, dryRun, pathStyle, signal: context.signal })
+    const options = { force, dryRun, pathStyle, signal: context.signal }
+    const result = await rebaseUnsafe(cow, flags.backing, options).catch(async (error: unknown) => {
+      throw await overlayMeant(error, cow)
+    })
     if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
     if (wantsJson(flags)) await context.printJsonDone(rebaseDocument(result))
     else if (!flags.quiet) await context.printDone(rebaseText(result))

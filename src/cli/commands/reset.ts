@@ -6,6 +6,7 @@ import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../co
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addSiblingsInOption } from '../options.js'
 import { jsonPath } from '../report-info.js'
+import { overlayMeant } from '../swapped.js'
 
 interface Flags extends CommonFlags, Omit<ResetOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
   readonly sync: boolean
@@ -37,6 +38,8 @@ export function configureReset(command: Command, context: CliContext, finish: Fi
       dryRun: flags.dryRun,
       noSync: !flags.sync,
       signal: context.signal,
+    }).catch(async (error: unknown) => {
+      throw await overlayMeant(error, cow)
     })
     if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
     if (wantsJson(flags)) await context.printJsonDone(resetDocument(result))

@@ -6,7 +6,7 @@ import { mergeNewFile } from '../../verbs/merge/new-image/merge-new.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell, warn } from '../messages.js'
-import { createSwapped, mergeSwapped } from '../swapped.js'
+import { createSwapped, mergeSwapped, overlayMeant } from '../swapped.js'
 
 // The arguments, defaults and exit statuses are those that the C tools were seen to have: options work only where these
 // tools take them, and arguments that these ignore are ignored.  docs/differences.md lists the differences.
@@ -45,7 +45,8 @@ export async function moo(args: readonly string[], signal: AbortSignal): Promise
     for (const warning of result.warnings) warn(warning)
     return exitStatus.done
   } catch (thrown) {
-    const error = output === undefined ? thrown : await mergeSwapped(thrown, 'umlcow moo', cow, output)
+    const error =
+      output === undefined ? await overlayMeant(thrown, cow) : await mergeSwapped(thrown, 'umlcow moo', cow, output)
     if (!(error instanceof UmlcowError) || signal.aborted) throw error
     const from = backing === undefined ? '' : `-b ${shellQuote(backing)} `
     const siblings = `umlcow merge -d --keep-siblings ${from}${shellQuote(cow)}`

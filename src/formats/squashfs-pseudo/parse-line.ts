@@ -35,8 +35,10 @@ const none = { device: null, linkTarget: null, data: null }
 export async function parseLine(words: Words, context: LineContext): Promise<SquashfsLine> {
   const { name, line } = context
   const rawName = words.name()
+  // The line ends after a name, or within one.
+  if (rawName === null || words.isEmpty()) throw cutName(context)
   const kind = latin1Text(words.next(), 0, 2)
-  if (rawName === null || kind.length !== 1 || !'mdcbisMDCBISRLxfFlh'.includes(kind)) throw notDefinition(context)
+  if (kind.length !== 1 || !'mdcbisMDCBISRLxfFlh'.includes(kind)) throw notDefinition(context)
   const path = safePath(rawName, name, { line })
   if ('fFlh'.includes(kind)) throw refusedKind(context, path, kind)
   if (kind === 'L') return { kind: 'link', line, path, first: linkedName(words, context) }
@@ -53,6 +55,16 @@ export async function parseLine(words: Words, context: LineContext): Promise<Squ
 
 function notDefinition({ code, name, line }: LineContext): UmlcowError {
   return archiveError(code, name, 'not a definition', { line })
+}
+
+/** unsquashfs writes a newline in a name as it is, and no pseudo file can hold one. */
+function cutName({ code, name, line }: LineContext): UmlcowError {
+  const what = 'not a definition: nothing follows the name'
+  if (code === 'NOT_ARCHIVE') return archiveError(code, name, what, { line })
+  const hint =
+    'a newline in the name of a file does this: unpack the image as root with "unsquashfs -d TREE IMAGE", then use ' +
+    '--from directory TREE'
+  return archiveError(code, name, what, { line }, hint)
 }
 
 function refusedKind({ name, line }: LineContext, path: Uint8Array, kind: string): UmlcowError {

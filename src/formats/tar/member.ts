@@ -37,10 +37,13 @@ export class MemberReader {
   private readonly globals: PaxRecords = new Map()
   private readonly input: InputReader
   private readonly name: string
+  private readonly onUnreadGlobal: (keyword: string) => void
 
-  constructor(input: InputReader, name: string) {
+  /** @param onUnreadGlobal  called with the keywords of global headers that are for nothing here */
+  constructor(input: InputReader, name: string, onUnreadGlobal: (keyword: string) => void) {
     this.input = input
     this.name = name
+    this.onUnreadGlobal = onUnreadGlobal
   }
 
   /** Read the next member; null at the end of the archive. The caller reads the content. */
@@ -112,6 +115,7 @@ export class MemberReader {
     for (const [keyword, value] of records) {
       if (own !== null) own.set(keyword, value)
       else if (globalKeywords.has(keyword)) this.globals.set(keyword, value)
+      else this.onUnreadGlobal(keyword)
     }
   }
 

@@ -27,9 +27,9 @@ export async function* readTar(
 ): AsyncGenerator<ManifestItem> {
   const name = options.name ?? 'tar archive'
   const input = new InputReader(source)
-  const members = new MemberReader(input, name)
-  const reading: Reading = { name, members, firstNames: new FirstNames() }
   const unread = new UnreadRecords(options)
+  const members = new MemberReader(input, name, (keyword) => unread.lookGlobal(keyword))
+  const reading: Reading = { name, members, firstNames: new FirstNames() }
   try {
     for (;;) {
       const member = await members.next()

@@ -26,6 +26,7 @@ import { createPace } from '../../trees/pace.js'
 import { createProblems, type Problems } from '../../trees/problems.js'
 import { removeTree } from '../../trees/remove-tree.js'
 import type { TreeOptions } from '../../trees/tree-options.js'
+import { shadowsInWork } from '../humfsify/build-shadow.js'
 import { renameDirectories } from '../humfsify/change-data.js'
 import { placeShadow } from '../humfsify/place-shadow.js'
 import { restoreLosses } from './lost-attributes.js'
@@ -78,7 +79,7 @@ export async function restoreHumfs(
       return result
     }
     if (terms !== null) {
-      if (options.dryRun) return result
+      if (options.dryRun) return { ...result, warnings: [...result.warnings, ...(await undoLosses(work))] }
       placeShadow(work, terms)
       renameDirectories(work, terms)
     } else if (phase === null && !options.dryRun) {
@@ -101,6 +102,15 @@ export async function restoreHumfs(
     }
     return { ...result, entries: view.entries, warnings: [...result.warnings, ...warnings] }
   })
+}
+
+/** Look for what a run that undoes an unfinished humfsify would remove. The metadata may not be in its place yet. */
+async function undoLosses(work: Workspace): Promise<readonly string[]> {
+  const shadows = shadowsInWork(work)
+  const where = (tree: 'fileMetadata' | 'dirMetadata') =>
+    work.reader.lstatOrNull(shadows[tree]) === null ? work.paths[tree] : shadows[tree]
+  const paths = { ...work.paths, fileMetadata: where('fileMetadata'), dirMetadata: where('dirMetadata') }
+  return (await restoreLosses({ ...work, paths }, async () => {})).warnings
 }
 
 /** Do the steps that are left after data is restored. */

@@ -41,7 +41,7 @@ export class AttributeLosses {
 
   add(path: Uint8Array, attributes: readonly FileAttribute[]): void {
     for (const one of attributes) if (!isOfFile(one)) this.count(one)
-    const own = attributes.filter(isOfFile)
+    const own = attributes.filter((one) => isOfFile(one) && !saysNoMoreThanMode(one))
     const { tell = tellLoss, nameOf } = this.report
     const text = own.length === 0 ? null : tell(asBuffer(path), own)
     if (text === null) return
@@ -82,6 +82,24 @@ function isOfFile({ name }: FileAttribute): boolean {
     name.startsWith('user.') ||
     name.startsWith('trusted.')
   )
+}
+
+// An ACL as the value of an attribute, little-endian: a version of 32 bits, which is 2, and 8 bytes for each entry: tag
+// and permissions of 16 bits each, and an id of 32 bits.  Source: Linux include/uapi/linux/posix_acl_xattr.h
+const aclVersion = '0x02000000'
+const aclEntryDigits = 16
+/** Tags of the owner, the group and all others: 1, 4 and 32. */
+const modeTags = ['0100', '0400', '2000']
+
+/** Whether an attribute is an access ACL of these three entries only: the mode in other words, so nothing is lost. */
+function saysNoMoreThanMode({ name, value }: FileAttribute): boolean {
+  if (name !== accessAcl || value === null || !value.startsWith(aclVersion)) return false
+  const length = (value.length - aclVersion.length) / aclEntryDigits
+  const tags = Array.from({ length: Math.ceil(length) }, (_, i) => {
+    const start = aclVersion.length + i * aclEntryDigits
+    return value.slice(start, start + 4)
+  })
+  return length === modeTags.length && modeTags.every((tag) => tags.includes(tag))
 }
 
 /** List attributes in a message. */

@@ -1,17 +1,18 @@
 import { printablePath } from '../../bytes/escape.js'
-import { orInterrupted, UmlcowError } from '../../errors.js'
+import { hasCode, orInterrupted, UmlcowError } from '../../errors.js'
 import type { ManifestItem } from '../../formats/manifest/entry.js'
 import { localHostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import { lostInDirectory } from '../attributes/search-losses.js'
 import type { StreamBytes, StreamInput } from '../host/file-content.js'
 import { treeHostOf } from '../host/tree-host.js'
+import type { TreeReader } from '../host/tree-reader.js'
 import type { StreamSource } from '../kinds/kind.js'
 import { isTreeFormat, type StreamFormat, streamKinds, type TreeFormat, treeKinds } from '../kinds/table.js'
 import { ContentTree } from '../source/content-tree.js'
 import { refuseInTree, refuseInWork } from './guard-output.js'
 import type { ImportHumfsOptions, ImportInput } from './import-options.js'
-import { recognised } from './recognise-input.js'
+import { recognised, refuseFile, treeKindOf } from './recognise-input.js'
 
 /** The input of an import. */
 export interface ImportSource {
@@ -49,6 +50,7 @@ async function treeSource(
 ): Promise<ImportSource> {
   if (typeof input !== 'string') throw new UmlcowError('USAGE', `--from ${from} takes a directory`)
   if (tree !== undefined) throw new UmlcowError('USAGE', `--tree: ${from} has its content in itself`)
+  await refuseFile(files, treeHostOf({ reader }).reader, input, from)
   const source = treeKinds[from].source(input, { reader, signal })
   if (directory !== null) await refuseInTree(files, source, directory)
   return {
@@ -71,7 +73,7 @@ function streamSource(
   const host = treeHostOf(options)
   const reader: StreamSource = streamKinds[from].source
   const isFile = typeof input === 'string'
-  const file: StreamInput = isFile ? host.reader.streamInput(input) : { isRepeatable: false, read: () => input.bytes }
+  const file: StreamInput = isFile ? openStream(host.reader, input) : { isRepeatable: false, read: () => input.bytes }
   const name = isFile ? printablePath(input) : input.name
   const words = { from, path: isFile ? input : null, tree: options.tree, directory }
   const bytes = () => {
@@ -97,6 +99,16 @@ function streamSource(
     ...common,
     look: () => lostInDirectory(host.reader, options.tree!, options.signal),
     items: (onWarning) => reader.read(bytes(), tree, { name, onWarning }),
+  }
+}
+
+/** @throws UmlcowError NOT_A_FILE for a directory, with the kind of tree that it looks like */
+function openStream(reader: TreeReader, input: string): StreamInput {
+  try {
+    return reader.streamInput(input)
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || !hasCode(error, 'NOT_A_FILE')) throw error
+    throw new UmlcowError('NOT_A_FILE', error.message, { hint: `use --from ${treeKindOf(reader, input)}` })
   }
 }
 

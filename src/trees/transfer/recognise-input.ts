@@ -1,8 +1,14 @@
+import { printablePath } from '../../bytes/escape.js'
 import { InputReader } from '../../bytes/input-reader.js'
 import { UmlcowError } from '../../errors.js'
 import { kindLength, type RecognisedStream, recogniseStream } from '../../formats/recognise/recognise-stream.js'
+import type { HostFiles } from '../../machine/host-files.js'
+import { joinPath, pathBytes } from '../../machine/path-bytes.js'
 import { shellQuote } from '../../machine/shell-quote.js'
-import type { StreamFormat } from '../kinds/table.js'
+import type { TreeReader } from '../host/tree-reader.js'
+import { metadataName } from '../kinds/9p/virtfs-tree.js'
+import { superblockName } from '../kinds/humfs/paths.js'
+import { type StreamFormat, streamKinds, type TreeFormat } from '../kinds/table.js'
 
 /** The words of an import, for the command that a message suggests. */
 export interface ImportWords {
@@ -70,6 +76,24 @@ function explain(found: RecognisedStream, words: ImportWords): { readonly what: 
     default:
       return { what: `is ${articles[found.kind]}, and --from says ${from}`, hint: `use --from ${found.kind}` }
   }
+}
+
+/** Find out which kind of tree a directory looks like. */
+export function treeKindOf(reader: TreeReader, directory: string): TreeFormat {
+  const has = (name: string | Buffer) => reader.lstatOrNull(joinPath(pathBytes(directory), name)) !== null
+  if (has(metadataName)) return '9p'
+  return ['data', superblockName].every(has) ? 'humfs' : 'directory'
+}
+
+/** Refuse a file where a directory is read. @throws UmlcowError ENOTDIR with the `--from` that reads the file */
+export async function refuseFile(files: HostFiles, reader: TreeReader, path: string, from: TreeFormat): Promise<void> {
+  const { kind } = await files.stat(path)
+  if (kind === 'directory') return
+  const start = kind === 'file' ? reader.readStart(await files.realPath(path), kindLength) : Buffer.of()
+  const found = recogniseStream(start)
+  const known = found !== null && found.kind in articles
+  const hint = known ? `use --from ${found.kind}` : `--from ${Object.keys(streamKinds).join(', ')}: these read a file`
+  throw new UmlcowError('ENOTDIR', `${printablePath(path)}: is no directory, and --from says ${from}`, { hint })
 }
 
 const articles = {

@@ -97,7 +97,8 @@ function withLookalike(
   target: OutputTarget,
   options: NewImageOptions,
 ): Finding {
-  if (finding.code !== 'BACKING_MISSING' || lookalike === null) return finding
+  if (finding.code !== 'BACKING_MISSING' || options.backing !== undefined) return finding
+  if (lookalike === null) return { ...finding, hint: '-b FILE says where it is now' }
   const output = typeof target === 'string' ? shellQuote(target) : '-'
   return {
     ...finding,

@@ -67,6 +67,17 @@ describe('the pseudo file of squashfs-tools', () => {
     expect(made.toString()).toBe('"d" d 1777 3000000000 0\n')
   })
 
+  it.each(['f m 644 0 0\nnew\nline m 644 0 0\n', 'f m 644 0 0\n"new\nline" m 644 0 0\n'])(
+    'says how a name with a newline gets in, for no pseudo file can hold one: %j',
+    async (lines) => {
+      await expect(trial(asyncOf([bytesOf(lines)]))).rejects.toMatchObject({
+        code: 'BAD_ARCHIVE',
+        message: expect.stringMatching(/: not a definition: nothing follows the name in line 2$/),
+        hint: expect.stringMatching(/^a newline in the name .* --from directory TREE$/),
+      })
+    },
+  )
+
   it('gives back any tree that it can hold, however it is cut', async () => {
     await fc.assert(
       fc.asyncProperty(treeArbitrary, fc.integer({ min: 1, max: 300 }), async (tree, length) => {

@@ -29,6 +29,18 @@ const lossesOf = (top: string) => [
 describe('capabilities, ACLs and other attributes of files', () => {
   const reader = readerWith(attributes)
 
+  it('are not lost where an access ACL is the mode in other words', async () => {
+    const [mode, masked] = [
+      ['0100 0600 ffffffff', '0400 0400 ffffffff', '2000 0400 ffffffff'],
+      ['0100 0600 ffffffff', '0400 0400 ffffffff', '1000 0400 ffffffff', '2000 0400 ffffffff'],
+    ].map((entries) => `0x02000000${entries.join('').replaceAll(' ', '')}`) as [string, string]
+    const acl = (value: string) => ({ 'system.posix_acl_access': value })
+    const own = readerWith({ a: acl(mode), b: acl(masked), c: { 'system.posix_acl_default': mode }, d: acl('0x') })
+    const source = openDirectorySource(plainTree('a', 'b', 'c', 'd'), { reader: own })
+    const { warnings } = await exportTree(source, 'none', { format: 'tar', dryRun: true })
+    expect(warnings.map((one) => /\/(.): loses/.exec(one)?.[1])).toEqual(['b', 'c', 'd', undefined])
+  })
+
   it.each([['tar'], ['cpio'], ['mtree']] as const)(
     'that an export to %s loses are named, in a dry run too',
     async (format) => {

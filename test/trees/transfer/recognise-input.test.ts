@@ -49,6 +49,40 @@ describe('an input of another kind than --from says', () => {
     })
   })
 
+  it.each([
+    ['directory', tar, 'use --from tar'],
+    ['9p', bytesOf('#mtree\n. type=dir\n'), 'use --from mtree'],
+    ['humfs', cpio, 'use --from cpio'],
+    ['directory', bytesOf('text'), '--from tar, cpio, mtree, fakeroot, squashfs: these read a file'],
+  ] as const)(
+    'that is a file, and --from %s takes a directory, is named with the way to read it',
+    async (from, bytes, hint) => {
+      const file = path.join(scratchDirectory(), 'input')
+      fs.writeFileSync(file, bytes)
+      await expect(importHumfs(file, null, { from, dryRun: true })).rejects.toMatchObject({
+        code: 'ENOTDIR',
+        message: `${file}: is no directory, and --from says ${from}`,
+        hint,
+      })
+    },
+  )
+
+  it.each([
+    [['data/', 'superblock'], 'humfs'],
+    [['.virtfs_metadata/'], '9p'],
+    [['data/'], 'directory'],
+  ])('that is a directory is named with the way to read it: %j', async (names, kind) => {
+    const top = scratchDirectory()
+    for (const name of names) {
+      if (name.endsWith('/')) fs.mkdirSync(path.join(top, name))
+      else fs.writeFileSync(path.join(top, name), '')
+    }
+    await expect(importHumfs(top, null, { from: 'tar', dryRun: true })).rejects.toMatchObject({
+      code: 'NOT_A_FILE',
+      hint: `use --from ${kind}`,
+    })
+  })
+
   it('is named with the format that it has', async () => {
     expect(await failure('cpio', 'x', tar)).toEqual({
       message: 'is a tar archive, and --from says cpio',

@@ -3,14 +3,16 @@ import { UmlcowError } from '../../../errors.js'
 import { type HostFiles, localHostFiles } from '../../../machine/host-files.js'
 import { flag, listOf, oneOf, type Rules } from '../../../machine/option-rules.js'
 import { joinPath } from '../../../machine/path-bytes.js'
+import { shellQuote } from '../../../machine/shell-quote.js'
 import type { TreeFacts } from '../../host/tree-facts.js'
 import { type TreeHost, treeHostOf } from '../../host/tree-host.js'
+import type { TreeReader } from '../../host/tree-reader.js'
 import { removeTree } from '../../remove-tree.js'
 import { type TreeOptions, treeRules } from '../../tree-options.js'
 import { inTree } from '../../tree-path.js'
 import { walkTree } from '../../walk/walk-tree.js'
 import { type HumfsPhase, journalPhase } from './journal.js'
-import { type HumfsPaths, humfsPaths } from './paths.js'
+import { type HumfsPaths, humfsPaths, superblockName, treeNames } from './paths.js'
 
 /**
  * The words of `--force`. `exists`: existing metadata. `links`: files that also have names outside of data. `damage`:
@@ -38,12 +40,7 @@ export function openWorkspace(directory: string, options: TreeOptions): Workspac
   const host = treeHostOf(options)
   const { reader } = host
   const data = reader.lstatOrNull(paths.data)
-  if (data?.type !== 'directory') {
-    const what = data === null ? 'does not exist' : 'is not a directory'
-    throw new UmlcowError('NOT_HUMFS', `${printablePath(paths.data)}: ${what}`, {
-      hint: 'humfs keeps the files in a directory "data"; run it in the directory above that',
-    })
-  }
+  if (data?.type !== 'directory') throw noData(reader, paths)
   return {
     ...host,
     paths,
@@ -51,6 +48,19 @@ export function openWorkspace(directory: string, options: TreeOptions): Workspac
     hostFiles: options.files ?? localHostFiles,
     facts: reader.lstat(joinPath(paths.directory, '.')),
   }
+}
+
+function noData(reader: TreeReader, { directory, data }: HumfsPaths): UmlcowError {
+  const error = (path: Buffer, hint?: string) => {
+    const what = reader.lstatOrNull(path) === null ? 'does not exist' : 'is not a directory'
+    return new UmlcowError('NOT_HUMFS', `${printablePath(path)}: ${what}`, { hint })
+  }
+  if (reader.lstatOrNull(joinPath(directory, '.')) === null) return error(directory)
+  // Only a humfs tree has such names beside a directory.
+  const above = joinPath(directory, '..')
+  const isInside = [superblockName, ...treeNames].every((name) => reader.lstatOrNull(joinPath(above, name)) !== null)
+  if (!isInside) return error(data, 'humfs keeps the files in a directory "data"; give the directory above that')
+  return error(data, `this is a part of a humfs tree: give the directory above it, ${shellQuote(above)}`)
 }
 
 /** Run a function while no other umlcow works on the directory. @throws UmlcowError IN_USE */

@@ -4,6 +4,7 @@ import { hasCode } from '../../../../errors.js'
 import { isPlain } from '../../../../images/image-formats.js'
 import type { Finding } from '../../../../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../../../machine/host-files.js'
+import { shellQuote } from '../../../../machine/shell-quote.js'
 import { findWriteProtected } from '../../../../machine/write-protection.js'
 import { countOverlay } from '../../../../overlays/count-allocated.js'
 import { inspectBacking, withForeignHint } from '../../../../overlays/inspect-backing.js'
@@ -47,7 +48,7 @@ export async function survey(
 ): Promise<{ findings: readonly Finding[]; merge: SurveyedMerge | null }> {
   const inspection = await inspectBacking(files, overlay, options)
   const explained = await withForeignHint(files, inspection.findings, inspection.located)
-  const findings = explained.map(withoutSizeForce)
+  const findings = explained.map((finding) => withRebaseHint(withoutSizeForce(finding), overlay))
   const backing = inspection.located
   findings.push(...findOverlayKind(overlay), ...(await findOwnMerge(files, overlay.path, findings, options)))
   if (backing === null) {
@@ -76,6 +77,12 @@ export async function survey(
 }
 
 const notCounted: OverlayCounts = { allocatedSectors: 0, touchedLength: 0 }
+
+/** A merge in place takes the file that the header names: -b does not help where that file is missing. */
+function withRebaseHint(finding: Finding, { path }: Overlay): Finding {
+  if (finding.code !== 'BACKING_MISSING') return finding
+  return { ...finding, hint: `say where it is now: umlcow rebase -u -b FILE ${shellQuote(path)}` }
+}
 
 /** Make a wrong size a finding that no force overrides: sectors would lie beyond the end of the backing file. */
 function withoutSizeForce(finding: Finding): Finding {
