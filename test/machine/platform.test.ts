@@ -75,6 +75,10 @@ describe('on Windows', () => {
     ['merge into a new file', ({ cow, at }) => umlcow.merge(cow, at('merged'))],
     ['createOverlay', ({ at, backing }) => umlcow.createOverlay(at('new.cow'), backing)],
     ['createRaw', ({ at }) => umlcow.createRaw(at('new.img'), 2 ** 20)],
+    [
+      'exportTree into a file',
+      ({ at }) => umlcow.exportTree(umlcow.openDirectorySource(at('tree/data')), at('out.tar'), { format: 'tar' }),
+    ],
   ] as typeof changes)('%s refuses', async (_name, run) => {
     const scene = makeScene('win32')
     const before = scene.look()
@@ -84,6 +88,21 @@ describe('on Windows', () => {
 })
 
 describe.each(['darwin', 'win32'] as const)('on %s', (platform) => {
+  test('humfs trees can be looked at, checked and exported to a stream', async () => {
+    const directory = temporaryDirectory()
+    mkdirSync(path.join(directory, 'data'))
+    writeFileSync(path.join(directory, 'data/file'), 'x')
+    await umlcow.humfsify(directory, { ...own, noSync: true })
+    pretend(platform)
+    expect(await umlcow.humfsInfo(directory)).toMatchObject({ counts: { file: 1, directory: 1 } })
+    expect(await umlcow.checkHumfs(directory)).toMatchObject({ findings: [] })
+    const stream = new PassThrough()
+    const source = umlcow.openHumfsSource(directory)
+    const [read] = await Promise.all([buffer(stream), umlcow.exportTree(source, stream, { format: 'tar' })])
+    expect(read.includes('file')).toBe(true)
+    await expect(umlcow.checkHumfs(directory, { repair: true })).rejects.toMatchObject({ code: 'PLATFORM' })
+  })
+
   test('overlays can be read', async () => {
     const { cow } = makeScene(platform)
     expect(await umlcow.info(cow)).toMatchObject({ format: 'cow' })
