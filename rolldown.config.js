@@ -5,7 +5,10 @@ import { defineConfig } from 'rolldown'
 
 const moduleIds = { fs: '\0fs.js', unused: '\0unused.cjs' }
 
-export default defineConfig({
+// Names stay, for traces of errors; comments go.
+const minify = { mangle: false, compress: false, codegen: { removeWhitespace: true } }
+
+const command = defineConfig({
   input: 'dist/cli/main.js',
   platform: 'node',
   // Loaded when a bar is drawn; commander is always.
@@ -16,8 +19,7 @@ export default defineConfig({
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
-    // Names stay, for traces of errors; comments go.
-    minify: { mangle: false, compress: false, codegen: { removeWhitespace: true } },
+    minify,
   },
   plugins: [
     {
@@ -40,3 +42,29 @@ export default defineConfig({
     },
   ],
 })
+
+/**
+ * The worker thread that compresses, as one file with the codec of the package lz4: beside the code that starts it, in
+ * the library and in the command. An installed umlcow does not need the package, whose install script compiles.
+ */
+const worker = (dir) =>
+  defineConfig({
+    input: 'src/machine/workers/compress-worker.js',
+    platform: 'node',
+    logLevel: 'warn',
+    output: { dir, format: 'esm', entryFileNames: '[name].js', minify },
+    plugins: [
+      {
+        name: 'without the package cuint',
+        // The codec loads it and does not use it.
+        resolveId: (source) => (source === 'cuint' ? moduleIds.unused : null),
+        load: (id) => (id === moduleIds.unused ? 'module.exports = {}' : null),
+      },
+      {
+        name: 'licence of the codec',
+        writeBundle: () => copyFileSync('node_modules/lz4/LICENSE', `${dir}/LICENSE.lz4`),
+      },
+    ],
+  })
+
+export default [command, worker('dist/command'), worker('dist/machine/workers')]

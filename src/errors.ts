@@ -91,6 +91,12 @@ const archiveErrors = {
   ENTRY_UNFIT: refusedWhenWriting('The format cannot hold an entry.'),
 } as const
 
+const compressionErrors = {
+  BAD_COMPRESSED: failed('Compressed data is damaged: what it unpacks to would be wrong.'),
+  TRUNCATED_COMPRESSED: failed('Compressed data ends too early.'),
+  NO_CODEC: failed('umlcow, or this version of Node, cannot read or write this kind of compressed data.'),
+} as const
+
 const humfsErrors = {
   NOT_HUMFS: otherFormat('The directory holds no humfs tree.'),
   HUMFS_SUPERBLOCK: failed('The superblock of a humfs tree cannot be read.'),
@@ -133,6 +139,7 @@ export const errorGroups = {
   'Refusals that protect data': refusals,
   'Merges in place': inPlaceErrors,
   'Manifests and archives': archiveErrors,
+  'Compressed data': compressionErrors,
   'humfs trees': humfsErrors,
   'While a verb runs': runErrors,
 } as const
@@ -148,6 +155,7 @@ export const errorCodes = {
   ...refusals,
   ...inPlaceErrors,
   ...archiveErrors,
+  ...compressionErrors,
   ...humfsErrors,
   ...runErrors,
 } as const satisfies Readonly<Record<string, ErrorEntry>>

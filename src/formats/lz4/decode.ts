@@ -1,0 +1,51 @@
+import { InputReader } from '../../bytes/input-reader.js'
+import { readWord } from '../../bytes/words.js'
+import { decodeFrame, readLz4Bytes } from './decode-frame.js'
+import { decodeLegacyFrame } from './decode-legacy.js'
+import { badLz4, truncatedLz4 } from './error.js'
+import { frameMagic, legacyMagic, skippableMagic, skippableMagicCount } from './layout.js'
+
+export interface DecodeLz4Options {
+  /** The input, for messages. */
+  readonly name?: string
+}
+
+function isSkippable(magic: number): boolean {
+  return magic >= skippableMagic && magic < skippableMagic + skippableMagicCount
+}
+
+/**
+ * Unpack LZ4 frames: all that the input has, one after another, legacy and skippable frames too. Every checksum and
+ * size is verified, and anything else between or after the frames is an error, as in the lz4 command.
+ *
+ * The generator takes at most 17 MiB, whatever the input says. It uses the memory of a piece again for the next one:
+ * copy what has to stay. Pieces before a damaged place are right if their frame has block checksums, else only the end
+ * of a frame shows whether its content is right.
+ *
+ * @throws UmlcowError BAD_COMPRESSED, TRUNCATED_COMPRESSED, NO_CODEC (a frame that needs a dictionary)
+ */
+export async function* decodeLz4(
+  source: AsyncIterable<Uint8Array>,
+  { name = 'the input' }: DecodeLz4Options = {},
+): AsyncGenerator<Uint8Array> {
+  const reader = new InputReader(source)
+  try {
+    while (true) {
+      const place = { name, offset: reader.offset }
+      const start = await reader.upTo(4)
+      if (start.length === 0) return
+      const magic = start.length < 4 ? -1 : readWord(start, 0)
+      if (magic === frameMagic) yield* decodeFrame(reader, name)
+      else if (magic === legacyMagic) yield* decodeLegacyFrame(reader, name)
+      else if (isSkippable(magic)) await skipFrame(reader, name)
+      else throw badLz4(place, 'no frame')
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+async function skipFrame(reader: InputReader, name: string): Promise<void> {
+  const length = readWord(await readLz4Bytes(reader, 4, name), 0)
+  if ((await reader.skip(length)) < length) throw truncatedLz4({ name, offset: reader.offset })
+}

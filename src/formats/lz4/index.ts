@@ -1,0 +1,3 @@
+export { type DecodeLz4Options, decodeLz4 } from './decode.js'
+export { type CompressBlock, type EncodeLz4Options, encodeLz4 } from './encode.js'
+export { blockSizes, type Lz4BlockSize } from './layout.js'

@@ -1,0 +1,110 @@
+import { concatBytes, copyOf } from '../../bytes/fast.js'
+import { gatherBytes } from '../../bytes/gather.js'
+import type { InputReader } from '../../bytes/input-reader.js'
+import { readWord } from '../../bytes/words.js'
+import { UmlcowError } from '../../errors.js'
+
+// Frames of zstd, little-endian; only where they begin and end.  Source: RFC 8878, sections 3.1.1 and 3.1.2
+//
+// u32 magic 0xfd2fb528, then a byte: bits 7-6 length of the content size, 5 single segment, 3 reserved, 2 checksum, 1-0
+// length of the dictionary's number. Then a byte for the window, unless single segment; the dictionary's number; the
+// content size; blocks; and with checksum 4 bytes.
+// Block: u24, bit 0 last, bits 2-1 type (0 stored, 1 one byte repeated, 2 compressed), rest size; then the data.
+// Skippable frame: u32 0x184d2a50 to 0x184d2a5f, u32 length, and so many bytes of anything.
+
+const zstdMagic = 0xfd2fb528
+const skippableMagic = 0x184d2a50
+
+/** The largest window of a frame that umlcow unpacks, bytes: the memory that it takes. "zstd -19" has 8 MiB. */
+const largestWindow = 64 * 1024 * 1024
+
+const largestBlock = 128 * 1024
+
+const repeatedByte = 1
+const reservedBlock = 3
+
+export interface ZstdHeader {
+  readonly hasChecksum: boolean
+  /** What the frame unpacks to, bytes; null where the header does not say it. */
+  readonly contentSize: number | null
+}
+
+function bad(name: string, offset: number, what: string): UmlcowError {
+  return new UmlcowError('BAD_COMPRESSED', `${name}: damaged zstd data: ${what} at offset ${offset}`)
+}
+
+async function exactly(reader: InputReader, length: number, name: string): Promise<Uint8Array> {
+  const bytes = await reader.upTo(length)
+  if (bytes.length === length) return bytes
+  throw new UmlcowError('TRUNCATED_COMPRESSED', `${name}: the zstd data ends too early, at offset ${reader.offset}`)
+}
+
+/** The frames of an input one after another; take each to its end before the next one. Skips skippable frames. */
+export async function* zstdFrames(reader: InputReader, name: string): AsyncGenerator<AsyncGenerator<Uint8Array>> {
+  while (true) {
+    const offset = reader.offset
+    const start = await reader.upTo(4)
+    if (start.length === 0) return
+    const magic = start.length < 4 ? 0 : readWord(start, 0)
+    if (magic === zstdMagic) {
+      yield gatherBytes(frameBytes(reader, copyOf(start), name))
+    } else if (magic >= skippableMagic && magic < skippableMagic + 16) {
+      const length = readWord(await exactly(reader, 4, name), 0)
+      if ((await reader.skip(length)) < length) await exactly(reader, 1, name)
+    } else throw bad(name, offset, 'no frame')
+  }
+}
+
+async function* frameBytes(reader: InputReader, magic: Uint8Array, name: string): AsyncGenerator<Uint8Array> {
+  const { header, bytes } = await readZstdHeader(reader, name)
+  yield concatBytes([magic, bytes])
+  while (true) {
+    const offset = reader.offset
+    const start = await exactly(reader, 3, name)
+    const word = start[0]! + start[1]! * 2 ** 8 + start[2]! * 2 ** 16
+    const type = (word >>> 1) & 3
+    const length = type === repeatedByte ? 1 : word >>> 3
+    if (type === reservedBlock || word >>> 3 > largestBlock) throw bad(name, offset, 'a wrong block')
+    yield start
+    yield await exactly(reader, length, name)
+    if ((word & 1) === 1) break
+  }
+  if (header.hasChecksum) yield await exactly(reader, 4, name)
+}
+
+/** Read the header after the magic number. @throws UmlcowError BAD_COMPRESSED, TRUNCATED_COMPRESSED, NO_CODEC */
+export async function readZstdHeader(
+  reader: InputReader,
+  name: string,
+): Promise<{ readonly header: ZstdHeader; readonly bytes: Uint8Array }> {
+  const offset = reader.offset
+  const first = copyOf(await exactly(reader, 1, name))
+  const flags = first[0]!
+  if ((flags & 0x08) !== 0) throw bad(name, offset, 'a reserved bit in the header')
+  const isSingle = (flags & 0x20) !== 0
+  const sizeLength = [isSingle ? 1 : 0, 2, 4, 8][flags >>> 6]!
+  const dictionaryLength = [0, 1, 2, 4][flags & 3]!
+  const restLength = (isSingle ? 0 : 1) + dictionaryLength + sizeLength
+  const rest = copyOf(await exactly(reader, restLength, name))
+  const contentSize = sizeLength === 0 ? null : sizeOf(rest.subarray(-sizeLength))
+  const window = isSingle ? (contentSize ?? 0) : windowOf(rest[0]!)
+  if (window > largestWindow || dictionaryLength > 0) {
+    const what = dictionaryLength > 0 ? 'with a zstd dictionary' : `with a zstd window of ${window} bytes`
+    throw new UmlcowError('NO_CODEC', `${name}: is compressed ${what}`, {
+      hint: 'unpack it first: "zstd -d --long=31 FILE -o NEW" does that, with -D DICTIONARY where it needs one',
+    })
+  }
+  const header = { hasChecksum: (flags & 0x04) !== 0, contentSize }
+  return { header, bytes: concatBytes([first, rest]) }
+}
+
+function windowOf(byte: number): number {
+  const base = 2 ** (10 + (byte >>> 3))
+  return base + (base / 8) * (byte & 7)
+}
+
+/** The field of 2 bytes counts from 256. */
+function sizeOf(bytes: Uint8Array): number {
+  const value = bytes.reduceRight((sum, byte) => sum * 256 + byte, 0)
+  return bytes.length === 2 ? value + 256 : value
+}
