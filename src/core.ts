@@ -53,6 +53,18 @@ export type {
 } from './formats/manifest/index.js'
 export { readTar, writeTar } from './formats/tar/index.js'
 
+// LZ4
+
+export {
+  blockSizes,
+  type CompressBlock,
+  type DecodeLz4Options,
+  decodeLz4,
+  type EncodeLz4Options,
+  encodeLz4,
+  type Lz4BlockSize,
+} from './formats/lz4/index.js'
+
 // Errors
 
 export { type ErrorCode, type ErrorDetails, errorCodes, UmlcowError } from './errors.js'

@@ -94,6 +94,8 @@ const archiveErrors = {
 const compressionErrors = {
   BAD_COMPRESSED: failed('Compressed data is damaged: what it unpacks to would be wrong.'),
   TRUNCATED_COMPRESSED: failed('Compressed data ends too early.'),
+  NOT_RAW: otherFormat('The input is not a raw image.'),
+  INPUT_TOO_LARGE: failed('The input has more bytes than the given size.'),
   NO_CODEC: failed('umlcow, or this version of Node, cannot read or write this kind of compressed data.'),
 } as const
 

@@ -22,7 +22,9 @@ export type { ResumeOptions } from './verbs/merge/in-place/unfinished/take-up.js
 // Look at images
 
 export { imageStream } from './machine/streams/image-stream.js'
+export type { CompressedRaw } from './overlays/compressed-raw.js'
 export { type OpenImageOptions, openCow, openImage } from './overlays/open-image.js'
+export type { RawInput } from './overlays/raw-source.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
 export type { CheckOptions } from './verbs/check/options.js'
 export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
@@ -32,6 +34,7 @@ export { type ImageMap, type MapOptions, map } from './verbs/map.js'
 
 export type { PathStyle } from './overlays/stored-path.js'
 export { type CreateOverlayOptions, type CreateResult, createOverlay } from './verbs/create.js'
+export { type CreateFromOptions, createFrom } from './verbs/create-from.js'
 export { type CreateRawOptions, createRaw } from './verbs/create-raw.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
 export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
@@ -66,6 +69,12 @@ export type { ExportOptions, ExportResult, ExportTreeOptions } from './trees/tra
 export { exportToTree } from './trees/transfer/export-to-tree.js'
 export { exportTree } from './trees/transfer/export-tree.js'
 export type { SourceOptions, TreeOptions } from './trees/tree-options.js'
+
+// Compressed streams
+
+export { type CompressOptions, compressStream } from './machine/streams/compression/compress-stream.js'
+export { type DecompressOptions, decompressStream } from './machine/streams/compression/decompress-stream.js'
+export type { CompressionKind } from './machine/streams/compression/kind.js'
 
 // Findings: reasons to refuse
 

@@ -22,8 +22,10 @@ const debianPackages = [
   'fakeroot',
   'file',
   'fish',
+  'gzip',
   'libarchive-tools',
   'libcap2-bin',
+  'lz4',
   'man-db',
   'mtree-netbsd',
   'python3',
@@ -34,6 +36,7 @@ const debianPackages = [
   'user-mode-linux',
   'util-linux',
   'zsh',
+  'zstd',
 ]
 
 /** @param {{ env?: object, isQuiet?: boolean }} options  isQuiet: what it prints comes at its end, in one piece */

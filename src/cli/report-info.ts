@@ -44,9 +44,19 @@ export function infoDocument(image: ImageInfo): Record<string, unknown> {
   }
 }
 
-function rawKeys({ unfinished }: ImageInfo): Record<string, unknown> {
-  if (unfinished === null) return {}
-  return { 'format-specific': { type: 'raw', data: { 'unfinished-merge': unfinishedKeys(unfinished) } } }
+function rawKeys({ unfinished, compression }: ImageInfo): Record<string, unknown> {
+  if (unfinished === null && compression === null) return {}
+  const data = {
+    ...(unfinished === null ? {} : { 'unfinished-merge': unfinishedKeys(unfinished) }),
+    ...(compression === null
+      ? {}
+      : {
+          compression: compression.by,
+          'unpacked-size': compression.unpackedSize,
+          'compression-damage': compression.damage,
+        }),
+  }
+  return { 'format-specific': { type: 'raw', data } }
 }
 
 function unfinishedKeys({ code, message, hint }: Finding): Record<string, unknown> {
@@ -102,9 +112,15 @@ export function infoText(image: ImageInfo): string {
     `virtual size: ${formatSize(image.virtualSize)} (${image.virtualSize} bytes)`,
   ]
   if (image.allocatedSize !== null) lines.push(`disk size: ${formatSize(image.allocatedSize)}`)
+  if (image.compression !== null) lines.push(...compressionLines(image.compression))
   if (image.unfinished !== null) lines.push(...unfinishedLines(image.unfinished))
   if (image.overlay !== null) lines.push(...overlayLines(image, image.overlay))
   return `${lines.join('\n')}\n`
+}
+
+function compressionLines({ by, unpackedSize, damage }: NonNullable<ImageInfo['compression']>): string[] {
+  const size = unpackedSize === null ? 'unknown' : `${formatSize(unpackedSize)} (${unpackedSize} bytes)`
+  return [`compressed with: ${by}`, damage === null ? `unpacked size: ${size}` : `damage: ${escapeText(damage)}`]
 }
 
 function unfinishedLines({ message, hint }: Finding): string[] {

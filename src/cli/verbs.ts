@@ -57,7 +57,7 @@ export const verbGroups: readonly VerbGroup[] = [
     verbs: [
       {
         name: 'create',
-        summary: 'make an empty overlay on a backing file, or a sparse raw image',
+        summary: 'make an empty overlay on a backing file, or a raw image with holes',
         writes: true,
         load: async () => (await import('./commands/create.js')).configureCreate,
       },

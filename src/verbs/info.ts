@@ -6,6 +6,7 @@ import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../ma
 import type { OperationOptions } from '../machine/operation-options.js'
 import { backingRules, checkedOptions, flag, hostPath, operationRules, type Rules } from '../machine/option-rules.js'
 import type { FileUsers } from '../machine/processes/file-users.js'
+import { type CompressedRaw, inspectCompressed } from '../overlays/compressed-raw.js'
 import { countAllocated } from '../overlays/count-allocated.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../overlays/inspect-backing.js'
 import { openProbed } from '../overlays/open.js'
@@ -43,6 +44,8 @@ export interface ImageInfo {
   readonly allocatedSize: number | null
   /** The unfinished merge in place that has this file as its overlay or backing file; null when there is none. */
   readonly unfinished: Finding | null
+  /** How a raw file is compressed; null when it is not. Verbs but `create` then take its bytes as they are. */
+  readonly compression: CompressedRaw | null
   /** Null for a raw image. */
   readonly overlay: OverlayInfo | null
 }
@@ -70,9 +73,12 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
   try {
     const { facts, format, head } = file
     const [unfinished = null] = await unfinishedFindings(findUnfinishedMerge, files, path)
-    const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize, unfinished }
+    const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize, unfinished, compression: null }
     const overlay = overlayOf(file)
-    if (overlay === null) return { facts, info: { ...common, format, virtualSize: facts.size, overlay: null } }
+    if (overlay === null) {
+      const compression = await inspectCompressed(file)
+      return { facts, info: { ...common, format, virtualSize: facts.size, compression, overlay: null } }
+    }
     const { header, layout } = overlay
     const count =
       options.fast || layout.bitmapLength > longestCounted ? null : await countAllocated(overlay, options.signal)
@@ -129,6 +135,6 @@ export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
     users: null,
     rewrite: 'none',
   }
-  const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null }
+  const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null, compression: null }
   return { ...common, format: 'cow', virtualSize: header.virtualSize, overlay }
 }

@@ -54,6 +54,8 @@ describe('the package', () => {
     expect(others.sort()).toEqual(['bench/README.md', 'fixtures/README.md'])
     // commander is part of the bundled command, and its licence goes with it.
     expect(packed).toContain('dist/command/LICENSE.commander')
+    for (const place of ['command', 'machine/workers'])
+      for (const name of ['compress-worker.js', 'LICENSE.lz4']) expect(packed).toContain(`dist/${place}/${name}`)
   })
 
   it('has every file that its pages link to; native-free-notes were missing', () => {
@@ -81,6 +83,21 @@ describe('the package', () => {
 
     const library = "import { info } from 'umlcow'; console.log((await info('cow')).overlay.allocatedSectors)"
     expect(runModule(library)).toBe('155\n')
+
+    // The codec of the package lz4 is part of umlcow, in a worker thread of its own.
+    expect(installed.filter((name) => name.startsWith('lz4/') || name.includes('node_modules/lz4'))).toEqual([])
+    const packs = `import { compressStream } from 'umlcow'
+      import { createReadStream, createWriteStream } from 'node:fs'
+      import { pipeline } from 'node:stream/promises'
+      const source = createReadStream('merged.img')
+      await pipeline(compressStream(source, { format: 'lz4' }), createWriteStream('merged.lz4'))`
+    expect(runModule(packs)).toBe('')
+    const made = spawnSync(bin, ['create', 'again.img', '--from', 'merged.lz4'], { cwd: home, encoding: 'utf8' })
+    expect(made).toMatchObject({ status: 0, stderr: '' })
+    expect(readFileSync(path.join(home, 'again.img')).equals(readFileSync(path.join(home, 'merged.img')))).toBe(true)
+    expect(readFileSync(path.join(home, 'merged.lz4')).length).toBeLessThan(
+      readFileSync(path.join(home, 'merged.img')).length,
+    )
   })
 
   it('exports its schemas', () => {

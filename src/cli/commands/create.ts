@@ -4,6 +4,7 @@ import { formatSize, parseSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../machine/findings.js'
 import { type CreateResult, createOverlay } from '../../verbs/create.js'
+import { createFrom } from '../../verbs/create-from.js'
 import { createRaw } from '../../verbs/create-raw.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
@@ -15,6 +16,7 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly backing?: string
   readonly chain?: boolean
   readonly fs?: string
+  readonly from?: string
   readonly overwrite?: boolean
   readonly force?: ForceWord[]
   readonly dryRun?: boolean
@@ -26,10 +28,11 @@ export function configureCreate(command: Command, context: CliContext, finish: F
     .arguments('<file> [size]')
     .description(
       'With -b: make an empty overlay on a backing file, the same bytes as uml_mkcow. With SIZE: make a sparse raw ' +
-        'image. SIZE is a number of bytes, or a number with K, M, G, T or P (powers of 1024).',
+        'image. With --from: make a raw image with holes of another one. SIZE is a number of bytes, or a number with K, M, G, T or P (powers of 1024).',
     )
     .option('-b, --backing <file>', 'the backing file of the new overlay')
     .option('--fs <type>', "make this file system in the raw image, with the host's mkfs: ext4, swap, ...")
+    .option('--from <file>', 'copy this raw image, which may be in LZ4, gzip or zstd; - is standard input')
     .option('--chain', 'the backing file may itself be an overlay (only umlcow reads such chains)')
     .option('--overwrite', 'replace FILE when it exists')
     .option('--no-sync', 'skip every fsync, for throwaway images')
@@ -39,7 +42,7 @@ export function configureCreate(command: Command, context: CliContext, finish: F
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow create cow.node0 -b root_fs\n  umlcow create swap.img 512M --fs swap\n' +
-      '  umlcow create data.img 10G --fs ext4\n' +
+      '  umlcow create data.img 10G --fs ext4\n  umlcow create root_fs --from root_fs.lz4\n' +
       '\nExit status: 0 done, 1 failed (no file was left behind), 4 refused to protect data, 64 wrong usage.',
   )
   command.action(async (file: string, size: string | undefined, flags: Flags) => {
@@ -57,9 +60,10 @@ async function run(
   flags: Flags,
   context: CliContext,
 ): Promise<CreateResult> {
-  const { backing, fs, force, overwrite, dryRun, chain } = flags
+  const { backing, fs, from, force, overwrite, dryRun, chain } = flags
   const common = { force, overwrite, dryRun, noSync: !flags.sync, signal: context.signal }
   if (backing !== undefined) {
+    if (from !== undefined) throw new UmlcowError('USAGE', '--from is for raw images: give it without -b')
     if (sizeText !== undefined)
       throw new UmlcowError('USAGE', 'an overlay has the size of its backing file: give -b or SIZE, not both')
     if (fs !== undefined)
@@ -75,11 +79,23 @@ async function run(
   if (chain || flags.relative || flags.chroot !== undefined) {
     throw new UmlcowError('USAGE', '--chain, --relative and --chroot are for overlays: give -b')
   }
-  if (sizeText === undefined)
-    throw new UmlcowError('USAGE', 'create needs -b BACKING for an overlay or SIZE for a raw image')
-  const size = parseSize(sizeText)
-  if (size === null) throw await notASize(file, sizeText)
+  if (from !== undefined && fs !== undefined)
+    throw new UmlcowError('USAGE', '--fs makes a new file system: give it without --from')
+  const size = sizeText === undefined ? undefined : await checkedSize(file, sizeText)
+  if (from !== undefined) return createFrom(file, from === '-' ? standardInput() : from, { ...common, size })
+  if (size === undefined)
+    throw new UmlcowError('USAGE', 'create needs -b BACKING for an overlay, SIZE or --from FILE for a raw image')
   return createRaw(file, size, { ...common, fs })
+}
+
+async function checkedSize(file: string, text: string): Promise<number> {
+  const size = parseSize(text)
+  if (size === null) throw await notASize(file, text)
+  return size
+}
+
+function standardInput() {
+  return { name: 'standard input', bytes: process.stdin }
 }
 
 /** Schema: docs/schema/create.json */

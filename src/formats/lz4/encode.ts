@@ -1,4 +1,5 @@
-import { allocateUnsafe } from '../../bytes/fast.js'
+import { cutBlocks } from '../../bytes/cut-blocks.js'
+import { allocateUnsafe, copyOf } from '../../bytes/fast.js'
 import { writeWord } from '../../bytes/words.js'
 import { serializeFrameHeader } from './frame-header.js'
 import { type Lz4BlockSize, storedBit } from './layout.js'
@@ -23,6 +24,11 @@ export interface EncodeLz4Options {
   readonly blocksAtOnce?: number
   /** Allocates the memory of a block. */
   readonly allocate?: (length: number) => Uint8Array
+  /**
+   * Use the memory of a piece again for the next one: faster, for a caller that has done with a piece when it asks for
+   * the next. A stream that is piped has not.
+   */
+  readonly reuseMemory?: boolean | undefined
 }
 
 /** A block on its way: what `compressBlock` made of it, or will make. */
@@ -34,14 +40,16 @@ interface Job {
 /**
  * Make one LZ4 frame of a source, with independent blocks and a checksum of the content. The `lz4` command reads it.
  *
- * The generator uses the memory of a piece again for the next one: copy what has to stay.
- *
  * @throws RangeError when the source does not have `contentSize` bytes, and what `compressBlock` throws
  */
 export async function* encodeLz4(
   source: AsyncIterable<Uint8Array>,
   options: EncodeLz4Options,
 ): AsyncGenerator<Uint8Array> {
+  for await (const piece of encodeFrame(source, options)) yield options.reuseMemory ? piece : copyOf(piece)
+}
+
+async function* encodeFrame(source: AsyncIterable<Uint8Array>, options: EncodeLz4Options): AsyncGenerator<Uint8Array> {
   const { compressBlock, blockSize, contentSize = null, blocksAtOnce = 1, allocate = allocateUnsafe } = options
   yield serializeFrameHeader({
     blockSize,
@@ -54,7 +62,7 @@ export async function* encodeLz4(
   const output = allocateUnsafe(4 + blockSize)
   const jobs: Job[] = []
   let size = 0
-  for await (const block of cutBlocks(source, blockSize, blocksAtOnce, allocate)) {
+  for await (const block of cutBlocks(source, blockSize, { count: blocksAtOnce, allocate })) {
     size += block.length
     const result = compressBlock(block)
     // It may fail while an earlier block is awaited; the loop below throws that.
@@ -70,32 +78,6 @@ export async function* encodeLz4(
   const end = new Uint8Array(8)
   writeWord(end, 4, hash.digest())
   yield end
-}
-
-/** Cut a source into blocks. The memory of a block is used again when `count` more blocks were asked for. */
-async function* cutBlocks(
-  source: AsyncIterable<Uint8Array>,
-  blockSize: number,
-  count: number,
-  allocate: (length: number) => Uint8Array,
-): AsyncGenerator<Uint8Array> {
-  const memories: Uint8Array[] = []
-  let turn = 0
-  let used = 0
-  for await (const piece of source) {
-    for (let at = 0; at < piece.length; ) {
-      memories[turn] ??= allocate(blockSize)
-      const part = piece.subarray(at, at + blockSize - used)
-      memories[turn]!.set(part, used)
-      used += part.length
-      at += part.length
-      if (used < blockSize) continue
-      yield memories[turn]!
-      turn = (turn + 1) % count
-      used = 0
-    }
-  }
-  if (used > 0) yield memories[turn]!.subarray(0, used)
 }
 
 async function packBlock({ block, result }: Job, output: Uint8Array): Promise<Uint8Array> {

@@ -13,6 +13,7 @@ import { UmlcowError } from '../../errors.js'
 // Skippable frame: u32 0x184d2a50 to 0x184d2a5f, u32 length, and so many bytes of anything.
 
 const zstdMagic = 0xfd2fb528
+const magicBytes = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd)
 const skippableMagic = 0x184d2a50
 
 /** The largest window of a frame that umlcow unpacks, bytes: the memory that it takes. "zstd -19" has 8 MiB. */
@@ -39,37 +40,56 @@ async function exactly(reader: InputReader, length: number, name: string): Promi
   throw new UmlcowError('TRUNCATED_COMPRESSED', `${name}: the zstd data ends too early, at offset ${reader.offset}`)
 }
 
-/** The frames of an input one after another; take each to its end before the next one. Skips skippable frames. */
-export async function* zstdFrames(reader: InputReader, name: string): AsyncGenerator<AsyncGenerator<Uint8Array>> {
+/** Read the magic number of the next frame, after skippable frames. @returns false at the end of the input */
+export async function readZstdMagic(reader: InputReader, name: string): Promise<boolean> {
   while (true) {
     const offset = reader.offset
     const start = await reader.upTo(4)
-    if (start.length === 0) return
+    if (start.length === 0) return false
     const magic = start.length < 4 ? 0 : readWord(start, 0)
-    if (magic === zstdMagic) {
-      yield gatherBytes(frameBytes(reader, copyOf(start), name))
-    } else if (magic >= skippableMagic && magic < skippableMagic + 16) {
-      const length = readWord(await exactly(reader, 4, name), 0)
-      if ((await reader.skip(length)) < length) await exactly(reader, 1, name)
-    } else throw bad(name, offset, 'no frame')
+    if (magic === zstdMagic) return true
+    if (magic < skippableMagic || magic >= skippableMagic + 16) throw bad(name, offset, 'no frame')
+    await skipZstd(reader, readWord(await exactly(reader, 4, name), 0), name)
   }
 }
 
-async function* frameBytes(reader: InputReader, magic: Uint8Array, name: string): AsyncGenerator<Uint8Array> {
+/** @throws UmlcowError TRUNCATED_COMPRESSED */
+export async function skipZstd(reader: InputReader, length: number, name: string): Promise<void> {
+  if ((await reader.skip(length)) < length) await exactly(reader, 1, name)
+}
+
+/** The frames of an input one after another; take each to its end before the next one. Skips skippable frames. */
+export async function* zstdFrames(reader: InputReader, name: string): AsyncGenerator<AsyncGenerator<Uint8Array>> {
+  while (await readZstdMagic(reader, name)) yield gatherBytes(frameBytes(reader, name))
+}
+
+async function* frameBytes(reader: InputReader, name: string): AsyncGenerator<Uint8Array> {
   const { header, bytes } = await readZstdHeader(reader, name)
-  yield concatBytes([magic, bytes])
-  while (true) {
-    const offset = reader.offset
-    const start = await exactly(reader, 3, name)
-    const word = start[0]! + start[1]! * 2 ** 8 + start[2]! * 2 ** 16
-    const type = (word >>> 1) & 3
-    const length = type === repeatedByte ? 1 : word >>> 3
-    if (type === reservedBlock || word >>> 3 > largestBlock) throw bad(name, offset, 'a wrong block')
-    yield start
-    yield await exactly(reader, length, name)
-    if ((word & 1) === 1) break
+  yield concatBytes([magicBytes, bytes])
+  for (let isLast = false; !isLast; ) {
+    const block = await readBlockHeader(reader, name)
+    yield block.bytes
+    yield await exactly(reader, block.length, name)
+    isLast = block.isLast
   }
   if (header.hasChecksum) yield await exactly(reader, 4, name)
+}
+
+interface ZstdBlock {
+  readonly bytes: Uint8Array
+  /** Bytes of the data after it. */
+  readonly length: number
+  readonly isLast: boolean
+}
+
+export async function readBlockHeader(reader: InputReader, name: string): Promise<ZstdBlock> {
+  const offset = reader.offset
+  const bytes = await exactly(reader, 3, name)
+  const word = bytes[0]! + bytes[1]! * 2 ** 8 + bytes[2]! * 2 ** 16
+  const type = (word >>> 1) & 3
+  const size = word >>> 3
+  if (type === reservedBlock || size > largestBlock) throw bad(name, offset, 'a wrong block')
+  return { bytes, length: type === repeatedByte ? 1 : size, isLast: (word & 1) === 1 }
 }
 
 /** Read the header after the magic number. @throws UmlcowError BAD_COMPRESSED, TRUNCATED_COMPRESSED, NO_CODEC */

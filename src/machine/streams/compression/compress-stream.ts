@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { encodeLz4 } from '../../../formats/lz4/index.js'
-import { checkedOptions, oneOf, required, signal, whole } from '../../option-rules.js'
+import { checkedOptions, flag, oneOf, required, signal, whole } from '../../option-rules.js'
 import { mostThreads, openCompressPool } from '../../workers/compress-pool.js'
 import { type CompressionKind, compressionKinds } from './kind.js'
 import { throughTransform } from './through-transform.js'
@@ -15,6 +15,11 @@ export interface CompressOptions {
   readonly level?: number | undefined
   /** Bytes of the whole source, where the caller knows them: the header of LZ4 then says it. */
   readonly contentSize?: number | undefined
+  /**
+   * Use the memory of a piece again for the next one: faster, for a caller that has done with a piece when it asks for
+   * the next. A stream that is piped has not.
+   */
+  readonly reuseMemory?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -27,8 +32,8 @@ const highestLevel = { none: 1, lz4: 1, gzip: 9, zstd: 19 }
 /**
  * Compress a stream: one frame of LZ4 or zstd, or one member of gzip, with a checksum of the content.
  *
- * Memory is bounded. The generator uses the memory of a piece again for the next one: copy what has to stay. Its worker
- * threads end with it, also when the consumer stops early.
+ * Memory is bounded. Its worker threads end with it, also when the consumer stops early. With "none", pieces of the source
+ * pass as they are.
  *
  * @throws TypeError, RangeError, UmlcowError NO_CODEC at once; UmlcowError INTERRUPTED, and what the source throws
  */
@@ -42,6 +47,7 @@ export function compressStream(
     threads: whole(1, mostThreads),
     level: whole(1, highestLevel[format]),
     contentSize: whole(0),
+    reuseMemory: flag,
     signal,
   })
   const input = withSignal(source, checked.signal)
@@ -53,13 +59,14 @@ export function compressStream(
 
 async function* compressLz4(
   source: AsyncIterable<Uint8Array>,
-  { threads = Math.min(availableParallelism(), mostThreadsByDefault), contentSize }: CompressOptions,
+  { threads = Math.min(availableParallelism(), mostThreadsByDefault), contentSize, reuseMemory }: CompressOptions,
 ): AsyncGenerator<Uint8Array> {
   const pool = openCompressPool(threads)
   try {
     yield* encodeLz4(source, {
       blockSize: lz4BlockSize,
       contentSize,
+      reuseMemory,
       compressBlock: pool.compressBlock,
       blocksAtOnce: pool.blocksAtOnce,
       allocate: pool.allocate,
