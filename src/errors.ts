@@ -35,6 +35,12 @@ const overlayErrors = {
   UNFINISHED_REWRITE: refusedWhenWriting('A rewrite of the header was cut short.'),
 } as const
 
+const qcow2Errors = {
+  QCOW2_HEADER: failed('A field of the header of a qcow2 image is wrong.'),
+  QCOW2_FEATURE: failed('A qcow2 image uses a feature that umlcow does not support, such as encryption.'),
+  QCOW2_DAMAGED: failed('A table or a compressed cluster of a qcow2 image is damaged, or the image says that it is.'),
+} as const
+
 const backingErrors = {
   BACKING_MISSING: failed('The backing file does not exist.'),
   BACKING_AMBIGUOUS: refusedWhenWriting('A relative path leads to two different files.'),
@@ -44,6 +50,9 @@ const backingErrors = {
   BACKING_SELF: refusedWhenWriting('The overlay names itself as its backing file.'),
   BACKING_IS_COW: refusedWhenWriting('The backing file is itself a COW file.'),
   BACKING_OUTSIDE_ROOT: refusedWhenWriting('The path of the backing file leads out of the given root directory.'),
+  BACKING_FORMAT: refusedWhenWriting(
+    'The recorded format of the backing file is unknown or wrong, or none is recorded.',
+  ),
   CHAIN_TOO_LONG: failed('The chain of backing files is too long, or leads back to its start.'),
 } as const
 
@@ -137,6 +146,7 @@ const runErrors = {
 export const errorGroups = {
   'The header of an overlay': headerErrors,
   'The overlay as a whole': overlayErrors,
+  'qcow2 images': qcow2Errors,
   'The backing file': backingErrors,
   'Refusals that protect data': refusals,
   'Merges in place': inPlaceErrors,
@@ -153,6 +163,7 @@ export const errorGroups = {
 export const errorCodes = {
   ...headerErrors,
   ...overlayErrors,
+  ...qcow2Errors,
   ...backingErrors,
   ...refusals,
   ...inPlaceErrors,

@@ -8,8 +8,13 @@ export interface Extent {
   readonly data: boolean
   /** These bytes are known to read as zeros. */
   readonly zero: boolean
-  /** Where the bytes are in the file of that layer; absent when no layer stores them. */
+  /**
+   * Where the bytes are in the file of that layer; absent when no layer stores them, or only compressed. Zeros have an
+   * offset where the file has room for them.
+   */
   readonly offset?: number
+  /** False: no layer says anything about these bytes, so they read as zeros. Absent: some layer does. */
+  readonly present?: false
 }
 
 /** True when `next` starts where `extent` ends, in the guest and in the file, and has the same state. */
@@ -20,6 +25,7 @@ function continues(extent: Extent, next: Extent): boolean {
     extent.depth === next.depth &&
     extent.data === next.data &&
     extent.zero === next.zero &&
+    extent.present === next.present &&
     expectedOffset === next.offset
   )
 }

@@ -6,7 +6,7 @@ import { leadingZeros, zeroBlockSize } from '../bytes/zeros.js'
 import { throwIfAborted } from '../errors.js'
 import type { CowLayout } from '../formats/cow/index.js'
 import { type BlockStore, readPadded } from '../stores/block-store.js'
-import { bitmapCache, bitmapPieceSize } from './cow-bitmap-cache.js'
+import { pieceCache, pieceSize } from './piece-cache.js'
 
 /** In a bitmap this long, that of a disk of 256 GiB, a search for holes pays off: 64 MiB take 25 ms to read. */
 export const longBitmap = 64 * 1024 * 1024
@@ -43,7 +43,7 @@ export function storedBitmapLength(
   return Math.max(0, Math.min(layout.bitmapLength, store.size - layout.bitmapOffset))
 }
 
-const pieceBits = bitmapPieceSize * 8
+const pieceBits = pieceSize * 8
 
 /** The most runs that one search returns. */
 const runsTogether = 1024
@@ -53,7 +53,7 @@ export function openBitmapReader(store: BlockStore, layout: CowLayout, signal?: 
   // A header may claim a bitmap of terabytes, so read only the part that the file holds.
   const storedLength = storedBitmapLength(store, layout)
   const bitCount = Math.min(layout.bitCount, storedLength * 8)
-  const pieceAt = bitmapCache(store, layout.bitmapOffset, storedLength)
+  const pieceAt = pieceCache(store, layout.bitmapOffset, storedLength)
 
   function runsOf(piece: Uint8Array, base: number, fromSector: number, endSector: number): RunsUpTo {
     const runs: SectorRun[] = []
@@ -121,8 +121,8 @@ function skipperOf(
   let memory: Uint8Array | null = null
   return async (index, endIndex) => {
     memory ??= alignedBuffer(holeProbeLength)
-    const end = Math.min(probedEnd, bitmapOffset + endIndex * bitmapPieceSize)
-    let at = floorTo(bitmapOffset + index * bitmapPieceSize, zeroBlockSize)
+    const end = Math.min(probedEnd, bitmapOffset + endIndex * pieceSize)
+    let at = floorTo(bitmapOffset + index * pieceSize, zeroBlockSize)
     for (let count = 1; at + holeProbeLength <= end; at += holeProbeLength, count++) {
       await readPadded(pastCache, at, memory)
       const zeros = leadingZeros(memory)
@@ -133,6 +133,6 @@ function skipperOf(
       if (count % probesPerTurn === 0) await nextTurn()
       throwIfAborted(signal)
     }
-    return Math.max(index, Math.floor((at - bitmapOffset) / bitmapPieceSize))
+    return Math.max(index, Math.floor((at - bitmapOffset) / pieceSize))
   }
 }

@@ -3,6 +3,7 @@ import { type CowHeader, type CowLayout, computeLayout } from '../formats/cow/in
 import type { BlockStore } from '../stores/block-store.js'
 import { disposable } from '../stores/disposable.js'
 import { OpenState } from '../stores/open-state.js'
+import { backingExtents, readBacking } from './below.js'
 import { openBitmapReader } from './cow-bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
 import { storedReader } from './read-stored.js'
@@ -108,24 +109,6 @@ export function openCowImage(
 function overlayExtent(piece: Piece, layout: CowLayout): Extent {
   const { start, end } = piece
   return { start, length: end - start, depth: 0, data: true, zero: false, offset: layout.dataOffset + start }
-}
-
-/** List the extents of the backing image, one layer down; zeros beyond its end. */
-async function* backingExtents(backing: Image, piece: Piece): AsyncGenerator<Extent> {
-  const end = Math.min(piece.end, backing.virtualSize)
-  if (end > piece.start) {
-    for await (const extent of backing.extents(piece.start, end - piece.start)) {
-      yield { ...extent, depth: extent.depth + 1 }
-    }
-  }
-  const start = Math.max(piece.start, backing.virtualSize)
-  if (start < piece.end) yield { start, length: piece.end - start, depth: 1, data: false, zero: true }
-}
-
-async function readBacking(backing: Image, offset: number, target: Uint8Array): Promise<void> {
-  const stored = Math.max(0, Math.min(target.length, backing.virtualSize - offset))
-  if (stored > 0) await backing.read(offset, target.subarray(0, stored))
-  if (stored < target.length) target.fill(0, stored)
 }
 
 /** What an overlay lacks because its file ends too early. */

@@ -1,25 +1,50 @@
 import { type CowHeader, cowMagicOrder, maxHeaderSize, parseCowHeader } from '../formats/cow/index.js'
+import { isQcow2, parseQcow2Header, type Qcow2Header } from '../formats/qcow2/index.js'
 import type { BlockStore } from '../stores/block-store.js'
 import { openCowImage } from './cow-image.js'
 import type { Image } from './image.js'
+import { openQcow2Image } from './qcow2/qcow2-image.js'
+import type { Unpackers } from './qcow2/unpackers.js'
 import { openRawImage } from './raw-image.js'
 
-/** A file that holds all bytes of an image. */
-export interface WholeLayer {
-  readonly header: null
+/** How to open a layer. */
+export interface OpenLayerOptions {
+  /** How to unpack compressed clusters of qcow2; default what every platform has, which lacks zstd. */
+  readonly unpackers?: Unpackers | undefined
+  /** Ends reads and walks with INTERRUPTED. */
+  readonly signal?: AbortSignal | undefined
+}
+
+interface CommonLayer {
   /** Bytes that a guest sees. */
   readonly virtualSize: number
+  /** The header of a qcow2 image; null for other formats. */
+  readonly qcow2: Qcow2Header | null
+}
+
+/** A file that holds all bytes of an image. */
+export interface WholeLayer extends CommonLayer {
+  readonly header: null
+  readonly below: null
   /** Open the file as an image, which closes the store. */
-  open(store: BlockStore): Image & AsyncDisposable
+  open(store: BlockStore, options?: OpenLayerOptions): Image & AsyncDisposable
+}
+
+/** What a file says about the one that holds the bytes below its own. */
+export interface BackingReference {
+  /** Bytes, not text. */
+  readonly path: Uint8Array
+  /** The name of its format; null when the file does not record it. */
+  readonly format: string | null
 }
 
 /** A file that holds some bytes of an image, and names the file that holds the others. */
-export interface OverlayLayer {
-  readonly header: CowHeader
-  /** Bytes that a guest sees. */
-  readonly virtualSize: number
-  /** Open the file as an image over `below`. The image closes both. `signal` ends reads with INTERRUPTED. */
-  open(store: BlockStore, below: Image, signal?: AbortSignal): Image & AsyncDisposable
+export interface OverlayLayer extends CommonLayer {
+  /** The header of a COW file; null for other formats. */
+  readonly header: CowHeader | null
+  readonly below: BackingReference
+  /** Open the file as an image over `below`. The image closes both. */
+  open(store: BlockStore, below: Image, options?: OpenLayerOptions): Image & AsyncDisposable
 }
 
 /** What the first bytes of a file say about it. */
@@ -49,16 +74,45 @@ const formats = {
     isPlain: false,
     parse: (head, { size, name }) => {
       const header = parseCowHeader(head, { fileSize: size, name })
-      const open: OverlayLayer['open'] = (store, below, signal) => openCowImage(store, header, below, signal)
-      return { header, virtualSize: header.virtualSize, open }
+      return {
+        header,
+        qcow2: null,
+        virtualSize: header.virtualSize,
+        below: { path: header.backingPath, format: 'raw' },
+        open: (store, below, options) => openCowImage(store, header, below, options?.signal),
+      }
     },
+  },
+  qcow2: {
+    begins: isQcow2,
+    isPlain: false,
+    parse: (head, { size, name }) => qcow2Layer(parseQcow2Header(head, { fileSize: size, name })),
   },
   raw: {
     begins: () => true,
     isPlain: true,
-    parse: (_, { size }) => ({ header: null, virtualSize: size, open: (store) => openRawImage(store) }),
+    parse: (_, { size }) => ({
+      header: null,
+      qcow2: null,
+      below: null,
+      virtualSize: size,
+      open: (store) => openRawImage(store),
+    }),
   },
 } satisfies Record<string, Format>
+
+function qcow2Layer(qcow2: Qcow2Header): Layer {
+  const { virtualSize, backingPath, extensions } = qcow2
+  const common = { header: null, qcow2, virtualSize }
+  if (backingPath === null) {
+    return { ...common, below: null, open: (store, options) => openQcow2Image(store, qcow2, null, options) }
+  }
+  return {
+    ...common,
+    below: { path: backingPath, format: extensions.backingFormat },
+    open: (store, below, options) => openQcow2Image(store, qcow2, below, options),
+  }
+}
 
 export type ImageFormat = keyof typeof formats
 
@@ -70,6 +124,11 @@ export const headLength = maxHeaderSize
 /** Find the format of the file that begins with these bytes. */
 export function formatOf(head: Uint8Array): ImageFormat {
   return formatNames.find((name) => formats[name].begins(head))!
+}
+
+/** True when umlcow reads images of a format with this name. */
+export function isImageFormat(name: string): name is ImageFormat {
+  return Object.hasOwn(formats, name)
 }
 
 /** True when the file has the guest's bytes at the guest's offsets, and nothing else. */

@@ -1,11 +1,12 @@
 import { printablePath } from '../bytes/escape.js'
+import { latin1Text } from '../bytes/fast.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { foreignFormatOf } from '../formats/recognise/foreign-format.js'
 import type { Finding } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-bytes.js'
 import { layerOf, lookInto } from './open.js'
-import type { Overlay } from './open-overlay.js'
+import type { Overlay, Qcow2Overlay } from './open-overlay.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
 import { lookedAtNote } from './unfinished/find-by-other-name.js'
 import { findMergeInto, unfinishedFindings } from './unfinished/unfinished-merge.js'
@@ -30,8 +31,14 @@ export interface BackingInspection {
   readonly notes: readonly string[]
 }
 
-/** The part of an overlay that says which backing file it wants. */
-type Wanting = Pick<Overlay, 'path' | 'facts' | 'header'>
+/** The part of an overlay that says which backing file it wants. A qcow2 image says neither size nor mtime: null. */
+type Wanting = Pick<Overlay, 'path' | 'facts'> & {
+  readonly header: {
+    readonly backingPath: Uint8Array
+    readonly virtualSize: number | null
+    readonly mtime: number | null
+  }
+}
 
 /**
  * Find the backing file of an overlay and compare it with the header.
@@ -59,7 +66,8 @@ export async function inspectBacking(
     }
   }
   if (located !== null) {
-    const size = await imageSize(files, located, options.chain === true)
+    const chain = options.chain === true && overlay.header.virtualSize !== null
+    const size = await imageSize(files, located, chain)
     // Report the cause first: while a merge is unfinished, the mtime disagrees on purpose.
     const unfinished = await unfinishedFindings((...of) => findMergeInto(...of, overlay.path), files, located.path)
     const findings = [...unfinished, ...compareWithHeader(overlay, located, size)]
@@ -74,6 +82,34 @@ export async function inspectBacking(
       ? `${printablePath(overlay.path)}: its header names no backing file`
       : `${printablePath(overlay.path)}: its backing file "${name}" does not exist`
   return { wanted, located: null, findings: [{ code: 'BACKING_MISSING', message }], lookalike, notes: [] }
+}
+
+/**
+ * Find the backing file of a qcow2 image. QEMU takes a relative path from the directory of the image only, and reads a
+ * name such as `nbd://host` or `json:{...}` as something else than a path.
+ */
+export async function inspectQcow2Backing(
+  files: HostFiles,
+  { path, facts, below }: Pick<Qcow2Overlay, 'path' | 'facts' | 'below'>,
+  options: BackingOptions = {},
+): Promise<BackingInspection> {
+  const header = { backingPath: below.path, virtualSize: null, mtime: null }
+  const name = latin1Text(below.path)
+  const colon = name.indexOf(':')
+  const isProtocol = colon >= 0 && !name.slice(0, colon).includes('/')
+  if (options.backing !== undefined || !isProtocol) {
+    return inspectBacking(files, { path, facts, header }, { ...options, relativeTo: 'besideOverlay' })
+  }
+  const message =
+    `${printablePath(path)}: its backing file "${printablePath(below.path)}" is not a path of this host; umlcow does ` +
+    'not read it'
+  return {
+    wanted: Buffer.from(below.path),
+    located: null,
+    findings: [{ code: 'BACKING_FORMAT', message }],
+    lookalike: null,
+    notes: [],
+  }
 }
 
 async function locate(files: HostFiles, overlay: Wanting, options: BackingOptions): Promise<LocatedFile | null> {
@@ -102,14 +138,14 @@ function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number)
     return [{ code: 'BACKING_KIND', message: `${name}: is neither a regular file nor a block device` }]
   }
   const findings: Finding[] = []
-  if (size !== header.virtualSize) {
+  if (header.virtualSize !== null && size !== header.virtualSize) {
     findings.push({
       code: 'BACKING_SIZE',
       message: `${name}: its size is not the one in the header of ${printablePath(overlay.path)}: expected ${header.virtualSize}, got ${size}`,
       force: 'size',
     })
   }
-  if (facts.mtime !== header.mtime) {
+  if (header.mtime !== null && facts.mtime !== header.mtime) {
     findings.push({
       code: 'BACKING_MTIME',
       message:
@@ -162,6 +198,7 @@ async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer
     if (error instanceof UmlcowError) return null // Absent, or hidden from us: then give no advice.
     throw error
   }
-  const fits = facts.size === overlay.header.virtualSize && facts.mtime === overlay.header.mtime
+  const { virtualSize, mtime } = overlay.header
+  const fits = facts.size === virtualSize && facts.mtime === mtime
   return fits && facts.kind === 'file' && !isSameFile(facts, overlay.facts) ? path : null
 }

@@ -1,15 +1,17 @@
-import { printablePath } from '../bytes/escape.js'
+import { escapeText, printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import type { Image } from '../images/image.js'
-import { type ImageFormat, isPlain } from '../images/image-formats.js'
+import { type ImageFormat, isImageFormat, isPlain } from '../images/image-formats.js'
 import { imageStore } from '../images/image-store.js'
 import { type ForceWord, refuseUnlessForced } from '../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile, localHostFiles } from '../machine/host-files.js'
 import { backingRules, checkedOptions, forceOf, hostPath, operationRules, type Rules } from '../machine/option-rules.js'
+import { shellQuote } from '../machine/shell-quote.js'
+import { hostUnpackers } from '../machine/unpackers.js'
 import type { BlockStore } from '../stores/block-store.js'
-import { type BackingOptions, inspectBacking } from './inspect-backing.js'
+import { type BackingOptions, inspectBacking, inspectQcow2Backing } from './inspect-backing.js'
 import { closeOnFailure, type InputFile, layerOf, openProbed, type ProbedFile } from './open.js'
-import { type Overlay, withHeader } from './open-overlay.js'
+import { type Overlay, type Qcow2Overlay, withHeader } from './open-overlay.js'
 import type { LocatedFile } from './resolve-backing.js'
 import { assertNotTorn } from './rewrite-header.js'
 
@@ -40,17 +42,17 @@ export function storeOf(image: FileImage): BlockStore {
 export interface LayerOptions {
   /** Opens the image below an overlay. */
   readonly openBelow: (overlay: Overlay) => Promise<FileImage>
-  /** Throws when the file must not have its format. */
-  readonly check?: ((file: ProbedFile) => void) | undefined
-  /** The format to assume, whatever the first bytes of the file show. */
-  readonly format?: ImageFormat | undefined
+  /** Opens the image below a qcow2 image. */
+  readonly openBelowQcow2: (overlay: Qcow2Overlay) => Promise<FileImage>
+  /** Decides the format, where the first bytes of the file do not. Throws when the file must not have its format. */
+  readonly format?: ((file: ProbedFile) => ImageFormat) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
  * Open a file as an image of its format.
  *
- * @throws UmlcowError for a damaged header, UNFINISHED_REWRITE, and what `openInput`, `check` and `openBelow` throw
+ * @throws UmlcowError for a damaged header, UNFINISHED_REWRITE, and what `openInput`, `format` and `openBelow` throw
  */
 export async function openLayers(
   files: HostFiles,
@@ -58,16 +60,19 @@ export async function openLayers(
   options: LayerOptions,
 ): Promise<FileImage & AsyncDisposable> {
   const probed = await openProbed(files, path)
-  const file = { ...probed, format: options.format ?? probed.format }
-  return closeOnFailure(file.store, async () => {
-    options.check?.(file)
-    if (!isPlain(file.format)) await assertNotTorn(files, path, file.head)
+  return closeOnFailure(probed.store, async () => {
+    const file = { ...probed, format: options.format?.(probed) ?? probed.format }
+    if (file.format === 'cow') await assertNotTorn(files, path, file.head)
     const layer = layerOf(file)
-    if (layer.header === null) {
-      return Object.assign(layer.open(file.store), { files: [file], plain: isPlain(file.format) ? file : null })
+    const how = { signal: options.signal, unpackers: hostUnpackers }
+    if (layer.below === null) {
+      const plain = isPlain(file.format) ? file : null
+      return Object.assign(layer.open(file.store, how), { files: [file], plain })
     }
-    const below = await options.openBelow(withHeader(file, layer.header))
-    return Object.assign(layer.open(file.store, below, options.signal), { files: [file, ...below.files], plain: null })
+    const below = await (layer.header === null
+      ? options.openBelowQcow2({ ...file, below: layer.below })
+      : options.openBelow(withHeader(file, layer.header)))
+    return Object.assign(layer.open(file.store, below, how), { files: [file, ...below.files], plain: null })
   })
 }
 
@@ -83,17 +88,39 @@ export async function openBacking(
   options: OpenBackingOptions,
   above: readonly FileFacts[],
 ): Promise<FileImage> {
-  // A backing file that the caller names stands only for the topmost one.
-  const below = { ...options, backing: undefined }
   return openLayers(files, located.path, {
-    check: ({ format }) => isPlain(format) || refuseLayer(located, options, above),
-    openBelow: (overlay) => openBackingOf(files, overlay, below, [...above, located.facts]),
-    signal: options.signal,
+    ...belowOptions(files, located, options, above),
+    format: (file) => formatBelowCow(file, located, options, above),
   })
 }
 
-function refuseLayer({ path, facts }: LocatedFile, { chain }: OpenBackingOptions, above: readonly FileFacts[]): void {
+/** How to open the layers below a backing file. */
+function belowOptions(
+  files: HostFiles,
+  { facts }: LocatedFile,
+  options: OpenBackingOptions,
+  above: readonly FileFacts[],
+): LayerOptions {
+  // A backing file that the caller names stands only for the topmost one.
+  const below = { ...options, backing: undefined }
+  const seen = [...above, facts]
+  return {
+    openBelow: (overlay) => openBackingOf(files, overlay, below, seen),
+    openBelowQcow2: (overlay) => openBackingOfQcow2(files, overlay, below, seen),
+    signal: options.signal,
+  }
+}
+
+/** Choose the format of a COW file's backing file. The kernel takes it as plain data, so only `chain` looks into it. */
+function formatBelowCow(
+  { format }: ProbedFile,
+  { path, facts }: LocatedFile,
+  { chain }: OpenBackingOptions,
+  above: readonly FileFacts[],
+): ImageFormat {
+  if (isPlain(format)) return format
   const name = printablePath(path)
+  if (!chain && format !== 'cow') return 'raw'
   if (!chain) {
     throw new UmlcowError(
       'BACKING_IS_COW',
@@ -101,9 +128,53 @@ function refuseLayer({ path, facts }: LocatedFile, { chain }: OpenBackingOptions
       { hint: 'use --chain to read it as the overlay it is' },
     )
   }
-  if (above.length >= maxChainLength || above.some((one) => isSameFile(one, facts))) {
-    throw new UmlcowError('CHAIN_TOO_LONG', `${name}: the chain of backing files is too long or goes in a circle`)
+  refuseCircle(name, facts, above)
+  return format
+}
+
+function refuseCircle(name: string, facts: FileFacts, above: readonly FileFacts[]): void {
+  if (above.length < maxChainLength && !above.some((one) => isSameFile(one, facts))) return
+  throw new UmlcowError('CHAIN_TOO_LONG', `${name}: the chain of backing files is too long or goes in a circle`)
+}
+
+/**
+ * Find and open the backing file of a qcow2 image, in the format that the image records.
+ *
+ * @throws UmlcowError BACKING_…, CHAIN_TOO_LONG, and what opening throws
+ */
+export async function openBackingOfQcow2(
+  files: HostFiles,
+  overlay: Qcow2Overlay,
+  options: OpenBackingOptions,
+  above: readonly FileFacts[] = [overlay.facts],
+): Promise<FileImage> {
+  const inspection = await inspectQcow2Backing(files, overlay, options)
+  refuseUnlessForced(inspection.findings, options.force)
+  const { located } = inspection
+  if (located === null) throw new Error('unreachable: a missing backing file is a finding')
+  const name = printablePath(located.path)
+  refuseCircle(name, located.facts, above)
+  return openLayers(files, located.path, {
+    ...belowOptions(files, located, options, above),
+    format: ({ format }) => formatBelowQcow2(overlay, name, format),
+  })
+}
+
+/** Choose the format of a qcow2 image's backing file: the recorded one counts, whatever the file begins with. */
+function formatBelowQcow2({ path, below }: Qcow2Overlay, name: string, probed: ImageFormat): ImageFormat {
+  const upper = printablePath(path)
+  const hint = `"qemu-img rebase -u -F FORMAT -b FILE ${shellQuote(path)}" records another format`
+  const refuse = (message: string) => new UmlcowError('BACKING_FORMAT', message, { hint })
+  if (below.format === null) {
+    // QEMU, which wrote the image, would see the bytes of the COW file.
+    if (probed === 'cow') throw refuse(`${upper}: records no format of its backing file, and ${name} is a COW file`)
+    return probed
   }
+  if (!isImageFormat(below.format)) {
+    throw refuse(`${upper}: umlcow does not read its backing file, of the format "${escapeText(below.format)}"`)
+  }
+  if (below.format === 'raw' || below.format === probed) return below.format
+  throw refuse(`${name}: is not the ${below.format} image that ${upper} records as its backing file`)
 }
 
 /** Find, compare and open the backing file of an overlay. @throws UmlcowError BACKING_…, and as `openBacking` */
@@ -126,7 +197,7 @@ export interface OpenImageOptions extends OpenBackingOptions {
 export const openImageRules: Rules = { ...operationRules, ...backingRules, force: forceOf('mtime', 'size') }
 
 /**
- * Open what a guest sees of a file: an overlay with its backing file, or anything else as a raw image.
+ * Open what a guest sees of a file: an overlay or a qcow2 image with its backing file, or anything else as a raw image.
  *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, or a failed open
  */
@@ -148,6 +219,10 @@ async function openByPath(
   format?: ImageFormat,
 ): Promise<FileImage & AsyncDisposable> {
   const { files = localHostFiles, signal } = options
-  const openBelow = (overlay: Overlay) => openBackingOf(files, overlay, options)
-  return openLayers(files, path, { openBelow, format, signal })
+  return openLayers(files, path, {
+    openBelow: (overlay) => openBackingOf(files, overlay, options),
+    openBelowQcow2: (overlay) => openBackingOfQcow2(files, overlay, options),
+    format: format === undefined ? undefined : () => format,
+    signal,
+  })
 }

@@ -1,5 +1,6 @@
 import { printablePath } from '../bytes/escape.js'
 import { type CowHeader, type CowLayout, computeLayout, parseCowHeader } from '../formats/cow/index.js'
+import type { BackingReference } from '../images/image-formats.js'
 import type { HostFiles, HostPath } from '../machine/host-files.js'
 import type { FileAccess } from '../machine/stores/file-store.js'
 import { closeOnFailure, type InputFile, layerOf, openProbed, type ProbedFile } from './open.js'
@@ -38,6 +39,11 @@ export function toOverlay(input: InputFile, head: Uint8Array): Overlay {
 export function overlayOf(file: ProbedFile): Overlay | null {
   const { header } = layerOf(file)
   return header === null ? null : withHeader(file, header)
+}
+
+/** An open qcow2 image that names a backing file. */
+export interface Qcow2Overlay extends InputFile {
+  readonly below: BackingReference
 }
 
 /** Make an overlay of a file and its parsed header. */

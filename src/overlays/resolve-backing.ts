@@ -16,9 +16,9 @@ export interface ResolveOptions {
   readonly backingRoot?: string | undefined
   /**
    * Where to look for a relative path of a header. `overlay`, the default: beside the overlay and in the current
-   * directory. `currentDirectory`: only there, as uml_moo and the kernel do.
+   * directory. `currentDirectory`: only there, as uml_moo and the kernel do. `besideOverlay`: only there, as QEMU does.
    */
-  readonly relativeTo?: 'overlay' | 'currentDirectory' | undefined
+  readonly relativeTo?: 'overlay' | 'currentDirectory' | 'besideOverlay' | undefined
 }
 
 /**
@@ -41,9 +41,11 @@ export async function resolveBackingPath(
     const inside = await resolveInRoot(files, options.backingRoot, headerPath)
     return inside === null ? null : statOrNull(files, inside)
   }
+  const beside = () => statOrNull(files, joinPath(directoryName(overlayPath), headerPath))
+  if (options.relativeTo === 'besideOverlay' && !isAbsolutePath(headerPath)) return beside()
   const asItStands = await statOrNull(files, Buffer.from(headerPath))
   if (isAbsolutePath(headerPath) || options.relativeTo === 'currentDirectory') return asItStands
-  const besideOverlay = await statOrNull(files, joinPath(directoryName(overlayPath), headerPath))
+  const besideOverlay = await beside()
   if (besideOverlay !== null && asItStands !== null && !isSameFile(besideOverlay.facts, asItStands.facts)) {
     const shown = printablePath(headerPath)
     throw new UmlcowError(

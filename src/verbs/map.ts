@@ -13,10 +13,11 @@ import {
   type FileImage,
   type OpenImageOptions,
   openBackingOf,
+  openBackingOfQcow2,
   openImageRules,
   openLayers,
 } from '../overlays/open-image.js'
-import type { Overlay } from '../overlays/open-overlay.js'
+import type { Overlay, Qcow2Overlay } from '../overlays/open-overlay.js'
 
 export interface MapOptions extends OperationOptions, OpenImageOptions {
   /** First guest byte, default 0. */
@@ -91,7 +92,14 @@ async function openMapped(
     layers.push(...below.files.map((file) => file.path))
     return below
   }
-  return { image: await openLayers(files, path, { openBelow, signal: options.signal }), layers }
+  // The backing file of a qcow2 image has a recorded format, and a part of it may be zeros that only its tables show.
+  const openBelowQcow2 = async (overlay: Qcow2Overlay) => {
+    if (options.noBacking) return unreadImage(Number.MAX_SAFE_INTEGER, Buffer.from(overlay.below.path), layers)
+    const below = await openBackingOfQcow2(files, overlay, options)
+    layers.push(...below.files.map((file) => file.path))
+    return below
+  }
+  return { image: await openLayers(files, path, { openBelow, openBelowQcow2, signal: options.signal }), layers }
 }
 
 /** Make an image that stands for a backing file that `map` does not read. @param layers  receives its path */
@@ -105,9 +113,17 @@ async function unreadBacking(
   const inspection = options.noBacking ? null : await inspectBacking(files, overlay, options)
   if (inspection !== null) refuseUnlessForced(inspection.findings.map(withNoBackingHint), options.force)
   const located = inspection?.located ?? null
-  layers.push(located?.path ?? Buffer.from(header.backingPath))
+  return unreadImage(
+    located?.facts.size ?? header.virtualSize,
+    located?.path ?? Buffer.from(header.backingPath),
+    layers,
+  )
+}
+
+function unreadImage(virtualSize: number, path: HostPath, layers: HostPath[]): FileImage {
+  layers.push(path)
   return {
-    virtualSize: located?.facts.size ?? header.virtualSize,
+    virtualSize,
     read: async () => {
       throw new Error('unreachable: the backing file is not open')
     },
@@ -169,8 +185,8 @@ function zeroesOf(bytes: Buffer, start: number, extent: Extent): Extent[] {
   const found: Extent[] = []
   const add = (from: number, to: number, zero: boolean) => {
     if (from === to) return
-    const offset = (extent.offset ?? 0) + (start + from - extent.start)
-    found.push({ ...extent, start: start + from, length: to - from, zero, offset })
+    const offset = extent.offset === undefined ? {} : { offset: extent.offset + (start + from - extent.start) }
+    found.push({ ...extent, start: start + from, length: to - from, zero, ...offset })
   }
   let at = 0
   forEachDataStretch(bytes, bytes.length, (from, to) => {

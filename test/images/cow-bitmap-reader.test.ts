@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type CowLayout, computeLayout } from '../../src/formats/cow/index.js'
-import { bitmapPieceSize } from '../../src/images/cow-bitmap-cache.js'
 import { openBitmapReader, type SectorRun, storedBitmapLength } from '../../src/images/cow-bitmap-reader.js'
 import { openCowImage } from '../../src/images/cow-image.js'
+import { pieceSize } from '../../src/images/piece-cache.js'
 import { openRawImage } from '../../src/images/raw-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { countedStore } from '../stores/faulty-stores.js'
@@ -12,7 +12,7 @@ import { generatePair } from '../support/generate.js'
 import { isSupplied } from '../support/naive.js'
 import { collect, parsePair } from './oracle.js'
 
-const pieceBits = bitmapPieceSize * 8
+const pieceBits = pieceSize * 8
 
 /** A version 3 overlay of so many sectors, cut behind its bitmap, with these sectors allocated. */
 function sparseOverlay(sectorCount: number, allocated: readonly (readonly [number, number])[]) {

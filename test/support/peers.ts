@@ -12,6 +12,7 @@ export const peers = {
   '/usr/bin/busybox': 'busybox-static',
   '/usr/bin/python3': 'python3-minimal',
   '/usr/bin/qemu-img': 'qemu-utils',
+  '/usr/bin/qemu-io': 'qemu-utils',
   '/usr/sbin/mkfs.ext4': 'e2fsprogs',
   '/usr/sbin/e2fsck': 'e2fsprogs',
   '/usr/bin/file': 'file',

@@ -128,8 +128,8 @@ async function printPieces(context: CliContext, lines: AsyncIterable<string>): P
 async function printJsonMap(context: CliContext, image: ImageMap): Promise<void> {
   async function* lines(): AsyncGenerator<string> {
     let separator = '['
-    for await (const { start, length, depth, zero, data, offset } of image.extents) {
-      const extent = { start, length, depth, present: true, zero, data, ...(offset === undefined ? {} : { offset }) }
+    for await (const { start, length, depth, present = true, zero, data, offset } of image.extents) {
+      const extent = { start, length, depth, present, zero, data, ...(offset === undefined ? {} : { offset }) }
       yield `${separator}${JSON.stringify(extent)}`
       separator = ',\n'
     }
@@ -146,7 +146,12 @@ async function printTable(context: CliContext, image: ImageMap): Promise<void> {
     yield row(['Offset', 'Length', 'Mapped to', 'File'])
     for await (const extent of image.extents) {
       if (!extent.data || extent.zero) continue
-      yield row([hex(extent.start), hex(extent.length), hex(extent.offset ?? 0), names[extent.depth] ?? ''])
+      yield row([
+        hex(extent.start),
+        hex(extent.length),
+        extent.offset === undefined ? 'compressed' : hex(extent.offset),
+        names[extent.depth] ?? '',
+      ])
     }
   }
   await printPieces(context, lines())

@@ -3,27 +3,27 @@ import type { BlockStore } from '../stores/block-store.js'
 import { storedReader } from './read-stored.js'
 
 /**
- * Bytes of one piece of bitmap: the bits of 64 MiB of 512-byte sectors. Longer pieces would save walks little, and
+ * Bytes of one piece: of a bitmap, the bits of 64 MiB of 512-byte sectors. Longer pieces would save walks little, and
  * cost reads at random places of a large image more than the data itself.
  */
-export const bitmapPieceSize = 16 * 1024
+export const pieceSize = 16 * 1024
 
-/** Pieces in memory for each overlay: 4 MiB, the bits of 16 GiB of 512-byte sectors. */
+/** Pieces in memory for each cache: 4 MiB, the bits of 16 GiB of 512-byte sectors. */
 export const cachedPieces = 256
 
-/** Gets a piece of the bitmap: at once where possible, else by a promise. */
+/** Gets a piece: at once where possible, else by a promise. */
 export type PieceAt = (index: number) => Uint8Array | Promise<Uint8Array>
 
 /**
- * Read a bitmap in pieces, and keep the most recently used ones.
+ * Read a part of a store in pieces, such as a bitmap, and keep the most recently used ones.
  *
  * A piece stays as it was when it was read: later changes of the file do not show until the cache drops the piece.
  * Nothing changes a piece in memory, so a caller may keep one for any time.
  *
- * @param start   where the bitmap starts, bytes from the start of the store
- * @param length  bytes of the bitmap that the store holds
+ * @param start   where the part starts, bytes from the start of the store
+ * @param length  bytes of the part that the store holds
  */
-export function bitmapCache(store: BlockStore, start: number, length: number): PieceAt {
+export function pieceCache(store: BlockStore, start: number, length: number): PieceAt {
   const read = storedReader(store)
   /** Least recently used first. */
   const held = new Map<number, Uint8Array>()
@@ -52,8 +52,8 @@ export function bitmapCache(store: BlockStore, start: number, length: number): P
     if (known !== undefined) return index === last ? known : keep(index, known)
     const underWay = loading.get(index)
     if (underWay !== undefined) return underWay
-    const offset = index * bitmapPieceSize
-    const piece = allocateUnsafe(Math.min(bitmapPieceSize, length - offset))
+    const offset = index * pieceSize
+    const piece = allocateUnsafe(Math.min(pieceSize, length - offset))
     const pending = read(start + offset, piece)
     if (pending === undefined) return keep(index, piece)
     const promise = whenRead(index, pending, piece)

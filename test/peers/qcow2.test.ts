@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { Extent } from '../../src/bytes/extents.js'
+import { openImage } from '../../src/overlays/open-image.js'
+import { collect, expectTiles } from '../images/oracle.js'
+import { amount, diceFor, tally } from '../support/amount.js'
+import { temporaryDirectory } from '../support/paths.js'
+import { havePeers } from '../support/peers.js'
+import { makeQcow2, type Qcow2Scene, qemuImg, qemuIo } from '../support/qcow2-scene.js'
+
+/** The image reads as the plain array does, at random places too, and its extents say nothing wrong. */
+async function expectSameAsArray({ image: file, content, name }: Qcow2Scene): Promise<void> {
+  const dice = diceFor(name)
+  const image = await openImage(file)
+  try {
+    expect(image.virtualSize).toBe(content.length)
+    const all = Buffer.alloc(content.length)
+    await image.read(0, all)
+    expect({ name, same: all.equals(content) }).toEqual({ name, same: true })
+    for (let i = 0; i < 20; i++) {
+      const start = dice.below(content.length)
+      const part = Buffer.alloc(dice.below(content.length - start + 1))
+      await image.read(start, part)
+      expect({ name, start, same: part.equals(content.subarray(start, start + part.length)) }).toMatchObject({
+        same: true,
+      })
+    }
+    const start = dice.below(content.length)
+    const length = dice.below(content.length - start + 1)
+    expectTiles(await collect(image.extents(start, length)), start, length)
+    expectExtents(await collect(image.extents(0, content.length)), file, content)
+  } finally {
+    await image.close()
+  }
+}
+
+function expectExtents(extents: readonly Extent[], file: string, content: Buffer): void {
+  expectTiles(extents, 0, content.length)
+  const bytes = readFileSync(file)
+  for (const { start, length, depth, data, zero, offset } of extents) {
+    const part = content.subarray(start, start + length)
+    if (zero) expect(part.every((byte) => byte === 0)).toBe(true)
+    if (depth > 0 || !data || offset === undefined) continue
+    const stored = Buffer.alloc(length)
+    bytes.copy(stored, 0, offset, offset + length)
+    expect(stored.equals(part)).toBe(true)
+  }
+}
+
+describe.runIf(havePeers(qemuImg, qemuIo))('qcow2 images of QEMU', () => {
+  it('read as a plain array', async () => {
+    const directory = temporaryDirectory()
+    const count = amount({ quick: 12, deep: 500 })
+    for (let i = 0; i < count; i++) await expectSameAsArray(makeQcow2(diceFor(`qcow2 ${i}`), directory, `q${i}`))
+    tally('qcow2 images of QEMU', count)
+  })
+})
