@@ -33,6 +33,12 @@ export { type GuestRange, imagePieces } from './images/image-pieces.js'
 export { type Probe, probe } from './images/probe.js'
 export { openRawImage } from './images/raw-image.js'
 
+// Make images
+
+export { createCowSink } from './images/cow-sink.js'
+export type { ImageSink } from './images/new-image.js'
+export { createRawSink, createRawStreamSink } from './images/raw-sink.js'
+
 // Merge
 
 export { type ExecuteOptions, executeSteps } from './engine/execute.js'

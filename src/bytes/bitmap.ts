@@ -128,6 +128,18 @@ export function countSetBits(bytes: Uint8Array, end: number, groupLength: GroupL
   return rest === 0 ? count : count + popCount(foldGroups(words[wholeWords]! & (2 ** rest - 1), groupLength))
 }
 
+/** Set bits `from` to `end` of `bytes`. */
+export function setBits(bytes: Uint8Array, from: number, end: number): void {
+  let at = from
+  for (; at < end && at % 8 !== 0; at++) bytes[floorDivide(at, 8)]! |= 1 << (at % 8)
+  const wholeEnd = floorTo(end, 8)
+  if (at < wholeEnd) {
+    bytes.fill(0xff, at / 8, wholeEnd / 8)
+    at = wholeEnd
+  }
+  for (; at < end; at++) bytes[floorDivide(at, 8)]! |= 1 << (at % 8)
+}
+
 /** Clear bits `from` to `end` of `bytes`. */
 export function clearBits(bytes: Uint8Array, from: number, end: number): void {
   let at = from

@@ -26,10 +26,10 @@ export function leadingZeros(bytes: Uint8Array): number {
   return at
 }
 
-/** True when `bytes` holds only zeros. */
-export function isZero(bytes: Uint8Array): boolean {
-  for (let at = 0; at < bytes.length; at += stretchSize) {
-    if (!isZeroBetween(bytes, at, Math.min(at + stretchSize, bytes.length))) return false
+/** True when `bytes` holds only zeros from `start` to `end`: by default everywhere. */
+export function isZero(bytes: Uint8Array, start = 0, end: number = bytes.length): boolean {
+  for (let at = start; at < end; at += stretchSize) {
+    if (!isZeroBetween(bytes, at, Math.min(at + stretchSize, end))) return false
   }
   return true
 }

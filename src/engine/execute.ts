@@ -77,7 +77,7 @@ export async function executeSteps(
       position = Math.max(position, step.position)
     } else {
       position = Math.max(position, step.position)
-      const pending = mover.transfer(step)
+      const pending = step.kind === 'call' ? step.run() : mover.transfer(step)
       if (pending !== undefined) await orInterrupted(pending, signal)
     }
     if (performance.now() >= sliceEnd) await pause()

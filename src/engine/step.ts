@@ -37,7 +37,15 @@ export interface CopyRuns {
   position: number
 }
 
-export type Step = Transfer | CopyRuns
+/** Work of a plan that is no transfer: a sink takes bytes, or an image lists its extents. */
+export interface Call {
+  readonly kind: 'call'
+  /** Do the work. @returns undefined when it is complete already */
+  run(): Promise<void> | undefined
+  position: number
+}
+
+export type Step = Transfer | CopyRuns | Call
 
 /**
  * A plan: a generator that says what to read and to write, and never does it.
