@@ -36,6 +36,8 @@ export type { PathStyle } from './overlays/stored-path.js'
 export { type CreateOverlayOptions, type CreateResult, createOverlay } from './verbs/create.js'
 export { type CreateFromOptions, createFrom } from './verbs/create-from.js'
 export { type CreateRawOptions, createRaw } from './verbs/create-raw.js'
+export { convert } from './verbs/convert/index.js'
+export type { ConvertOptions, ConvertResult } from './verbs/convert/options.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
 export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
 

@@ -86,6 +86,13 @@ export const verbGroups: readonly VerbGroup[] = [
         load: async () => (await import('./commands/commit.js')).configureCommit,
       },
       {
+        name: 'convert',
+        summary: 'copy an image into a new one: raw, COW or qcow2, with its backing file or without',
+        writes: true,
+        dash: 'output',
+        load: async () => (await import('./commands/convert.js')).configureConvert,
+      },
+      {
         name: 'rebase',
         summary: 'change the path of the backing file in the header of an overlay',
         writes: true,

@@ -28,7 +28,7 @@ export interface OpenBackingOptions extends BackingOptions {
 /** An image opened by its path: what a guest sees, and the files of the host that hold it. Closing it closes them. */
 export interface FileImage extends Image {
   /** Its own file and, for an overlay, those of the image below it; top first. */
-  readonly files: readonly InputFile[]
+  readonly files: readonly ProbedFile[]
   /** The file that has the guest's bytes at the guest's offsets; null for an image of several layers. */
   readonly plain: InputFile | null
 }

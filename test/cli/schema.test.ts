@@ -46,6 +46,7 @@ describe('the schemas', () => {
   it('are one for each document', () => {
     expect(names.sort()).toEqual([
       'check',
+      'convert',
       'copy',
       'create',
       'error',
@@ -197,6 +198,16 @@ describe('create, merge and rebase --json', () => {
     checked('create', run('create', '--json', '-b', 'root_fs', 'new.cow'))
     checked('create', run('create', '--json', 'new.img', '1M'))
     checked('create', run('create', '--json', '--dry-run', 'other.img', '1M'))
+  })
+
+  it('convert', () => {
+    const { run } = unpacked()
+    checked('convert', run('convert', '--json', 'cow', 'new.img'))
+    checked(
+      'convert',
+      run('convert', '--json', '-O', 'qcow2', '-B', 'root_fs', '-o', 'cluster_size=4k', 'cow', 'new.qcow2'),
+    )
+    checked('convert', run('convert', '--json', '--dry-run', '-O', 'cow', '-B', 'root_fs', 'new.qcow2', 'new.cow'))
   })
 
   it('create tells its warnings', () => {

@@ -63,7 +63,7 @@ export async function guardInputs(
  * overlay still needs it. A relative path may lead to two files, and both are protected: the one beside the overlay and
  * the kernel's, in the current directory.
  */
-async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: TargetPlace): Promise<void> {
+export async function refuseOwnBacking(files: HostFiles, overlay: Overlay, place: TargetPlace): Promise<void> {
   const named = Buffer.from(overlay.header.backingPath)
   if (place.facts === null || named.length === 0) return
   const candidates = isAbsolutePath(named) ? [named] : [named, joinPath(directoryName(overlay.path), named)]
