@@ -6,6 +6,7 @@ import { createQcow2Sink } from '../../src/images/qcow2/qcow2-sink.js'
 import { packCluster } from '../../src/machine/pack-cluster.js'
 import { openImage } from '../../src/overlays/open-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
+import { check } from '../../src/verbs/check/index.js'
 import { collect, expectTiles } from '../images/oracle.js'
 import { amount, diceFor, tally } from '../support/amount.js'
 import { temporaryDirectory } from '../support/paths.js'
@@ -53,10 +54,23 @@ function expectExtents(extents: readonly Extent[], file: string, content: Buffer
 }
 
 describe.runIf(havePeers(qemuImg, qemuIo))('qcow2 images of QEMU', () => {
-  it('read as a plain array', async () => {
+  it('read as a plain array, and a check counts what qemu-img check counts', async () => {
     const directory = temporaryDirectory()
     const count = amount({ quick: 12, deep: 500 })
-    for (let i = 0; i < count; i++) await expectSameAsArray(makeQcow2(diceFor(`qcow2 ${i}`), directory, `q${i}`))
+    for (let i = 0; i < count; i++) {
+      const scene = makeQcow2(diceFor(`qcow2 ${i}`), directory, `q${i}`)
+      await expectSameAsArray(scene)
+      const theirs = JSON.parse(runQemu(qemuImg, 'check', '--output=json', scene.image))
+      const { qcow2, findings } = await check(scene.image)
+      expect({ name: scene.name, findings }).toEqual({ name: scene.name, findings: [] })
+      expect({ name: scene.name, end: qcow2!.imageEndOffset, ...qcow2 }).toMatchObject({
+        end: theirs['image-end-offset'],
+        totalClusters: theirs['total-clusters'],
+        allocatedClusters: theirs['allocated-clusters'] ?? 0,
+        compressedClusters: theirs['compressed-clusters'] ?? 0,
+        fragmentedClusters: theirs['fragmented-clusters'] ?? 0,
+      })
+    }
     tally('qcow2 images of QEMU', count)
   })
 })

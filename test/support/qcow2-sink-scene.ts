@@ -17,9 +17,9 @@ export interface SinkScene {
 type Piece = { readonly kind: 'data' | 'zero'; readonly start: number; readonly end: number }
 
 /** Make random options and content for a sink of qcow2. */
-export function makeSinkScene(dice: Dice): SinkScene {
-  const clusterSize = 2 ** (9 + dice.below(dice.below(6) === 0 ? 13 : 8))
-  const virtualSize = 512 * (1 + dice.below(Math.min(8192, (clusterSize / 512) * 300)))
+export function makeSinkScene(dice: Dice, { small = false } = {}): SinkScene {
+  const clusterSize = 2 ** (9 + dice.below(small ? 4 : dice.below(6) === 0 ? 13 : 8))
+  const virtualSize = 512 * (1 + dice.below(Math.min(small ? 500 : 8192, (clusterSize / 512) * 300)))
   const backing = dice.below(2) === 0 ? randomBytes(dice, 512 * (1 + dice.below(virtualSize / 256))) : null
   const content = new Uint8Array(virtualSize)
   if (backing !== null) content.set(backing.subarray(0, virtualSize))

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { escapeText, printablePath } from '../../bytes/escape.js'
 import { throwIfAborted, UmlcowError } from '../../errors.js'
+import type { Qcow2Report } from '../../images/qcow2/check/report.js'
 import { type CheckResult, check } from '../../verbs/check/index.js'
 import type { CheckOptions, Severity } from '../../verbs/check/options.js'
 import { type CliContext, type CommonFlags, describeError, errorLines, type Finish, wantsJson } from '../context.js'
@@ -26,8 +27,8 @@ export function configureCheck(command: Command, context: CliContext, finish: Fi
     .arguments('<file...>')
     .description(
       'Check the header, the bitmap and the length of an overlay, and whether its backing file is the one in the ' +
-        'header. The exit status is that of qemu-img check: 0 consistent, 2 damaged, 3 consistent with wasted space, ' +
-        '63 not a COW file, 1 the check failed.',
+        'header. Or check the tables and refcounts of a qcow2 image. The exit status is that of qemu-img check: 0 ' +
+        'consistent, 2 damaged, 3 consistent with wasted space, 63 neither COW nor qcow2, 1 the check failed.',
     )
     .option('--repair', 'repair bits past the last sector, bytes past the end, and a header rewrite that was cut short')
     .option('--deep', 'read the data, too, and find allocated sectors that equal those of the backing file')
@@ -90,7 +91,17 @@ async function checkOne(path: string, flags: Flags, context: CliContext): Promis
 }
 
 function open(result: CheckResult, severity: Severity): number {
+  return listed(result, severity) + unlisted(result, severity)
+}
+
+function listed(result: CheckResult, severity: Severity): number {
   return result.findings.filter((finding) => finding.severity === severity && !finding.fixed).length
+}
+
+/** Count the findings about a qcow2 image that are not shown in full. */
+function unlisted({ qcow2 }: CheckResult, severity: Severity): number {
+  if (qcow2 === null || severity === 'note') return 0
+  return qcow2.counts[severity] - qcow2.findings.filter((one) => one.severity === severity).length
 }
 
 function statusOfResult(result: CheckResult): number {
@@ -121,9 +132,10 @@ function checkDocument(result: CheckResult, repair: boolean): unknown {
   const { overlay, findings } = result
   const fixed = (severity: Severity) => findings.filter((one) => one.severity === severity && one.fixed).length
   return {
-    'image-end-offset': result.fileSize,
+    'image-end-offset': result.qcow2?.imageEndOffset ?? result.fileSize,
     ...(overlay === null ? {} : { 'total-clusters': overlay.layout.sectorCount }),
     ...(result.allocatedSectors === null ? {} : { 'allocated-clusters': result.allocatedSectors }),
+    ...(result.qcow2 === null ? {} : clusterKeys(result.qcow2)),
     'check-errors': open(result, 'unknown'),
     filename: jsonPath(result.path),
     format: result.format,
@@ -136,6 +148,16 @@ function checkDocument(result: CheckResult, repair: boolean): unknown {
   }
 }
 
+/** As in qemu-img, a key is absent for a count of 0. */
+function clusterKeys(report: Qcow2Report): Record<string, number> {
+  return {
+    ...countIf('total-clusters', report.totalClusters),
+    ...countIf('allocated-clusters', report.allocatedClusters),
+    ...countIf('fragmented-clusters', report.fragmentedClusters),
+    ...countIf('compressed-clusters', report.compressedClusters),
+  }
+}
+
 const headlines: Record<Severity, string> = { damage: 'damage', waste: 'waste', note: 'note', unknown: 'not checked' }
 
 function checkText(result: CheckResult): string {
@@ -143,15 +165,16 @@ function checkText(result: CheckResult): string {
     const state = finding.fixed ? ' (repaired)' : finding.repairable ? ' (--repair repairs it)' : ''
     return `${headlines[finding.severity]}: ${escapeText(finding.message)}${state}`
   })
+  for (const severity of ['damage', 'waste'] as const) {
+    const more = unlisted(result, severity)
+    if (more > 0) lines.push(`${headlines[severity]}: ${more} more findings like these`)
+  }
   lines.push(`${printablePath(result.path)}: ${verdict(result)}`)
   return `${lines.join('\n')}\n`
 }
 
 function verdict(result: CheckResult): string {
-  const count =
-    result.overlay === null || result.allocatedSectors === null
-      ? ''
-      : `; ${result.allocatedSectors} of ${result.overlay.layout.sectorCount} sectors allocated`
+  const count = countText(result)
   switch (statusOfResult(result)) {
     case exitStatus.done:
       return `consistent${count}`
@@ -162,4 +185,10 @@ function verdict(result: CheckResult): string {
     default:
       return `damaged${count}`
   }
+}
+
+function countText({ overlay, allocatedSectors, qcow2 }: CheckResult): string {
+  if (qcow2 !== null) return `; ${qcow2.allocatedClusters} of ${qcow2.totalClusters} clusters allocated`
+  if (overlay === null || allocatedSectors === null) return ''
+  return `; ${allocatedSectors} of ${overlay.layout.sectorCount} sectors allocated`
 }
