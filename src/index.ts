@@ -28,16 +28,18 @@ export type { RawInput } from './overlays/raw-source.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
 export type { CheckOptions } from './verbs/check/options.js'
 export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
+export type { Qcow2Info } from './verbs/info-qcow2.js'
 export { type ImageMap, type MapOptions, map } from './verbs/map.js'
 
 // Make and change overlays
 
 export type { PathStyle } from './overlays/stored-path.js'
-export { type CreateOverlayOptions, type CreateResult, createOverlay } from './verbs/create.js'
-export { type CreateFromOptions, createFrom } from './verbs/create-from.js'
-export { type CreateRawOptions, createRaw } from './verbs/create-raw.js'
 export { convert } from './verbs/convert/index.js'
 export type { ConvertOptions, ConvertResult } from './verbs/convert/options.js'
+export { type CreateOverlayOptions, type CreateResult, createOverlay } from './verbs/create.js'
+export { type CreateFromOptions, createFrom } from './verbs/create-from.js'
+export { type CreateQcow2Options, createQcow2 } from './verbs/create-qcow2.js'
+export { type CreateRawOptions, createRaw } from './verbs/create-raw.js'
 export { type RebaseOptions, type RebaseResult, rebaseUnsafe } from './verbs/rebase.js'
 export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset.js'
 

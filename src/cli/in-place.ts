@@ -7,7 +7,7 @@ import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { addSiblingsInOption, bufferArgument, inPlaceForceWords, knownForce } from './options.js'
 import { openProgress } from './progress.js'
-import { jsonPath } from './report-info.js'
+import { jsonPath } from './report-backing.js'
 import { overlayMeant } from './swapped.js'
 
 export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 'backup' | 'verify'> & {

@@ -1,46 +1,23 @@
 import { escapeText, pathText, printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
 import type { Finding } from '../machine/findings.js'
-import type { HostPath } from '../machine/host-files.js'
-import { pathBytes } from '../machine/path-bytes.js'
-import { type FileUser, mainUsers } from '../machine/processes/file-users.js'
-import { userName } from '../machine/processes/find-writers.js'
-import { shellQuote } from '../machine/shell-quote.js'
-import { type BackingInspection, dateText } from '../overlays/inspect-backing.js'
+import { mainUsers } from '../machine/processes/file-users.js'
+import { dateText } from '../overlays/inspect-backing.js'
 import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
+import { backingLines, backingState, jsonPath, usersText } from './report-backing.js'
+import { qcow2Keys, qcow2Lines } from './report-info-qcow2.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json
 
-/** A path in JSON: its text, or its escaped form when it is not UTF-8. */
-export function jsonPath(path: HostPath | Uint8Array): string {
-  const bytes = pathBytes(path)
-  return pathText(bytes) ?? printablePath(bytes)
-}
-
-const backingCode = 'BACKING_'
-
-/** Codes of an unfinished merge. Another problem of the backing file says more, so it comes first. */
-const aboutMerges: readonly string[] = ['UNFINISHED_MERGE', 'JOURNAL_DAMAGED', 'JOURNAL_MISMATCH']
-
-/** One word for the first problem of the backing file. */
-function backingState(backing: BackingInspection | null): string | null {
-  if (backing === null) return null
-  const first = backing.findings.find(({ code }) => !aboutMerges.includes(code))
-  if (first === undefined) return backing.findings.length === 0 ? 'ok' : 'unfinished-merge'
-  return first.code.startsWith(backingCode)
-    ? first.code.slice(backingCode.length).toLowerCase().replaceAll('_', '-')
-    : 'unreadable'
-}
-
 export function infoDocument(image: ImageInfo): Record<string, unknown> {
-  const { overlay } = image
+  const { overlay, qcow2 } = image
   return {
     'virtual-size': image.virtualSize,
     filename: jsonPath(image.path),
     format: image.format,
     ...(image.allocatedSize === null ? {} : { 'actual-size': image.allocatedSize }),
     'dirty-flag': false,
-    ...(overlay === null ? rawKeys(image) : overlayKeys(image, overlay)),
+    ...(qcow2 !== null ? qcow2Keys(qcow2) : overlay === null ? rawKeys(image) : overlayKeys(image, overlay)),
   }
 }
 
@@ -114,6 +91,7 @@ export function infoText(image: ImageInfo): string {
   if (image.allocatedSize !== null) lines.push(`disk size: ${formatSize(image.allocatedSize)}`)
   if (image.compression !== null) lines.push(...compressionLines(image.compression))
   if (image.unfinished !== null) lines.push(...unfinishedLines(image.unfinished))
+  if (image.qcow2 !== null) lines.push(...qcow2Lines(image.path, image.qcow2))
   if (image.overlay !== null) lines.push(...overlayLines(image, image.overlay))
   return `${lines.join('\n')}\n`
 }
@@ -134,7 +112,7 @@ function overlayLines(image: ImageInfo, overlay: OverlayInfo): string[] {
     `sector size: ${header.sectorSize}`,
     `backing file: ${printablePath(header.backingPath)}`,
     `backing file mtime: ${header.mtime} (${dateText(header.mtime)})`,
-    ...backingLines(image, overlay.backing),
+    ...backingLines(image.path, overlay.backing),
   ]
   if (allocatedSectors !== null) {
     const size = formatSize(allocatedSectors * header.sectorSize)
@@ -158,31 +136,4 @@ function overlayLines(image: ImageInfo, overlay: OverlayInfo): string[] {
 function byteOrderText({ magicOrder, fieldOrder }: OverlayInfo['header']): string {
   if (magicOrder === fieldOrder) return `${fieldOrder}-endian`
   return `${fieldOrder}-endian, magic and version ${magicOrder}-endian`
-}
-
-function backingLines(image: ImageInfo, backing: BackingInspection | null): string[] {
-  if (backing === null) return []
-  const lines: string[] = []
-  if (backing.located !== null) lines.push(`backing file found: ${printablePath(backing.located.path)}`)
-  lines.push(`backing file state: ${backingState(backing)}`)
-  for (const finding of backing.findings) lines.push(`    ${escapeText(finding.message)}`)
-  if (backing.lookalike !== null) {
-    const command = `umlcow rebase -u --relative -b ${shellQuote(backing.lookalike)} ${shellQuote(image.path)}`
-    lines.push(
-      `    a file with that name, size and mtime is beside the overlay: ${printablePath(backing.lookalike)}`,
-      `    to use it: ${command}`,
-    )
-  }
-  return lines
-}
-
-function usersText({ users, unseen }: NonNullable<OverlayInfo['users']>): string {
-  const unknown = unseen.length === 0 ? '' : ` (not looked at: ${unseen.join('; ')})`
-  if (users.length === 0) return `nobody seen${unknown}`
-  const how = ({ access, seen }: FileUser) =>
-    seen === 'lock' ? `${access} lock` : access === 'write' ? 'open for writing' : 'open for reading'
-  const main = mainUsers(users)
-  const names = main.map((user) => `${userName(user)} (${how(user)})`)
-  const helpers = users.length - main.length
-  return `${names.join(', ')}${helpers > 0 ? ` and ${helpers} processes that share its open file` : ''}${unknown}`
 }

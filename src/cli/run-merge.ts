@@ -11,7 +11,7 @@ import { exitStatus } from './exit-status.js'
 import { reportInPlace, verifiedLines } from './in-place.js'
 import { knownForce } from './options.js'
 import { openProgress } from './progress.js'
-import { jsonPath } from './report-info.js'
+import { jsonPath } from './report-backing.js'
 import { mergeSwapped } from './swapped.js'
 
 /** What the command line says of a merge into a new file; `buffer` stands for `bufferSize`, `sync` for no `noSync`. */
@@ -110,7 +110,7 @@ function withIncompleteOutput(error: unknown): unknown {
 function mergeDocument(result: NewImageResult): unknown {
   return {
     overlay: jsonPath(result.overlay),
-    'backing-filename': jsonPath(result.backing),
+    'backing-filename': result.backing === null ? null : jsonPath(result.backing),
     filename: result.target === null ? null : jsonPath(result.target),
     format: 'raw',
     'virtual-size': result.virtualSize,

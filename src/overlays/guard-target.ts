@@ -5,6 +5,7 @@ import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../ma
 import { directoryName } from '../machine/path-bytes.js'
 import { findWriters } from '../machine/processes/find-writers.js'
 import { inspectTarget, type NewFileTarget, targetExists } from '../machine/write-new-file.js'
+import { layerOf, lookInto } from './open.js'
 import { openOverlay } from './open-overlay.js'
 import { findOverlayOver } from './siblings/find-overlay-over.js'
 import { refuseUnfinished } from './unfinished/find-merge-around.js'
@@ -72,8 +73,17 @@ async function isOverlay(files: HostFiles, path: HostPath): Promise<boolean> {
     await (await openOverlay(files, path)).store.close()
     return true
   } catch (error) {
-    if (hasCode(error, 'NOT_COW')) return false
+    if (hasCode(error, 'NOT_COW')) return isQcow2Overlay(files, path)
     if (error instanceof UmlcowError && error.code in errorCodes) return true // A damaged overlay.
+    throw error
+  }
+}
+
+async function isQcow2Overlay(files: HostFiles, path: HostPath): Promise<boolean> {
+  try {
+    return await lookInto(files, path, (file) => layerOf(file).below !== null)
+  } catch (error) {
+    if (error instanceof UmlcowError && error.code in errorCodes) return true // A damaged image.
     throw error
   }
 }

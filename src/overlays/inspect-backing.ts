@@ -32,7 +32,8 @@ export interface BackingInspection {
 }
 
 /** The part of an overlay that says which backing file it wants. A qcow2 image says neither size nor mtime: null. */
-type Wanting = Pick<Overlay, 'path' | 'facts'> & {
+type Wanting = Pick<Overlay, 'path'> & {
+  readonly facts?: FileFacts | undefined
   readonly header: {
     readonly backingPath: Uint8Array
     readonly virtualSize: number | null
@@ -90,7 +91,7 @@ export async function inspectBacking(
  */
 export async function inspectQcow2Backing(
   files: HostFiles,
-  { path, facts, below }: Pick<Qcow2Overlay, 'path' | 'facts' | 'below'>,
+  { path, facts, below }: Qcow2Overlay,
   options: BackingOptions = {},
 ): Promise<BackingInspection> {
   const header = { backingPath: below.path, virtualSize: null, mtime: null }
@@ -131,7 +132,7 @@ function compareWithHeader(overlay: Wanting, located: LocatedFile, size: number)
   const { facts } = located
   const name = printablePath(located.path)
   const { header } = overlay
-  if (isSameFile(facts, overlay.facts)) {
+  if (overlay.facts !== undefined && isSameFile(facts, overlay.facts)) {
     return [{ code: 'BACKING_SELF', message: `${printablePath(overlay.path)}: is its own backing file` }]
   }
   if (facts.kind !== 'file' && facts.kind !== 'blockDevice') {
@@ -200,5 +201,6 @@ async function findLookalike(files: HostFiles, overlay: Wanting): Promise<Buffer
   }
   const { virtualSize, mtime } = overlay.header
   const fits = facts.size === virtualSize && facts.mtime === mtime
-  return fits && facts.kind === 'file' && !isSameFile(facts, overlay.facts) ? path : null
+  const isItself = overlay.facts !== undefined && isSameFile(facts, overlay.facts)
+  return fits && facts.kind === 'file' && !isItself ? path : null
 }

@@ -146,7 +146,7 @@ export async function openBackingOfQcow2(
   files: HostFiles,
   overlay: Qcow2Overlay,
   options: OpenBackingOptions,
-  above: readonly FileFacts[] = [overlay.facts],
+  above: readonly FileFacts[] = overlay.facts === undefined ? [] : [overlay.facts],
 ): Promise<FileImage> {
   const inspection = await inspectQcow2Backing(files, overlay, options)
   refuseUnlessForced(inspection.findings, options.force)

@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { type CowHeader, type CowLayout, computeLayout, parseCowHeader } from '../formats/cow/index.js'
 import type { BackingReference } from '../images/image-formats.js'
-import type { HostFiles, HostPath } from '../machine/host-files.js'
+import type { FileFacts, HostFiles, HostPath } from '../machine/host-files.js'
 import type { FileAccess } from '../machine/stores/file-store.js'
 import { closeOnFailure, type InputFile, layerOf, openProbed, type ProbedFile } from './open.js'
 import { assertNotTorn } from './rewrite-header.js'
@@ -41,8 +41,10 @@ export function overlayOf(file: ProbedFile): Overlay | null {
   return header === null ? null : withHeader(file, header)
 }
 
-/** An open qcow2 image that names a backing file. */
-export interface Qcow2Overlay extends InputFile {
+/** A qcow2 image that names a backing file. `facts` are those of its file; absent while it is not made yet. */
+export interface Qcow2Overlay {
+  readonly path: HostPath
+  readonly facts?: FileFacts | undefined
   readonly below: BackingReference
 }
 

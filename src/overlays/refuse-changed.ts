@@ -9,7 +9,11 @@ import type { InputFile } from './open.js'
  * @param verb  for the advice to run it again
  * @throws      UmlcowError INPUT_CHANGED
  */
-export function refuseChanged(files: HostFiles, input: InputFile, verb: 'merge' | 'copy' | 'convert' | 'compact'): void {
+export function refuseChanged(
+  files: HostFiles,
+  input: InputFile,
+  verb: 'merge' | 'copy' | 'convert' | 'compact',
+): void {
   const change = changeBetween(input.facts, files.statOpen(input.store))
   if (change === null) return
   throw new UmlcowError('INPUT_CHANGED', `${printablePath(input.path)}: was ${change} while it was read`, {

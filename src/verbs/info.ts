@@ -9,10 +9,11 @@ import type { FileUsers } from '../machine/processes/file-users.js'
 import { type CompressedRaw, inspectCompressed } from '../overlays/compressed-raw.js'
 import { countAllocated } from '../overlays/count-allocated.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../overlays/inspect-backing.js'
-import { openProbed } from '../overlays/open.js'
-import { overlayOf } from '../overlays/open-overlay.js'
+import { layerOf, openProbed } from '../overlays/open.js'
+import { withHeader } from '../overlays/open-overlay.js'
 import { findUnfinishedRewrite, type RewriteState } from '../overlays/rewrite-header.js'
 import { findUnfinishedMerge, unfinishedFindings } from '../overlays/unfinished/unfinished-merge.js'
+import { infoOfQcow2, type Qcow2Info } from './info-qcow2.js'
 
 export interface InfoOptions extends OperationOptions, BackingOptions {
   /** Read the header only: do not count allocated sectors or look for processes that have the file open. */
@@ -46,14 +47,17 @@ export interface ImageInfo {
   readonly unfinished: Finding | null
   /** How a raw file is compressed; null when it is not. Verbs but `create` then take its bytes as they are. */
   readonly compression: CompressedRaw | null
-  /** Null for a raw image. */
+  /** Null unless the file is a COW file. */
   readonly overlay: OverlayInfo | null
+  /** Null unless the file is a qcow2 image. */
+  readonly qcow2: Qcow2Info | null
 }
 
 /**
  * Describe a file. For an overlay: the header, layout, backing file, users and allocated sectors.
  *
- * A file without the magic of a COW file is a raw image. It reads the header and the bitmap, never the data.
+ * A file with neither the magic of a COW file nor of qcow2 is a raw image. It reads headers, the bitmap and the list of
+ * snapshots, never the data.
  *
  * @throws UmlcowError for a damaged header or a failed read
  */
@@ -74,11 +78,14 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
     const { facts, format, head } = file
     const [unfinished = null] = await unfinishedFindings(findUnfinishedMerge, files, path)
     const common = { path, fileSize: facts.size, allocatedSize: facts.allocatedSize, unfinished, compression: null }
-    const overlay = overlayOf(file)
-    if (overlay === null) {
-      const compression = await inspectCompressed(file)
-      return { facts, info: { ...common, format, virtualSize: facts.size, compression, overlay: null } }
+    const layer = layerOf(file)
+    if (layer.header === null) {
+      const { qcow2, virtualSize } = layer
+      const described = qcow2 === null ? null : await infoOfQcow2(files, file, { ...layer, qcow2 }, options)
+      const compression = qcow2 === null ? await inspectCompressed(file) : null
+      return { facts, info: { ...common, format, virtualSize, compression, overlay: null, qcow2: described } }
     }
+    const overlay = withHeader(file, layer.header)
     const { header, layout } = overlay
     const count =
       options.fast || layout.bitmapLength > longestCounted ? null : await countAllocated(overlay, options.signal)
@@ -90,7 +97,7 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
       users: options.fast ? null : (await files.users([facts]))[0]!,
       rewrite: await findUnfinishedRewrite(files, path, head),
     }
-    return { facts, info: { ...common, format, virtualSize: header.virtualSize, overlay: overlayInfo } }
+    return { facts, info: { ...common, format, virtualSize: header.virtualSize, overlay: overlayInfo, qcow2: null } }
   } finally {
     await file.store.close()
   }
@@ -112,7 +119,7 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
     }
     seen.push(facts)
     chain.push(one)
-    next = one.overlay?.backing?.located?.path
+    next = (one.overlay ?? one.qcow2)?.backing?.located?.path
     // `backing` replaces the backing file of the top overlay only.
     rest = { ...rest, backing: undefined }
   }
@@ -136,5 +143,5 @@ export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
     rewrite: 'none',
   }
   const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null, compression: null }
-  return { ...common, format: 'cow', virtualSize: header.virtualSize, overlay }
+  return { ...common, format: 'cow', virtualSize: header.virtualSize, overlay, qcow2: null }
 }

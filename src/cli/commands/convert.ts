@@ -26,7 +26,7 @@ import {
   sizeArgument,
 } from '../options.js'
 import { withProgress } from '../progress.js'
-import { jsonPath } from '../report-info.js'
+import { jsonPath } from '../report-backing.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly inputFormat?: ImageFormat

@@ -1,15 +1,24 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { isPowerOfTwo } from '../../bytes/align.js'
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize, parseSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../machine/findings.js'
-import { type CreateResult, createOverlay } from '../../verbs/create.js'
+import { type CreateResult, createOverlay, type NewFileVerbOptions } from '../../verbs/create.js'
 import { createFrom } from '../../verbs/create-from.js'
+import { createQcow2 } from '../../verbs/create-qcow2.js'
 import { createRaw } from '../../verbs/create-raw.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
-import { jsonPath } from '../report-info.js'
+import {
+  addForceOption,
+  addJsonOptions,
+  addPathStyleOptions,
+  type PathStyleFlags,
+  pathStyleOf,
+  sizeArgument,
+} from '../options.js'
+import { jsonPath } from '../report-backing.js'
 import { createSwapped, notASize } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
@@ -17,6 +26,9 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly chain?: boolean
   readonly fs?: string
   readonly from?: string
+  readonly format?: 'cow' | 'raw' | 'qcow2'
+  readonly backingFormat?: 'cow' | 'raw' | 'qcow2'
+  readonly clusterSize?: number
   readonly overwrite?: boolean
   readonly force?: ForceWord[]
   readonly dryRun?: boolean
@@ -28,9 +40,24 @@ export function configureCreate(command: Command, context: CliContext, finish: F
     .arguments('<file> [size]')
     .description(
       'With -b: make an empty overlay on a backing file, the same bytes as uml_mkcow. With SIZE: make a sparse raw ' +
-        'image. With --from: make a raw image with holes of another one. SIZE is a number of bytes, or a number with K, M, G, T or P (powers of 1024).',
+        'image. With --from: make a raw image with holes of another one. With -f qcow2: make an empty qcow2 image. ' +
+        'SIZE is a number of bytes, or a number with K, M, G, T or P (powers of 1024).',
     )
     .option('-b, --backing <file>', 'the backing file of the new overlay')
+    .addOption(
+      new Option('-f, --format <format>', 'cow with -b, raw with SIZE, or qcow2 with one of them or both').choices([
+        'cow',
+        'raw',
+        'qcow2',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '-F, --backing-format <format>',
+        'for qcow2: the format of the backing file, which the image records',
+      ).choices(['raw', 'cow', 'qcow2']),
+    )
+    .option('--cluster-size <size>', 'for qcow2: bytes of a cluster, 512 to 2M; default 64K', sizeArgument)
     .option('--fs <type>', "make this file system in the raw image, with the host's mkfs: ext4, swap, ...")
     .option('--from <file>', 'copy this raw image, which may be in LZ4, gzip or zstd; - is standard input')
     .option('--chain', 'the backing file may itself be an overlay (only umlcow reads such chains)')
@@ -43,6 +70,7 @@ export function configureCreate(command: Command, context: CliContext, finish: F
     'after',
     '\nExamples:\n  umlcow create cow.node0 -b root_fs\n  umlcow create swap.img 512M --fs swap\n' +
       '  umlcow create data.img 10G --fs ext4\n  umlcow create root_fs --from root_fs.lz4\n' +
+      '  umlcow create -f qcow2 -b root_fs -F raw disk.qcow2\n' +
       '\nExit status: 0 done, 1 failed (no file was left behind), 4 refused to protect data, 64 wrong usage.',
   )
   command.action(async (file: string, size: string | undefined, flags: Flags) => {
@@ -62,6 +90,13 @@ async function run(
 ): Promise<CreateResult> {
   const { backing, fs, from, force, overwrite, dryRun, chain } = flags
   const common = { force, overwrite, dryRun, noSync: !flags.sync, signal: context.signal }
+  if (flags.format === 'qcow2') return runQcow2(file, sizeText, flags, common)
+  if (flags.backingFormat !== undefined || flags.clusterSize !== undefined) {
+    throw new UmlcowError('USAGE', '--backing-format and --cluster-size are for qcow2 images: give -f qcow2')
+  }
+  if (flags.format !== undefined && (flags.format === 'cow') !== (backing !== undefined)) {
+    throw new UmlcowError('USAGE', 'a COW file needs -b BACKING, and a raw image has no backing file')
+  }
   if (backing !== undefined) {
     if (from !== undefined) throw new UmlcowError('USAGE', '--from is for raw images: give it without -b')
     if (sizeText !== undefined)
@@ -98,6 +133,24 @@ function standardInput() {
   return { name: 'standard input', bytes: process.stdin }
 }
 
+async function runQcow2(
+  file: string,
+  sizeText: string | undefined,
+  flags: Flags,
+  common: NewFileVerbOptions,
+): Promise<CreateResult> {
+  const { backing, backingFormat, clusterSize } = flags
+  if (flags.fs !== undefined || flags.from !== undefined || flags.chain) {
+    throw new UmlcowError('USAGE', '--fs and --from are for raw images, and --chain for COW files')
+  }
+  const size = sizeText === undefined ? undefined : await checkedSize(file, sizeText)
+  if (clusterSize !== undefined && (clusterSize < 512 || clusterSize > 2 ** 21 || !isPowerOfTwo(clusterSize))) {
+    throw new UmlcowError('USAGE', '--cluster-size: expected a power of two from 512 to 2M')
+  }
+  const pathStyle = pathStyleOf(flags, { kind: 'absolute' })
+  return createQcow2(file, { ...common, size, backing, backingFormat, clusterSize, pathStyle })
+}
+
 /** Schema: docs/schema/create.json */
 function createDocument(result: CreateResult): unknown {
   return {
@@ -111,7 +164,8 @@ function createDocument(result: CreateResult): unknown {
 }
 
 function createText(result: CreateResult): string {
-  const what = result.backingPath === null ? 'sparse raw image' : `overlay on ${printablePath(result.backingPath)}`
-  const verb = result.dryRun ? (result.backingPath === null ? 'would be a ' : 'would be an ') : ''
+  const kind = result.format === 'qcow2' ? 'qcow2 image' : result.backingPath === null ? 'sparse raw image' : 'overlay'
+  const what = result.backingPath === null ? kind : `${kind} on ${printablePath(result.backingPath)}`
+  const verb = result.dryRun ? (kind === 'overlay' ? 'would be an ' : 'would be a ') : ''
   return `${printablePath(result.path)}: ${verb}${what}, ${formatSize(result.virtualSize)}\n`
 }

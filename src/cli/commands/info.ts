@@ -21,7 +21,8 @@ export function configureInfo(command: Command, context: CliContext, finish: Fin
     .arguments('<file...>')
     .description(
       'Show what a file is. For an overlay: its header and layout, the state of its backing file, the processes ' +
-        'that have it open, and how many sectors are allocated. Any other file is a raw image. With "-", umlcow ' +
+        'that have it open, and how many sectors are allocated. For a qcow2 image: its header, its snapshots and ' +
+        'the state of its backing file. Any other file is a raw image. With "-", umlcow ' +
         'reads a header from standard input.',
     )
     .option('--fast', 'read the header only: do not count sectors, do not look for processes')

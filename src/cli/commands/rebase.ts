@@ -6,7 +6,7 @@ import { type RebaseResult, rebaseUnsafe } from '../../verbs/rebase.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
-import { jsonPath } from '../report-info.js'
+import { jsonPath } from '../report-backing.js'
 import { overlayMeant } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {

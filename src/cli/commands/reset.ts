@@ -5,7 +5,7 @@ import { type ResetOptions, type ResetResult, resetOverlay } from '../../verbs/r
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addSiblingsInOption } from '../options.js'
-import { jsonPath } from '../report-info.js'
+import { jsonPath } from '../report-backing.js'
 import { overlayMeant } from '../swapped.js'
 
 interface Flags extends CommonFlags, Omit<ResetOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {

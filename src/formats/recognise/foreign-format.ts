@@ -1,10 +1,10 @@
 import { latin1Text } from '../../bytes/fast.js'
 import { compressionOf } from './compressions.js'
 
-// Formats that umlcow does not read as images, by their first bytes. A message then says what a file is.
+// Formats that are not the guest's bytes as they are, by their first bytes. A message then says what a file is.
 // Source of the magic number of qcow2: QEMU docs/interop/qcow2.rst
 
-/** A format that umlcow recognises and does not read. */
+/** A format that hides the guest's bytes where plain bytes are expected. */
 export interface ForeignFormat {
   /** What a file is, after "is": `compressed with gzip`. */
   readonly description: string
@@ -16,7 +16,7 @@ const qcow2Magic = 'QFI\xfb'
 
 const qcow2: ForeignFormat = {
   description: 'a qcow2 image',
-  hint: '"qemu-img convert -O raw" makes a raw image of it; umlcow does not read qcow2',
+  hint: '"umlcow merge IMAGE NEW" makes a raw image of it',
 }
 
 /** Find the foreign format that begins with these bytes; null when none does. */

@@ -2,7 +2,7 @@ import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { layerOf, lookInto } from '../open.js'
-import { resolveBackingPath } from '../resolve-backing.js'
+import { type ResolveOptions, resolveBackingPath } from '../resolve-backing.js'
 
 /**
  * Find an overlay in a directory whose header leads to a file. It reads only headers, and skips files that it cannot
@@ -27,8 +27,10 @@ async function leadsTo(files: HostFiles, path: Buffer, file: FileFacts): Promise
     const facts = await files.lstatOrNull(path)
     if (facts?.kind !== 'file' || isSameFile(facts, file)) return false
     return await lookInto(files, path, async (found) => {
-      const { header } = layerOf(found)
-      const backing = header === null ? null : await resolveBackingPath(files, path, header.backingPath)
+      const { below, qcow2 } = layerOf(found)
+      if (below === null) return false
+      const how: ResolveOptions = qcow2 === null ? {} : { relativeTo: 'besideOverlay' }
+      const backing = await resolveBackingPath(files, path, below.path, how)
       return backing !== null && isSameFile(backing.facts, file)
     })
   } catch (error) {

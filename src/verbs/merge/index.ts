@@ -1,4 +1,4 @@
-import { UmlcowError } from '../../errors.js'
+import { hasCode, UmlcowError } from '../../errors.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
 import { checkedOptions, type Rules, textPath, writerRules } from '../../machine/option-rules.js'
 import { type OutputTarget, withOutput } from '../../machine/output-target.js'
@@ -6,11 +6,13 @@ import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
 import { targetFacts } from '../../overlays/guard-target.js'
 import { type BackingOptions, inspectBacking } from '../../overlays/inspect-backing.js'
-import { openOverlay } from '../../overlays/open-overlay.js'
+import { lookInto } from '../../overlays/open.js'
+import { type Overlay, openOverlay } from '../../overlays/open-overlay.js'
 import { mergeOver } from './in-place/merge-in-place.js'
 import { type InPlaceOptions, type InPlaceResult, inPlaceRules } from './in-place/options.js'
 import type { FirstLook } from './in-place/under-locks.js'
 import { mergeInspected, type NewImageResult } from './new-image/merge-new.js'
+import { mergeQcow2 } from './new-image/merge-qcow2.js'
 import { type NewImageOptions, newImageRules } from './options.js'
 
 /** Where the merged image goes. */
@@ -36,6 +38,8 @@ const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
  * When the target is the overlay's own backing file, by any name, the merge runs in place with all guards, as
  * `mergeInPlace` does. Any other target is a new file or a stream; the overlay and the backing file then do not change.
  *
+ * A qcow2 image is merged with all files below it, and into a new file or a stream only.
+ *
  * umlcow ends a stream that got the whole image, and destroys one that got only a part of it. If the merge refuses, or
  * with `dryRun`, the stream stays as it is.
  *
@@ -57,6 +61,16 @@ export async function merge(
     }
     return mergeDecided(overlay, place, checked, (kind) => optionsFor(kind, checked))
   })
+}
+
+/** @returns null for a qcow2 image */
+async function openUnlessQcow2(files: HostFiles, path: string): Promise<Overlay | null> {
+  try {
+    return await openOverlay(files, path)
+  } catch (error) {
+    if (hasCode(error, 'NOT_COW') && (await lookInto(files, path, ({ format }) => format === 'qcow2'))) return null
+    throw error
+  }
 }
 
 /**
@@ -89,7 +103,8 @@ export function mergeDecided(
     // A missing target means a new file: refuse wrong options before opening any file.
     const early = facts === null ? optionsOf('newFile') : null
     let inPlace: { first: FirstLook; options: MergeOptions }
-    const overlay = await openOverlay(files, overlayPath)
+    const overlay = await openUnlessQcow2(files, overlayPath)
+    if (overlay === null) return mergeQcow2(files, overlayPath, target, early ?? optionsOf('newFile'))
     try {
       const inspection = await inspectBacking(files, overlay, look)
       const { located } = inspection

@@ -19,10 +19,12 @@ import { mergeIntoNewFile, mergeIntoPipe } from './write-image.js'
 export interface NewImageResult {
   readonly inPlace: false
   readonly overlay: string
-  readonly backing: Buffer
+  /** Null for a qcow2 image without a backing file. */
+  readonly backing: Buffer | null
   /** Null for a pipe. */
   readonly target: string | null
   readonly virtualSize: number
+  /** For a qcow2 image: clusters, and their size as `sectorSize`. */
   readonly allocatedSectors: number
   readonly sectorSize: number
   readonly dryRun: boolean

@@ -1,0 +1,158 @@
+import { forEachDataStretch } from '../../../bytes/zeros.js'
+import { throwIfAborted, UmlcowError } from '../../../errors.js'
+import type { Qcow2Header } from '../../../formats/qcow2/index.js'
+import { checkQcow2 } from '../../../images/qcow2/check/check-qcow2.js'
+import type { Qcow2Report } from '../../../images/qcow2/check/report.js'
+import { refuseUnlessForced } from '../../../machine/findings.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
+import { progressInParts } from '../../../machine/operation-options.js'
+import { checkedOptions, type Rules } from '../../../machine/option-rules.js'
+import type { OutputTarget } from '../../../machine/output-target.js'
+import { findWriters } from '../../../machine/processes/find-writers.js'
+import { writeNewFile } from '../../../machine/write-new-file.js'
+import { guardTarget, refuseSameFile } from '../../../overlays/guard-target.js'
+import { layerOf, lookInto } from '../../../overlays/open.js'
+import { type FileImage, openBackingOf, openBackingOfQcow2, openLayers } from '../../../overlays/open-image.js'
+import { refuseChanged } from '../../../overlays/refuse-changed.js'
+import { type BlockStore, writeExact } from '../../../stores/block-store.js'
+import { placeOf } from '../check-inputs.js'
+import { type NewImageOptions, newImageRules } from '../options.js'
+import type { NewImageResult } from './merge-new.js'
+
+const { copier: _copier, verify: _verify, allowShort: _allowShort, ...qcow2MergeRules }: Rules = newImageRules
+
+/**
+ * Merge a qcow2 image and the files below it into a new raw image or a pipe. No input changes.
+ *
+ * It counts the users of all clusters first, so that it does not read an image whose tables contradict each other.
+ *
+ * @throws UmlcowError QCOW2_DAMAGED, QCOW2_FEATURE for a merge in place, and as `merge`
+ */
+export async function mergeQcow2(
+  files: HostFiles,
+  path: string,
+  target: OutputTarget,
+  options: NewImageOptions,
+): Promise<NewImageResult> {
+  const checked: NewImageOptions = checkedOptions(options, qcow2MergeRules)
+  const { header, report } = await checkedHeader(files, path, checked.signal)
+  const image = await openLayers(files, path, {
+    openBelow: (overlay) => openBackingOf(files, overlay, checked),
+    openBelowQcow2: (overlay) => openBackingOfQcow2(files, overlay, checked),
+    signal: checked.signal,
+  })
+  try {
+    const place = await placeOf(files, target)
+    refuseInputs(place.facts, place.name, image)
+    refuseUnlessForced(await findWriters(files, image.files), checked.force)
+    const newFile = typeof target === 'string' ? await guardTarget(files, target, checked) : null
+    const result: NewImageResult = {
+      inPlace: false,
+      overlay: path,
+      backing: image.files.length > 1 ? Buffer.from(image.files[1]!.path as Buffer) : null,
+      target: typeof target === 'string' ? target : null,
+      virtualSize: image.virtualSize,
+      allocatedSectors: report.allocatedClusters,
+      sectorSize: header.clusterSize,
+      dryRun: checked.dryRun === true,
+      copier: checked.dryRun ? null : 'read',
+      verified: null,
+      warnings: [],
+    }
+    if (checked.dryRun) return result
+    const copy = (store: BlockStore, keepHoles: boolean) => copyImage(files, image, store, { ...checked, keepHoles })
+    if (typeof target !== 'string') await copy(target.pipe, false)
+    else if (newFile !== null) {
+      const permissions = permissionsOf(image)
+      await writeNewFile(files, newFile, { ...checked, permissions }, (store) =>
+        copy(store, checked.sparse !== 'never'),
+      )
+    }
+    return result
+  } finally {
+    await image.close()
+  }
+}
+
+/** Refuse an output that is an input. In place would change the backing file under other images on it. */
+function refuseInputs(target: FileFacts | null, name: string, { files }: FileImage): void {
+  const [top, ...below] = files
+  refuseSameFile(target, name, top!.facts, top!.path)
+  if (target === null || !below.some(({ facts }) => isSameFile(facts, target))) return
+  throw qcow2InPlace(name)
+}
+
+/** The error for a merge of a qcow2 image into its backing file. */
+function qcow2InPlace(name: string): UmlcowError {
+  return new UmlcowError('QCOW2_FEATURE', `${name}: umlcow does not merge a qcow2 image into its backing file`, {
+    details: { feature: 'merge in place' },
+    hint: 'merge it into a new file, or use "qemu-img commit", which does not look for other overlays',
+  })
+}
+
+/** Check the tables of an image. @throws UmlcowError QCOW2_DAMAGED */
+async function checkedHeader(
+  files: HostFiles,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<{ header: Qcow2Header; report: Qcow2Report }> {
+  return lookInto(files, path, async (file) => {
+    const header = layerOf(file).qcow2!
+    const report = await checkQcow2(file.store, header, signal)
+    const first = report.findings.find(({ severity }) => severity === 'damage')
+    // Refcounts may be wrong while the image is dirty. They say where to write, and a merge only reads.
+    const counts = first !== undefined && !(header.dirty && ['QCOW2_REFCOUNT', 'QCOW2_COPIED'].includes(first.code))
+    if (!header.corrupt && !counts) return { header, report }
+    const message = counts
+      ? first.message
+      : `${file.store.name}: a program found damage and marked the image as corrupt`
+    throw new UmlcowError('QCOW2_DAMAGED', message, {
+      hint: '"umlcow check" lists the damage; "qemu-img check -r all" on a copy may repair it',
+    })
+  })
+}
+
+/** Only users who can read all inputs can read the new image. Its owner can write it. */
+function permissionsOf({ files }: FileImage): number {
+  const readable = files.reduce((all, { facts }) => (facts.kind === 'file' ? all & facts.permissions : all), 0o644)
+  return readable | 0o600
+}
+
+/** Bytes of one read. */
+const windowSize = 256 * 1024
+
+interface CopyOptions extends NewImageOptions {
+  /** Write no zeros: the target is a new file. */
+  readonly keepHoles: boolean
+}
+
+async function copyImage(files: HostFiles, image: FileImage, store: BlockStore, options: CopyOptions): Promise<void> {
+  const { keepHoles, signal } = options
+  const onPosition = progressInParts(options, image.virtualSize)('merge', [0, 1])
+  const buffer = Buffer.allocUnsafeSlow(windowSize)
+  if (keepHoles) await store.truncate(image.virtualSize)
+  for await (const { start, length, zero } of image.extents(0, image.virtualSize)) {
+    const end = start + length
+    for (let at = start; at < end && !(zero && keepHoles); ) {
+      throwIfAborted(signal)
+      const next = Math.min(end, at - (at % windowSize) + windowSize)
+      const bytes = buffer.subarray(0, next - at)
+      if (zero) bytes.fill(0)
+      else await image.read(at, bytes)
+      if (keepHoles) await writeData(store, at, bytes)
+      else await writeExact(store, at, bytes)
+      at = next
+      onPosition?.(at)
+    }
+  }
+  onPosition?.(image.virtualSize)
+  if (options.force?.includes('in-use')) return
+  for (const input of image.files) refuseChanged(files, input, 'merge')
+}
+
+/** Write what is not zeros. */
+async function writeData(store: BlockStore, offset: number, bytes: Buffer): Promise<void> {
+  const stretches: [number, number][] = []
+  forEachDataStretch(bytes, bytes.length, (from, to) => stretches.push([from, to]))
+  for (const [from, to] of stretches) await writeExact(store, offset + from, bytes.subarray(from, to))
+}
