@@ -34,6 +34,8 @@ export { type ImageMap, type MapOptions, map } from './verbs/map.js'
 // Make and change overlays
 
 export type { PathStyle } from './overlays/stored-path.js'
+export { compact } from './verbs/compact/index.js'
+export type { CompactOptions, CompactResult } from './verbs/compact/options.js'
 export { convert } from './verbs/convert/index.js'
 export type { ConvertOptions, ConvertResult } from './verbs/convert/options.js'
 export { type CreateOverlayOptions, type CreateResult, createOverlay } from './verbs/create.js'

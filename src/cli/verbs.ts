@@ -89,8 +89,14 @@ export const verbGroups: readonly VerbGroup[] = [
         name: 'convert',
         summary: 'copy an image into a new one: raw, COW or qcow2, with its backing file or without',
         writes: true,
-        dash: 'output',
+        dash: 'out',
         load: async () => (await import('./commands/convert.js')).configureConvert,
+      },
+      {
+        name: 'compact',
+        summary: 'drop what the backing file has, too, and make holes of zeros',
+        writes: true,
+        load: async () => (await import('./commands/compact.js')).configureCompact,
       },
       {
         name: 'rebase',

@@ -46,6 +46,7 @@ describe('the schemas', () => {
   it('are one for each document', () => {
     expect(names.sort()).toEqual([
       'check',
+      'compact',
       'convert',
       'copy',
       'create',
@@ -200,14 +201,15 @@ describe('create, merge and rebase --json', () => {
     checked('create', run('create', '--json', '--dry-run', 'other.img', '1M'))
   })
 
-  it('convert', () => {
-    const { run } = unpacked()
-    checked('convert', run('convert', '--json', 'cow', 'new.img'))
-    checked(
-      'convert',
-      run('convert', '--json', '-O', 'qcow2', '-B', 'root_fs', '-o', 'cluster_size=4k', 'cow', 'new.qcow2'),
-    )
-    checked('convert', run('convert', '--json', '--dry-run', '-O', 'cow', '-B', 'root_fs', 'new.qcow2', 'new.cow'))
+  it('convert and compact', () => {
+    const { run, pair } = unpacked()
+    const overlay = path.basename(pair.paths.overlays[0]!)
+    const over = ['-b', 'root_fs', '-B', 'root_fs', '-o', 'cluster_size=4k']
+    checked('convert', run('convert', '--json', '--no-sync', '-b', 'root_fs', overlay, 'new.img'))
+    checked('convert', run('convert', '--json', '--no-sync', '-O', 'qcow2', ...over, overlay, 'q'))
+    checked('convert', run('convert', '--json', '--dry-run', '-O', 'cow', '-B', 'root_fs', 'q', 'new.cow'))
+    checked('compact', run('compact', '--json', '--no-sync', 'q'))
+    checked('compact', run('compact', '--json', '--dry-run', '-o', 'other', 'q'))
   })
 
   it('create tells its warnings', () => {

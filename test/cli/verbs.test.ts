@@ -93,6 +93,7 @@ const failures: Readonly<Record<string, Failures>> = {
   reset: { scene: unfinished, writes: ['cow'] },
   merge: { scene: unfinished, writes: ['-d cow', 'cow new', 'cow -'] },
   commit: { scene: unfinished, writes: ['cow'] },
+  compact: { scene: unfinished, writes: ['cow', 'root_fs', '-n cow'] },
   convert: { scene: unfinished, writes: ['cow new', '-O cow -B root_fs cow new', 'raw root_fs --overwrite', 'cow -'] },
   rebase: { scene: unfinished, writes: ['-u -b raw cow'] },
   copy: { scene: unfinished, writes: ['cow new', 'root_fs new'] },

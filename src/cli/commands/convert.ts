@@ -23,10 +23,10 @@ import {
   addProgressOptions,
   type PathStyleFlags,
   pathStyleOf,
-  sizeArgument,
 } from '../options.js'
 import { withProgress } from '../progress.js'
 import { jsonPath } from '../report-backing.js'
+import { unitArgument } from '../unit-argument.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly inputFormat?: ImageFormat
@@ -47,15 +47,6 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly force?: ForceWord[]
   readonly dryRun?: boolean
   readonly sync: boolean
-}
-
-/** A size of an option that not every number can be. */
-export function unitArgument(isRight: (size: number) => boolean, expected: string): (text: string) => number {
-  return (text) => {
-    const size = sizeArgument(text)
-    if (isRight(size)) return size
-    throw new InvalidArgumentError(`Give ${expected}.`)
-  }
 }
 
 /** `-o cluster_size=SIZE`: the only key that means something here. */

@@ -14,6 +14,8 @@ export interface NewImage {
   readonly virtualSize: number
   /** Of a qcow2 image, bytes. */
   readonly clusterSize?: number | undefined
+  /** Of a COW file, bytes; default 512. */
+  readonly sectorSize?: number | undefined
   /** Compress the clusters of a qcow2 image. */
   readonly compress?: boolean | undefined
   /** Null: it stands alone. */
@@ -21,7 +23,7 @@ export interface NewImage {
     /** As the header stores it. */
     readonly path: Buffer
     readonly format: ImageFormat
-    /** Seconds since 1970. */
+    /** Of a COW file: seconds since 1970. */
     readonly mtime: number
   } | null
 }
@@ -48,10 +50,10 @@ function withWholeEnd(sink: ImageSink, end: number, wholeEnd: number): ImageSink
 }
 
 /** Make the sink of a new image in an empty store. */
-export function newSink(store: BlockStore, { format, virtualSize, backing, ...qcow2 }: NewImage): ImageSink {
+export function newSink(store: BlockStore, { format, virtualSize, backing, ...more }: NewImage): ImageSink {
   if (format === 'raw') return createRawSink(store, virtualSize)
   if (format === 'qcow2') {
-    const { clusterSize, compress } = qcow2
+    const { clusterSize, compress } = more
     const wholeSize = ceilTo(virtualSize, qcow2Sector)
     const sink = createQcow2Sink(store, {
       virtualSize: wholeSize,
@@ -62,5 +64,7 @@ export function newSink(store: BlockStore, { format, virtualSize, backing, ...qc
     return wholeSize === virtualSize ? sink : withWholeEnd(sink, virtualSize, wholeSize)
   }
   if (backing === null) throw new Error('unreachable: a COW file has a backing file')
-  return createCowSink(store, { ...newOverlay, virtualSize, mtime: backing.mtime, backingPath: backing.path })
+  const { sectorSize = newOverlay.sectorSize } = more
+  const { mtime, path: backingPath } = backing
+  return createCowSink(store, { ...newOverlay, sectorSize, virtualSize, mtime, backingPath })
 }

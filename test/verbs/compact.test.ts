@@ -1,0 +1,130 @@
+import { chmodSync, copyFileSync, linkSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { openImage } from '../../src/overlays/open-image.js'
+import { compact } from '../../src/verbs/compact/index.js'
+import { convert } from '../../src/verbs/convert/index.js'
+import { createOverlay } from '../../src/verbs/create.js'
+import { writeOverlay } from '../cli/scene.js'
+import { ownSectors } from '../support/own-sectors.js'
+import { temporaryDirectory } from '../support/paths.js'
+
+const noSync = { noSync: true }
+const mib = 2 ** 20
+const mtime = 1_700_000_000
+
+/** A backing file of 8 MiB, without any hole, half of it zeros; and an overlay with blocks that change nothing. */
+function makeScene() {
+  const directory = temporaryDirectory()
+  const file = (name: string) => path.join(directory, name)
+  const bytes = Buffer.alloc(8 * mib)
+  for (let at = 0; at < bytes.length; at += 8192) bytes.fill(1 + ((at / 8192) % 200), at, at + 4096)
+  writeFileSync(file('root_fs'), bytes)
+  utimesSync(file('root_fs'), mtime, mtime)
+  const sectors = new Map<number, Buffer>()
+  const supply = (sector: number, data: Buffer) => sectors.set(sector, data)
+  const below = (sector: number) => bytes.subarray(sector * 512, (sector + 1) * 512)
+  // A page that is equal below, one with a single sector that differs, and zeros over data.
+  for (let i = 0; i < 8; i++) supply(i, below(i))
+  for (let i = 16; i < 24; i++) supply(i, i === 19 ? Buffer.alloc(512, 0xee) : below(i))
+  for (let i = 32; i < 40; i++) supply(i, Buffer.alloc(512))
+  for (let i = 4096; i < 12_288; i++) supply(i, below(i))
+  writeOverlay(file('cow'), { virtualSize: bytes.length, backing: file('root_fs'), mtime, sectors })
+  return { directory, file, bytes }
+}
+
+async function contentOf(name: string): Promise<Buffer> {
+  const image = await openImage(name)
+  try {
+    const bytes = Buffer.alloc(image.virtualSize)
+    await image.read(0, bytes)
+    return bytes
+  } finally {
+    await image.close()
+  }
+}
+
+const allocated = (name: string) => statSync(name).blocks * 512
+const range = (start: number, end: number) => Array.from({ length: end - start }, (_, i) => start + i)
+
+describe('compact', () => {
+  it('makes holes in a backing file, and overlays on it still fit', async () => {
+    const { file } = makeScene()
+    chmodSync(file('root_fs'), 0o640)
+    const before = statSync(file('root_fs'), { bigint: true })
+    const shown = await contentOf(file('cow'))
+    const planned = await compact(file('root_fs'), { ...noSync, dryRun: true })
+    const result = await compact(file('root_fs'), noSync)
+    const after = statSync(file('root_fs'), { bigint: true })
+    expect(result).toMatchObject({ replaced: true, format: 'raw' })
+    expect(after.mtimeNs).toBe(before.mtimeNs)
+    expect(after.mode & 0o777n).toBe(0o640n)
+    const saved = 8 * mib - allocated(file('root_fs'))
+    expect(saved).toBeGreaterThan(3.9 * mib)
+    const promised = planned.allocatedBefore - planned.allocatedAfter
+    expect(Math.abs(promised - saved)).toBeLessThanOrEqual(saved / 100)
+    expect((await contentOf(file('cow'))).equals(shown)).toBe(true)
+  })
+
+  it('leaves an image that would not become smaller', async () => {
+    const name = path.join(temporaryDirectory(), 'full')
+    writeFileSync(name, Buffer.alloc(65536, 1))
+    const { ino } = statSync(name)
+    expect(await compact(name)).toMatchObject({ replaced: false, allocatedBefore: 65536, allocatedAfter: 65536 })
+    expect(statSync(name).ino).toBe(ino)
+  })
+
+  it.each([
+    [4096, [...range(16, 24), ...range(32, 40)]],
+    [512, [19, ...range(32, 40)]],
+  ])('drops groups of %i bytes that the backing file of a COW file has', async (unit, expected) => {
+    const { file } = makeScene()
+    const shown = await contentOf(file('cow'))
+    const header = readFileSync(file('cow')).subarray(0, 4128)
+    const planned = await compact(file('cow'), { ...noSync, unit, dryRun: true })
+    const before = allocated(file('cow'))
+    expect(await compact(file('cow'), { ...noSync, unit })).toMatchObject({ replaced: true, format: 'cow' })
+    expect(await ownSectors(file('cow'))).toEqual(expected)
+    expect((await contentOf(file('cow'))).equals(shown)).toBe(true)
+    expect(readFileSync(file('cow')).subarray(0, 4128).equals(header)).toBe(true)
+    const saved = before - allocated(file('cow'))
+    expect(Math.abs(planned.allocatedBefore - planned.allocatedAfter - saved)).toBeLessThanOrEqual(saved / 100)
+  })
+
+  it('drops clusters of a qcow2 image', async () => {
+    const { file } = makeScene()
+    const shown = await contentOf(file('cow'))
+    const make = { ...noSync, format: 'qcow2', outputBacking: file('root_fs'), clusterSize: 4096 } as const
+    await convert(file('cow'), file('q'), make)
+    const planned = await compact(file('q'), { ...noSync, dryRun: true })
+    const before = allocated(file('q'))
+    expect(await compact(file('q'), noSync)).toMatchObject({ replaced: true, format: 'qcow2' })
+    const saved = before - allocated(file('q'))
+    expect(saved).toBeGreaterThan(2 * mib)
+    expect(Math.abs(planned.allocatedBefore - planned.allocatedAfter - saved)).toBeLessThanOrEqual(saved / 100)
+    expect(await ownSectors(file('q'))).toEqual([...range(16, 24), ...range(32, 40)])
+    expect((await contentOf(file('q'))).equals(shown)).toBe(true)
+  })
+
+  it('refuses a file with two names, and writes another file instead', async () => {
+    const { file } = makeScene()
+    linkSync(file('cow'), file('second'))
+    await expect(compact(file('cow'), noSync)).rejects.toMatchObject({ code: 'TARGET_PROTECTED' })
+    const old = readFileSync(file('cow'))
+    expect(await compact(file('cow'), { ...noSync, output: file('small') })).toMatchObject({ replaced: false })
+    expect(readFileSync(file('cow')).equals(old)).toBe(true)
+    expect((await contentOf(file('small'))).equals(await contentOf(file('cow')))).toBe(true)
+    await expect(compact(file('cow'), { ...noSync, output: file('root_fs') })).rejects.toMatchObject({
+      code: 'SAME_FILE',
+    })
+  })
+
+  it('keeps an overlay that another one reads as plain data', async () => {
+    const { file } = makeScene()
+    copyFileSync(file('cow'), file('base'))
+    utimesSync(file('base'), mtime, mtime)
+    await createOverlay(file('top'), file('root_fs'), noSync)
+    writeOverlay(file('plain'), { virtualSize: statSync(file('base')).size, backing: file('base'), mtime })
+    await expect(compact(file('base'), noSync)).rejects.toMatchObject({ code: 'OVERLAY_NEEDED' })
+  })
+})
