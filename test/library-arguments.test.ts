@@ -54,6 +54,21 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     takes: ['force', 'overwrite', 'dryRun', 'noSync', 'chain', 'pathStyle'],
   },
   createRaw: { call: (o) => library.createRaw('x', 1, o), takes: ['force', 'overwrite', 'dryRun', 'noSync', 'fs'] },
+  convert: {
+    call: (o) => library.convert('x', 'y', o),
+    takes: [
+      ...['force', 'overwrite', 'dryRun', 'noSync', 'allowShort', 'chain', 'backing', 'backingRoot', 'relativeTo'],
+      ...['inputFormat', 'format', 'outputBacking', 'outputBackingFormat', 'pathStyle', 'compress'],
+      ...['clusterSize', 'zeroUnit', 'unit'],
+    ],
+  },
+  compact: {
+    call: (o) => library.compact('x', o),
+    takes: [
+      ...['force', 'overwrite', 'dryRun', 'noSync', 'allowShort', 'chain', 'backing', 'backingRoot', 'relativeTo'],
+      ...['output', 'unit', 'compress'],
+    ],
+  },
   merge: {
     call: (o) => library.merge('x', 'y', o),
     takes: [
@@ -148,6 +163,8 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   check: ['in-use'],
   createOverlay: ['in-use'],
   createRaw: ['in-use'],
+  convert: ['in-use', 'mtime', 'size'],
+  compact: ['in-use', 'mtime', 'size', 'siblings'],
   // The words of both kinds of merge; a word of the other kind is refused once the kind is known.
   merge: ['in-use', 'mtime', 'size', 'siblings', 'room'],
   mergeInPlace: ['in-use', 'mtime', 'siblings', 'room'],
@@ -168,6 +185,7 @@ const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://exampl
 const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
   ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath'],
+  ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'compress'],
 ]
 const plainPaths = ['backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 
@@ -184,6 +202,13 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   afterwards: { types: [null], values: ['rest', 'constructor'] },
   pathStyle: { types: ['relative', { kind: 1 }, { kind: 'chroot' }], values: [{ kind: 'bogus' }] },
   bufferSize: { types: ['4096'], values: [0, 4097, -4096, Number.NaN, 2 ** 30] },
+  inputFormat: { types: [1, null], values: ['vmdk', 'toString'] },
+  outputBackingFormat: { types: [1, null], values: ['vmdk', 'toString'] },
+  outputBacking: { types: isNoPath, values: [] },
+  output: { types: [1, null], values: [] },
+  clusterSize: { types: ['64K', null], values: [0, 256, 65537, 2 ** 22] },
+  zeroUnit: { types: ['4K', null], values: [-1, 1, 4097, 2 ** 20] },
+  unit: { types: ['4K', null], values: [0, 256, 4097, 2 ** 20] },
   startOffset: { types: ['0', 1n], values: [-1, 0.5, Number.NaN] },
   maxLength: { types: ['0'], values: [-1, 0.5, Number.POSITIVE_INFINITY] },
   size: { types: ['1G', null], values: [-1, 0.5, 2 ** 53] },
