@@ -36,12 +36,13 @@ function emptyWord(name: string): UmlcowError {
 /**
  * Refuse "-" where no pipe can do: umlcow reads most files more than once, and not from start to end.
  *
- * @param allowed  the name of the argument that may be "-"
+ * @param allowed  the name of the argument, or the long name of the option, that may be "-"
  * @throws         UmlcowError USAGE
  */
 export function refuseDash(command: Command, allowed: string | undefined): void {
   for (const { name, word, isDirectory } of namedValues(command)) {
-    if (word === '-') throw isDirectory ? dashForDirectory(name) : dash(name, command)
+    if (word !== '-' || name === allowed) continue
+    throw isDirectory ? dashForDirectory(name) : dash(name, command)
   }
   for (const { name, word } of namedArguments(command)) {
     if (word !== '-' || name === allowed) continue

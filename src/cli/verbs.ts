@@ -59,6 +59,7 @@ export const verbGroups: readonly VerbGroup[] = [
         name: 'create',
         summary: 'make an empty overlay on a backing file, or a raw image with holes',
         writes: true,
+        dash: '--from',
         load: async () => (await import('./commands/create.js')).configureCreate,
       },
       {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { chownSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { commandPath, umlcow } from '../support/command.js'
 import { temporaryDirectory } from '../support/paths.js'
@@ -410,5 +411,24 @@ describe('permissions', () => {
     expectPlainFailure(outcome, 1)
     expect(outcome.stderr).toContain('1970 to 2106')
     expect(namesIn(directory)).toEqual(['cow', 'root_fs'])
+  })
+})
+
+describe('create --from', () => {
+  it('unpacks standard input into an image with holes', () => {
+    const directory = temporaryDirectory()
+    const made = path.join(directory, 'made.img')
+    const image = Buffer.concat([Buffer.alloc(4096, 1), Buffer.alloc(1_000_000)])
+    const args = [commandPath, 'create', made, '2M', '--from', '-']
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { input: gzipSync(image), encoding: 'utf8' })
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${made}: sparse raw image, 2 MiB\n`, stderr: '' })
+    expect(readFileSync(made).equals(Buffer.concat([image, Buffer.alloc(2 ** 21 - image.length)]))).toBe(true)
+    expect(statSync(made).blocks * 512).toBe(4096)
+    expect(umlcow(['info', made]).stdout).not.toContain('compressed')
+  })
+
+  it('refuses options of other forms', () => {
+    for (const args of [['-b', 'root_fs'], ['--fs', 'ext4'], ['--chain']])
+      expect(umlcow(['create', 'made', '--from', 'image', ...args]).status, args.join(' ')).toBe(64)
   })
 })

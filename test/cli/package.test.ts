@@ -90,7 +90,8 @@ describe('the package', () => {
       import { createReadStream, createWriteStream } from 'node:fs'
       import { pipeline } from 'node:stream/promises'
       const source = createReadStream('merged.img')
-      await pipeline(compressStream(source, { format: 'lz4' }), createWriteStream('merged.lz4'))`
+      const target = createWriteStream('merged.lz4')
+      await pipeline(compressStream(source, { format: 'lz4' }),target)`
     expect(runModule(packs)).toBe('')
     const made = spawnSync(bin, ['create', 'again.img', '--from', 'merged.lz4'], { cwd: home, encoding: 'utf8' })
     expect(made).toMatchObject({ status: 0, stderr: '' })

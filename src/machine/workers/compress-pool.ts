@@ -71,7 +71,11 @@ export function openCompressPool(threadCount: number): CompressPool {
 }
 
 function startThread(): Thread {
-  const worker = new Worker(new URL('./compress-worker.js', import.meta.url), { name: 'umlcow compress' })
+  const worker = new Worker(new URL('./compress-worker.js', import.meta.url), {
+    name: 'umlcow compress',
+    // Not those of this process: --input-type, for one, is not for files.
+    execArgv: [],
+  })
   const waiting: Waiting[] = []
   const failAll = (error: unknown): void => {
     for (const { failed } of waiting.splice(0)) failed(error)
