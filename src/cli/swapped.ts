@@ -25,7 +25,8 @@ async function isOverlay(path: string): Promise<boolean> {
   }
 }
 
-function withHint(error: UmlcowError, hint: string): UmlcowError {
+/** The same error with another hint. */
+export function withHint(error: UmlcowError, hint: string): UmlcowError {
   const { code, message, details } = error
   return new UmlcowError(code, message, { details, hint, cause: error })
 }

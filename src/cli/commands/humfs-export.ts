@@ -20,6 +20,7 @@ import { exportToTree } from '../../trees/transfer/export-to-tree.js'
 import { exportTree } from '../../trees/transfer/export-tree.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { exportMistake } from '../humfs-mistakes.js'
 import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import { withProgress } from '../progress.js'
 
@@ -89,8 +90,8 @@ async function runExport(output: string, directory: string, flags: Flags, contex
     const target = isPipe ? standardOutput(streamKinds[format].sink.isText ? null : 'an archive') : output
     const noSockets = !flags.sockets
     return exportTree(source, target, { ...common, format, excludeFile, overwrite, force, noSockets })
-  }).catch((error: unknown) => {
-    throw isPipe ? withIncompleteOutput(error) : error
+  }).catch(async (error: unknown) => {
+    throw await exportMistake(isPipe ? withIncompleteOutput(error) : error, flags, output, directory)
   })
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result, directory, from))

@@ -7,6 +7,7 @@ import { importHumfs } from '../../trees/transfer/import-humfs.js'
 import type { ImportHumfsResult } from '../../trees/transfer/import-options.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { importMistake } from '../humfs-mistakes.js'
 import { humfsSize } from '../humfs-size.js'
 import { addJsonOptions, addProgressOptions } from '../options.js'
 import { withProgress } from '../progress.js'
@@ -93,7 +94,9 @@ async function runImport(
       signal,
       onProgress,
     }),
-  )
+  ).catch(async (error: unknown) => {
+    throw directory === undefined ? error : await importMistake(error, from, input, directory)
+  })
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))
   else if (!flags.quiet) await context.printDone(text(result))

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import { type HumfsifyResult, humfsify } from '../../humfs/humfsify/index.js'
+import { shellQuote } from '../../machine/shell-quote.js'
 import type { HumfsForceWord } from '../../trees/kinds/humfs/workspace.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
@@ -64,10 +65,14 @@ export function configureHumfsify(command: Command, context: CliContext, finish:
 }
 
 function refuseWithReverse(user: string | undefined, flags: Flags): void {
-  const taken = user !== undefined ? 'arguments' : flags.perlCompat ? '--perl-compat' : null
+  const taken = flags.perlCompat ? '--perl-compat' : null
   const named = taken ?? (flags.renameMetadata === undefined ? null : '--rename-metadata')
   const foreign = flags.force?.find((word) => word !== 'damage')
   const other = named ?? (foreign === undefined ? null : `--force=${foreign}`)
+  if (user !== undefined) {
+    const hint = `it works in the current directory; for another: umlcow humfs restore ${shellQuote(user)}`
+    throw new UmlcowError('USAGE', 'humfsify -r does not support arguments', { hint })
+  }
   if (other !== null) throw new UmlcowError('USAGE', `humfsify -r does not support ${other}`)
 }
 

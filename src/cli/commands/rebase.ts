@@ -41,7 +41,8 @@ export function configureRebase(command: Command, context: CliContext, finish: F
   )
   command.action(async (cow: string, flags: Flags) => {
     if (!flags.unsafe) {
-      throw new UmlcowError('USAGE', 'rebase needs -u: this release can change the header only')
+      const backing = flags.backing === undefined ? ' and -b NEW' : ''
+      throw new UmlcowError('USAGE', `rebase needs -u${backing}: this release can change the header only`)
     }
     if (flags.backing === undefined) throw new UmlcowError('USAGE', 'rebase needs -b NEW')
     const { force, dryRun } = flags
