@@ -53,6 +53,10 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     call: (o) => library.createOverlay('x', 'y', o),
     takes: ['force', 'overwrite', 'dryRun', 'noSync', 'chain', 'pathStyle'],
   },
+  createQcow2: {
+    call: (o) => library.createQcow2('x', o),
+    takes: ['force', 'overwrite', 'dryRun', 'noSync', 'size', 'backing', 'backingFormat', 'clusterSize', 'pathStyle'],
+  },
   createRaw: { call: (o) => library.createRaw('x', 1, o), takes: ['force', 'overwrite', 'dryRun', 'noSync', 'fs'] },
   convert: {
     call: (o) => library.convert('x', 'y', o),
@@ -162,6 +166,7 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   map: ['mtime', 'size'],
   check: ['in-use'],
   createOverlay: ['in-use'],
+  createQcow2: ['in-use'],
   createRaw: ['in-use'],
   convert: ['in-use', 'mtime', 'size'],
   compact: ['in-use', 'mtime', 'size', 'siblings'],
@@ -184,8 +189,7 @@ const isNoFlag: readonly unknown[] = ['yes', 1, null]
 const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://example.invalid/x')]
 const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
-  ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath'],
-  ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'compress'],
+  ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath', 'compress'],
 ]
 const plainPaths = ['backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 
@@ -206,7 +210,8 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   outputBackingFormat: { types: [1, null], values: ['vmdk', 'toString'] },
   outputBacking: { types: isNoPath, values: [] },
   output: { types: [1, null], values: [] },
-  clusterSize: { types: ['64K', null], values: [0, 256, 65537, 2 ** 22] },
+  clusterSize: { types: ['64K', null], values: [0, 256, 65_537, 2 ** 22, Number.NaN] },
+  backingFormat: { types: [1, null], values: ['vmdk', 'toString'] },
   zeroUnit: { types: ['4K', null], values: [-1, 1, 4097, 2 ** 20] },
   unit: { types: ['4K', null], values: [0, 256, 4097, 2 ** 20] },
   startOffset: { types: ['0', 1n], values: [-1, 0.5, Number.NaN] },

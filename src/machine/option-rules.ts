@@ -154,7 +154,7 @@ export const force = forceOf('in-use', 'siblings', 'journal')
 export const backingRules: Rules = {
   backing: anyPath,
   backingRoot: plainPath,
-  relativeTo: oneOf(['overlay', 'currentDirectory']),
+  relativeTo: oneOf(['overlay', 'currentDirectory', 'besideOverlay']),
   chain: flag,
 }
 

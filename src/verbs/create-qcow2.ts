@@ -1,10 +1,19 @@
 import { printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { qcow2Limits } from '../formats/qcow2/index.js'
-import { isImageFormat } from '../images/image-formats.js'
+import type { ImageFormat } from '../images/image-formats.js'
 import { assertClusterSize, createQcow2Sink } from '../images/qcow2/qcow2-sink.js'
 import { type HostFiles, localHostFiles } from '../machine/host-files.js'
-import { checkedOptions, pathStyle, type Rule, type Rules, text, textPath, whole } from '../machine/option-rules.js'
+import {
+  checkedOptions,
+  oneOf,
+  pathStyle,
+  type Rule,
+  type Rules,
+  text,
+  textPath,
+  whole,
+} from '../machine/option-rules.js'
 import { withUnseenTold } from '../machine/processes/unseen-users.js'
 import { writeNewFile } from '../machine/write-new-file.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../overlays/guard-target.js'
@@ -19,8 +28,8 @@ export interface CreateQcow2Options extends NewFileVerbOptions {
   readonly size?: number | undefined
   /** The backing file. */
   readonly backing?: string | undefined
-  /** Its format: `raw`, `qcow2` or `cow`. It is recorded, and umlcow never guesses it from what a guest wrote. */
-  readonly backingFormat?: string | undefined
+  /** Its format. It is recorded, and umlcow never guesses it from what a guest wrote. */
+  readonly backingFormat?: ImageFormat | undefined
   /** Bytes of a cluster: a power of two from 512 to 2 MiB; default 64 KiB. */
   readonly clusterSize?: number | undefined
   /** How to store the path of the backing file; default absolute. */
@@ -37,7 +46,7 @@ const createQcow2Rules: Rules = {
   ...newFileRules,
   size: whole(0),
   backing: text,
-  backingFormat: text,
+  backingFormat: oneOf(['raw', 'cow', 'qcow2']),
   clusterSize: clusterSizeRule,
   pathStyle,
 }
@@ -94,9 +103,6 @@ async function backingOf(
         hint: 'add -F raw for a plain disk image, -F cow or -F qcow2 for an image of that format',
       },
     )
-  }
-  if (!isImageFormat(format)) {
-    throw new UmlcowError('USAGE', `${format}: is no format of a backing file: expected raw, cow or qcow2`)
   }
   const located = { path: Buffer.from(backing), facts: await files.stat(backing) }
   await refuseUnfinished(files, backing, { beside: path })

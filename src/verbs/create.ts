@@ -89,7 +89,10 @@ async function makeOverlay(
       virtualSize,
       backingPath: stored,
       dryRun: options.dryRun === true,
-      warnings: [...(await namesNote(files, backing, path)), ...warningsFor(backing, virtualSize)],
+      warnings: [
+        ...(await namesNote(files, backing, path)),
+        ...warningsFor(backing, virtualSize, options.chain === true),
+      ],
     }
     // A new overlay would show a mixture now, and the kernel would refuse it after the merge.
     await refuseUnfinished(files, backingPath, { beside: path })
@@ -129,6 +132,8 @@ async function refuseInputs(
 
 function virtualSizeOf(backing: ProbedFile, chain: boolean): number {
   if (chain || isPlain(backing.format)) return layerOf(backing).virtualSize
+  // The kernel takes a qcow2 image as plain data, too. That is never meant, so there is a warning.
+  if (backing.format !== 'cow') return backing.facts.size
   throw new UmlcowError(
     'BACKING_IS_COW',
     `${printablePath(backing.path)}: is itself a COW file; the kernel takes such a backing file as plain data`,
@@ -143,10 +148,10 @@ async function namesNote(files: HostFiles, { path, facts }: InputFile, overlayPa
   return note === null ? [] : [note]
 }
 
-function warningsFor({ path, head }: ProbedFile, virtualSize: number): string[] {
+function warningsFor({ path, head, format }: ProbedFile, virtualSize: number, chain: boolean): string[] {
   const name = printablePath(path)
   const warnings: string[] = []
-  const foreign = foreignFormatOf(head)
+  const foreign = chain && format !== 'raw' ? null : foreignFormatOf(head)
   if (foreign !== null) {
     warnings.push(`${name}: is ${foreign.description}, and a guest sees these bytes as they are; ${foreign.hint}`)
   }

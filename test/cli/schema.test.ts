@@ -421,8 +421,9 @@ describe('errors with --json', () => {
       const [code] = name.split('--')
       const document = checked('error', umlcow(['merge', '--json', '--dry-run', file, 'absent']))
       const found = (document as { error: { code: string } }).error.code
-      // The backing file of these is looked for before their length.
-      expect([code, 'BACKING_MISSING'], name).toContain(found)
+      // The backing file of these is looked for before their length. What has the magic of qcow2 is read as such an image.
+      const others = ['BACKING_MISSING', ...(name === 'NOT_COW--qcow2.cow' ? ['QCOW2_HEADER'] : [])]
+      expect([code, ...others], name).toContain(found)
     }
   })
 })
