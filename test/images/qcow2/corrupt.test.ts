@@ -50,12 +50,16 @@ async function tableBytes(file: Uint8Array): Promise<number[]> {
   return found
 }
 
-/** Damage some bytes, but not the flag "reads as zeros" of an entry: both of its values are right. */
+/**
+ * Damage some bytes of tables, where the format can show it. It cannot for the flag "reads as zeros" of an entry, and for
+ * the place of a compressed cluster inside its cluster of the file: refcounts count clusters, and nothing has a checksum.
+ */
 function damage(dice: Dice, file: Uint8Array, places: readonly number[]): Uint8Array {
   const bytes = Uint8Array.from(file)
   const used = places.filter((at) => bytes[at] !== 0)
   for (let i = 0; i <= dice.below(3); i++) {
     const at = dice.pick(dice.below(3) === 0 ? places : used)
+    if (at % 8 >= 6 && (bytes[at - (at % 8)]! & 0xc0) === 0x40) continue
     const value = dice.below(2) === 0 ? dice.below(256) : bytes[at]! ^ (1 << dice.below(8))
     bytes[at] = at % 8 === 7 ? value - (value % 2) + (bytes[at]! % 2) : value
   }

@@ -24,7 +24,7 @@ async function readBack(file: Uint8Array, backing: Uint8Array | null): Promise<U
 
 describe('createQcow2Sink', () => {
   it('stores what it is given, in clusters of every size, compressed or not, with and without a backing file', async () => {
-    for (let i = 0; i < amount({ quick: 30, deep: 500 }); i++) {
+    for (let i = 0; i < amount({ quick: 20, deep: 500 }); i++) {
       const dice = diceFor(`qcow2 sink ${i}`)
       const scene = makeSinkScene(dice)
       const store = openMemoryStore(new Uint8Array(0), 'new')
