@@ -37,6 +37,11 @@ export class StretchList {
     this.places[this.length++] = end
   }
 
+  /** Add a stretch; when the list is full, add it and the gap before it to the last stretch. */
+  cover(start: number, end: number): void {
+    this.add(this.isFull && end > start ? this.end : start, end)
+  }
+
   /** Get the stretches. They share the memory of the list. */
   stretches(): Stretches {
     return this.places.subarray(0, this.length)

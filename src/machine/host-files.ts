@@ -57,8 +57,12 @@ export interface HostFiles {
   reflink(from: FileStore, to: FileStore): Promise<boolean>
   /** Let the host's cp copy a file with its holes into an empty one; false where that does not work. */
   copyByCp(from: FileStore, to: FileStore, options: CopyByCpOptions): Promise<boolean>
-  /** List the stretches that may store data, by the host's filefrag; null where that does not work. */
-  extents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null>
+  /**
+   * List the stretches that may store data, by the host's filefrag; null where that does not work.
+   *
+   * @param gap  join stretches with a gap of up to this many bytes between them; default 64 KiB
+   */
+  extents(file: FileStore, signal: AbortSignal | undefined, gap?: number): Promise<DataStretches | null>
   /** Count the bytes that this process may still store on the file system of a path. */
   freeSpace(path: HostPath): Promise<number>
   /** Find who else has each of these files open. */
@@ -149,7 +153,7 @@ export const localHostFiles: HostFiles & { readonly open: typeof openFileStore }
 
   copyByCp: async (from, to, options) => (await import('./programs/copy-helpers.js')).copyByCp(from, to, options),
 
-  extents: async (file, signal) => (await import('./programs/copy-helpers.js')).listExtents(file, signal),
+  extents: async (...file) => (await import('./programs/copy-helpers.js')).listExtents(...file),
 
   touch: async (store, mtimeNs) => (await import('./programs/touch.js')).touchFile(store, mtimeNs),
 

@@ -127,7 +127,7 @@ export async function writeNewFile(
     } finally {
       await store.close()
     }
-    const moved = await place(files, temporaryPath, target)
+    const moved = await placeTemporary(files, temporaryPath, target)
     if (!moved) await files.unlink(temporaryPath)
   } catch (error) {
     await removeQuietly(files, temporaryPath)
@@ -137,7 +137,7 @@ export async function writeNewFile(
 }
 
 /** Remove a file after a failure. A second failure must not hide the first. */
-async function removeQuietly(files: HostFiles, path: Buffer): Promise<void> {
+export async function removeQuietly(files: HostFiles, path: Buffer): Promise<void> {
   try {
     await files.unlink(path)
   } catch {
@@ -162,8 +162,13 @@ async function applyOwnership(
   await files.setPermissions(store, existing?.permissions ?? permissions & ~files.user().umask)
 }
 
-/** Give the temporary file its final name. Returns true when the temporary name is gone. */
-async function place(files: HostFiles, temporaryPath: Buffer, target: NewFileTarget): Promise<boolean> {
+/**
+ * Give a temporary file its final name. It replaces only the file that `target.existing` describes.
+ *
+ * @returns true when the temporary name is gone
+ * @throws  UmlcowError TARGET_EXISTS when another file has taken the name
+ */
+export async function placeTemporary(files: HostFiles, temporaryPath: Buffer, target: NewFileTarget): Promise<boolean> {
   if (target.existing !== null) {
     const now = await files.lstatOrNull(target.path)
     if (now === null || !isSameFile(now, target.existing)) throw takenMeanwhile(target.path)

@@ -12,7 +12,7 @@ import type { InputFile } from './open.js'
 export function refuseChanged(
   files: HostFiles,
   input: InputFile,
-  verb: 'merge' | 'copy' | 'convert' | 'compact',
+  verb: 'merge' | 'copy' | 'convert' | 'compact' | 'pack',
 ): void {
   const change = changeBetween(input.facts, files.statOpen(input.store))
   if (change === null) return

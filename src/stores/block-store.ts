@@ -78,6 +78,15 @@ export async function writeExact(store: BlockStore, offset: number, source: Uint
   }
 }
 
+/** Do at once what `readExact` does. */
+export function readExactNow(store: SyncBlockStore, offset: number, target: Uint8Array): void {
+  for (let done = 0; done < target.length; ) {
+    const count = store.readNow(offset + done, done === 0 ? target : target.subarray(done))
+    if (count === 0) throw shortRead(store, offset, target.length, done)
+    done += count
+  }
+}
+
 /** Do at once what `readPadded` does. */
 export function readPaddedNow(store: SyncBlockStore, offset: number, target: Uint8Array): void {
   const stored = storedLength(store, offset, target.length)

@@ -172,7 +172,11 @@ function mtimeTaken(overlay: Overlay, mtime: number): string {
 }
 
 /** Check that the header reads back. A version 3 path that starts with four zero bytes would change its layout. */
-function assertReadsBack(after: Uint8Array, overlay: Overlay, backingPath: Buffer): void {
+export function assertReadsBack(
+  after: Uint8Array,
+  overlay: Pick<Overlay, 'header' | 'facts' | 'path'>,
+  backingPath: Buffer,
+): void {
   const { header } = overlay
   const again = parseCowHeader(after, { fileSize: overlay.facts.size, name: printablePath(overlay.path) })
   if (again.layout === header.layout && backingPath.equals(again.backingPath)) return

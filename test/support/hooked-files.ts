@@ -60,9 +60,9 @@ export function hookedFiles(hook: Hook, files: HostFiles = localHostFiles): Host
       hook(`copyByCp ${to.name}`)
       return files.copyByCp(from, to, options)
     },
-    async extents(file, signal) {
+    async extents(file, signal, gap) {
       hook(`extents ${file.name}`)
-      return files.extents(file, signal)
+      return files.extents(file, signal, gap)
     },
     async link(from, to) {
       hook(`link ${to}`)

@@ -81,14 +81,19 @@ async function orFalse<T>(pending: Promise<T>): Promise<T | false> {
 /**
  * Let the host's `filefrag` list the extents of a file. Every extent that it lists counts as data, written or not.
  *
+ * @param gap  join stretches with a gap of up to this many bytes between them; default 64 KiB
  * @returns null when there is no such program, it failed, or umlcow does not understand its output
  * @throws  UmlcowError INTERRUPTED; the system's code, such as EIO, where filefrag reports it, with `program` in its
  *          details
  */
-export async function listExtents(file: FileStore, signal: AbortSignal | undefined): Promise<DataStretches | null> {
+export async function listExtents(
+  file: FileStore,
+  signal: AbortSignal | undefined,
+  gap?: number,
+): Promise<DataStretches | null> {
   const program = await findProgram('filefrag')
   if (program === null) return null
-  const parser = new ExtentParser(file.size)
+  const parser = new ExtentParser(file.size, gap)
   const said = new Said()
   // -s: data written a moment ago may have no extent yet. -b1: lengths in bytes.
   const status = await orFalse(

@@ -3,7 +3,7 @@
  */
 export type DataStretches = Float64Array
 
-/** Gaps up to this many bytes are not worth the bookkeeping: reading such a hole takes microseconds. */
+/** Gaps up to this many bytes are not worth the bookkeeping to most: reading such a hole takes microseconds. */
 const smallGap = 64 * 1024
 
 /** A list with more stretches than this does not help, and would grow with the file. */
@@ -15,6 +15,7 @@ const maxLineLength = 1000
 /** Parses the output of `filefrag -v -b1` line by line, as it comes. One odd line makes all of it invalid. */
 export class ExtentParser {
   readonly #size: number
+  readonly #gap: number
   #rest = ''
   #lines = 0
   #isOdd = false
@@ -24,9 +25,13 @@ export class ExtentParser {
   #stretches = new Float64Array(1024)
   #length = 0
 
-  /** @param size  size of the file; the listing must agree with it */
-  constructor(size: number) {
+  /**
+   * @param size  size of the file; the listing must agree with it
+   * @param gap   join stretches with a gap of up to this many bytes between them
+   */
+  constructor(size: number, gap = smallGap) {
     this.#size = size
+    this.#gap = gap
   }
 
   refuse(): void {
@@ -77,7 +82,7 @@ export class ExtentParser {
 
   #add(start: number, end: number): boolean {
     if (start >= end) return true // Preallocated beyond the end of the file.
-    if (this.#length > 0 && start - this.#stretches[this.#length - 1]! <= smallGap) {
+    if (this.#length > 0 && start - this.#stretches[this.#length - 1]! <= this.#gap) {
       this.#stretches[this.#length - 1] = end
       return true
     }

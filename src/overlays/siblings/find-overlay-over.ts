@@ -7,15 +7,19 @@ import { type ResolveOptions, resolveBackingPath } from '../resolve-backing.js'
 /**
  * Find an overlay in a directory whose header leads to a file. It reads only headers, and skips files that it cannot
  * read.
+ *
+ * @param except  names that do not count, one character for each byte
  */
 export async function findOverlayOver(
   files: HostFiles,
   directory: HostPath,
   file: FileFacts,
   signal?: AbortSignal,
+  except?: ReadonlySet<string>,
 ): Promise<Buffer | null> {
   for await (const name of files.names(directory)) {
     throwIfAborted(signal)
+    if (except?.has(name.toString('latin1'))) continue
     const path = joinPath(directory, name)
     if (await leadsTo(files, path, file)) return path
   }
