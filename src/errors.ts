@@ -95,7 +95,7 @@ const archiveErrors = {
   NOT_ARCHIVE: otherFormat('The input does not have the given format.'),
   BAD_ARCHIVE: failed('A field of an archive or manifest is wrong.'),
   TRUNCATED_ARCHIVE: failed('An archive ends too early.'),
-  ARCHIVE_FEATURE: failed('An archive uses a feature that umlcow does not support, such as sparse files.'),
+  ARCHIVE_FEATURE: failed('An archive uses a feature that umlcow does not support, such as parts of volumes.'),
   UNSAFE_PATH: failed('A path in an archive leads out of its tree.'),
   ENTRY_UNFIT: refusedWhenWriting('The format cannot hold an entry.'),
 } as const
@@ -106,6 +106,15 @@ const compressionErrors = {
   NOT_RAW: otherFormat('The input is not a raw image.'),
   INPUT_TOO_LARGE: failed('The input has more bytes than the given size.'),
   NO_CODEC: failed('umlcow, or this version of Node, cannot read or write this kind of compressed data.'),
+} as const
+
+const packErrors = {
+  NOT_PACK: otherFormat('The input is not a pack: its first member is not the manifest of one.'),
+  BAD_PACK: failed('The manifest of a pack is wrong, or does not fit the files in the pack.'),
+  PACK_VERSION: otherFormat('The pack has a version of the format that this umlcow does not know.'),
+  PACK_DIGEST: failed('A file in a pack does not have the digest that the manifest says.'),
+  PACK_TOO_LARGE: refusedWhenWriting('The files in a pack are larger than the limit.'),
+  BACKING_DIGEST: refusedWhenWriting('A backing file does not have the digest that the pack says.'),
 } as const
 
 const humfsErrors = {
@@ -152,6 +161,7 @@ export const errorGroups = {
   'Merges in place': inPlaceErrors,
   'Manifests and archives': archiveErrors,
   'Compressed data': compressionErrors,
+  Packs: packErrors,
   'humfs trees': humfsErrors,
   'While a verb runs': runErrors,
 } as const
@@ -169,6 +179,7 @@ export const errorCodes = {
   ...inPlaceErrors,
   ...archiveErrors,
   ...compressionErrors,
+  ...packErrors,
   ...humfsErrors,
   ...runErrors,
 } as const satisfies Readonly<Record<string, ErrorEntry>>

@@ -50,6 +50,21 @@ export { type ResetOptions, type ResetResult, resetOverlay } from './verbs/reset
 export { type CopyRunResult, copyFiles, copySparse } from './verbs/copy/index.js'
 export type { CopyOptions, CopyResult } from './verbs/copy/options.js'
 
+// Packs
+
+export type { PackedBacking, PackedHeader, PackMember } from './formats/pack/manifest.js'
+export { pack } from './verbs/pack/index.js'
+export type { PackCompression, PackOptions, PackResult } from './verbs/pack/options.js'
+export { listPack, unpack, verifyPack } from './verbs/unpack/index.js'
+export type {
+  PackContents,
+  PackSource,
+  ReadPackOptions,
+  UnpackedFile,
+  UnpackOptions,
+  UnpackResult,
+} from './verbs/unpack/options.js'
+
 // humfs trees
 
 export { type CheckHumfsOptions, type CheckHumfsResult, checkHumfs } from './humfs/check/index.js'

@@ -119,6 +119,21 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     takes: ['force', 'overwrite', 'sparse', 'reflink', 'preserve', 'keepPath', 'dryRun', 'noSync'],
   },
   resetOverlay: { call: (o) => library.resetOverlay('x', o), takes: ['force', 'dryRun', 'noSync', 'backingRoot'] },
+  pack: {
+    call: (o) => library.pack('x', ['y'], o),
+    takes: [
+      ...['force', 'overwrite', 'dryRun', 'noSync', 'chain', 'backing', 'backingRoot', 'relativeTo', 'delta'],
+      ...['compression', 'level', 'threads', 'sparse'],
+    ],
+  },
+  listPack: { call: (o) => library.listPack('x', o), takes: ['maxSize'] },
+  verifyPack: { call: (o) => library.verifyPack('x', o), takes: ['maxSize'] },
+  unpack: {
+    call: (o) => library.unpack('x', o),
+    takes: [
+      ...['force', 'overwrite', 'dryRun', 'noSync', 'backing', 'directory', 'maxSize', 'keepHeaders', 'relative'],
+    ],
+  },
   humfsify: {
     call: (o) => library.humfsify('x', o),
     needs: { user: 1, group: 1, size: 1 },
@@ -182,6 +197,8 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   humfsify: ['exists', 'links'],
   restoreHumfs: ['damage'],
   exportTree: ['in-use'],
+  pack: ['in-use', 'mtime', 'size'],
+  unpack: ['in-use', 'room'],
 }
 const allWords = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal', 'exists', 'links', 'damage']
 
@@ -190,8 +207,9 @@ const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://exampl
 const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
   ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath', 'compress'],
+  ...['delta', 'keepHeaders', 'relative'],
 ]
-const plainPaths = ['backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
+const plainPaths = ['directory', 'backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 
 /** Values of each option: those of a wrong type, and those that are none of the right ones. */
 const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readonly unknown[] }>> = {
@@ -218,6 +236,10 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   maxLength: { types: ['0'], values: [-1, 0.5, Number.POSITIVE_INFINITY] },
   size: { types: ['1G', null], values: [-1, 0.5, 2 ** 53] },
   neededSize: { types: ['1G', null], values: [0, -1, 0.5, 2 ** 53] },
+  maxSize: { types: ['1G', null], values: [-1, 0.5, 2 ** 53] },
+  compression: { types: [1, null], values: ['xz', 'toString'] },
+  level: { types: ['1', null], values: [0, 0.5, 20] },
+  threads: { types: ['1', null], values: [0, 0.5, 17] },
   siblingsIn: { types: ['dir', [1]], values: [] },
   fs: { types: [1, null], values: [] },
   renameMetadata: { types: [1, null], values: [] },
