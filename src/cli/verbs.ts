@@ -111,6 +111,20 @@ export const verbGroups: readonly VerbGroup[] = [
         writes: true,
         load: async () => (await import('./commands/copy.js')).configureCopy,
       },
+      {
+        name: 'pack',
+        summary: 'pack overlays with their backing files into one compressed file that keeps holes',
+        writes: true,
+        dash: 'out',
+        load: async () => (await import('./commands/pack.js')).configurePack,
+      },
+      {
+        name: 'unpack',
+        summary: 'take a pack apart, so that a guest boots what it holds at once',
+        writes: ({ list, verify }) => list !== true && verify !== true,
+        dash: 'pack',
+        load: async () => (await import('./commands/unpack.js')).configureUnpack,
+      },
     ],
   },
   {

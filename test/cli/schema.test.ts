@@ -62,9 +62,11 @@ describe('the schemas', () => {
       'merge',
       'merge-in-place',
       'merge-status',
+      'pack',
       'progress',
       'rebase',
       'reset',
+      'unpack',
     ])
   })
 

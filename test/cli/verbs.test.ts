@@ -67,6 +67,13 @@ function damagedTree(): string {
   return directory
 }
 
+/** A pack. */
+function packed(): string {
+  const { directory } = makeScene()
+  expect(umlcow(['pack', '--no-sync', '-z', 'none', 'whole', 'cow'], { cwd: directory }).status).toBe(0)
+  return directory
+}
+
 interface Failures {
   readonly scene: () => string | Promise<string>
   /** Command lines that only read. */
@@ -97,6 +104,12 @@ const failures: Readonly<Record<string, Failures>> = {
   convert: { scene: unfinished, writes: ['cow new', '-O cow -B root_fs cow new', 'raw root_fs --overwrite', 'cow -'] },
   rebase: { scene: unfinished, writes: ['-u -b raw cow'] },
   copy: { scene: unfinished, writes: ['cow new', 'root_fs new'] },
+  pack: { scene: unfinished, writes: ['-z none new cow', '--delta new cow'] },
+  unpack: {
+    scene: packed,
+    reads: ['--list --max-size 1 whole', '--verify --max-size 1 whole'],
+    writes: ['--max-size 1 whole'],
+  },
   humfsify: { scene: damagedTree, writes: ['-r'] },
   humfs: {
     scene: damagedTree,
