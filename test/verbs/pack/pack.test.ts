@@ -15,7 +15,7 @@ describe('pack and unpack', () => {
   it('give back a pair that belongs together', async () => {
     const scene = makePackScene()
     keepsUntouched(scene.cow, scene.backing)
-    for (const compression of ['none', 'gzip'] as const) {
+    for (const compression of ['none', 'gzip', 'lz4'] as const) {
       const packed = await pack(scene.pack, [scene.cow], { compression, noSync: true, overwrite: true })
       expect(packed.written).toBe(fs.statSync(scene.pack).size)
       expect(packed.members.map(({ name, sha256 }) => [name.toString(), sha256])).toEqual([
