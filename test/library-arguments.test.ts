@@ -57,6 +57,16 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     call: (o) => library.createQcow2('x', o),
     takes: ['force', 'overwrite', 'dryRun', 'noSync', 'size', 'backing', 'backingFormat', 'clusterSize', 'pathStyle'],
   },
+  createFrom: {
+    call: (o) => library.createFrom('x', 'y', o),
+    takes: ['force', 'overwrite', 'dryRun', 'noSync', 'size'],
+  },
+  compressStream: {
+    call: async (o) => library.compressStream(noItems, o),
+    needs: { format: 'lz4' },
+    takes: ['format', 'threads', 'level', 'contentSize', 'reuseMemory'],
+  },
+  decompressStream: { call: (o) => library.decompressStream(noItems, o).next(), takes: ['format', 'reuseMemory'] },
   createRaw: { call: (o) => library.createRaw('x', 1, o), takes: ['force', 'overwrite', 'dryRun', 'noSync', 'fs'] },
   convert: {
     call: (o) => library.convert('x', 'y', o),
@@ -185,6 +195,7 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   createRaw: ['in-use'],
   convert: ['in-use', 'mtime', 'size'],
   compact: ['in-use', 'mtime', 'size', 'siblings'],
+  createFrom: ['in-use'],
   // The words of both kinds of merge; a word of the other kind is refused once the kind is known.
   merge: ['in-use', 'mtime', 'size', 'siblings', 'room'],
   mergeInPlace: ['in-use', 'mtime', 'siblings', 'room'],
@@ -207,7 +218,7 @@ const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://exampl
 const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
   ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath', 'compress'],
-  ...['delta', 'keepHeaders', 'relative'],
+  ...['delta', 'keepHeaders', 'relative', 'reuseMemory'],
 ]
 const plainPaths = ['directory', 'backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 
@@ -242,6 +253,7 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   threads: { types: ['1', null], values: [0, 0.5, 17] },
   siblingsIn: { types: ['dir', [1]], values: [] },
   fs: { types: [1, null], values: [] },
+  contentSize: { types: ['1', null], values: [-1, 0.5] },
   renameMetadata: { types: [1, null], values: [] },
   duplicates: { types: [1, null], values: ['first', 'toString'] },
   user: { types: [null, {}], values: [-1, 0.5] },

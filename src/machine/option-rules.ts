@@ -54,7 +54,7 @@ export const object = typed(
   'an object',
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 )
-export const signal = typed('an AbortSignal', (value) => value instanceof AbortSignal)
+const signal = typed('an AbortSignal', (value) => value instanceof AbortSignal)
 
 /** Make a rule that accepts only these words. */
 export function oneOf(words: readonly string[]): Rule {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { encodeLz4 } from '../../../formats/lz4/index.js'
-import { checkedOptions, flag, oneOf, required, signal, whole } from '../../option-rules.js'
+import { checkedOptions, flag, oneOf, operationRules, required, whole } from '../../option-rules.js'
 import { mostThreads, openCompressPool } from '../../workers/compress-pool.js'
 import { type CompressionKind, compressionKinds } from './kind.js'
 import { throughTransform } from './through-transform.js'
@@ -43,12 +43,12 @@ export function compressStream(
 ): AsyncGenerator<Uint8Array> {
   const format = oneOf(['none', ...compressionKinds])(options.format, 'format') as CompressOptions['format']
   const checked = checkedOptions(options, {
+    ...operationRules,
     format: required((value) => value),
     threads: whole(1, mostThreads),
     level: whole(1, highestLevel[format]),
     contentSize: whole(0),
     reuseMemory: flag,
-    signal,
   })
   const input = withSignal(source, checked.signal)
   if (format === 'none') return input

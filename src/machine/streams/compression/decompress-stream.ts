@@ -3,7 +3,7 @@ import { isZero } from '../../../bytes/zeros.js'
 import { UmlcowError } from '../../../errors.js'
 import { type DecodeLz4Options, decodeLz4 } from '../../../formats/lz4/index.js'
 import { zstdFrames } from '../../../formats/zstd/frames.js'
-import { checkedOptions, flag, oneOf, signal, text } from '../../option-rules.js'
+import { checkedOptions, flag, oneOf, operationRules, type Rules, text } from '../../option-rules.js'
 import { type CompressionKind, compressionKinds } from './kind.js'
 import { sniffCompression } from './sniff.js'
 import { type OnLeftOver, throughTransform, type ZlibStream } from './through-transform.js'
@@ -23,6 +23,13 @@ export interface DecompressOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+const decompressRules: Rules = {
+  ...operationRules,
+  format: oneOf(['none', ...compressionKinds]),
+  name: text,
+  reuseMemory: flag,
+}
+
 /**
  * Unpack a stream of LZ4, gzip or zstd: all its frames or members. A stream that begins like none of them passes as it
  * is. Checksums are verified; a stream that ends too early, or goes on with anything else, is an error. Zeros may follow
@@ -37,12 +44,7 @@ export async function* decompressStream(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const checked = checkedOptions(options, {
-    format: oneOf(['none', ...compressionKinds]),
-    name: text,
-    reuseMemory: flag,
-    signal,
-  })
+  const checked = checkedOptions(options, decompressRules)
   const { name = 'the input' } = checked
   const reader = new InputReader(withSignal(source, checked.signal))
   try {
