@@ -106,7 +106,12 @@ describe('a mistake of a new user is answered with the command that was meant', 
       63,
       /it is compressed with gzip\numlcow: unpack it first: "zcat FILE > NEW" does/,
     ],
-    ['a qcow2 image', 'reset image.qcow2', 63, /it is a qcow2 image\numlcow: "umlcow merge IMAGE NEW" makes/],
+    [
+      'a qcow2 image',
+      'reset image.qcow2',
+      63,
+      /it is a qcow2 image\numlcow: "umlcow convert -O cow .* "umlcow merge IMAGE NEW"/,
+    ],
     [
       'a compressed backing file',
       'merge -b root_fs.zst cow out',

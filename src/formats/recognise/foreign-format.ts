@@ -16,7 +16,7 @@ const qcow2Magic = 'QFI\xfb'
 
 const qcow2: ForeignFormat = {
   description: 'a qcow2 image',
-  hint: '"umlcow merge IMAGE NEW" makes a raw image of it',
+  hint: '"umlcow convert -O cow -B BACKING IMAGE NEW" makes a COW file of it, "umlcow merge IMAGE NEW" a raw image',
 }
 
 /** Find the foreign format that begins with these bytes; null when none does. */

@@ -24,7 +24,7 @@ describe('a format that umlcow does not read', () => {
       expect.objectContaining({
         code: 'NOT_COW',
         message: `cow: not a COW file: it is ${description}`,
-        hint: expect.stringMatching(/unpack it first|qemu-img convert/),
+        hint: expect.stringMatching(/unpack it first|umlcow convert -O cow/),
       }),
     )
   })
