@@ -67,4 +67,14 @@ const worker = (dir) =>
     ],
   })
 
-export default [command, worker('dist/command'), worker('dist/machine/workers')]
+/** The worker thread that digests files. It has nothing but modules of Node. */
+const digestWorker = (dir) =>
+  defineConfig({
+    input: 'src/machine/workers/digest-worker.js',
+    platform: 'node',
+    logLevel: 'warn',
+    output: { dir, format: 'esm', entryFileNames: '[name].js', minify },
+  })
+
+const workerFolders = ['dist/command', 'dist/machine/workers']
+export default [command, ...workerFolders.flatMap((dir) => [worker(dir), digestWorker(dir)])]

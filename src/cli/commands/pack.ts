@@ -33,7 +33,7 @@ const description =
   'Pack overlays together with their backing files, and images, into one compressed file, or to standard output if ' +
   'OUT is "-". The pack keeps holes, modification times and the digest of every file. "umlcow unpack" takes it apart ' +
   'on another machine, and rewrites the paths in the headers so that a guest boots at once. Without umlcow, ' +
-  '"lz4 -d | tar -xS" unpacks it, too. umlcow reads every file twice. OUT appears complete or not at all.'
+  '"lz4 -d | tar -xS" unpacks it, too. OUT appears complete or not at all.'
 
 export function configurePack(command: Command, context: CliContext, finish: Finish): void {
   command

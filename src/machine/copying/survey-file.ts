@@ -1,9 +1,8 @@
 import { transferBuffer } from '../../bytes/aligned-buffer.js'
 import { type Stretches, StretchList } from '../../bytes/stretch-list.js'
 import { forEachDataStretch } from '../../bytes/zeros.js'
-import { type DataMap, knownStretches } from '../../engine/data-map.js'
+import type { DataMap } from '../../engine/data-map.js'
 import { isSyncStore, readPadded, readPaddedNow } from '../../stores/block-store.js'
-import { Sha256 } from '../digests/sha256.js'
 import type { HostFiles } from '../host-files.js'
 import { createCopyPace } from './pace.js'
 import { type NamedSource, withDataMap } from './with-data-map.js'
@@ -14,8 +13,6 @@ export interface FileSurvey {
   readonly stretches: Stretches
   /** Bytes in all stretches. */
   readonly storedSize: number
-  /** Digest of the whole file, with zeros for its holes, in hexadecimal digits. */
-  readonly sha256: string
 }
 
 export interface FileSurveyOptions {
@@ -33,7 +30,7 @@ const windowSize = 256 * 1024
 const maxStretches = 2 ** 20
 
 /**
- * Find the data of a file and compute its digest.
+ * Find the data of a file.
  *
  * Where the host cannot list what it stores, or lists more than fits into the memory, the data is all blocks that are
  * not zeros.
@@ -43,70 +40,47 @@ export async function surveyFile(
   source: NamedSource,
   options: FileSurveyOptions,
 ): Promise<FileSurvey> {
-  const survey = new Survey(source, options)
   const { signal, sparse } = options
   const isRegular = source.facts.kind === 'file'
   const exact = isRegular && sparse !== 'always' ? await files.extents(source.store, signal, 0) : null
-  if (exact !== null) await survey.run(knownStretches(exact), true)
-  else {
-    const run = (data: DataMap) => survey.run(data, false)
-    const ways = isRegular ? (['extents', 'read'] as const) : (['read'] as const)
-    for (const way of ways) if (await withDataMap(files, way, isRegular ? source : null, signal, run)) break
-  }
-  return survey.result()
+  if (exact !== null) return { stretches: exact, storedSize: totalOf(exact) }
+  const list = new StretchList(maxStretches)
+  const run = (data: DataMap) => findData(source, data, list, options)
+  const ways = isRegular ? (['extents', 'read'] as const) : (['read'] as const)
+  for (const way of ways) if (await withDataMap(files, way, isRegular ? source : null, signal, run)) break
+  return { stretches: list.stretches(), storedSize: list.total }
 }
 
-class Survey {
-  private readonly list = new StretchList(maxStretches)
-  private readonly digest = new Sha256()
-  private readonly source: NamedSource
-  private readonly pace: ReturnType<typeof createCopyPace>
-  private readonly room = transferBuffer(windowSize)
-  /** Bytes in the digest. */
-  private at = 0
+function totalOf(stretches: Stretches): number {
+  let total = 0
+  for (let i = 0; i < stretches.length; i += 2) total += stretches[i + 1]! - stretches[i]!
+  return total
+}
 
-  constructor(source: NamedSource, { signal, onPosition }: FileSurveyOptions) {
-    this.source = source
-    this.pace = createCopyPace(signal, onPosition)
-  }
-
-  /** @param keepsZeros  zeros in the stretches of the map are stored, too */
-  async run(map: DataMap, keepsZeros: boolean): Promise<void> {
-    const { size } = this.source.store
-    while (this.at < size) {
-      for (const step of map.find(this.at)) {
-        if (isSyncStore(step.store)) readPaddedNow(step.store, step.offset, step.bytes)
-        else await readPadded(step.store, step.offset, step.bytes)
-        await this.pace.rest(this.at)
-      }
-      await this.addZeros(Math.min(Math.max(map.start, this.at), size))
-      await this.addData(Math.min(map.end, size), keepsZeros)
+/** Find the blocks that are not zeros. */
+async function findData(
+  { store }: NamedSource,
+  map: DataMap,
+  list: StretchList,
+  { signal, onPosition }: FileSurveyOptions,
+): Promise<void> {
+  const pace = createCopyPace(signal, onPosition)
+  const room = transferBuffer(windowSize)
+  for (let at = 0; at < store.size; ) {
+    for (const step of map.find(at)) {
+      if (isSyncStore(step.store)) readPaddedNow(step.store, step.offset, step.bytes)
+      else await readPadded(step.store, step.offset, step.bytes)
+      await pace.rest(at)
     }
-  }
-
-  result(): FileSurvey {
-    return { stretches: this.list.stretches(), storedSize: this.list.total, sha256: this.digest.hex() }
-  }
-
-  private async addZeros(end: number): Promise<void> {
-    while (this.at < end) {
-      this.at += this.digest.addZeros(end - this.at)
-      await this.pace.rest(this.at)
-    }
-  }
-
-  private async addData(end: number, keepsZeros: boolean): Promise<void> {
-    while (this.at < end) {
-      const { at } = this
+    at = Math.max(at, map.start)
+    for (const end = Math.min(map.end, store.size); at < end; ) {
       // Windows end on their own multiples, so that blocks of zeros stay aligned.
       const length = Math.min(end - at, windowSize - (at % windowSize))
-      const bytes = this.room.subarray(0, length)
-      readPaddedNow(this.source.store, at, bytes)
-      this.digest.update(bytes)
-      if (keepsZeros) this.list.cover(at, at + length)
-      else forEachDataStretch(bytes, length, (from, to) => this.list.cover(at + from, at + to))
-      this.at += length
-      await this.pace.rest(this.at)
+      const start = at
+      readPaddedNow(store, start, room.subarray(0, length))
+      forEachDataStretch(room, length, (from, to) => list.cover(start + from, start + to))
+      at += length
+      await pace.rest(at)
     }
   }
 }

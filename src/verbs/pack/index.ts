@@ -1,26 +1,21 @@
-import { orInterrupted, throwIfAborted } from '../../errors.js'
-import { writeTar } from '../../formats/tar/index.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
-import { progressInParts } from '../../machine/operation-options.js'
 import { checkedOptions, textPath } from '../../machine/option-rules.js'
-import { type OutputTarget, withOutput } from '../../machine/output-target.js'
+import { type OutputTarget, type PipeTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
-import { compressStream } from '../../machine/streams/compression/compress-stream.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
 import { writeNewFile } from '../../machine/write-new-file.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
-import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
 import { type PackInput, PackInputs } from './open-inputs.js'
 import { type PackOptions, type PackResult, packRules } from './options.js'
-import { packItems } from './pack-items.js'
-import { surveyInputs } from './survey-inputs.js'
+import { membersOf, surveyInputs } from './survey-inputs.js'
+import { startWriting, writeAround, writeInTurn } from './write-pack.js'
 
 /**
  * Pack overlays with their backing files, and images: one compressed stream that keeps holes, modification times and
  * what belongs together. `unpack` takes it apart, and so does `lz4 -d | tar -xS`.
  *
- * It reads every file twice: the manifest, with the digest of each file, comes first. The pack appears under its name
- * whole or not at all. A stream is ended, or destroyed after a part, as `merge` does.
+ * It reads every file twice: for its digest, and for its data. Into a new file it does both at once. The pack appears
+ * under its name whole or not at all. A stream is ended, or destroyed after a part, as `merge` does.
  *
  * @param inputs  overlays and images. The backing file of an overlay is packed, too, unless `delta` is set
  * @throws        UmlcowError SAME_FILE, TARGET_…, IN_USE, BACKING_…, ENTRY_UNFIT, INPUT_CHANGED, INTERRUPTED
@@ -58,27 +53,32 @@ async function writePack(
   inputs: PackInputs,
   options: PackOptions,
 ): Promise<PackResult> {
-  const { compression = 'lz4', level, threads, dryRun = false } = options
+  const { compression = 'lz4', dryRun = false, noSync, signal } = options
   const place = await guardPlace(files, target, inputs, options)
-  const total = inputs.members.reduce((sum, { store }) => sum + store.size, 0)
-  const progress = progressInParts(options, total)
-  const surveyed = await surveyInputs(files, inputs.all, options, progress)
-  const name = typeof target === 'string' ? target : null
-  const result = { target: name, compression, members: surveyed.map(({ member }) => member), dryRun }
-  if (dryRun) return { ...result, written: null, warnings: inputs.warnings }
-
-  const tar = writeTar(packItems(files, surveyed, options, progress))
-  const bytes = compressStream(tar, { format: compression, level, threads, reuseMemory: true, signal: options.signal })
-  let written = 0
-  if (place === null) written = await writeAll(bytes, (target as { pipe: BlockStore }).pipe, options.signal)
-  else {
-    const { noSync, signal } = options
-    const permissions = permissionsOf(inputs.members)
-    await writeNewFile(files, place, { permissions, noSync, signal }, async (store) => {
-      written = await writeAll(bytes, store, signal)
-    })
+  const surveyed = await surveyInputs(files, inputs.all, options)
+  const stop = new AbortController()
+  const writing = startWriting(files, surveyed, { ...options, compression }, stop.signal)
+  try {
+    let written: number | null = null
+    if (!dryRun && place === null) written = await writeInTurn(writing, (target as PipeTarget).pipe)
+    else if (!dryRun && place !== null) {
+      await writeNewFile(
+        files,
+        place,
+        { permissions: permissionsOf(inputs.members), noSync, signal },
+        async (store) => {
+          written = await writeAround(writing, store)
+        },
+      )
+    }
+    const members = membersOf(surveyed, await writing.digests)
+    const name = typeof target === 'string' ? target : null
+    return { target: name, compression, members, written, dryRun, warnings: inputs.warnings }
+  } finally {
+    // Threads that still read end before the files are closed.
+    stop.abort()
+    await writing.digests.catch(() => {})
   }
-  return { ...result, written, warnings: inputs.warnings }
 }
 
 /** Only users who can read all files can read the pack. Its owner can write it. */
@@ -94,19 +94,4 @@ async function guardPlace(files: HostFiles, target: OutputTarget, inputs: PackIn
   if (typeof target !== 'string') return null
   const { overwrite, signal, force } = options
   return guardTarget(files, target, { overwrite, signal, force })
-}
-
-async function writeAll(
-  bytes: AsyncIterable<Uint8Array>,
-  store: BlockStore,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  let offset = 0
-  for await (const piece of bytes) {
-    throwIfAborted(signal)
-    if (isSyncStore(store)) writeExactNow(store, offset, piece)
-    else await orInterrupted(writeExact(store, offset, piece), signal)
-    offset += piece.length
-  }
-  return offset
 }

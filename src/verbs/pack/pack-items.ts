@@ -3,40 +3,33 @@ import { type PackMember, packManifestName, serializePackManifest } from '../../
 import { createCopyPace } from '../../machine/copying/pace.js'
 import { readStretches } from '../../machine/copying/read-stretches.js'
 import type { HostFiles } from '../../machine/host-files.js'
-import type { PartReporter } from '../../machine/operation-options.js'
 import type { PackOptions } from './options.js'
+import type { PackProgress } from './progress.js'
 import { type SurveyedInput, unchanged } from './survey-inputs.js'
 
 /**
- * Yield the members of a pack for a tar writer: the manifest, then the files.
+ * Yield the files of a pack for a tar writer.
  *
- * @throws UmlcowError INPUT_CHANGED when a file is not what the manifest says: the pack must then not be used
+ * @throws UmlcowError INPUT_CHANGED when a file has changed since it was opened: the pack must then not be used
  */
-export async function* packItems(
+export async function* fileItems(
   files: HostFiles,
   surveyed: readonly SurveyedInput[],
   options: PackOptions,
-  progress: PartReporter,
+  progress: PackProgress,
 ): AsyncGenerator<ManifestItem> {
-  const members = surveyed.map(({ member }) => member)
-  yield manifestItem(members)
-  const total = members.reduce((sum, { storedSize }) => sum + storedSize, 0)
-  const report = progress('pack', [1 / 2, 1], total)
-  let done = 0
   for (const one of surveyed) {
-    const { input, member, survey } = one
-    // Positions ascend, and those in holes cost nothing.
-    const share = member.size === 0 ? 1 : member.storedSize / member.size
-    const pace = createCopyPace(options.signal, (position) => report?.(done + position * share))
-    const data = readStretches(input.store, survey.stretches, pace)
-    const checked = checkedData(files, one, options, data)
-    const sparse = { stretches: survey.stretches, data: checked }
-    yield { entry: entryOf(member), content: { [Symbol.asyncIterator]: () => checked, sparse } }
-    done += member.storedSize
+    const { input, survey } = one
+    if (!input.isIncluded) continue
+    const pace = createCopyPace(options.signal, progress.part(input.store.size))
+    const data = checkedData(files, one, options, readStretches(input.store, survey.stretches, pace))
+    const { name, store, facts } = input
+    const entry = entryNamed(name, store.size, facts.permissions, facts.mtimeNs)
+    const sparse = { stretches: survey.stretches, data }
+    yield { entry, content: { [Symbol.asyncIterator]: () => data, sparse } }
   }
   // The last look comes after all data, and before the end of the archive.
   for (const { input } of surveyed) await unchanged(files, input, options, Promise.resolve())
-  report?.(total)
 }
 
 /** Pass the data of a file on, and see to it that a file that was cut counts as changed. */
@@ -53,7 +46,8 @@ async function* checkedData(
   }
 }
 
-function manifestItem(members: readonly PackMember[]): ManifestItem {
+/** Make the item of the manifest. */
+export function manifestItem(members: readonly PackMember[]): ManifestItem {
   const bytes = serializePackManifest(members)
   const newest = members.reduce((latest, { mtimeNs }) => (mtimeNs > latest ? mtimeNs : latest), 0n)
   const entry = entryNamed(Buffer.from(packManifestName), bytes.length, 0o644, newest)
@@ -62,10 +56,6 @@ function manifestItem(members: readonly PackMember[]): ManifestItem {
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
-}
-
-function entryOf({ name, size, mode, mtimeNs }: PackMember): ManifestEntry {
-  return entryNamed(name, size, mode, mtimeNs)
 }
 
 /** Published files belong to root: "tar -x" of any other user takes that user. */

@@ -1,44 +1,61 @@
+import { availableParallelism } from 'node:os'
 import type { PackedBacking, PackMember } from '../../formats/pack/manifest.js'
 import { type FileSurvey, surveyFile } from '../../machine/copying/survey-file.js'
 import type { HostFiles } from '../../machine/host-files.js'
-import type { PartReporter } from '../../machine/operation-options.js'
+import { digestFile } from '../../machine/workers/digest-file.js'
 import { refuseChanged } from '../../overlays/refuse-changed.js'
 import type { PackInput } from './open-inputs.js'
 import type { PackOptions } from './options.js'
+import type { PackProgress } from './progress.js'
 
-/** A file, what it becomes in the pack, and where its data is. */
+/** A file and where its data is. */
 export interface SurveyedInput {
   readonly input: PackInput
-  readonly member: PackMember
   readonly survey: FileSurvey
 }
 
-/**
- * Read every file once, for the manifest, which comes before the data.
- *
- * @returns  the members in the order of the pack
- * @throws   UmlcowError INPUT_CHANGED
- */
+/** Digests of files in hexadecimal digits. */
+export type Digests = ReadonlyMap<PackInput, string>
+
+/** Find the data of every file. @throws UmlcowError INPUT_CHANGED */
 export async function surveyInputs(
   files: HostFiles,
   inputs: readonly PackInput[],
   options: PackOptions,
-  progress: PartReporter,
 ): Promise<SurveyedInput[]> {
-  const total = inputs.reduce((sum, { store }) => sum + store.size, 0)
-  const report = progress('digest', [0, 1 / 2], total)
-  const surveys = new Map<PackInput, FileSurvey>()
-  let done = 0
+  const surveyed: SurveyedInput[] = []
   for (const input of inputs) {
     const { signal, sparse } = options
-    const onPosition = (position: number) => report?.(done + position)
-    const reading = surveyFile(files, input, { sparse, signal, onPosition })
-    surveys.set(input, await unchanged(files, input, options, reading))
-    done += input.store.size
+    const survey = await unchanged(files, input, options, surveyFile(files, input, { sparse, signal }))
+    surveyed.push({ input, survey })
   }
-  return inputs
-    .filter(({ isIncluded }) => isIncluded)
-    .map((input) => ({ input, survey: surveys.get(input)!, member: memberOf(input, surveys) }))
+  return surveyed
+}
+
+/**
+ * Compute the digests of all files, several at once.
+ *
+ * @param signal  stops all of them
+ * @throws        UmlcowError INPUT_CHANGED
+ */
+export async function digestInputs(
+  files: HostFiles,
+  surveyed: readonly SurveyedInput[],
+  options: PackOptions,
+  progress: PackProgress,
+  signal: AbortSignal,
+): Promise<Digests> {
+  const digests = new Map<PackInput, string>()
+  const waiting = surveyed.map((one) => ({ ...one, onPosition: progress.part(one.input.store.size) }))
+  const runNext = async (): Promise<void> => {
+    for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+      const { input, survey, onPosition } = one
+      const digesting = digestFile(input.store, survey.stretches, { signal, onPosition })
+      digests.set(input, await unchanged(files, input, options, digesting))
+    }
+  }
+  await Promise.all(Array.from({ length: options.threads ?? availableParallelism() }, runNext))
+  return digests
 }
 
 /** Wait for a reading of a file, and refuse a file that has changed: also where that made the reading fail. */
@@ -55,21 +72,38 @@ export async function unchanged<T>(
   }
 }
 
-function memberOf(input: PackInput, surveys: ReadonlyMap<PackInput, FileSurvey>): PackMember {
-  const { name, store, facts, overlay, backing } = input
-  const { sha256, storedSize } = surveys.get(input)!
-  const base = { name, size: store.size, storedSize, sha256, mtimeNs: facts.mtimeNs, mode: facts.permissions }
-  if (overlay === null) return { ...base, overlay: null }
+const unknownDigest = '0'.repeat(64)
+
+/** Describe the members of a pack. @param digests  null: zeros hold their places */
+export function membersOf(surveyed: readonly SurveyedInput[], digests: Digests | null): PackMember[] {
+  const digestOf = (input: PackInput) => digests?.get(input) ?? unknownDigest
+  return surveyed
+    .filter(({ input }) => input.isIncluded)
+    .map(({ input, survey }): PackMember => {
+      const { name, store, facts } = input
+      return {
+        name,
+        size: store.size,
+        storedSize: survey.storedSize,
+        sha256: digestOf(input),
+        mtimeNs: facts.mtimeNs,
+        mode: facts.permissions,
+        overlay: overlayOf(input, digestOf),
+      }
+    })
+}
+
+function overlayOf({ overlay, backing }: PackInput, digestOf: (input: PackInput) => string): PackMember['overlay'] {
+  if (overlay === null) return null
   if (backing === null) throw new Error('unreachable: a missing backing file is a finding')
-  const found = surveys.get(backing)!
   const { layout, mtime, virtualSize, sectorSize, alignment, backingPath } = overlay.header
   const header = { layout, mtime, virtualSize, sectorSize, alignment, backingPath: Buffer.from(backingPath) }
   const packed: PackedBacking = {
     name: backing.name,
     size: backing.store.size,
-    sha256: found.sha256,
+    sha256: digestOf(backing),
     mtimeNs: backing.facts.mtimeNs,
     isIncluded: backing.isIncluded,
   }
-  return { ...base, overlay: { header, backing: packed } }
+  return { header, backing: packed }
 }

@@ -4,6 +4,7 @@ import type { PackMember } from '../../formats/pack/manifest.js'
 import { surveyFile } from '../../machine/copying/survey-file.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
+import { digestFile } from '../../machine/workers/digest-file.js'
 import { openInput } from '../../overlays/open.js'
 import { resolveBackingPath } from '../../overlays/resolve-backing.js'
 import type { UnpackOptions } from './options.js'
@@ -71,8 +72,9 @@ export class BackingFinder {
     const input = await openInput(this.files, path)
     try {
       if (input.store.size !== backing.size) return false
-      const { sha256 } = await surveyFile(this.files, input, { signal: this.options.signal })
-      return sha256 === backing.sha256
+      const { signal } = this.options
+      const { stretches } = await surveyFile(this.files, input, { signal })
+      return (await digestFile(input.store, stretches, { signal })) === backing.sha256
     } finally {
       await input.store.close()
     }
