@@ -36,16 +36,17 @@ function emptyWord(name: string): UmlcowError {
 /**
  * Refuse "-" where no pipe can do: umlcow reads most files more than once, and not from start to end.
  *
- * @param allowed  the name of the argument, or the long name of the option, that may be "-"
+ * @param allowed  the names of the arguments, or the long name of the option, that may be "-"
  * @throws         UmlcowError USAGE
  */
-export function refuseDash(command: Command, allowed: string | undefined): void {
+export function refuseDash(command: Command, allowed: string | readonly string[] | undefined): void {
+  const mayBeDash = (name: string) => [allowed ?? []].flat().includes(name)
   for (const { name, word, isDirectory } of namedValues(command)) {
-    if (word !== '-' || name === allowed) continue
+    if (word !== '-' || mayBeDash(name)) continue
     throw isDirectory ? dashForDirectory(name) : dash(name, command)
   }
   for (const { name, word } of namedArguments(command)) {
-    if (word !== '-' || name === allowed) continue
+    if (word !== '-' || mayBeDash(name)) continue
     throw name === 'dir' ? dashForDirectory('DIR') : dash(name.toUpperCase(), command)
   }
 }

@@ -18,8 +18,8 @@ export interface Verb {
   readonly actions?: readonly Verb[]
   /** Actions that share the options of this verb. */
   readonly plainActions?: readonly string[]
-  /** The argument, or the option with its dashes, that may be "-", for standard input or standard output. */
-  readonly dash?: string
+  /** The arguments, or the option with its dashes, that may be "-", for standard input or standard output. */
+  readonly dash?: string | readonly string[]
   /** Loads the code only when the verb is used: loading takes most of the time of a short command. */
   readonly load: () => Promise<Configure>
 }

@@ -90,7 +90,7 @@ export const verbGroups: readonly VerbGroup[] = [
         name: 'convert',
         summary: 'copy an image into a new one: raw, COW or qcow2, with its backing file or without',
         writes: true,
-        dash: 'out',
+        dash: ['in', 'out'],
         load: async () => (await import('./commands/convert.js')).configureConvert,
       },
       {

@@ -6,14 +6,22 @@ import type { ImageSink } from './new-image.js'
 /** Raw images have no unit of their own. A sector is the smallest one that disks have. */
 const rawUnit = 512
 
+/** A size, or a function for one that only the end of the input shows. `finish` calls it. */
+type RawSize = number | (() => number)
+
+function sizeNow(size: RawSize): number {
+  return typeof size === 'number' ? size : size()
+}
+
 /** Make a raw image in an empty store. Ranges that nobody writes become holes. */
-export function createRawSink(store: BlockStore, virtualSize: number): ImageSink {
+export function createRawSink(store: BlockStore, virtualSize: RawSize): ImageSink {
   return {
     unit: rawUnit,
     write: storeWriter(store),
     zero: () => undefined,
     async finish() {
-      if (store.size !== virtualSize) await store.truncate(virtualSize)
+      const size = sizeNow(virtualSize)
+      if (store.size !== size) await store.truncate(size)
     },
   }
 }
@@ -22,7 +30,7 @@ export function createRawSink(store: BlockStore, virtualSize: number): ImageSink
 const zerosLength = 256 * 1024
 
 /** Send a raw image into a store that takes bytes once, from start to end, such as a pipe. */
-export function createRawStreamSink(store: BlockStore, virtualSize: number): ImageSink {
+export function createRawStreamSink(store: BlockStore, virtualSize: RawSize): ImageSink {
   const zeros = allocate(zerosLength)
   let position = 0
 
@@ -42,6 +50,6 @@ export function createRawStreamSink(store: BlockStore, virtualSize: number): Ima
       position = offset + data.length
     },
     zero: () => undefined,
-    finish: () => fillUpTo(virtualSize),
+    finish: () => fillUpTo(sizeNow(virtualSize)),
   }
 }

@@ -65,13 +65,20 @@ export function storePieces(store: FileStore, length = pieceSize): AsyncIterable
   return Object.assign(pieces(), { skip })
 }
 
-async function* rawBytes(
+/**
+ * Unpack the bytes of a raw image where they are compressed.
+ *
+ * @param takesAny  take them as they are, whatever they begin with
+ * @returns         pieces as those of `RawSource.bytes`
+ */
+export async function* rawBytes(
   packed: AsyncIterable<Uint8Array>,
   name: string,
   signal: AbortSignal | undefined,
+  takesAny = false,
 ): AsyncGenerator<Uint8Array> {
-  let isFirst = true
-  const unpacked = decompressStream(packed, { name, signal, reuseMemory: true })
+  let isFirst = !takesAny
+  const unpacked = decompressStream(packed, { name, signal, reuseMemory: true, format: takesAny ? 'none' : undefined })
   for await (const piece of cutBlocks(unpacked, pieceSize)) {
     if (isFirst) refuseOtherFormats(piece, name)
     isFirst = false

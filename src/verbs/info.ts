@@ -1,6 +1,7 @@
 import { UmlcowError } from '../errors.js'
-import { type CowHeader, type CowLayout, computeLayout, parseCowHeader } from '../formats/cow/index.js'
-import type { ImageFormat } from '../images/image-formats.js'
+import { type CowHeader, type CowLayout, computeLayout, maxHeaderSize, parseCowHeader } from '../formats/cow/index.js'
+import { parseQcow2Header } from '../formats/qcow2/index.js'
+import { formatOf, type ImageFormat } from '../images/image-formats.js'
 import type { Finding } from '../machine/findings.js'
 import { type FileFacts, type HostPath, isSameFile, localHostFiles } from '../machine/host-files.js'
 import type { OperationOptions } from '../machine/operation-options.js'
@@ -45,7 +46,7 @@ export interface ImageInfo {
   readonly allocatedSize: number | null
   /** The unfinished merge in place that has this file as its overlay or backing file; null when there is none. */
   readonly unfinished: Finding | null
-  /** How a raw file is compressed; null when it is not. Verbs but `create` then take its bytes as they are. */
+  /** How a raw file is compressed; null when it is not. Verbs but `create` and `convert` then take its bytes as they are. */
   readonly compression: CompressedRaw | null
   /** Null unless the file is a COW file. */
   readonly overlay: OverlayInfo | null
@@ -127,12 +128,21 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
 }
 
 /**
- * Describe an overlay from its first bytes, which may come from a pipe.
+ * Describe an overlay or a qcow2 image from its first bytes, which may come from a pipe.
  *
  * @param bytes  the first `maxHeaderSize` bytes, or the whole file if it is shorter
- * @throws       UmlcowError as `parseCowHeader`
+ * @throws       UmlcowError for a damaged header; NOT_COW for any other file
  */
 export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
+  const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null, compression: null }
+  if (formatOf(bytes) === 'qcow2') {
+    const header = parseQcow2Header(bytes, {
+      name,
+      fileSize: bytes.length < maxHeaderSize ? bytes.length : Number.MAX_SAFE_INTEGER,
+    })
+    const qcow2: Qcow2Info = { header, snapshots: [], backing: null, users: null }
+    return { ...common, format: 'qcow2', virtualSize: header.virtualSize, overlay: null, qcow2 }
+  }
   const header = parseCowHeader(bytes, { name })
   const overlay: OverlayInfo = {
     header,
@@ -142,6 +152,5 @@ export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
     users: null,
     rewrite: 'none',
   }
-  const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null, compression: null }
   return { ...common, format: 'cow', virtualSize: header.virtualSize, overlay, qcow2: null }
 }

@@ -26,6 +26,7 @@ import {
 } from '../options.js'
 import { withProgress } from '../progress.js'
 import { jsonPath } from '../report-backing.js'
+import { standardInput } from '../standard-input.js'
 import { unitArgument } from '../unit-argument.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
@@ -63,7 +64,7 @@ export function configureConvert(command: Command, context: CliContext, finish: 
     .arguments('<in> <out>')
     .description(
       'Copy an image with its backing files into a new image OUT: raw, COW or qcow2. OUT "-" is standard output and ' +
-        'takes raw images. With -B, OUT is an overlay on BACKING and stores only what differs from it. The options ' +
+        'takes raw images. A raw image IN may be in LZ4, gzip or zstd, and IN "-" reads one from standard input. With -B, OUT is an overlay on BACKING and stores only what differs from it. The options ' +
         'are those of qemu-img convert.',
     )
     .addOption(formats('-f, --input-format <format>', 'the format of IN; default what its first bytes show'))
@@ -101,6 +102,7 @@ export function configureConvert(command: Command, context: CliContext, finish: 
     '\nExamples:\n  umlcow convert -O qcow2 -B root_fs cow.node0 node0.qcow2\n' +
       '  umlcow convert -O cow -B root_fs node0.qcow2 cow.node0\n' +
       '  umlcow convert disk.qcow2 disk.img\n' +
+      '  umlcow convert -O qcow2 root_fs.lz4 root_fs.qcow2\n' +
       '\nExit status: 0 done, 1 failed (no file was left behind), 4 refused to protect data, 64 wrong usage.',
   )
   command.action(async (input: string, output: string, flags: Flags) => {
@@ -122,7 +124,7 @@ async function run(input: string, output: string, flags: Flags, context: CliCont
   const shown = flags.showProgress && flags.progress === undefined ? { ...flags, progress: 'bar' } : flags
   try {
     return await withProgress(shown, isPipe || wantsJson(flags), ({ onProgress }) =>
-      convert(input, isPipe ? standardOutput() : output, {
+      convert(input === '-' ? standardInput() : input, isPipe ? standardOutput() : output, {
         backing: flags.backing,
         backingRoot: flags.backingRoot,
         chain: flags.chain,

@@ -19,6 +19,7 @@ import {
   sizeArgument,
 } from '../options.js'
 import { jsonPath } from '../report-backing.js'
+import { standardInput } from '../standard-input.js'
 import { createSwapped, notASize } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
@@ -127,10 +128,6 @@ async function checkedSize(file: string, text: string): Promise<number> {
   const size = parseSize(text)
   if (size === null) throw await notASize(file, text)
   return size
-}
-
-function standardInput() {
-  return { name: 'standard input', bytes: process.stdin }
 }
 
 async function runQcow2(

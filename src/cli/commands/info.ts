@@ -23,7 +23,7 @@ export function configureInfo(command: Command, context: CliContext, finish: Fin
       'Show what a file is. For an overlay: its header and layout, the state of its backing file, the processes ' +
         'that have it open, and how many sectors are allocated. For a qcow2 image: its header, its snapshots and ' +
         'the state of its backing file. Any other file is a raw image. With "-", umlcow ' +
-        'reads a header from standard input.',
+        'reads the header of a COW file or a qcow2 image from standard input.',
     )
     .option('--fast', 'read the header only: do not count sectors, do not look for processes')
     .option('--backing-chain', 'show the backing files, too, the overlay first')
@@ -32,7 +32,7 @@ export function configureInfo(command: Command, context: CliContext, finish: Fin
     'after',
     '\nExamples:\n  umlcow info cow.node0\n  umlcow info --json cow.node0 | jq \'."format-specific".data.version\'\n' +
       '  head -c 4136 cow.node0 | umlcow info -\n' +
-      '\nExit status: 0 done, 1 a file is damaged or cannot be read, 63 standard input has no COW header.',
+      '\nExit status: 0 done, 1 a file is damaged or cannot be read, 63 standard input has no such header.',
   )
   command.action(async (paths: string[], flags: Flags) => {
     const documents: unknown[] = []

@@ -1,47 +1,59 @@
+import type { ConvertCounts } from '../../engine/convert/sink-output.js'
 import { UmlcowError } from '../../errors.js'
-import { createRawStreamSink } from '../../images/raw-sink.js'
-import { type FileFacts, type HostFiles, localHostFiles } from '../../machine/host-files.js'
+import { createRawSink, createRawStreamSink } from '../../images/raw-sink.js'
+import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { progressReporter } from '../../machine/operation-options.js'
 import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
-import { writeNewFile } from '../../machine/write-new-file.js'
-import { guardTarget, refuseSameFile } from '../../overlays/guard-target.js'
+import type { ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
-import { overlayOf } from '../../overlays/open-overlay.js'
-import { refuseChanged } from '../../overlays/refuse-changed.js'
+import type { RawInput } from '../../overlays/raw-source.js'
 import { storedBackingPath } from '../../overlays/stored-path.js'
-import { placeOf, refuseOwnBacking } from '../merge/check-inputs.js'
 import { type CopyWork, copyImage } from './copy-image.js'
 import { type NewImage, newSink } from './new-sink.js'
 import { openInputImage } from './open-input.js'
 import { type ConvertOptions, type ConvertResult, convertRules } from './options.js'
 import { type OutputBacking, openOutputBacking } from './output-backing.js'
+import {
+  compressedInput,
+  copyInput,
+  measureInput,
+  type StreamInput,
+  streamInput,
+  unpackBeside,
+} from './stream-input.js'
+import { guardOutput, writeOutput } from './write-output.js'
 
 /**
  * Copy an image, with its backing files, into a new image of another format. With `outputBacking` the new image is an
  * overlay.
  *
+ * A raw input may be compressed with LZ4, gzip or zstd, which its first bytes show, and it may be a stream. With
+ * `inputFormat: 'raw'` its bytes count as they are. For a COW file or a qcow2 image of such an input, umlcow needs room
+ * for a sparse raw image beside the target.
+ *
  * umlcow ends a stream that got the whole image, and destroys one that got only a part of it.
  *
+ * @param input   a path, or the bytes of a raw image with a name for messages
  * @param target  a path for a new file, or a stream, which takes raw images only
  * @throws        UmlcowError USAGE, SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, UNFINISHED_MERGE,
- *                INPUT_CHANGED, INTERRUPTED, and what the codecs and the host throw. A failed conversion leaves no file
+ *                INPUT_CHANGED, INTERRUPTED, BAD_COMPRESSED, TRUNCATED_COMPRESSED, NO_CODEC, NOT_RAW, and what the codecs and the host throw. A failed conversion leaves no file
  */
 export async function convert(
-  input: string | URL,
+  input: RawInput | URL,
   target: OutputTarget | URL | OutputStream,
   options: ConvertOptions = {},
 ): Promise<ConvertResult> {
-  const path = textPath('input', input)
+  const from = typeof input === 'object' && 'bytes' in input ? input : textPath('input', input)
   const checked = checkedOptions(options, convertRules)
   refuseOptions(checked)
   return withOutput(target, { what: 'an image', signal: checked.signal }, (place) => {
     if (typeof place !== 'string' && (checked.format ?? 'raw') !== 'raw') {
       throw new UmlcowError('USAGE', 'only a raw image can go to a stream: its tables stand before its data')
     }
-    return withUnseenTold(checked.files ?? localHostFiles, (files) => convertFile(files, path, place, checked))
+    return withUnseenTold(checked.files ?? localHostFiles, (files) => convertFrom(files, from, place, checked))
   })
 }
 
@@ -64,49 +76,113 @@ function refuseOptions({ format = 'raw', outputBacking, outputBackingFormat, pat
   }
 }
 
-async function convertFile(
+async function convertFrom(
   files: HostFiles,
-  path: string,
+  from: RawInput,
   target: OutputTarget,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  const input = await openInputImage(files, path, options)
+  if (typeof from !== 'string') return convertStream(files, streamInput(from, options), target, options)
+  const input = await openInputImage(files, from, options)
   try {
-    if (options.outputBacking === undefined) return await convertOpened(files, { path, input, target }, null, options)
-    const backing = await openOutputBacking(files, input, options.outputBacking, options)
-    try {
-      return await convertOpened(files, { path, input, target }, backing, options)
-    } finally {
-      await backing.image.close()
-    }
+    const compressed = await compressedInput(from, input, options)
+    if (compressed !== null) return await convertStream(files, compressed, target, options)
+    return await convertImage(files, { path: from, input, sources: input.files, target }, options)
   } finally {
     await input.close()
   }
 }
 
+/** Convert an input that is read once: straight into a raw image, else by a sparse raw file beside the output. */
+async function convertStream(
+  files: HostFiles,
+  stream: StreamInput,
+  target: OutputTarget,
+  options: ConvertOptions,
+): Promise<ConvertResult> {
+  const { path, sources } = stream
+  const newFile = await guardOutput(files, sources, target, options)
+  if (options.dryRun) {
+    const input = { files: [], virtualSize: await measureInput(stream) }
+    const backing = await backingFor(files, input, options)
+    await backing?.image.close()
+    return resultOf({ path, input, sources, target }, await newImageOf(files, input, target, backing, options), options)
+  }
+  if (newFile !== null && (options.format ?? 'raw') !== 'raw') {
+    const input = await unpackBeside(files, stream, newFile.path, options.signal)
+    try {
+      return await convertImage(files, { path, input, sources, target }, options)
+    } finally {
+      await input.close()
+    }
+  }
+  const counts = { stored: 0, zeros: 0, dropped: 0 }
+  let virtualSize = 0
+  await writeOutput(files, { sources, target, newFile }, options, async (store, isPipe) => {
+    const sinkOf = (size: () => number) => (isPipe ? createRawStreamSink(store, size) : createRawSink(store, size))
+    virtualSize = await copyInput(stream, sinkOf, options.zeroUnit ?? defaultUnit, counts)
+  })
+  const image: NewImage = { format: 'raw', virtualSize, backing: null }
+  return {
+    ...resultOf({ path, input: { files: [], virtualSize }, sources, target }, image, options),
+    ...countsOf(counts),
+  }
+}
+
 interface OpenedInput {
   readonly path: string
-  readonly input: FileImage
+  readonly input: Pick<FileImage, 'files' | 'virtualSize'>
+  /** The files that the caller named, and those below them. None for a stream. */
+  readonly sources: readonly ProbedFile[]
   readonly target: OutputTarget
+}
+
+async function backingFor(
+  files: HostFiles,
+  input: OpenedInput['input'],
+  options: ConvertOptions,
+): Promise<OutputBacking | null> {
+  const { outputBacking } = options
+  return outputBacking === undefined ? null : openOutputBacking(files, input, outputBacking, options)
+}
+
+async function convertImage(
+  files: HostFiles,
+  opened: OpenedInput & { readonly input: FileImage },
+  options: ConvertOptions,
+): Promise<ConvertResult> {
+  const backing = await backingFor(files, opened.input, options)
+  try {
+    return await convertOpened(files, opened, backing, options)
+  } finally {
+    await backing?.image.close()
+  }
 }
 
 async function convertOpened(
   files: HostFiles,
-  opened: OpenedInput,
+  opened: OpenedInput & { readonly input: FileImage },
   backing: OutputBacking | null,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
   const { input, target } = opened
-  const inputs = [...input.files, ...(backing?.image.files ?? [])]
-  const place = await placeOf(files, target)
-  for (const file of inputs) refuseSameFile(place.facts, place.name, file.facts, file.path)
-  const overlay = overlayOf(input.files[0]!)
-  if (options.backing !== undefined && overlay !== null) await refuseOwnBacking(files, overlay, place)
-  const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
-  const image = await newImageOf(files, opened, backing, options)
-  const result: ConvertResult = {
-    input: opened.path,
-    inputFormat: input.files[0]!.format,
+  const sources = [...opened.sources, ...(backing?.image.files ?? [])]
+  const newFile = await guardOutput(files, sources, target, options)
+  const image = await newImageOf(files, input, target, backing, options)
+  const result = resultOf(opened, image, options)
+  if (options.dryRun) return result
+  const work = workOf(files, input, backing, options)
+  let counts = { stored: 0, dropped: 0 }
+  await writeOutput(files, { sources, target, newFile }, options, async (store, isPipe) => {
+    counts = await copyImage(work, isPipe ? createRawStreamSink(store, input.virtualSize) : newSink(store, image))
+  })
+  return { ...result, ...countsOf(counts) }
+}
+
+function resultOf({ path, input, target }: OpenedInput, image: NewImage, options: ConvertOptions): ConvertResult {
+  return {
+    input: path,
+    inputFormat: input.files[0]?.format ?? 'raw',
     output: typeof target === 'string' ? target : null,
     format: image.format,
     virtualSize: input.virtualSize,
@@ -116,29 +192,16 @@ async function convertOpened(
     dryRun: options.dryRun === true,
     warnings: [],
   }
-  if (options.dryRun) return result
-  const work = workOf(files, input, backing, options)
-  let counts = { stored: 0, dropped: 0 }
-  const refuseTorn = () => {
-    if (options.force?.includes('in-use')) return
-    for (const file of inputs) refuseChanged(files, file, 'convert')
-  }
-  if (typeof target !== 'string') {
-    counts = await copyImage(work, createRawStreamSink(target.pipe, input.virtualSize))
-    refuseTorn()
-  } else {
-    const permissions = newPermissions(inputs.map(({ facts }) => facts))
-    await writeNewFile(files, newFile!, { permissions, ...options }, async (store) => {
-      counts = await copyImage(work, newSink(store, image))
-      refuseTorn()
-    })
-  }
-  return { ...result, storedBytes: counts.stored, droppedBytes: counts.dropped }
+}
+
+function countsOf({ stored, dropped }: Pick<ConvertCounts, 'stored' | 'dropped'>) {
+  return { storedBytes: stored, droppedBytes: dropped }
 }
 
 async function newImageOf(
   files: HostFiles,
-  { input, target }: OpenedInput,
+  input: OpenedInput['input'],
+  target: OutputTarget,
   backing: OutputBacking | null,
   options: ConvertOptions,
 ): Promise<NewImage> {
@@ -167,10 +230,4 @@ function workOf(
   const fromClusters = options.format === 'cow' && copied.some(({ format }) => format === 'qcow2')
   const compares = unit !== undefined || fromClusters || layersAbove === null
   return { ...common, below: { image, layers: layersAbove, dropEqual: compares ? (unit ?? defaultUnit) : null } }
-}
-
-/** Only users who can read all inputs can read the new image, because it shows them all. Its owner can write it. */
-function newPermissions(facts: readonly FileFacts[]): number {
-  const regular = facts.filter(({ kind }) => kind === 'file')
-  return (regular.reduce((permissions, one) => permissions & one.permissions, 0o644) & 0o644) | 0o600
 }

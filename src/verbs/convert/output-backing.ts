@@ -27,7 +27,7 @@ export interface OutputBacking {
  */
 export async function openOutputBacking(
   files: HostFiles,
-  input: FileImage,
+  input: Pick<FileImage, 'files' | 'virtualSize'>,
   path: HostPath,
   options: Pick<ConvertOptions, 'outputBackingFormat' | 'format' | 'chain' | 'force' | 'signal'>,
 ): Promise<OutputBacking> {
