@@ -39,6 +39,7 @@ const qcow2Errors = {
   QCOW2_HEADER: failed('A field of the header of a qcow2 image is wrong.'),
   QCOW2_FEATURE: failed('A qcow2 image uses a feature that umlcow does not support, such as encryption.'),
   QCOW2_DAMAGED: failed('A table or a compressed cluster of a qcow2 image is damaged, or the image says that it is.'),
+  QCOW2_LEAKS: refused('Clusters of a qcow2 image leaked: they may be data whose table entry was lost.'),
 } as const
 
 const backingErrors = {

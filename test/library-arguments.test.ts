@@ -193,11 +193,11 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   createOverlay: ['in-use'],
   createQcow2: ['in-use'],
   createRaw: ['in-use'],
-  convert: ['in-use', 'mtime', 'size'],
-  compact: ['in-use', 'mtime', 'size', 'siblings'],
+  convert: ['in-use', 'mtime', 'size', 'leaks'],
+  compact: ['in-use', 'mtime', 'size', 'leaks', 'siblings'],
   createFrom: ['in-use'],
   // The words of both kinds of merge; a word of the other kind is refused once the kind is known.
-  merge: ['in-use', 'mtime', 'size', 'siblings', 'room'],
+  merge: ['in-use', 'mtime', 'size', 'leaks', 'siblings', 'room'],
   mergeInPlace: ['in-use', 'mtime', 'siblings', 'room'],
   resumeMerge: ['in-use', 'siblings', 'journal'],
   abandonMerge: ['in-use', 'siblings', 'journal'],
@@ -211,7 +211,7 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   pack: ['in-use', 'mtime', 'size'],
   unpack: ['in-use', 'room'],
 }
-const allWords = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal', 'exists', 'links', 'damage']
+const allWords = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal', 'leaks', 'exists', 'links', 'damage']
 
 const isNoFlag: readonly unknown[] = ['yes', 1, null]
 const isNoPath: readonly unknown[] = [1, true, null, {}, new URL('https://example.invalid/x')]

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { parseSize, sizeProblem } from '../bytes/size-text.js'
 import { isWindowSize } from '../engine/window-size.js'
 import { UmlcowError } from '../errors.js'
-import { type ForceWord, forceWords } from '../machine/findings.js'
+import { type ForceWord, forceWords, newImageForceWords } from '../machine/findings.js'
 import type { PathStyle } from '../overlays/stored-path.js'
 import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
 
@@ -54,7 +54,7 @@ export const inPlaceForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'sibl
 export const unfinishedForceWords: readonly ForceWord[] = ['in-use', 'siblings', 'journal']
 
 /** The words that `merge` takes in all its forms. */
-export const allForceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal']
+export const allForceWords: readonly ForceWord[] = [...newImageForceWords, 'siblings', 'room', 'journal']
 
 /** Where a word has a meaning, for a form of a verb that does not take it. */
 const forceHomes: Record<ForceWord, string> = {
@@ -64,6 +64,7 @@ const forceHomes: Record<ForceWord, string> = {
   siblings: 'it is for merging in place: add -d',
   room: 'it is for merging in place: add -d',
   journal: 'it is for merge --resume and merge --abandon',
+  leaks: 'it is for a merge into a new file',
 }
 
 /**
@@ -94,6 +95,7 @@ const forceMeanings: Record<ForceWord, string> = {
   journal:
     'journal (umlcow cannot see whether the process that began the merge has ended; with --abandon also: the files ' +
     'are not the ones that the journal names)',
+  leaks: 'leaks (clusters of a qcow2 image leaked: they may be data whose table entry was lost)',
 }
 
 const humfsForceMeanings: Record<HumfsForceWord, string> = {

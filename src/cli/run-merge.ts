@@ -1,7 +1,7 @@
 import { printablePath } from '../bytes/escape.js'
 import { formatSize } from '../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../errors.js'
-import { forceWords } from '../machine/findings.js'
+import { newImageForceWords } from '../machine/findings.js'
 import { standardOutput } from '../machine/stores/standard-output.js'
 import { type MergeKind, type MergeOptions, type MergeResult, mergeDecided } from '../verbs/merge/index.js'
 import type { NewImageResult } from '../verbs/merge/new-image/merge-new.js'
@@ -44,7 +44,7 @@ export function newFileOptions(target: string | undefined, flags: NewFileFlags):
     verify: flags.verify,
     allowShort: flags.allowShort,
     dryRun: flags.dryRun,
-    force: knownForce('a merge into a new file', flags.force, forceWords),
+    force: knownForce('a merge into a new file', flags.force, newImageForceWords),
     bufferSize: flags.buffer,
     noSync: !flags.sync,
   }

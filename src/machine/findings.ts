@@ -1,9 +1,12 @@
 import { UmlcowError } from '../errors.js'
 
-export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal'
+export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal' | 'leaks'
 
-/** The words of a merge into a new file and of `rebase`. Every other verb has its own. */
+/** The words of `rebase`. Every other verb has its own, or those of a new image. */
 export const forceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size']
+
+/** The words of verbs that write what a guest sees into a new file: `convert` and a merge. */
+export const newImageForceWords: readonly ForceWord[] = [...forceWords, 'leaks']
 
 /** Something wrong between an overlay and its backing file, or around a file that a verb is about to write. */
 export interface Finding {
@@ -23,6 +26,7 @@ const forceHints: Record<ForceWord, string> = {
   siblings: '--force=siblings goes on: these overlays may then lose what they show',
   room: '--force=room goes on: the merge can be finished once there is room',
   journal: '--force=journal goes on: use it only if you know that the other process has ended',
+  leaks: '--force=leaks goes on: the result may then lack data',
 }
 
 /**

@@ -199,6 +199,8 @@ export const openImageRules: Rules = { ...operationRules, ...backingRules, force
 /**
  * Open what a guest sees of a file: an overlay or a qcow2 image with its backing file, or anything else as a raw image.
  *
+ * It reads no more than it must, so it does not check the tables of a qcow2 image. `check` does.
+ *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, or a failed open
  */
 export async function openImage(

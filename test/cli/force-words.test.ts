@@ -1,4 +1,4 @@
-import { copyFileSync, linkSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, linkSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { umlcow } from '../support/command.js'
@@ -32,6 +32,13 @@ const heldOutput = (scene: Scene) => {
   writeFileSync(inside(scene, 'held'), 'x')
   return holdOpen(inside(scene, 'held'))
 }
+/** A qcow2 image whose only L2 table is lost: its refcount still counts a user. */
+const leaking = ({ directory }: Scene) => {
+  expect(umlcow(['convert', '-O', 'qcow2', 'root_fs', 'leaks'], { cwd: directory }).status).toBe(0)
+  const bytes = readFileSync(path.join(directory, 'leaks'))
+  const l1 = Number(bytes.readBigUInt64BE(40))
+  writeFileSync(path.join(directory, 'leaks'), bytes.fill(0, l1, l1 + 8))
+}
 const heldCow = ({ cow }: Scene) => holdOpen(cow)
 
 const refusals: readonly Refusal[] = [
@@ -55,6 +62,9 @@ const refusals: readonly Refusal[] = [
   { prepare: otherSize, args: 'rebase -u -b root_fs cow', word: 'size' },
   { prepare: heldCow, args: 'copy cow out', word: 'in-use' },
   { prepare: heldOutput, args: 'copy --overwrite root_fs held', word: 'in-use' },
+  { prepare: leaking, args: 'merge leaks out', word: 'leaks' },
+  { prepare: leaking, args: 'convert leaks out', word: 'leaks' },
+  { prepare: leaking, args: 'compact -o out leaks', word: 'leaks' },
   { prepare: heldOutput, args: 'humfs export --from directory --to tar --overwrite held sub', word: 'in-use' },
 ]
 

@@ -10,7 +10,7 @@ function hintFor(...findings: Finding[]): string | undefined {
   throw new Error('not refused')
 }
 
-const words: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal']
+const words: readonly ForceWord[] = ['in-use', 'mtime', 'size', 'siblings', 'room', 'journal', 'leaks']
 
 describe('the hint of a refusal', () => {
   it.each(words)('names --force=%s where that overrides it', (force) => {

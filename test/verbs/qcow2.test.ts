@@ -6,6 +6,8 @@ import { createQcow2Sink, type Qcow2SinkOptions } from '../../src/images/qcow2/q
 import { openImage } from '../../src/overlays/open-image.js'
 import { openMemoryStore } from '../../src/stores/memory-store.js'
 import { check } from '../../src/verbs/check/index.js'
+import { compact } from '../../src/verbs/compact/index.js'
+import { convert } from '../../src/verbs/convert/index.js'
 import { createOverlay } from '../../src/verbs/create.js'
 import { createQcow2 } from '../../src/verbs/create-qcow2.js'
 import { createRaw } from '../../src/verbs/create-raw.js'
@@ -153,6 +155,61 @@ it('map shows what no file of the chain has', async () => {
     [cluster, true, undefined],
     [size - 2 * cluster, false, false],
   ])
+})
+
+describe('merge, convert and compact', () => {
+  const noSync = { noSync: true }
+  let made = 0
+  const runs = [
+    ['merge', (name: string, more = {}) => merge(at(name), at('made'), { ...noSync, overwrite: true, ...more })],
+    ['convert', (name: string, more = {}) => convert(at(name), at('made'), { ...noSync, overwrite: true, ...more })],
+    ['compact', (name: string, more = {}) => compact(at(name), { ...noSync, output: at(`made${made++}`), ...more })],
+  ] as const
+
+  const offsetAt = (bytes: Buffer, at: number) => Number(bytes.readBigUInt64BE(at) & 0xfffffffffffe00n)
+  const l2Of = (bytes: Buffer) => offsetAt(bytes, offsetAt(bytes, 40))
+
+  /** Clear the only entry of the L2 table: the second cluster of the guest is lost. */
+  function loseEntry(bytes: Buffer): Buffer {
+    return bytes.fill(0, l2Of(bytes) + 8, l2Of(bytes) + 16)
+  }
+
+  it.each(runs)('%s refuses leaks, which may be data whose entry was lost, in any layer', async (_, run) => {
+    writeFileSync(at('leaks'), loseEntry(await writeImage('leaks', below('base', 'raw'))))
+    await writeImage('over-leaks', below('leaks', 'qcow2'))
+    for (const name of ['leaks', 'over-leaks']) {
+      await expect(run(name)).rejects.toMatchObject({
+        code: 'QCOW2_LEAKS',
+        message: expect.stringMatching(/leaks: 1 cluster leaked: .*they may be data whose table entry was lost/),
+        hint: expect.stringMatching(/qemu-img check -r leaks .*leaks" frees them\n--force=leaks goes on/),
+      })
+      const { warnings } = await run(name, { force: ['leaks'] })
+      expect(warnings).toEqual([expect.stringContaining('1 cluster leaked')])
+    }
+  })
+
+  it.each(runs)(
+    '%s reads a dirty image with late refcounts, and looks for other damage behind them',
+    async (_, run) => {
+      const bytes = await writeImage('dirty')
+      const entry = bytes.readBigUInt64BE(l2Of(bytes) + 8)
+      bytes[79] = 1 // The feature "dirty".
+      const refcounts = offsetAt(bytes, offsetAt(bytes, 48))
+      bytes.fill(0, refcounts, refcounts + cluster)
+      bytes.writeUInt16BE(1, refcounts)
+      writeFileSync(at('dirty'), bytes)
+      const { warnings } = await run('dirty')
+      expect(warnings).toEqual([expect.stringMatching(/is marked dirty, and has \d+ wrong refcounts and/)])
+      // More wrong flags than a report shows, then an entry that leads out of the file.
+      for (let i = 2; i < 40; i++) bytes.writeBigUInt64BE(entry, l2Of(bytes) + 8 * i)
+      bytes.writeBigUInt64BE(0xffff0000n, l2Of(bytes) + 8 * 40)
+      writeFileSync(at('dirty'), bytes)
+      await expect(run('dirty')).rejects.toMatchObject({
+        code: 'QCOW2_DAMAGED',
+        hint: expect.stringMatching(/^umlcow check /),
+      })
+    },
+  )
 })
 
 describe('features', () => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import type { ForceWord } from '../../machine/findings.js'
+import { type ForceWord, newImageForceWords } from '../../machine/findings.js'
 import { compact } from '../../verbs/compact/index.js'
 import type { CompactResult } from '../../verbs/compact/options.js'
 import { isGroupUnit } from '../../verbs/convert/options.js'
@@ -46,7 +46,7 @@ export function configureCompact(command: Command, context: CliContext, finish: 
     .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('-n, --dry-run', 'print how much it would save, change nothing')
   addBackingOptions(command)
-  addForceOption(addJsonOptions(addProgressOptions(command)), ['in-use', 'mtime', 'size', 'siblings'])
+  addForceOption(addJsonOptions(addProgressOptions(command)), [...newImageForceWords, 'siblings'])
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow compact --dry-run cow.node0\n  umlcow compact root_fs\n' +

@@ -3,7 +3,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { formatSize, parseSize } from '../../bytes/size-text.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { ImageFormat } from '../../images/image-formats.js'
-import { type ForceWord, forceWords } from '../../machine/findings.js'
+import { type ForceWord, newImageForceWords } from '../../machine/findings.js'
 import { standardOutput } from '../../machine/stores/standard-output.js'
 import { convert } from '../../verbs/convert/index.js'
 import {
@@ -96,7 +96,7 @@ export function configureConvert(command: Command, context: CliContext, finish: 
     .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('--dry-run', 'check everything, write nothing')
   addPathStyleOptions(addBackingOptions(command))
-  addForceOption(addJsonOptions(addProgressOptions(command)), forceWords)
+  addForceOption(addJsonOptions(addProgressOptions(command)), newImageForceWords)
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow convert -O qcow2 -B root_fs cow.node0 node0.qcow2\n' +

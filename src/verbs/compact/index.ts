@@ -10,6 +10,7 @@ import { lockFiles } from '../../machine/processes/lock-files.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { inspectTarget, type NewFileTarget, writeNewFile } from '../../machine/write-new-file.js'
+import { checkQcow2Layers } from '../../overlays/check-qcow2-layers.js'
 import { guardTarget, refuseSameFile } from '../../overlays/guard-target.js'
 import { layerOf, type ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
@@ -30,8 +31,8 @@ import { type CompactOptions, type CompactResult, compactRules } from './options
  * The compact image replaces the original at once, or goes to `output`. It keeps the modification time, so overlays on it
  * still fit, and the bond with its own backing file. Without `output`, an image that would not become smaller stays.
  *
- * @throws UmlcowError IN_USE, TARGET_…, OVERLAY_NEEDED, BACKING_…, TRUNCATED_OVERLAY, UNFINISHED_MERGE, INPUT_CHANGED,
- *         BAD_MTIME, INTERRUPTED, and what the codecs and the host throw. After a failure the original is as it was
+ * @throws UmlcowError IN_USE, TARGET_…, OVERLAY_NEEDED, BACKING_…, TRUNCATED_OVERLAY, UNFINISHED_MERGE, QCOW2_DAMAGED,
+ *         QCOW2_LEAKS, INPUT_CHANGED, BAD_MTIME, INTERRUPTED, and what the codecs and the host throw. After a failure the original is as it was
  */
 export async function compact(path: string | URL, options: CompactOptions = {}): Promise<CompactResult> {
   const place = textPath('path', path)
@@ -83,6 +84,7 @@ async function compactOpened(
 ): Promise<CompactResult> {
   const file = input.files[0]!
   const target = await targetOf(files, path, input, options)
+  const { warnings } = await checkQcow2Layers(input.files, options)
   const result: CompactResult = {
     path,
     output: options.output ?? null,
@@ -93,7 +95,7 @@ async function compactOpened(
     droppedBytes: 0,
     replaced: false,
     dryRun: options.dryRun === true,
-    warnings: warningsFor(file),
+    warnings: [...warningsFor(file), ...warnings],
   }
   const copy = (store: BlockStore) =>
     copyCompact(files, input, backing, newSink(store, newImageOf(file, backing?.format ?? 'raw', options)), options)

@@ -1,5 +1,5 @@
 import type { ImageFormat } from '../../images/image-formats.js'
-import type { ForceWord } from '../../machine/findings.js'
+import { type ForceWord, newImageForceWords } from '../../machine/findings.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
 import { backingRules, flag, forceOf, type Rules, text, writerRules } from '../../machine/option-rules.js'
 import type { BackingOptions } from '../../overlays/inspect-backing.js'
@@ -18,7 +18,7 @@ export interface CompactOptions extends OperationOptions, BackingOptions {
   readonly compress?: boolean | undefined
   /** Replace the file of `output`. */
   readonly overwrite?: boolean | undefined
-  /** Findings to override: `in-use`, `mtime`, `size`, `siblings`. */
+  /** Findings to override: `in-use`, `mtime`, `size`, `leaks`, `siblings`. */
   readonly force?: readonly ForceWord[] | undefined
   readonly allowShort?: boolean | undefined
   /** Find out how much it would save, change nothing. */
@@ -47,7 +47,7 @@ export interface CompactResult {
 export const compactRules: Rules = {
   ...writerRules,
   ...backingRules,
-  force: forceOf('in-use', 'mtime', 'size', 'siblings'),
+  force: forceOf(...newImageForceWords, 'siblings'),
   output: text,
   unit: groupUnit,
   compress: flag,

@@ -7,6 +7,7 @@ import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
+import { checkQcow2Layers } from '../../overlays/check-qcow2-layers.js'
 import type { ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
 import type { RawInput } from '../../overlays/raw-source.js'
@@ -39,7 +40,8 @@ import { guardOutput, writeOutput } from './write-output.js'
  * @param input   a path, or the bytes of a raw image with a name for messages
  * @param target  a path for a new file, or a stream, which takes raw images only
  * @throws        UmlcowError USAGE, SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, UNFINISHED_MERGE,
- *                INPUT_CHANGED, INTERRUPTED, BAD_COMPRESSED, TRUNCATED_COMPRESSED, NO_CODEC, NOT_RAW, and what the codecs and the host throw. A failed conversion leaves no file
+ *                QCOW2_DAMAGED, QCOW2_LEAKS, INPUT_CHANGED, INTERRUPTED, BAD_COMPRESSED, TRUNCATED_COMPRESSED, NO_CODEC,
+ *                NOT_RAW, and what the codecs and the host throw. A failed conversion leaves no file
  */
 export async function convert(
   input: RawInput | URL,
@@ -168,8 +170,9 @@ async function convertOpened(
   const { input, target } = opened
   const sources = [...opened.sources, ...(backing?.image.files ?? [])]
   const newFile = await guardOutput(files, sources, target, options)
+  const { warnings } = await checkQcow2Layers([...input.files, ...(backing?.image.files ?? [])], options)
   const image = await newImageOf(files, input, target, backing, options)
-  const result = resultOf(opened, image, options)
+  const result = { ...resultOf(opened, image, options), warnings }
   if (options.dryRun) return result
   const work = workOf(files, input, backing, options)
   let counts = { stored: 0, dropped: 0 }

@@ -1,6 +1,6 @@
 import { isPowerOfTwo } from '../../bytes/align.js'
 import type { ImageFormat } from '../../images/image-formats.js'
-import type { ForceWord } from '../../machine/findings.js'
+import { type ForceWord, newImageForceWords } from '../../machine/findings.js'
 import type { HostPath } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
 import {
@@ -49,7 +49,7 @@ export interface ConvertOptions extends OperationOptions, BackingOptions {
   readonly unit?: number | undefined
   /** Replace the output when it is a regular file and not an input, an overlay or a backing file. */
   readonly overwrite?: boolean | undefined
-  /** Findings to override: `in-use`, `mtime`, `size`. */
+  /** Findings to override: `in-use`, `mtime`, `size`, `leaks`. */
   readonly force?: readonly ForceWord[] | undefined
   /** Allocated sectors beyond the end of a COW file read as zeros, as in the kernel. */
   readonly allowShort?: boolean | undefined
@@ -106,7 +106,7 @@ export const groupUnit = unitRule(isGroupUnit, 'a power of two from 512 to 65536
 export const convertRules: Rules = {
   ...writerRules,
   ...backingRules,
-  force: forceOf('in-use', 'mtime', 'size'),
+  force: forceOf(...newImageForceWords),
   inputFormat: oneOf(imageFormatWords),
   format: oneOf(imageFormatWords),
   outputBacking: paths.any,

@@ -1,6 +1,7 @@
 import { hasCode, UmlcowError } from '../../errors.js'
+import { newImageForceWords } from '../../machine/findings.js'
 import { type HostFiles, isSameFile, localHostFiles } from '../../machine/host-files.js'
-import { checkedOptions, type Rules, textPath, writerRules } from '../../machine/option-rules.js'
+import { checkedOptions, forceOf, type Rules, textPath } from '../../machine/option-rules.js'
 import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
@@ -43,7 +44,7 @@ const onlyFor: Readonly<Record<MergeKind, readonly (keyof MergeOptions)[]>> = {
  * umlcow ends a stream that got the whole image, and destroys one that got only a part of it. If the merge refuses, or
  * with `dryRun`, the stream stays as it is.
  *
- * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, INPUT_CHANGED, INTERRUPTED,
+ * @throws UmlcowError SAME_FILE, TARGET_…, BACKING_…, IN_USE, TRUNCATED_OVERLAY, QCOW2_DAMAGED, QCOW2_LEAKS, INPUT_CHANGED, INTERRUPTED,
  *         COPIER_UNAVAILABLE, VERIFY_FAILED, and what `parseCowHeader` and the host throw. A failed merge leaves no new
  *         file, not even a part of one. A merge in place throws what `mergeInPlace` throws. USAGE for an option that
  *         this kind of merge does not accept.
@@ -54,7 +55,11 @@ export async function merge(
   options: MergeOptions = {},
 ): Promise<MergeResult> {
   const overlay = textPath('overlayPath', overlayPath)
-  const checked = checkedOptions(options, { ...newImageRules, ...inPlaceRules, force: writerRules.force! })
+  const checked = checkedOptions(options, {
+    ...newImageRules,
+    ...inPlaceRules,
+    force: forceOf(...newImageForceWords, 'siblings', 'room'),
+  })
   return withOutput(target, { what: 'an image', signal: checked.signal }, async (place) => {
     if (typeof place !== 'string' && checked.verify) {
       throw new UmlcowError('USAGE', 'verify: the target is a stream, and umlcow cannot read it back')

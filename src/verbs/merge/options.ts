@@ -1,6 +1,6 @@
 import { type Copier, copiers } from '../../engine/choose-copier.js'
 import { assertWindowSize } from '../../engine/window-size.js'
-import { type ForceWord, forceWords } from '../../machine/findings.js'
+import { type ForceWord, newImageForceWords } from '../../machine/findings.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
 import { backingRules, flag, forceOf, oneOf, type Rule, type Rules, writerRules } from '../../machine/option-rules.js'
 import type { BackingOptions } from '../../overlays/inspect-backing.js'
@@ -20,7 +20,7 @@ export interface NewImageOptions extends OperationOptions, BackingOptions {
   readonly bufferSize?: number | undefined
   /** Read the new file back and compare it with the overlay and the backing file. */
   readonly verify?: boolean | undefined
-  /** Findings to override: `in-use`, `mtime`, `size`. */
+  /** Findings to override: `in-use`, `mtime`, `size`, `leaks`. */
   readonly force?: readonly ForceWord[] | undefined
   /** Allocated sectors beyond the end of the overlay read as zeros, as in the kernel. */
   readonly allowShort?: boolean | undefined
@@ -40,7 +40,7 @@ export const bufferSize: Rule = (value, name) => {
 export const newImageRules: Rules = {
   ...writerRules,
   ...backingRules,
-  force: forceOf(...forceWords),
+  force: forceOf(...newImageForceWords),
   sparse: oneOf(['auto', 'always', 'never']),
   copier: oneOf(['auto', ...copiers]),
   bufferSize,

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../../src/errors.js'
@@ -7,11 +9,16 @@ import { openQcow2Image } from '../../../src/images/qcow2/qcow2-image.js'
 import { createQcow2Sink } from '../../../src/images/qcow2/qcow2-sink.js'
 import { openRawImage } from '../../../src/images/raw-image.js'
 import { openMemoryStore } from '../../../src/stores/memory-store.js'
+import { convert } from '../../../src/verbs/convert/index.js'
 import { amount, diceFor, tally } from '../../support/amount.js'
 import type { Dice } from '../../support/generate.js'
+import { temporaryDirectory } from '../../support/paths.js'
 import { makeSinkScene, type SinkScene } from '../../support/qcow2-sink-scene.js'
 
-/** Where the size, which every value fits, and the path of the backing file with its format are. */
+/**
+ * What the format cannot show in the header: the size, as many values fit the same tables, and the path of the backing
+ * file with its format.
+ */
 const unprotected = [
   [24, 32],
   [104, 512],
@@ -84,7 +91,39 @@ async function outcomeOf(bytes: Uint8Array, scene: SinkScene): Promise<Outcome> 
   }
 }
 
+/** Convert a damaged image of a file. A warning counts as a report. */
+async function outcomeOfConvert(bytes: Uint8Array, directory: string, scene: SinkScene): Promise<Outcome> {
+  const [image, raw] = [path.join(directory, 'image'), path.join(directory, 'raw')]
+  writeFileSync(image, bytes)
+  try {
+    const { warnings } = await convert(image, raw, { inputFormat: 'qcow2', noSync: true, overwrite: true })
+    if (Buffer.compare(readFileSync(raw), scene.content) === 0) return 'right'
+    return warnings.length > 0 ? 'reported' : 'wrong'
+  } catch (error) {
+    if (error instanceof UmlcowError) return 'refused'
+    throw error
+  }
+}
+
 describe('damaged tables of qcow2', () => {
+  it('never give wrong data that convert takes for right', async () => {
+    const counts = { refused: 0, reported: 0, right: 0, wrong: 0 }
+    const directory = temporaryDirectory()
+    for (let i = 0; i < amount({ quick: 3, deep: 50 }); i++) {
+      const dice = diceFor(`damaged qcow2 to convert ${i}`)
+      const scene = makeSinkScene(dice, { small: true })
+      if (scene.backing !== null) writeFileSync(path.join(directory, 'below'), scene.backing)
+      const file = await imageOf(scene)
+      const places = await tableBytes(file)
+      for (let n = 0; n < amount({ quick: 8, deep: 40 }); n++) {
+        const outcome = await outcomeOfConvert(damage(dice, file, places), directory, scene)
+        counts[outcome]++
+        expect({ image: i, n, name: scene.name, outcome }).not.toMatchObject({ outcome: 'wrong' })
+      }
+    }
+    tally('damaged qcow2 images converted', counts.refused + counts.reported + counts.right, counts)
+  })
+
   it('never give wrong data that neither a read nor a check reports', async () => {
     const counts = { refused: 0, reported: 0, right: 0, wrong: 0 }
     const images = amount({ quick: 6, deep: 50 })

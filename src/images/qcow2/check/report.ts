@@ -30,19 +30,20 @@ export interface Qcow2Report {
   readonly fragmentedClusters: number
   /** The end of the last cluster with a user, bytes. */
   readonly imageEndOffset: number
-  /** Findings in full: the first ones of each severity. */
+  /** Findings in full: the first ones of each severity, and the first one of each code. */
   readonly findings: readonly Qcow2Finding[]
   /** All findings of each severity, those too that are not in `findings`. */
   readonly counts: Readonly<Record<Qcow2Finding['severity'], number>>
 }
 
-/** Keep this many findings of each severity. The others are counted only. */
+/** Keep this many findings of each severity. Of the others only a new code is kept: nothing hides another kind. */
 const mostFindings = 20
 
 /** Collects findings: a few in full, all by number. */
 export class FindingList {
   readonly #name: string
   readonly #findings: Qcow2Finding[] = []
+  readonly #codes = new Set<Qcow2FindingCode>()
   readonly #counts = { damage: 0, waste: 0, unknown: 0 }
 
   /** @param name  of the image, for messages */
@@ -51,7 +52,9 @@ export class FindingList {
   }
 
   add(severity: Qcow2Finding['severity'], code: Qcow2FindingCode, message: string): void {
-    if (this.#counts[severity]++ >= mostFindings) return
+    const isKept = this.#counts[severity]++ < mostFindings || !this.#codes.has(code)
+    if (!isKept) return
+    this.#codes.add(code)
     this.#findings.push({ code, severity, message: `${this.#name}: ${message}` })
   }
 

@@ -4,6 +4,7 @@ import { progressInParts } from '../../../machine/operation-options.js'
 import { checkedOptions } from '../../../machine/option-rules.js'
 import type { OutputTarget } from '../../../machine/output-target.js'
 import { withUnseenTold } from '../../../machine/processes/unseen-users.js'
+import { checkQcow2Layers } from '../../../overlays/check-qcow2-layers.js'
 import { countAllocated } from '../../../overlays/count-allocated.js'
 import { guardTarget, refuseSameFile } from '../../../overlays/guard-target.js'
 import { inspectBacking } from '../../../overlays/inspect-backing.js'
@@ -73,7 +74,9 @@ export async function mergeInspected(
     for (const input of backing.files.slice(1)) refuseSameFile(place.facts, place.name, input.facts, input.path)
     if (!options.allowShort) await refuseTruncated(overlay, options.signal)
     const newFile = typeof target === 'string' ? await guardTarget(files, target, options) : null
-    const result = await describeMerge(files, overlay, located, target, options)
+    const { warnings } = await checkQcow2Layers(backing.files, options)
+    const described = await describeMerge(files, overlay, located, target, options)
+    const result = { ...described, warnings: [...described.warnings, ...warnings] }
     if (options.dryRun) return result
     const progress = progressInParts(options, overlay.header.virtualSize)
     const work = {

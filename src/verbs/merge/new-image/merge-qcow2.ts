@@ -1,8 +1,5 @@
 import { forEachDataStretch } from '../../../bytes/zeros.js'
 import { throwIfAborted, UmlcowError } from '../../../errors.js'
-import type { Qcow2Header } from '../../../formats/qcow2/index.js'
-import { checkQcow2 } from '../../../images/qcow2/check/check-qcow2.js'
-import type { Qcow2Report } from '../../../images/qcow2/check/report.js'
 import { refuseUnlessForced } from '../../../machine/findings.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
 import { progressInParts } from '../../../machine/operation-options.js'
@@ -10,8 +7,9 @@ import { checkedOptions, type Rules } from '../../../machine/option-rules.js'
 import type { OutputTarget } from '../../../machine/output-target.js'
 import { findWriters } from '../../../machine/processes/find-writers.js'
 import { writeNewFile } from '../../../machine/write-new-file.js'
+import { checkQcow2Layers } from '../../../overlays/check-qcow2-layers.js'
 import { guardTarget, refuseSameFile } from '../../../overlays/guard-target.js'
-import { layerOf, lookInto } from '../../../overlays/open.js'
+import { layerOf } from '../../../overlays/open.js'
 import { type FileImage, openBackingOf, openBackingOfQcow2, openLayers } from '../../../overlays/open-image.js'
 import { refuseChanged } from '../../../overlays/refuse-changed.js'
 import { type BlockStore, writeExact } from '../../../stores/block-store.js'
@@ -24,9 +22,9 @@ const { copier: _copier, verify: _verify, allowShort: _allowShort, ...qcow2Merge
 /**
  * Merge a qcow2 image and the files below it into a new raw image or a pipe. No input changes.
  *
- * It counts the users of all clusters first, so that it does not read an image whose tables contradict each other.
+ * It checks the tables of all qcow2 images first, so that it reads none whose tables contradict each other.
  *
- * @throws UmlcowError QCOW2_DAMAGED, QCOW2_FEATURE for a merge in place, and as `merge`
+ * @throws UmlcowError QCOW2_DAMAGED, QCOW2_LEAKS, QCOW2_FEATURE for a merge in place, and as `merge`
  */
 export async function mergeQcow2(
   files: HostFiles,
@@ -35,7 +33,6 @@ export async function mergeQcow2(
   options: NewImageOptions,
 ): Promise<NewImageResult> {
   const checked: NewImageOptions = checkedOptions(options, qcow2MergeRules)
-  const { header, report } = await checkedHeader(files, path, checked.signal)
   const image = await openLayers(files, path, {
     openBelow: (overlay) => openBackingOf(files, overlay, checked),
     openBelowQcow2: (overlay) => openBackingOfQcow2(files, overlay, checked),
@@ -46,18 +43,19 @@ export async function mergeQcow2(
     refuseInputs(place.facts, place.name, image)
     refuseUnlessForced(await findWriters(files, image.files), checked.force)
     const newFile = typeof target === 'string' ? await guardTarget(files, target, checked) : null
+    const { reports, warnings } = await checkQcow2Layers(image.files, checked)
     const result: NewImageResult = {
       inPlace: false,
       overlay: path,
       backing: image.files.length > 1 ? Buffer.from(image.files[1]!.path as Buffer) : null,
       target: typeof target === 'string' ? target : null,
       virtualSize: image.virtualSize,
-      allocatedSectors: report.allocatedClusters,
-      sectorSize: header.clusterSize,
+      allocatedSectors: reports[0]!.allocatedClusters,
+      sectorSize: layerOf(image.files[0]!).qcow2!.clusterSize,
       dryRun: checked.dryRun === true,
       copier: checked.dryRun ? null : 'read',
       verified: null,
-      warnings: [],
+      warnings,
     }
     if (checked.dryRun) return result
     const copy = (store: BlockStore, keepHoles: boolean) => copyImage(files, image, store, { ...checked, keepHoles })
@@ -87,28 +85,6 @@ function qcow2InPlace(name: string): UmlcowError {
   return new UmlcowError('QCOW2_FEATURE', `${name}: umlcow does not merge a qcow2 image into its backing file`, {
     details: { feature: 'merge in place' },
     hint: 'merge it into a new file, or use "qemu-img commit", which does not look for other overlays',
-  })
-}
-
-/** Check the tables of an image. @throws UmlcowError QCOW2_DAMAGED */
-async function checkedHeader(
-  files: HostFiles,
-  path: string,
-  signal: AbortSignal | undefined,
-): Promise<{ header: Qcow2Header; report: Qcow2Report }> {
-  return lookInto(files, path, async (file) => {
-    const header = layerOf(file).qcow2!
-    const report = await checkQcow2(file.store, header, signal)
-    const first = report.findings.find(({ severity }) => severity === 'damage')
-    // Refcounts may be wrong while the image is dirty. They say where to write, and a merge only reads.
-    const counts = first !== undefined && !(header.dirty && ['QCOW2_REFCOUNT', 'QCOW2_COPIED'].includes(first.code))
-    if (!header.corrupt && !counts) return { header, report }
-    const message = counts
-      ? first.message
-      : `${file.store.name}: a program found damage and marked the image as corrupt`
-    throw new UmlcowError('QCOW2_DAMAGED', message, {
-      hint: '"umlcow check" lists the damage; "qemu-img check -r all" on a copy may repair it',
-    })
   })
 }
 
