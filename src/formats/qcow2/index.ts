@@ -1,3 +1,4 @@
+export { withBackingPath } from './edit-backing-path.js'
 export {
   type CompressedPlace,
   compressedFlag,

@@ -1,6 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import { errorCodes, UmlcowError } from '../../errors.js'
 import { editHeader } from '../../formats/cow/index.js'
+import { withBackingPath } from '../../formats/qcow2/index.js'
 import { type ImageFormat, isPlain } from '../../images/image-formats.js'
 import { refuseUnlessForced } from '../../machine/findings.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
@@ -8,9 +9,10 @@ import { directoryName } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
 import type { NewFileTarget } from '../../machine/write-new-file.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
-import { type CopiedFile, movedBackingPath } from '../../overlays/moved-backing.js'
-import { closeOnFailure, type InputFile, openProbed, type ProbedFile } from '../../overlays/open.js'
-import { type Overlay, overlayOf } from '../../overlays/open-overlay.js'
+import { type CopiedFile, type MovedBacking, movedBackingPath } from '../../overlays/moved-backing.js'
+import { movedQcow2Backing, noRoomForPath } from '../../overlays/moved-qcow2-backing.js'
+import { closeOnFailure, type InputFile, layerOf, openProbed, type ProbedFile } from '../../overlays/open.js'
+import { type Overlay, type Qcow2Overlay, withHeader } from '../../overlays/open-overlay.js'
 import { assertNotTorn } from '../../overlays/rewrite-header.js'
 import { findOverlayOver } from '../../overlays/siblings/find-overlay-over.js'
 import { lookedAtNote } from '../../overlays/unfinished/find-by-other-name.js'
@@ -71,22 +73,41 @@ async function moveHeader(
   if (overlay instanceof UmlcowError) {
     return { ...nothing, warnings: [`${overlay.message}; umlcow copies the file as it is`] }
   }
-  const stored = Buffer.from(overlay.header.backingPath)
+  const stored = storedPathOf(overlay)
   if (options.keepPath) return { ...nothing, backingPath: stored }
-  const { path, located, warnings } = await movedBackingPath(files, overlay, target, options.preserve ? copied : [])
+  const fellows = options.preserve ? copied : []
+  const moved = await ('below' in overlay
+    ? movedQcow2Backing(files, overlay, target, fellows)
+    : movedBackingPath(files, overlay, target, fellows))
+  const { path, located, warnings } = moved
   if (replaced !== null && located !== null && isSameFile(replaced, located.facts)) {
     const name = printablePath(target)
     throw new UmlcowError('TARGET_PROTECTED', `${name}: is the backing file of ${printablePath(file.path)}`)
   }
   if (path.equals(stored)) return { header: null, backingPath: path, warnings }
+  if ('below' in overlay) return editedQcow2(file, overlay, target, moved)
   const header = editHeader(overlay.header, { backingPath: path, mtime: overlay.header.mtime })
   return { header, backingPath: path, warnings }
 }
 
+function storedPathOf(overlay: Overlay | Qcow2Overlay): Buffer {
+  return Buffer.from('below' in overlay ? overlay.below.path : overlay.header.backingPath)
+}
+
+function editedQcow2({ head }: ProbedFile, { below }: Qcow2Overlay, target: Buffer, moved: MovedBacking): MovedHeader {
+  const { path, warnings } = moved
+  const header = withBackingPath(head, path)
+  if (header !== null) return { header, backingPath: path, warnings }
+  const warning = noRoomForPath(target, path, below.format)
+  return { header, backingPath: Buffer.from(below.path), warnings: [...warnings, warning] }
+}
+
 /** Parse the header of an overlay. A copy of a damaged overlay may be all that is left of it. */
-function readOverlay(file: ProbedFile): Overlay | UmlcowError | null {
+function readOverlay(file: ProbedFile): Overlay | Qcow2Overlay | UmlcowError | null {
   try {
-    return overlayOf(file)
+    const { header, below } = layerOf(file)
+    if (below === null) return null
+    return header === null ? { path: file.path, facts: file.facts, below } : withHeader(file, header)
   } catch (error) {
     if (error instanceof UmlcowError && error.code in errorCodes) return error
     throw error
