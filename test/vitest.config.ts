@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config'
 
 // unit and isolated: need nothing but Node, "npm run check" runs them; those that replace modules need a process of their
 // own for each file.  command: runs the built command.  peers: compares with Debian's tools and the real kernel; its files
-// share nothing, and a guest takes 96 MiB, so that they run beside one another.
+// share nothing but the process that runs commands, and a guest takes 96 MiB, so that they run beside one another.
 
 // What a run samples depends on its seed: UMLCOW_SEED=N takes the same sample again. Each project reads this file anew.
 if (process.env['UMLCOW_SEED'] === undefined) {
@@ -81,6 +81,7 @@ export default defineConfig({
         test: {
           name: 'peers',
           include: ['test/peers/**/*.test.ts'],
+          isolate: false,
           globalSetup: ['test/support/build.ts'],
         },
       },
