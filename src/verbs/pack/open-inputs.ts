@@ -75,8 +75,12 @@ export class PackInputs {
     // Even before its own backing file, so that an error closes it.
     const place = this.all.push(input) - 1
     // A backing file that is itself an overlay is plain data to the kernel.
-    const overlay = depth > 0 && !this.options.chain ? null : overlayOf(file)
-    if (overlay === null) return input
+    const isOverlay = file.format === 'cow' && (depth === 0 || this.options.chain === true)
+    const overlay = isOverlay ? overlayOf(file) : null
+    if (overlay === null) {
+      if (file.format === 'qcow2') this.warnings.push(plainWarning(path))
+      return input
+    }
     await assertNotTorn(this.files, path, file.head)
     await refuseUnfinished(this.files, path)
     const backing = await this.addBacking(overlay, depth)
@@ -116,6 +120,10 @@ export class PackInputs {
       seen.set(key, input)
     }
   }
+}
+
+function plainWarning(path: HostPath): string {
+  return `${printablePath(path)}: is packed as it is: umlcow packs no backing file of a qcow2 image, if it has one`
 }
 
 /** Findings about a backing file that --force overrides: the file is there and can be read. */

@@ -102,6 +102,14 @@ describe('pack and unpack', () => {
     expect(namesIn(scene.target)).toEqual(['cow.node0', 'empty', 'link', 'root_fs'])
   })
 
+  it('warn that a qcow2 image is packed as it is', async () => {
+    const scene = makePackScene()
+    const image = path.join(scene.directory, 'image.qcow2')
+    fs.writeFileSync(image, Buffer.concat([Buffer.from('QFI\xfb', 'latin1'), Buffer.alloc(1020)]))
+    const { warnings } = await pack(scene.pack, [image], { ...none, dryRun: true })
+    expect(warnings).toEqual([expect.stringContaining('packs no backing file of a qcow2 image')])
+  })
+
   it('keep headers, or store relative paths, on request', async () => {
     const scene = makePackScene()
     await pack(scene.pack, [scene.cow], none)
