@@ -17,15 +17,8 @@ import { type NewImage, newSink } from './new-sink.js'
 import { openInputImage } from './open-input.js'
 import { type ConvertOptions, type ConvertResult, convertRules } from './options.js'
 import { type OutputBacking, openOutputBacking } from './output-backing.js'
-import {
-  compressedInput,
-  copyInput,
-  measureInput,
-  type StreamInput,
-  streamInput,
-  unpackBeside,
-} from './stream-input.js'
-import { guardOutput, writeOutput } from './write-output.js'
+import { compressedInput, copyInput, measureInput, type RawStream, rawStreamOf, unpackBeside } from './raw-stream.js'
+import { guardNewImage, writeOutput } from './write-output.js'
 
 /**
  * Copy an image, with its backing files, into a new image of another format. With `outputBacking` the new image is an
@@ -84,7 +77,7 @@ async function convertFrom(
   target: OutputTarget,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  if (typeof from !== 'string') return convertStream(files, streamInput(from, options), target, options)
+  if (typeof from !== 'string') return convertStream(files, rawStreamOf(from, options), target, options)
   const input = await openInputImage(files, from, options)
   try {
     const compressed = await compressedInput(from, input, options)
@@ -98,12 +91,12 @@ async function convertFrom(
 /** Convert an input that is read once: straight into a raw image, else by a sparse raw file beside the output. */
 async function convertStream(
   files: HostFiles,
-  stream: StreamInput,
+  stream: RawStream,
   target: OutputTarget,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
   const { path, sources } = stream
-  const newFile = await guardOutput(files, sources, target, options)
+  const newFile = await guardNewImage(files, sources, target, options)
   if (options.dryRun) {
     const input = { files: [], virtualSize: await measureInput(stream) }
     const backing = await backingFor(files, input, options)
@@ -169,7 +162,7 @@ async function convertOpened(
 ): Promise<ConvertResult> {
   const { input, target } = opened
   const sources = [...opened.sources, ...(backing?.image.files ?? [])]
-  const newFile = await guardOutput(files, sources, target, options)
+  const newFile = await guardNewImage(files, sources, target, options)
   const { warnings } = await checkQcow2Layers([...input.files, ...(backing?.image.files ?? [])], options)
   const image = await newImageOf(files, input, target, backing, options)
   const result = { ...resultOf(opened, image, options), warnings }

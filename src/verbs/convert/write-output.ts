@@ -10,7 +10,7 @@ import { placeOf, refuseOwnBacking } from '../merge/check-inputs.js'
 import type { ConvertOptions } from './options.js'
 
 /** Refuse an output that is an input, or that must stay. @returns the place of a new file; null for a pipe */
-export async function guardOutput(
+export async function guardNewImage(
   files: HostFiles,
   sources: readonly ProbedFile[],
   target: OutputTarget,

@@ -18,7 +18,7 @@ import { type RawInput, rawBytes, storePieces } from '../../overlays/raw-source.
 import type { ConvertOptions } from './options.js'
 
 /** A raw image that is read once, from start to end: a stream, or a compressed file. */
-export interface StreamInput {
+export interface RawStream {
   /** For messages and results. */
   readonly path: string
   /** The file of a compressed image; none for a stream. */
@@ -27,10 +27,10 @@ export interface StreamInput {
 }
 
 /** @throws UmlcowError USAGE for a format that cannot be read from start to end */
-export function streamInput(
+export function rawStreamOf(
   { name, bytes }: Exclude<RawInput, string>,
   { inputFormat, backing, signal }: ConvertOptions,
-): StreamInput {
+): RawStream {
   if ((inputFormat ?? 'raw') !== 'raw' || backing !== undefined) {
     throw new UmlcowError('USAGE', `${name}: a stream can only be a raw image, which has no backing file`)
   }
@@ -47,7 +47,7 @@ export async function compressedInput(
   path: string,
   { files }: FileImage,
   { inputFormat, signal }: ConvertOptions,
-): Promise<StreamInput | null> {
+): Promise<RawStream | null> {
   const file = files[0]!
   if (inputFormat !== undefined || !isPlain(file.format)) return null
   const { name } = file.store
@@ -69,13 +69,13 @@ const noSink: ImageSink = {
 }
 
 /** Read an input to its end, so that all its damage shows. @returns the length of the image */
-export function measureInput(input: StreamInput): Promise<number> {
+export function measureInput(input: RawStream): Promise<number> {
   return copyStream(input.bytes, noSink, 0, { stored: 0, zeros: 0, dropped: 0 })
 }
 
 /** Make a raw image of an input. The sink asks for its size at the end. @returns the length of the image */
 export async function copyInput(
-  input: StreamInput,
+  input: RawStream,
   sinkOf: (size: () => number) => ImageSink,
   zeroUnit: number,
   counts: ConvertCounts,
@@ -95,7 +95,7 @@ const keptZeroUnit = 4096
  */
 export async function unpackBeside(
   files: HostFiles,
-  input: StreamInput,
+  input: RawStream,
   output: Buffer,
   signal: AbortSignal | undefined,
 ): Promise<FileImage> {
