@@ -2,9 +2,14 @@ import tty from 'node:tty'
 import { UmlcowError } from '../errors.js'
 import type { Progress } from '../machine/operation-options.js'
 import { isInheritedAndWritable } from '../machine/processes/inherited-descriptor.js'
-import type { CommonFlags } from './context.js'
 import { createLineWriter } from './line-writer.js'
 import { messageStream } from './messages.js'
+
+/** The options of a verb that decide how it shows its progress. */
+export interface ProgressFlags {
+  readonly quiet?: boolean | undefined
+  readonly progress?: string | undefined
+}
 
 /** Shows the progress of one operation. */
 export interface ProgressView {
@@ -27,7 +32,7 @@ const jsonInterval = 250
  * @param stdoutTaken  standard output carries an image or a JSON document
  * @throws             UmlcowError USAGE
  */
-export async function openProgress(flags: CommonFlags, stdoutTaken: boolean): Promise<ProgressView> {
+export async function openProgress(flags: ProgressFlags, stdoutTaken: boolean): Promise<ProgressView> {
   const { progress, quiet } = flags
   if (progress === undefined) return tty.isatty(messageFd) && !quiet ? openBar() : silent
   if (progress === 'none') return silent
@@ -38,7 +43,7 @@ export async function openProgress(flags: CommonFlags, stdoutTaken: boolean): Pr
 
 /** Do something with a view of its progress. */
 export async function withProgress<T>(
-  flags: CommonFlags,
+  flags: ProgressFlags,
   stdoutTaken: boolean,
   run: (view: ProgressView) => Promise<T>,
 ): Promise<T> {

@@ -121,7 +121,7 @@ async function run(input: string, output: string, flags: Flags, context: CliCont
     throw new UmlcowError('USAGE', '--overwrite needs a file: it has no meaning for standard output')
   }
   const hasPathStyle = flags.relative || flags.chroot !== undefined
-  const shown = flags.showProgress && flags.progress === undefined ? { ...flags, progress: 'bar' } : flags
+  const shown = { quiet: flags.quiet, progress: flags.progress ?? (flags.showProgress ? 'bar' : undefined) }
   try {
     return await withProgress(shown, isPipe || wantsJson(flags), ({ onProgress }) =>
       convert(input === '-' ? standardInput() : input, isPipe ? standardOutput() : output, {

@@ -52,9 +52,11 @@ export function configureCopy(command: Command, context: CliContext, finish: Fin
   command.action(async (paths: string[], flags: Flags) => {
     const target = paths.at(-1)
     if (target === undefined || paths.length < 2) throw new UmlcowError('USAGE', 'copy needs a SOURCE and a TARGET')
-    const { sync, ...options } = flags
+    const { sparse, reflink, preserve, keepPath, overwrite, force, dryRun, sync } = flags
+    const options = { sparse, reflink, preserve, keepPath, overwrite, force, dryRun, noSync: !sync }
+    const { signal } = context
     const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
-      copyFiles(paths.slice(0, -1), target, { ...options, noSync: !sync, signal: context.signal, onProgress }),
+      copyFiles(paths.slice(0, -1), target, { ...options, signal, onProgress }),
     )
     const warnings = [...result.warnings, ...result.copies.flatMap((copy) => copy.warnings)]
     if (!flags.quiet) for (const warning of warnings) context.warn(warning)

@@ -163,15 +163,20 @@ function memberOf(fields: Fields): PackMember {
   }
 }
 
+/** Longer paths are in no header. */
+const maxBackingPath = 4096
+
 function headerOf(overlay: Fields): PackedHeader {
   const fields = overlay.neededPart('header')
+  const backingPath = fields.bytes('backing-filename')
+  if (backingPath.includes(0) || backingPath.length > maxBackingPath) throw fields.bad('backing-filename')
   return {
     layout: fields.text('layout'),
     mtime: fields.whole('mtime'),
     virtualSize: fields.whole('size'),
     sectorSize: fields.whole('sector-size'),
     alignment: fields.whole('alignment'),
-    backingPath: fields.bytes('backing-filename'),
+    backingPath,
   }
 }
 

@@ -31,6 +31,8 @@ export class PackInputs {
   readonly all: PackInput[] = []
   readonly warnings: string[] = []
   private readonly findings: Finding[] = []
+  /** Overlays whose backing files are being opened. */
+  private readonly onWay = new Set<PackInput>()
   private readonly files: HostFiles
   private readonly options: PackOptions
 
@@ -68,7 +70,10 @@ export class PackInputs {
     const known = this.all.find(({ facts }) => isSameFile(facts, file.facts))
     if (known !== undefined || this.all.length >= maxPackMembers || depth > maxDepth) {
       await file.store.close()
-      if (known !== undefined) return known
+      if (known !== undefined && !this.onWay.has(known)) return known
+      if (known !== undefined) {
+        throw new UmlcowError('CHAIN_TOO_LONG', `${printablePath(path)}: the chain of backing files goes in a circle`)
+      }
       throw new UmlcowError('CHAIN_TOO_LONG', `${printablePath(path)}: too many files for one pack`)
     }
     let input: PackInput = { ...file, name: baseName(path), overlay: null, backing: null, isIncluded: false }
@@ -83,6 +88,7 @@ export class PackInputs {
     }
     await assertNotTorn(this.files, path, file.head)
     await refuseUnfinished(this.files, path)
+    this.onWay.add(input)
     const backing = await this.addBacking(overlay, depth)
     input = { ...input, overlay, backing }
     this.all.splice(place, 1)

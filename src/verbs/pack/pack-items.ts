@@ -22,25 +22,24 @@ export async function* fileItems(
     const { input, survey } = one
     if (!input.isIncluded) continue
     const pace = createCopyPace(options.signal, progress.part(input.store.size))
-    const data = checkedData(files, one, options, readStretches(input.store, survey.stretches, pace))
+    const data = checkedData(files, one, readStretches(input.store, survey.stretches, pace))
     const { name, store, facts } = input
     const entry = entryNamed(name, store.size, facts.permissions, facts.mtimeNs)
     const sparse = { stretches: survey.stretches, data }
     yield { entry, content: { [Symbol.asyncIterator]: () => data, sparse } }
   }
   // The last look comes after all data, and before the end of the archive.
-  for (const { input } of surveyed) await unchanged(files, input, options, Promise.resolve())
+  for (const { input } of surveyed) await unchanged(files, input, Promise.resolve())
 }
 
 /** Pass the data of a file on, and see to it that a file that was cut counts as changed. */
 async function* checkedData(
   files: HostFiles,
   { input }: SurveyedInput,
-  options: PackOptions,
   data: AsyncGenerator<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   for (;;) {
-    const next = await data.next().catch((error: unknown) => unchanged(files, input, options, Promise.reject(error)))
+    const next = await data.next().catch((error: unknown) => unchanged(files, input, Promise.reject(error)))
     if (next.done) return
     yield next.value
   }

@@ -26,7 +26,7 @@ export async function surveyInputs(
   const surveyed: SurveyedInput[] = []
   for (const input of inputs) {
     const { signal, sparse } = options
-    const survey = await unchanged(files, input, options, surveyFile(files, input, { sparse, signal }))
+    const survey = await unchanged(files, input, surveyFile(files, input, { sparse, signal }))
     surveyed.push({ input, survey })
   }
   return surveyed
@@ -51,24 +51,22 @@ export async function digestInputs(
     for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
       const { input, survey, onPosition } = one
       const digesting = digestFile(input.store, survey.stretches, { signal, onPosition })
-      digests.set(input, await unchanged(files, input, options, digesting))
+      digests.set(input, await unchanged(files, input, digesting))
     }
   }
   await Promise.all(Array.from({ length: options.threads ?? availableParallelism() }, runNext))
   return digests
 }
 
-/** Wait for a reading of a file, and refuse a file that has changed: also where that made the reading fail. */
-export async function unchanged<T>(
-  files: HostFiles,
-  input: PackInput,
-  { force }: PackOptions,
-  reading: Promise<T>,
-): Promise<T> {
+/**
+ * Wait for a reading of a file, and refuse a file that has changed: also where that made the reading fail. No word of
+ * `force` overrides this: the digest in the manifest would not fit the data, and nobody could unpack the pack.
+ */
+export async function unchanged<T>(files: HostFiles, input: PackInput, reading: Promise<T>): Promise<T> {
   try {
     return await reading
   } finally {
-    if (!force?.includes('in-use')) refuseChanged(files, input, 'pack')
+    refuseChanged(files, input, 'pack')
   }
 }
 

@@ -65,7 +65,7 @@ export async function writeAround(writing: Writing, store: BlockStore): Promise<
   const frame = await manifestFrame(membersOf(surveyed, await writing.digests), options.compression)
   if (frame?.length !== place.length) throw new Error('unreachable: digests have one length')
   await writeExact(store, 0, frame)
-  for (const { input } of surveyed) await unchanged(files, input, options, Promise.resolve())
+  for (const { input } of surveyed) await unchanged(files, input, Promise.resolve())
   return written
 }
 

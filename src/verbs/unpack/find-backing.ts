@@ -5,7 +5,7 @@ import { surveyFile } from '../../machine/copying/survey-file.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { digestFile } from '../../machine/workers/digest-file.js'
-import { openInput } from '../../overlays/open.js'
+import { type InputFile, openInput } from '../../overlays/open.js'
 import { resolveBackingPath } from '../../overlays/resolve-backing.js'
 import type { UnpackOptions } from './options.js'
 
@@ -64,12 +64,23 @@ export class BackingFinder {
     if (given !== undefined) return [{ path: Buffer.from(given), facts: await files.stat(given) }]
     const named = await resolveBackingPath(files, joinPath(directory, name), header.backingPath).catch(orNull)
     const beside = await resolveBackingPath(files, joinPath(directory, name), backing.name).catch(orNull)
-    const all = [named, beside].filter((one) => one !== null)
+    const all = [named, beside].filter((one) => one !== null && isReadable(one.facts)) as FoundBacking[]
     return all.filter(({ facts }, i) => all.findIndex((one) => isSameFile(one.facts, facts)) === i)
   }
 
+  /** Open a candidate. @returns null for one that this user may not read, unless the caller has named it */
+  private async open(path: Buffer): Promise<InputFile | null> {
+    try {
+      return await openInput(this.files, path)
+    } catch (error) {
+      if (this.options.backing === undefined && hasCode(error, 'EACCES', 'EPERM')) return null
+      throw error
+    }
+  }
+
   private async hasDigest({ path }: FoundBacking, { backing }: Overlay): Promise<boolean> {
-    const input = await openInput(this.files, path)
+    const input = await this.open(path)
+    if (input === null) return false
     try {
       if (input.store.size !== backing.size) return false
       const { signal } = this.options
@@ -79,6 +90,10 @@ export class BackingFinder {
       await input.store.close()
     }
   }
+}
+
+function isReadable({ kind }: FileFacts): boolean {
+  return kind === 'file' || kind === 'blockDevice'
 }
 
 /** A path that leads nowhere that umlcow may look at is no candidate. */

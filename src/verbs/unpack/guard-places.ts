@@ -2,10 +2,10 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import type { PackMember } from '../../formats/pack/manifest.js'
 import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
-import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
+import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
-import { inspectTarget, type NewFileTarget } from '../../machine/write-new-file.js'
+import { inspectTarget, type NewFileTarget, targetExists } from '../../machine/write-new-file.js'
 import { findOverlayOver } from '../../overlays/siblings/find-overlay-over.js'
 import { refuseUnfinished } from '../../overlays/unfinished/find-merge-around.js'
 import type { UnpackOptions } from './options.js'
@@ -27,12 +27,29 @@ export async function guardPlaces(
   const places: NewFileTarget[] = []
   for (const { name } of members) {
     const path = joinPath(directory, name)
-    const place = await inspectTarget(files, path, options.overwrite === true)
-    if (place.existing !== null) await guardExisting(files, directory, place, place.existing, needed, names)
+    await refuseLink(files, path)
+    const place = await inspectTarget(files, path, true)
+    if (place.existing !== null) {
+      await guardExisting(files, directory, place, place.existing, needed, names)
+      if (!options.overwrite) throw targetExists(path)
+    }
     places.push(place)
   }
   refuseUnlessForced(await findings(files, directory, members, places), options.force)
   return places
+}
+
+/** A file of a pack goes into the directory, so it never replaces what a link there leads to. */
+async function refuseLink(files: HostFiles, path: HostPath): Promise<void> {
+  const here = await files.lstatOrNull(path)
+  if (here === null || here.kind !== 'other') return
+  throw new UmlcowError(
+    'TARGET_KIND',
+    `${printablePath(path)}: is a link or a special file, which unpack never replaces`,
+    {
+      hint: 'remove it, or unpack into another directory with -C DIR',
+    },
+  )
 }
 
 async function guardExisting(

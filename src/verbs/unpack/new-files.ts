@@ -1,5 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
-import { throwIfAborted } from '../../errors.js'
+import { hasCode, throwIfAborted } from '../../errors.js'
 import type { HostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
@@ -10,6 +10,15 @@ interface Started {
   readonly temporaryPath: Buffer
   /** Null when it is closed. */
   store: FileStore | null
+}
+
+/** A name that a new file has, or is about to get. */
+interface Placed {
+  readonly path: Buffer
+  readonly wasFree: boolean
+  /** A second name of the file that had the name before. */
+  readonly oldPath: Buffer | null
+  isPlaced?: boolean
 }
 
 /** New files that get their names together, when all of them are complete. */
@@ -31,27 +40,53 @@ export class NewFiles {
   }
 
   /**
-   * Give all files their names. After a failure, those that were free before are free again.
+   * Give all files their names. After a failure, the names are as they were: free, or with the old file.
    *
    * @throws UmlcowError TARGET_EXISTS when another file has taken a name meanwhile
    */
   async place(signal: AbortSignal | undefined, noSync: boolean): Promise<void> {
     throwIfAborted(signal)
-    const placed: Started[] = []
+    const placed: Placed[] = []
     try {
       for (const one of this.started) {
         await closeOne(one)
+        const oldPath = await this.keepOld(one.place)
+        placed.push({ path: one.place.path, wasFree: one.place.existing === null, oldPath })
         const isMoved = await placeTemporary(this.files, one.temporaryPath, one.place)
-        placed.push(one)
+        placed.at(-1)!.isPlaced = true
         if (!isMoved) await this.files.unlink(one.temporaryPath)
       }
     } catch (error) {
-      for (const { place } of placed) if (place.existing === null) await removeQuietly(this.files, place.path)
+      for (const one of placed.reverse()) await this.putBack(one)
       throw error
     }
+    for (const { oldPath } of placed) if (oldPath !== null) await removeQuietly(this.files, oldPath)
     const [first] = this.started
     if (first !== undefined && !noSync) await this.files.syncDirectory(directoryName(first.place.path))
     this.started.splice(0)
+  }
+
+  /** Give a file that is to be replaced a second name. @returns null where there is none, or no hard links */
+  private async keepOld({ path, existing }: NewFileTarget): Promise<Buffer | null> {
+    if (existing === null) return null
+    const oldPath = temporaryPathIn(directoryName(path))
+    try {
+      await this.files.link(path, oldPath)
+      return oldPath
+    } catch (error) {
+      if (hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) return null
+      throw error
+    }
+  }
+
+  private async putBack({ path, wasFree, oldPath, isPlaced }: Placed): Promise<void> {
+    if (oldPath === null) {
+      if (isPlaced && wasFree) await removeQuietly(this.files, path)
+    } else if (isPlaced) {
+      await this.files.rename(oldPath, path)
+    } else {
+      await removeQuietly(this.files, oldPath)
+    }
   }
 
   /** Close what is open and remove what has no name yet. Call it in any case. */

@@ -136,6 +136,11 @@ describe('the manifest of a pack', () => {
       [around(Array.from({ length: 4097 }, () => backing)), 'BAD_PACK'],
     ]
     for (const [document, code] of cases) expect(codeOf(document), JSON.stringify(document)?.slice(0, 99)).toBe(code)
+    const hostilePath = (overlay as { overlay: { header: object } }).overlay
+    for (const path of [{ hex: '00ff00' }, 'a\0b', 'x'.repeat(4097)]) {
+      const header = { ...hostilePath.header, 'backing-filename': path }
+      expect(codeOf(around([backing, { ...overlay, overlay: { ...hostilePath, header } }]))).toBe('BAD_PACK')
+    }
     const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
     for (const text of ['', '\xff', '{', deep]) {
       expect(() => parsePackManifest(Buffer.from(text, 'latin1'), 'x')).toThrow(UmlcowError)

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { listPack, pack, unpack, verifyPack } from '../../../src/index.js'
 import { type HostFiles, localHostFiles } from '../../../src/machine/host-files.js'
-import { keepsUntouched, namesIn, sha256 } from '../../cli/scene.js'
+import { keepsUntouched, namesIn, sectorText, sha256, writeOverlay } from '../../cli/scene.js'
 import { storedSize } from '../../support/sparse-pair.js'
 import { backingMtimeNs, headerPathOf, makePackScene, setMtimeNs, virtualSize, withoutPath } from './scene.js'
 
@@ -247,6 +247,30 @@ describe('pack refuses', () => {
   })
 })
 
+describe('pack refuses', () => {
+  it('a chain of backing files that goes in a circle', async () => {
+    const scene = makePackScene()
+    const [a, b] = ['a.cow', 'b.cow'].map((name) => path.join(scene.directory, 'project', name)) as [string, string]
+    const sectors = new Map([[1, sectorText('overlay', 1)]])
+    for (const [cow, backing] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      writeOverlay(cow, { virtualSize, backing, mtime: 1, sectors })
+    }
+    const packing = pack(scene.pack, [a], { ...none, chain: true, force: ['mtime', 'size'] })
+    await expect(packing).rejects.toMatchObject({ code: 'CHAIN_TOO_LONG' })
+  })
+
+  it('a file that changes, also with force: the digest would not fit', async () => {
+    const scene = makePackScene()
+    const onProgress = () => fs.appendFileSync(scene.backing, 'x')
+    const packing = pack(scene.pack, [scene.backing], { ...none, force: ['in-use'], onProgress })
+    await expect(packing).rejects.toMatchObject({ code: 'INPUT_CHANGED' })
+    expect(fs.existsSync(scene.pack)).toBe(false)
+  })
+})
+
 describe('unpack refuses', () => {
   const packed = async () => {
     const scene = makePackScene()
@@ -270,6 +294,32 @@ describe('unpack refuses', () => {
     fs.copyFileSync(at('cow.node0'), at('other.cow'))
     await expect(scene.run({ overwrite: true })).rejects.toMatchObject({ code: 'TARGET_PROTECTED' })
     await expect(scene.run({ directory: at('missing') })).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  it('a link in the place of a file, which may lead out of the directory', async () => {
+    const scene = await packed()
+    const outside = path.join(scene.directory, 'images', 'precious')
+    fs.writeFileSync(outside, 'kept')
+    fs.symlinkSync(outside, path.join(scene.target, 'root_fs'))
+    await expect(scene.run({ overwrite: true })).rejects.toMatchObject({ code: 'TARGET_KIND' })
+    expect(fs.readFileSync(outside, 'utf8')).toBe('kept')
+  })
+
+  it('to replace one file when the other cannot get its name', async () => {
+    const scene = await packed()
+    const at = (name: string) => path.join(scene.target, name)
+    fs.writeFileSync(at('root_fs'), 'old')
+    const link: HostFiles['link'] = async (from, to) => {
+      if (to.toString().endsWith('cow.node0')) fs.writeFileSync(to, 'first')
+      return localHostFiles.link(from, to)
+    }
+    const files = { ...localHostFiles, link }
+    await expect(scene.run({ overwrite: true, files })).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
+    expect(namesIn(scene.target)).toEqual(['cow.node0', 'root_fs'])
+    expect(fs.readFileSync(at('root_fs'), 'utf8')).toBe('old')
+    fs.rmSync(at('cow.node0'))
+    await scene.run({ overwrite: true })
+    expect(namesIn(scene.target)).toEqual(['cow.node0', 'root_fs'])
   })
 
   it('a pack beyond the limit, or without room', async () => {
