@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openImage } from '../../src/overlays/open-image.js'
 import { convert } from '../../src/verbs/convert/index.js'
+import { createQcow2 } from '../../src/verbs/create-qcow2.js'
 import { amount, diceFor, runSeed, tally } from '../support/amount.js'
 import { type Dice, type GeneratedPair, generatePair, writePair } from '../support/generate.js'
 import { ownSectors } from '../support/own-sectors.js'
@@ -78,6 +79,24 @@ describe.runIf(havePeers(qemuImg, qemuIo))('convert', () => {
     const count = amount({ quick: 2, deep: 500 })
     for (let i = 0; i < count; i++) await roundTrip(diceFor(`round trip ${i}`), runSeed + i)
     tally('overlays converted to qcow2 and back', count)
+  })
+
+  it('and create make overlays into which qemu-io writes, read back by both', async () => {
+    const directory = temporaryDirectory()
+    const file = (name: string) => path.join(directory, name)
+    const content = Buffer.alloc(3 * 65536 + 512, 'base')
+    writeFileSync(file('base'), content)
+    const over = { backing: file('base'), backingFormat: 'raw', noSync: true } as const
+    await createQcow2(file('created'), over)
+    await convert(file('created'), file('converted'), { ...noSync, format: 'qcow2', outputBacking: file('base') })
+    const writes = ['write -P 7 512 1024', 'write -P 8 65024 70144', 'write -z 131072 4096', 'write -P 9 196608 512']
+    content.fill(7, 512, 1536).fill(8, 65024, 135168).fill(0, 131072, 135168).fill(9, 196608, 197120)
+    writeFileSync(file('expected'), content)
+    for (const name of ['created', 'converted']) {
+      runQemu(qemuIo, '-f', 'qcow2', ...writes.flatMap((one) => ['-c', one]), file(name))
+      checkByQemu(file(name), file('expected'))
+      await expectSame(file(name), content, name)
+    }
   })
 
   it('reads every image of qemu-img, and qemu-io writes into what it makes', async () => {

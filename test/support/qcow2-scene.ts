@@ -58,8 +58,9 @@ export function writeRandomly(
   { clusterSize, mayCompress }: Pick<ChosenOptions, 'clusterSize' | 'mayCompress'>,
 ): void {
   const commands: string[] = []
-  // QEMU does not write a compressed cluster over another one. Where it writes over a compressed one, QEMU 7.2 leaves old
-  // bytes in a neighbour that should be zeros.
+  // QEMU does not write a compressed cluster over another one. A write over a compressed cluster frees its place in the
+  // file. In the same process, QEMU 7.2 may put the next compressed cluster there, though other data has the place by then.
+  let hasFreed = false
   const touched = new Set<number>()
   const compressed = new Set<number>()
   const unit = (size: number) => Math.max(1, Math.ceil(content.length / size))
@@ -71,10 +72,10 @@ export function writeRandomly(
     const length = Math.min(content.length - start, kind === 0 ? size : size * (1 + dice.below(6)))
     const end = start + length
     const pattern = 1 + dice.below(255)
-    if (kind === 0 && (length < size || !mayCompress || touched.has(start / clusterSize))) continue
+    if (kind === 0 && (hasFreed || length < size || !mayCompress || touched.has(start / clusterSize))) continue
     const clusters: number[] = []
     for (let at = Math.floor(start / clusterSize); at * clusterSize < end; at++) clusters.push(at)
-    if (clusters.some((one) => compressed.has(one))) continue
+    if (clusters.some((one) => compressed.has(one))) hasFreed = true
     for (const one of clusters) touched.add(one)
     if (kind === 0) compressed.add(start / clusterSize)
     if (kind === 1) commands.push(`write -z ${start} ${length}`)
