@@ -1,4 +1,13 @@
-import { chmodSync, copyFileSync, linkSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openImage } from '../../src/overlays/open-image.js'
@@ -127,4 +136,25 @@ describe('compact', () => {
     writeOverlay(file('plain'), { virtualSize: statSync(file('base')).size, backing: file('base'), mtime })
     await expect(compact(file('base'), noSync)).rejects.toMatchObject({ code: 'OVERLAY_NEEDED' })
   })
+
+  it.each(['cow', 'qcow2'] as const)(
+    'refuses another backing file than the one that a %s header names',
+    async (format) => {
+      const { file } = makeScene()
+      copyFileSync(file('root_fs'), file('other'))
+      utimesSync(file('other'), mtime, mtime)
+      await convert(file('cow'), file('ov'), { ...noSync, format, outputBacking: file('root_fs') })
+      const old = readFileSync(file('ov'))
+      const compactOn = (name: string) => compact(file('ov'), { ...noSync, backing: file(name), dryRun: true })
+      await expect(compactOn('other')).rejects.toMatchObject({
+        code: 'BACKING_OTHER',
+        message: `${file('ov')}: its header leads to ${file('root_fs')}, not to ${file('other')}`,
+      })
+      await compactOn('root_fs')
+      renameSync(file('root_fs'), file('moved'))
+      if (format === 'cow') await compactOn('moved')
+      else await expect(compactOn('moved')).rejects.toMatchObject({ code: 'BACKING_OTHER' })
+      expect(readFileSync(file('ov')).equals(old)).toBe(true)
+    },
+  )
 })

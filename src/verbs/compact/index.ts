@@ -24,6 +24,7 @@ import { type OutputBacking, openOutputBacking } from '../convert/output-backing
 import { placeOf } from '../merge/check-inputs.js'
 import { refuseHidden, refuseReplacing } from './guard.js'
 import { type CompactOptions, type CompactResult, compactRules } from './options.js'
+import { refuseOther } from './refuse-other.js'
 
 /**
  * Make an image smaller: drop groups that are equal to its backing file, and make holes of zeros.
@@ -45,6 +46,7 @@ async function compactFile(files: HostFiles, path: string, options: CompactOptio
   try {
     const file = input.files[0]!
     refuseHidden(file)
+    await refuseOther(files, file, input.files[1], options)
     const isReplaced = options.output === undefined && !options.dryRun
     const lock = isReplaced ? await lockFiles(files, [file]) : null
     try {
