@@ -43,7 +43,7 @@ export async function movedQcow2Backing(
 }
 
 /** QEMU takes what stands before a colon in the first part of a path for the name of a protocol. */
-function withoutProtocol(path: Buffer): Buffer {
+export function withoutProtocol(path: Buffer): Buffer {
   const colon = path.indexOf(':')
   const isProtocol = colon >= 0 && !path.subarray(0, colon).includes('/')
   return isProtocol ? Buffer.concat([Buffer.from('./'), path]) : path

@@ -2,9 +2,12 @@ import {
   chmodSync,
   copyFileSync,
   linkSync,
+  mkdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -157,4 +160,38 @@ describe('compact', () => {
       expect(readFileSync(file('ov')).equals(old)).toBe(true)
     },
   )
+
+  /** Make an overlay with a relative path, and a directory with another file of that name. */
+  async function makeRelative(format: 'cow' | 'qcow2') {
+    const { file } = makeScene()
+    mkdirSync(file('far'))
+    writeFileSync(file('far/root_fs'), Buffer.alloc(8 * mib, 0x55))
+    utimesSync(file('far/root_fs'), mtime, mtime)
+    const pathStyle = { kind: 'relative' } as const
+    await convert(file('cow'), file('ov'), { ...noSync, format, outputBacking: file('root_fs'), pathStyle })
+    return file
+  }
+
+  it.each(['cow', 'qcow2'] as const)('refuses a link from where the path of a %s leads elsewhere', async (format) => {
+    const file = await makeRelative(format)
+    symlinkSync(file('ov'), file('far/link'))
+    const old = readFileSync(file('ov'))
+    await expect(compact(file('far/link'), noSync)).rejects.toMatchObject({
+      code: 'BACKING_AMBIGUOUS',
+      hint: expect.stringContaining(realpathSync(file('ov'))),
+    })
+    expect(readFileSync(file('ov')).equals(old)).toBe(true)
+    symlinkSync(file('ov'), file('near'))
+    await compact(file('near'), { ...noSync, dryRun: true })
+  })
+
+  it.each(['cow', 'qcow2'] as const)('stores the relative path of a %s for the new place', async (format) => {
+    const file = await makeRelative(format)
+    const shown = await contentOf(file('ov'))
+    await compact(file('ov'), { ...noSync, output: file('far/new') })
+    expect((await contentOf(file('far/new'))).equals(shown)).toBe(true)
+    expect(readFileSync(file('far/new')).includes('../root_fs')).toBe(true)
+    await compact(file('ov'), { ...noSync, output: file('far/named'), backing: file('root_fs') })
+    expect((await contentOf(file('far/named'))).equals(shown)).toBe(true)
+  })
 })

@@ -22,9 +22,10 @@ import { type NewImage, newSink } from '../convert/new-sink.js'
 import { openInputImage } from '../convert/open-input.js'
 import { type OutputBacking, openOutputBacking } from '../convert/output-backing.js'
 import { placeOf } from '../merge/check-inputs.js'
+import { type StoredBacking, storedBacking } from './backing-path.js'
 import { refuseHidden, refuseReplacing } from './guard.js'
 import { type CompactOptions, type CompactResult, compactRules } from './options.js'
-import { refuseOther } from './refuse-other.js'
+import { refuseLinkElsewhere, refuseOther } from './refuse-other.js'
 
 /**
  * Make an image smaller: drop groups that are equal to its backing file, and make holes of zeros.
@@ -47,6 +48,7 @@ async function compactFile(files: HostFiles, path: string, options: CompactOptio
     const file = input.files[0]!
     refuseHidden(file)
     await refuseOther(files, file, input.files[1], options)
+    if (options.output === undefined) await refuseLinkElsewhere(files, file, options)
     const isReplaced = options.output === undefined && !options.dryRun
     const lock = isReplaced ? await lockFiles(files, [file]) : null
     try {
@@ -86,6 +88,7 @@ async function compactOpened(
 ): Promise<CompactResult> {
   const file = input.files[0]!
   const target = await targetOf(files, path, input, options)
+  const stored = await storedBacking(files, file, target.path, options)
   const { warnings } = await checkQcow2Layers(input.files, options)
   const result: CompactResult = {
     path,
@@ -97,10 +100,10 @@ async function compactOpened(
     droppedBytes: 0,
     replaced: false,
     dryRun: options.dryRun === true,
-    warnings: [...warningsFor(file), ...warnings],
+    warnings: [...warningsFor(file), ...(stored?.warnings ?? []), ...warnings],
   }
-  const copy = (store: BlockStore) =>
-    copyCompact(files, input, backing, newSink(store, newImageOf(file, backing?.format ?? 'raw', options)), options)
+  const newImage = newImageOf(file, stored, backing?.format ?? 'raw', options)
+  const copy = (store: BlockStore) => copyCompact(files, input, backing, newSink(store, newImage), options)
   if (options.dryRun) {
     const store = openCountingStore(printablePath(path), 4096)
     const droppedBytes = await copy(store)
@@ -162,10 +165,14 @@ async function keepMtime(files: HostFiles, store: FileStore, { path, facts }: Pr
 }
 
 /** Describe an image with the values of the original. */
-function newImageOf(file: ProbedFile, backingFormat: ImageFormat, { compress }: CompactOptions): NewImage {
-  const { header, qcow2, below, virtualSize } = layerOf(file)
-  const backing =
-    below === null ? null : { path: Buffer.from(below.path), format: backingFormat, mtime: header?.mtime ?? 0 }
+function newImageOf(
+  file: ProbedFile,
+  stored: StoredBacking | null,
+  backingFormat: ImageFormat,
+  { compress }: CompactOptions,
+): NewImage {
+  const { header, qcow2, virtualSize } = layerOf(file)
+  const backing = stored === null ? null : { path: stored.path, format: backingFormat, mtime: header?.mtime ?? 0 }
   return {
     format: file.format,
     virtualSize,
