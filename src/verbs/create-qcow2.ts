@@ -79,7 +79,7 @@ async function makeQcow2(files: HostFiles, path: string, options: CreateQcow2Opt
     dryRun: options.dryRun === true,
     warnings: [],
   }
-  const place = await guardTarget(files, path, { ...options, mayBeOverlay: true })
+  const place = await guardTarget(files, path, { ...options, mayBeOverlay: below !== null })
   if (options.dryRun) return result
   await writeNewFile(files, place, { permissions: 0o644, ...options }, async (store) => {
     await createQcow2Sink(store, content).finish()

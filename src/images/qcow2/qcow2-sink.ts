@@ -75,7 +75,8 @@ class Qcow2Sink implements ImageSink {
     this.#store = store
     this.#options = options
     this.#put = storedWriter(store)
-    this.#l1Size = Math.ceil(virtualSize / l2Coverage({ clusterSize, extendedL2: false }))
+    // An empty image has a table of one entry: the header must name the cluster that the table takes.
+    this.#l1Size = Math.max(1, Math.ceil(virtualSize / l2Coverage({ clusterSize, extendedL2: false })))
     if (this.#l1Size * 8 > qcow2Limits.l1Bytes) {
       throw new UmlcowError('BAD_VIRTUAL_SIZE', `${store.name}: ${virtualSize} bytes are too many for such clusters`, {
         details: { virtualSize, clusterSize },
@@ -85,7 +86,7 @@ class Qcow2Sink implements ImageSink {
     this.#space = new HostSpace(this.#put, clusterSize)
     this.#header(0, 1)
     this.#space.allocate(1)
-    this.#l1Offset = this.#space.allocate(Math.max(1, Math.ceil((this.#l1Size * 8) / clusterSize)))
+    this.#l1Offset = this.#space.allocate(Math.ceil((this.#l1Size * 8) / clusterSize))
     this.#packed = new PackedClusters(this.#put, this.#space, clusterSize)
     this.#tables = new TableWriter(this.#put, this.#space, clusterSize, this.#l1Offset)
   }

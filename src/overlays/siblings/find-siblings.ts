@@ -6,8 +6,9 @@ import { probe } from '../../images/probe.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { fits, type HeaderTargets, headerTargets, type Target } from '../header-targets.js'
+import { layerOf } from '../open.js'
 import { type Overlay, overlayOf } from '../open-overlay.js'
-import type { LocatedFile } from '../resolve-backing.js'
+import { type LocatedFile, resolveBackingPath } from '../resolve-backing.js'
 import { assertNotTornAt } from '../rewrite-header.js'
 import { directoriesOf, type FoundFile, type WalkLimits, walkFiles } from './walk-files.js'
 
@@ -29,8 +30,16 @@ export interface OtherOverlay extends Omit<Overlay, 'store'> {
   readonly targets: readonly LocatedFile[]
 }
 
+/** A qcow2 image with a backing file. It records no mtime, so only its path tells which file that is. */
+export interface Qcow2Overlay {
+  readonly path: Buffer
+  readonly target: LocatedFile
+}
+
 export interface SiblingSearch {
   readonly siblings: readonly Sibling[]
+  /** Whatever their backing files are. `qcow2OverlaysOn` picks those on one file. */
+  readonly qcow2: readonly Qcow2Overlay[]
   /** Files that may be siblings, and why umlcow cannot be sure. */
   readonly unknown: readonly UnknownFile[]
   readonly others: readonly OtherOverlay[]
@@ -41,7 +50,7 @@ export interface UnknownFile {
   readonly reason: string
 }
 
-export const nothingFound: SiblingSearch = { siblings: [], unknown: [], others: [] }
+export const nothingFound: SiblingSearch = { siblings: [], qcow2: [], unknown: [], others: [] }
 
 export interface SiblingSearchOptions {
   /** Directories to search with everything below them, besides those of the overlay and the backing file. */
@@ -61,6 +70,7 @@ interface Search {
   /** The jail, links resolved. */
   readonly root: Buffer | null
   readonly siblings: Sibling[]
+  readonly qcow2: Qcow2Overlay[]
   readonly others: OtherOverlay[]
   readonly unknown: UnknownFile[]
 }
@@ -105,6 +115,7 @@ async function search(
     targets: headerTargets(files, backingRoot),
     root: backingRoot === undefined ? null : await files.realPath(backingRoot),
     siblings: [],
+    qcow2: [],
     others: [],
     unknown: [],
   }
@@ -118,9 +129,14 @@ async function search(
     below,
   )
   const byPath = (a: { path: Buffer }, b: { path: Buffer }) => Buffer.compare(a.path, b.path)
-  const { siblings, others, unknown } = search
+  const { siblings, qcow2, others, unknown } = search
   // The search looks at files in parallel, so the order in which it finds them varies.
-  return { siblings: siblings.sort(byPath), others: others.sort(byPath), unknown: unknown.sort(byPath) }
+  return {
+    siblings: siblings.sort(byPath),
+    qcow2: qcow2.sort(byPath),
+    others: others.sort(byPath),
+    unknown: unknown.sort(byPath),
+  }
 }
 
 async function searchFile(search: Search, found: FoundFile): Promise<void> {
@@ -138,8 +154,8 @@ async function searchFile(search: Search, found: FoundFile): Promise<void> {
   }
 }
 
-/** Read the header of an overlay. @returns null when the file is not an overlay */
-async function readOverlay({ files }: Search, found: FoundFile): Promise<OtherOverlay | null> {
+/** Read the header of a COW file, and note a qcow2 overlay. @returns null when the file is no COW file */
+async function readOverlay({ files, qcow2 }: Search, found: FoundFile): Promise<OtherOverlay | null> {
   const store = await files.open(found.path, 'read')
   try {
     const facts = files.statOpen(store)
@@ -148,12 +164,27 @@ async function readOverlay({ files }: Search, found: FoundFile): Promise<OtherOv
     }
     const probed = await probe(store)
     if (isPlain(probed.format)) return null
+    if (probed.format === 'qcow2') {
+      const { below } = layerOf({ path: found.path, store, facts, ...probed })
+      const target = below === null ? null : await targetOfQcow2(files, found, below.path)
+      if (target !== null) qcow2.push({ path: found.realPath, target })
+      return null
+    }
     await assertNotTornAt(files, found.realPath, probed.head)
     const overlay = overlayOf({ path: found.path, store, facts, ...probed })
     return overlay === null ? null : { ...withoutStore(overlay), path: found.realPath, targets: [] }
   } finally {
     await store.close()
   }
+}
+
+/** Find the backing file of a qcow2 image, null when the path leads nowhere. QEMU takes the name that it was given. */
+async function targetOfQcow2(files: HostFiles, found: FoundFile, path: Uint8Array): Promise<LocatedFile | null> {
+  for (const name of [found.path, found.realPath]) {
+    const target = await resolveBackingPath(files, name, path, { relativeTo: 'besideOverlay' })
+    if (target !== null) return target
+  }
+  return null
 }
 
 function withoutStore({ store: _, ...overlay }: Overlay): Omit<Overlay, 'store'> {
@@ -201,4 +232,9 @@ function doubtOf(headerPath: Uint8Array, targets: readonly Target[], here: Targe
 /** Pick the overlays found whose backing file is this one. This file may itself be an overlay. */
 export function overlaysOn(search: SiblingSearch, file: FileFacts): readonly OtherOverlay[] {
   return search.others.filter(({ targets }) => targets.some(({ facts }) => isSameFile(facts, file)))
+}
+
+/** Pick the qcow2 overlays found whose backing file is this one. */
+export function qcow2OverlaysOn(search: SiblingSearch, file: FileFacts): readonly Qcow2Overlay[] {
+  return search.qcow2.filter(({ target }) => isSameFile(target.facts, file))
 }

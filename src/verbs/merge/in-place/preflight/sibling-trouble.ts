@@ -4,7 +4,7 @@ import type { HostPath } from '../../../../machine/host-files.js'
 import type { Overlay } from '../../../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
 import { findDependents, findPlainDependents } from '../../../../overlays/siblings/dependents.js'
-import type { Sibling, SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
+import { qcow2OverlaysOn, type Sibling, type SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
 import { readPadded } from '../../../../stores/block-store.js'
 import type { InPlaceOptions } from '../options.js'
 
@@ -24,7 +24,19 @@ export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, 
         : 'add --keep-siblings: they then keep what they show now',
     })
   }
-  return [...findings, ...findUnknown(search, backing, options)]
+  return [...findings, ...findQcow2Siblings(search, backing), ...findUnknown(search, backing, options)]
+}
+
+/** Find qcow2 overlays on the backing file. umlcow does not change such images, so it can keep none. */
+export function findQcow2Siblings(search: SiblingSearch, backing: LocatedFile): Finding[] {
+  const names = qcow2OverlaysOn(search, backing.facts).map(({ path }) => printablePath(path))
+  if (names.length === 0) return []
+  const message =
+    `${printablePath(backing.path)}: is the backing file of the qcow2 overlay ${listed(names)} too, which the merge ` +
+    'would damage'
+  const hint =
+    'umlcow cannot keep qcow2 overlays: convert them to images without a backing file, or merge into a new file'
+  return [{ code: 'SIBLINGS', message, force: 'siblings', hint }]
 }
 
 /** Name at most this many files. Report only the number of the rest. */

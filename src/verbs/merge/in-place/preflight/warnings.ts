@@ -1,5 +1,6 @@
 import { printablePath } from '../../../../bytes/escape.js'
 import { dependentWarnings } from '../../../../overlays/siblings/dependents.js'
+import { qcow2OverlaysOn } from '../../../../overlays/siblings/find-siblings.js'
 import { sectorSizeWarnings } from '../../sector-size.js'
 import type { InPlaceOptions } from '../options.js'
 import type { SurveyedMerge } from './survey.js'
@@ -18,6 +19,9 @@ export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InP
       warnings.push(`${printablePath(path)}: takes back an earlier merge only; it no longer fits`)
     else if (changed)
       warnings.push(`${printablePath(path)}: does not fit the backing file any more; the kernel refuses it from now on`)
+  }
+  for (const { path } of changed ? qcow2OverlaysOn(search, merge.backing.facts) : []) {
+    warnings.push(`${printablePath(path)}: shows other data now: its backing file changed, and QEMU does not notice it`)
   }
   for (const { path } of search.unknown.slice(0, mostTold)) {
     warnings.push(`${printablePath(path)}: may be another overlay on the backing file; left as it is`)

@@ -17,7 +17,7 @@ import { chooseBackingMtimes } from '../mtimes/backing-mtime.js'
 import { shownMtimes } from '../mtimes/choose-mtimes.js'
 import { type InPlaceResult, resumeRules } from '../options.js'
 import { refuseUsers } from '../preflight/find-users.js'
-import { findChainTrouble } from '../preflight/sibling-trouble.js'
+import { findChainTrouble, findQcow2Siblings } from '../preflight/sibling-trouble.js'
 import { type ProtocolStep, protocol, runProtocol } from '../step-order.js'
 import { removeJournalAndMarker } from '../steps.js'
 import { type InPlaceWork, makeWork, syncUnlessForbidden } from '../work.js'
@@ -66,7 +66,8 @@ async function resumeStopped(
     // Describe the overlay before the protocol, which may empty it.
     const result = await describe(stopped, options)
     const { work, search } = await takeUpWork(stopped, stopped.overlay, options)
-    refuseUnlessForced(findChainTrouble(stopped.overlay, search, journal), options.force)
+    const trouble = [...findChainTrouble(stopped.overlay, search, journal), ...findQcow2Siblings(search, work.backing)]
+    refuseUnlessForced(trouble, options.force)
     try {
       await runProtocol(work, steps)
     } catch (error) {
