@@ -66,6 +66,22 @@ describe('create -f qcow2', () => {
     expect(await check(at('new'))).toMatchObject({ findings: [], qcow2: { allocatedClusters: 0, totalClusters: 5 } })
   })
 
+  it('does not replace an overlay unless the new image has a backing file, too', async () => {
+    await createQcow2(at('over'), { backing: at('base'), backingFormat: 'raw' })
+    await createOverlay(at('cow'), at('base'))
+    for (const name of ['over', 'cow']) {
+      const before = readFileSync(at(name))
+      await expect(createQcow2(at(name), { size: cluster, overwrite: true })).rejects.toEqual(coded('TARGET_PROTECTED'))
+      expect(readFileSync(at(name)).equals(before)).toBe(true)
+      await createQcow2(at(name), { backing: at('base'), backingFormat: 'raw', overwrite: true })
+    }
+  })
+
+  it('makes an empty image without leaked clusters', async () => {
+    await createQcow2(at('empty'), { size: 0 })
+    expect((await check(at('empty'))).findings).toEqual([])
+  })
+
   it('needs a size or a backing file with its format, and refuses what it could not read', async () => {
     await expect(createQcow2(at('no'))).rejects.toEqual(coded('USAGE'))
     await expect(createQcow2(at('no'), { backing: at('base') })).rejects.toEqual(coded('USAGE'))
