@@ -28,8 +28,8 @@ function isStopped(pid) {
  * @returns {Promise<{ pair: object, merge: object }>}  the process is stopped, not ended
  */
 export async function stopHalfWay(tool, place, options) {
-  // Twice as much whenever it was too fast.
-  for (let size = 32 * mebibyte; size <= 512 * mebibyte; size *= 2) {
+  // Twice as much whenever it was too fast; one that stops itself needs no more than some windows.
+  for (let size = (tool.canFreeze ? 8 : 32) * mebibyte; size <= 512 * mebibyte; size *= 2) {
     // Far from the sibling's own: qemu-img copies more than what was changed.
     const changes = [{ start: 4096, count: size / 512 - 8192, text: 'node0' }]
     const pair = await makePair(tool, place, { size, changes, sibling: true })
@@ -71,7 +71,7 @@ async function stopInTime(merge, place, pair) {
  */
 export async function stopBeforeWriting(tool, place, options) {
   // Far behind in a large image: a tool that looks at one bit after the other takes its time until it writes.
-  for (let size = 64 * mebibyte; size <= 512 * mebibyte; size *= 2) {
+  for (let size = (tool.canFreeze ? 8 : 64) * mebibyte; size <= 512 * mebibyte; size *= 2) {
     for (let attempt = 0; attempt < 5; attempt++) {
       const stopped = await tryStopBefore(tool, place, options, size)
       if (stopped !== null) return stopped
