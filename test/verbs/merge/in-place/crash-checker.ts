@@ -152,11 +152,13 @@ async function checkStory(story: Story, effort: Effort, report: Report): Promise
   const from = story.scene.struckAt ?? story.from
   const before = new Set(prefixesBeforeSyncs(log, from).filter((prefix) => log[prefix]?.kind !== 'put'))
   const others = log.flatMap((_, prefix) => (prefix > from && !before.has(prefix) ? [prefix] : []))
-  const { limit, samples } = effort
-  await checkStates(story, effort, { prefixes: before, limit, samples }, report)
+  const { limit, samples, oneIn = 1, seed = 0 } = effort
+  const some = (prefixes: readonly number[]) =>
+    prefixes.filter((prefix, i) => (i + seed) % oneIn === 0 || prefix === log.length)
+  await checkStates(story, effort, { prefixes: some([...before]), limit, samples }, report)
   // Two are nothing and everything, three the kinds alone: all others are random.
   if (effort.between > 0)
-    await checkStates(story, effort, { prefixes: others, limit: 4, samples: effort.between }, report)
+    await checkStates(story, effort, { prefixes: some(others), limit: 4, samples: effort.between }, report)
 }
 
 async function checkStates(

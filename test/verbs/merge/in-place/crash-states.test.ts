@@ -9,7 +9,7 @@ import type { Effort, MergeCase, Report } from './story.js'
 // lets in, and what becomes of it when the merge is resumed or abandoned there. See crash-checker.ts.
 
 const effort: Effort = amount({
-  quick: { limit: 5, samples: 2, between: 0, again: 20 },
+  quick: { limit: 5, samples: 2, between: 0, again: 20, oneIn: 2 },
   deep: { limit: 96, samples: 34, between: 1, again: 240 },
 })
 
@@ -104,7 +104,7 @@ function note(what: string, report: Report): void {
   tally(what, report.states, { distinct: report.distinct, cases: 1 })
 }
 
-/** In a quick run the dice choose the states, and two of the cases in which a prefix may end anywhere. */
+/** In a quick run the dice choose half of the prefixes, the states, and two of the cases in which a prefix may end anywhere. */
 const dice = diceFor('crash states')
 const eligible = cases.filter(({ effort }) => effort?.between === undefined)
 const first = dice.pick(eligible)

@@ -26,6 +26,8 @@ export interface Effort {
   /** A state out of so many is crashed again while it is resumed, and while it is abandoned. */
   readonly again: number
   readonly seed?: number
+  /** Of the prefixes one out of so many, which ones depends on the seed, and the whole log; default all. */
+  readonly oneIn?: number
   readonly anyNames?: boolean
   /** Stop once so many violations were found. */
   readonly enough?: number
