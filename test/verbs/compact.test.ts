@@ -13,10 +13,13 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { UmlcowError } from '../../src/errors.js'
+import { localHostFiles } from '../../src/machine/host-files.js'
 import { openImage } from '../../src/overlays/open-image.js'
 import { compact } from '../../src/verbs/compact/index.js'
 import { convert } from '../../src/verbs/convert/index.js'
 import { createOverlay } from '../../src/verbs/create.js'
+import { createQcow2 } from '../../src/verbs/create-qcow2.js'
 import { writeOverlay } from '../cli/scene.js'
 import { ownSectors } from '../support/own-sectors.js'
 import { temporaryDirectory } from '../support/paths.js'
@@ -193,5 +196,53 @@ describe('compact', () => {
     expect(readFileSync(file('far/new')).includes('../root_fs')).toBe(true)
     await compact(file('ov'), { ...noSync, output: file('far/named'), backing: file('root_fs') })
     expect((await contentOf(file('far/named'))).equals(shown)).toBe(true)
+  })
+
+  it.each(['cow', 'qcow2'] as const)('keeps a %s that a qcow2 image reads as plain data', async (format) => {
+    const { file } = makeScene()
+    await convert(file('cow'), file('base'), { ...noSync, format, outputBacking: file('root_fs') })
+    const make = (backingFormat: 'raw' | 'cow' | 'qcow2') =>
+      createQcow2(file('top'), { ...noSync, backing: file('base'), backingFormat, overwrite: true })
+    await make('raw')
+    await expect(compact(file('base'), noSync)).rejects.toMatchObject({ code: 'OVERLAY_NEEDED' })
+    await compact(file('base'), { ...noSync, force: ['siblings'], dryRun: true })
+    await make(format)
+    await compact(file('base'), { ...noSync, dryRun: true })
+  })
+
+  it('keeps a qcow2 image that a COW file reads as plain data', async () => {
+    const { file } = makeScene()
+    await convert(file('cow'), file('base'), { ...noSync, format: 'qcow2', outputBacking: file('root_fs') })
+    const { size, mtimeMs } = statSync(file('base'))
+    const shape = { backing: file('base'), mtime: Math.floor(mtimeMs / 1000) }
+    writeOverlay(file('top'), { ...shape, virtualSize: size })
+    await expect(compact(file('base'), noSync)).rejects.toMatchObject({ code: 'OVERLAY_NEEDED' })
+  })
+
+  it('warns about features of qcow2 that change', async () => {
+    const { file } = makeScene()
+    await convert(file('root_fs'), file('q'), { ...noSync, format: 'qcow2' })
+    expect((await compact(file('q'), { ...noSync, dryRun: true })).warnings).toEqual([])
+    const bytes = readFileSync(file('q'))
+    // The low byte of the compatible features: bit 0 is lazy_refcounts.
+    bytes[87] = 1
+    writeFileSync(file('q'), bytes)
+    expect((await compact(file('q'), { ...noSync, dryRun: true })).warnings).toEqual([
+      `${file('q')}: the compact image has other features: lazy_refcounts=off instead of on`,
+    ])
+  })
+
+  it('says that the copy beside the image needs room', async () => {
+    const { file } = makeScene()
+    const setPermissions = () => Promise.reject(new UmlcowError('ENOSPC', 'full'))
+    const files = { ...localHostFiles, setPermissions }
+    await expect(compact(file('root_fs'), { ...noSync, files })).rejects.toMatchObject({
+      code: 'ENOSPC',
+      message: `${file('root_fs')}: no room for the compact copy beside it; the image is as it was`,
+      hint: expect.stringContaining('-o'),
+    })
+    await expect(compact(file('root_fs'), { ...noSync, files, output: file('new') })).rejects.toMatchObject({
+      message: 'full',
+    })
   })
 })

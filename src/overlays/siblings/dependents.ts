@@ -10,7 +10,10 @@ import { type OtherOverlay, overlaysOn, type SiblingSearch } from './find-siblin
 /** Name at most this many files. Report only the number of the rest. */
 const mostTold = 20
 
-type Base = Pick<Overlay, 'path' | 'facts' | 'header'>
+/** The file that others may need, and the size of the image in it. */
+interface Base extends Pick<Overlay, 'path' | 'facts'> {
+  readonly header: { readonly virtualSize: number }
+}
 
 /** Find each overlay that needs this one unchanged. @param hint  what the user can do instead */
 export function findDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
@@ -31,11 +34,12 @@ export function findDependents(base: Base, search: SiblingSearch, hint: string):
 }
 
 /**
- * Find the dependents that read the overlay's file as plain data, as the kernel does. Any change of the file changes
- * what they show.
+ * Find the COW files that read the image's file as plain data, as the kernel does. Any change of the file changes what
+ * they show. Those with the size of the image in it read it with --chain.
  */
 export function findPlainDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
-  const others = overlaysOn(search, base.facts).filter(({ header }) => header.virtualSize !== base.header.virtualSize)
+  const chained = base.header.virtualSize === base.facts.size ? null : base.header.virtualSize
+  const others = overlaysOn(search, base.facts).filter(({ header }) => header.virtualSize !== chained)
   return findDependents(base, { ...search, others }, hint)
 }
 

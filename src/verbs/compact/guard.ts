@@ -1,17 +1,19 @@
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { isUndoHeader } from '../../formats/cow/index.js'
+import { isPlain } from '../../images/image-formats.js'
 import { refuseUnlessForced } from '../../machine/findings.js'
 import type { HostFiles } from '../../machine/host-files.js'
 import { refuseWriteProtected } from '../../machine/write-protection.js'
 import { layerOf, type ProbedFile } from '../../overlays/open.js'
-import { overlayOf } from '../../overlays/open-overlay.js'
 import { findPlainDependents } from '../../overlays/siblings/dependents.js'
 import { findOthers } from '../../overlays/siblings/find-siblings.js'
+import { findRawReaders } from '../../overlays/siblings/raw-readers.js'
 import { findUsersOf } from '../merge/in-place/preflight/find-users.js'
 import type { CompactOptions } from './options.js'
 
-const toOther = 'write the compact image to another file with -o'
+/** The hint for an image that cannot be replaced. */
+export const toOther = 'write the compact image to another file with -o'
 
 /** Refuse images that hold more than a guest sees now: a compact one would lose it. */
 export function refuseHidden(file: ProbedFile): void {
@@ -40,10 +42,11 @@ export async function refuseReplacing(files: HostFiles, file: ProbedFile, option
     })
   }
   const findings = await findUsersOf(files, [file], options.signal)
-  const overlay = overlayOf(file)
-  if (overlay !== null) {
-    const search = await findOthers(files, overlay, [overlay.path], options)
-    findings.push(...findPlainDependents(overlay, search, toOther))
+  if (!isPlain(file.format)) {
+    const search = await findOthers(files, file, [file.path], options)
+    const base = { path: file.path, facts: file.facts, header: { virtualSize: layerOf(file).virtualSize } }
+    findings.push(...findPlainDependents(base, search, toOther))
+    findings.push(...(await findRawReaders(files, file, toOther, options.signal)))
   }
   refuseUnlessForced(findings, options.force)
 }

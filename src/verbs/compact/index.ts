@@ -1,5 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
-import { UmlcowError } from '../../errors.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import type { Qcow2Header } from '../../formats/qcow2/index.js'
 import type { ImageFormat } from '../../images/image-formats.js'
 import type { ImageSink } from '../../images/new-image.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
@@ -23,7 +24,7 @@ import { openInputImage } from '../convert/open-input.js'
 import { type OutputBacking, openOutputBacking } from '../convert/output-backing.js'
 import { placeOf } from '../merge/check-inputs.js'
 import { type StoredBacking, storedBacking } from './backing-path.js'
-import { refuseHidden, refuseReplacing } from './guard.js'
+import { refuseHidden, refuseReplacing, toOther } from './guard.js'
 import { type CompactOptions, type CompactResult, compactRules } from './options.js'
 import { refuseLinkElsewhere, refuseOther } from './refuse-other.js'
 
@@ -150,10 +151,20 @@ async function writeCompact(
       await keepMtime(files, store, file)
     })
   } catch (error) {
-    if (!(error instanceof NothingSaved)) throw error
-    return result
+    if (error instanceof NothingSaved) return result
+    throw options.output === undefined && hasCode(error, 'ENOSPC', 'EDQUOT') ? noRoomBeside(file, error) : error
   }
   return { ...result, droppedBytes, allocatedAfter, replaced: options.output === undefined }
+}
+
+/** The new file goes by the name of the original in messages, but it is the one that needs room. */
+function noRoomBeside({ path }: ProbedFile, cause: unknown): UmlcowError {
+  const code = hasCode(cause, 'EDQUOT') ? 'EDQUOT' : 'ENOSPC'
+  const name = printablePath(path)
+  return new UmlcowError(code, `${name}: no room for the compact copy beside it; the image is as it was`, {
+    hint: `free room on that file system, or ${toOther}, on another file system`,
+    cause,
+  })
 }
 
 /** Overlays on the image compare its modification time. @throws UmlcowError BAD_MTIME */
@@ -197,7 +208,22 @@ async function copyCompact(
 }
 
 function warningsFor(file: ProbedFile): string[] {
-  const { header } = layerOf(file)
+  const { header, qcow2 } = layerOf(file)
+  const name = printablePath(file.path)
+  if (qcow2 !== null) {
+    const changes = changesOf(qcow2)
+    return changes.length === 0 ? [] : [`${name}: the compact image has other features: ${changes.join(', ')}`]
+  }
   if (header === null || header.layout === 'v3') return []
-  return [`${printablePath(file.path)}: has version ${header.version}; the compact one has version 3`]
+  return [`${name}: has version ${header.version}; the compact one has version 3`]
+}
+
+/** Name what a qcow2 image has that a new one has not. */
+function changesOf({ version, extendedL2, lazyRefcounts, refcountBits }: Qcow2Header): string[] {
+  return [
+    ...(version === 2 ? ['compat=1.1 instead of 0.10'] : []),
+    ...(extendedL2 ? ['extended_l2=off instead of on'] : []),
+    ...(lazyRefcounts ? ['lazy_refcounts=off instead of on'] : []),
+    ...(refcountBits === 16 ? [] : [`refcount_bits=16 instead of ${refcountBits}`]),
+  ]
 }
