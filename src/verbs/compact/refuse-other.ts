@@ -72,8 +72,8 @@ export async function refuseLinkElsewhere(
   if (fromLink === null || fromFile === null || isSameFile(fromLink.facts, fromFile.facts)) return
   throw new UmlcowError(
     'BACKING_AMBIGUOUS',
-    `${printablePath(file.path)}: is a link, and its backing file "${printablePath(below.path)}" is another one beside ` +
-      `the link than beside ${printablePath(realPath)}`,
+    `${printablePath(file.path)}: is a link, and its backing file "${printablePath(below.path)}" is another one ` +
+      `beside the link than beside ${printablePath(realPath)}`,
     { hint: `use "umlcow compact ${shellQuote(realPath)}" for the one beside the file itself` },
   )
 }
