@@ -41,7 +41,7 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly compress?: boolean
   readonly sparseSize?: number
   readonly unit?: number
-  readonly options?: number
+  readonly options?: QemuOptions
   readonly showProgress?: boolean
   readonly allowShort?: boolean
   readonly overwrite?: boolean
@@ -50,13 +50,33 @@ interface Flags extends CommonFlags, PathStyleFlags {
   readonly sync: boolean
 }
 
-/** `-o cluster_size=SIZE`: the only key that means something here. */
-function qemuOption(text: string): number {
-  const equals = text.indexOf('=')
-  const size = equals < 0 ? null : parseSize(text.slice(equals + 1))
-  if (text.slice(0, equals) === 'cluster_size' && size !== null && isClusterSize(size)) return size
-  throw new InvalidArgumentError('Only cluster_size=SIZE is supported; -B and -F name a backing file.')
+/** What the options of `-o` say. */
+interface QemuOptions {
+  readonly clusterSize: number | undefined
 }
+
+/** Options of `-o` that say what umlcow does anyway. */
+const impliedOptions: ReadonlySet<string> = new Set(['compat=1.1', 'compat=v3', 'compression_type=zlib'])
+
+/** Parse `-o KEY=VALUE,...`. @param before  the cluster size of an earlier `-o` */
+function qemuOption(text: string, before: QemuOptions | undefined): QemuOptions {
+  let clusterSize = before?.clusterSize
+  for (const option of text.split(',')) {
+    if (impliedOptions.has(option)) continue
+    const equals = option.indexOf('=')
+    const size = equals < 0 ? null : parseSize(option.slice(equals + 1))
+    if (option.slice(0, equals) !== 'cluster_size' || size === null || !isClusterSize(size)) {
+      throw new InvalidArgumentError(
+        'Only cluster_size=SIZE, compat=1.1 and compression_type=zlib are supported; -B and -F name a backing file.',
+      )
+    }
+    clusterSize = size
+  }
+  return { clusterSize }
+}
+
+/** The cache modes of QEMU. umlcow syncs what it writes, unless --no-sync is given. */
+const cacheModes = ['none', 'writeback', 'writethrough', 'directsync', 'unsafe']
 
 export function configureConvert(command: Command, context: CliContext, finish: Finish): void {
   const formats = (flags: string, text: string) => new Option(flags, text).choices(imageFormatWords)
@@ -77,7 +97,12 @@ export function configureConvert(command: Command, context: CliContext, finish: 
       'the cluster size of a qcow2 image; default 64K',
       unitArgument(isClusterSize, 'a power of two from 512 to 2M'),
     )
-    .addOption(new Option('-o, --options <key=value>', 'cluster_size=SIZE').argParser(qemuOption))
+    .addOption(
+      new Option(
+        '-o, --options <key=value>',
+        'cluster_size=SIZE; compat=1.1 and compression_type=zlib are accepted: images are so anyway',
+      ).argParser(qemuOption),
+    )
     .option(
       '-S, --sparse-size <size>',
       'blocks of zeros of this size become holes; default 4K; 0 stores all zeros',
@@ -90,6 +115,16 @@ export function configureConvert(command: Command, context: CliContext, finish: 
     )
     .option('-W, --out-of-order', 'accepted and ignored, for scripts that call qemu-img')
     .option('-m, --coroutines <number>', 'accepted and ignored, for scripts that call qemu-img')
+    .addOption(
+      new Option('-t, --target-cache <mode>', 'accepted and ignored, for scripts that call qemu-img').choices(
+        cacheModes,
+      ),
+    )
+    .addOption(
+      new Option('-T, --source-cache <mode>', 'accepted and ignored, for scripts that call qemu-img').choices(
+        cacheModes,
+      ),
+    )
     .option('-p, --show-progress', 'the same as --progress=bar')
     .option('--allow-short', 'allocated sectors beyond the end of a COW file read as zeros, as in the kernel')
     .option('--overwrite', 'replace OUT when it exists')
@@ -133,7 +168,7 @@ async function run(input: string, output: string, flags: Flags, context: CliCont
         outputBacking: flags.outputBacking,
         outputBackingFormat: flags.outputBackingFormat,
         pathStyle: hasPathStyle ? pathStyleOf(flags, { kind: 'absolute' }) : undefined,
-        clusterSize: flags.clusterSize ?? flags.options,
+        clusterSize: flags.clusterSize ?? flags.options?.clusterSize,
         compress: flags.compress,
         zeroUnit: flags.sparseSize,
         unit: flags.unit,
