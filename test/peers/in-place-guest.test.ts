@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { namesIn, sha256, stateOf, waitUntil } from '../cli/scene.js'
+import { diceFor, isDeep } from '../support/amount.js'
 import { type Outcome, umlcow } from '../support/command.js'
 import {
   bootGuest,
@@ -126,6 +127,8 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
     }
 
     describe('while a guest runs', () => {
+      // Each boots a guest. Besides the first test, a quick run has the flag c and the sibling, apart or in one.
+      const isApart = diceFor('while a guest runs').below(2) === 0
       const verbs = [
         ['merge', '-d', 'cow.node0'],
         ['merge', '-d', '--keep-siblings', 'cow.node0'],
@@ -150,28 +153,32 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         done(['merge', '-d', 'cow.node0'])
       })
 
-      it('on a sibling, so that the backing file alone is in use', async () => {
-        restore()
-        const guest = await bootGuest(home, ['ubda=cow.node1,root_fs'], openMounted)
-        for (const args of verbs) expectInUse(args, guest.pid, backing)
-        expectInUse(['merge', '-d', '--keep-siblings', 'cow.node0'], guest.pid, backing, 'cow.node1')
-        await guest.halt()
-      })
+      if (isDeep || isApart) {
+        it('on a sibling, so that the backing file alone is in use', async () => {
+          restore()
+          const guest = await bootGuest(home, ['ubda=cow.node1,root_fs'], openMounted)
+          for (const args of verbs) expectInUse(args, guest.pid, backing)
+          expectInUse(['merge', '-d', '--keep-siblings', 'cow.node0'], guest.pid, backing, 'cow.node1')
+          await guest.halt()
+        })
 
-      it('with the flag c, which takes no locks: seen by its open files', async () => {
-        restore('cow.node1')
-        const guest = await bootGuest(home, ['ubdac=cow.node0,root_fs'], openMounted)
-        expect(readFileSync('/proc/locks', 'utf8')).not.toContain(` ${guest.pid} `)
-        for (const args of verbs) expectInUse(args, guest.pid, 'cow.node0', backing)
-        await guest.halt()
-      })
+        it('with the flag c, which takes no locks: seen by its open files', async () => {
+          restore('cow.node1')
+          const guest = await bootGuest(home, ['ubdac=cow.node0,root_fs'], openMounted)
+          expect(readFileSync('/proc/locks', 'utf8')).not.toContain(` ${guest.pid} `)
+          for (const args of verbs) expectInUse(args, guest.pid, 'cow.node0', backing)
+          await guest.halt()
+        })
+      }
 
-      it('with the flag c on a sibling', async () => {
-        restore()
-        const guest = await bootGuest(home, ['ubdac=cow.node1,root_fs'], openMounted)
-        for (const args of verbs) expectInUse(args, guest.pid, backing)
-        await guest.halt()
-      })
+      if (isDeep || !isApart) {
+        it('with the flag c on a sibling', async () => {
+          restore()
+          const guest = await bootGuest(home, ['ubdac=cow.node1,root_fs'], openMounted)
+          for (const args of verbs) expectInUse(args, guest.pid, backing)
+          await guest.halt()
+        })
+      }
     })
 
     describe('a cluster', () => {
@@ -202,10 +209,9 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         expect(sha256(file(backing))).toBe(node0.pages)
         for (const name of ['cow.node0', 'cow.node1']) expect(headerMtime(name)).toBe(mtimeOf(backing))
 
-        expectBothRead()
+        expect(guestReadsOfAll(home, 'ubda=cow.node0', 'ubdb=cow.node1,root_fs')).toEqual([node0, node1])
         expect(node1.ahead).toBe(node1.pages)
         expect(node1.direct).toBe(node1.pages)
-        expect(guestReads(home, 'ubda=cow.node1,root_fs')).toEqual(node1)
         expect(bootOn(file(backing), node0.pages).facts).toMatchObject({
           guest_ok: true,
           sha256: node0.pages,
@@ -223,11 +229,14 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         const write = 'mount -t ext4 /dev/ubda /mnt && echo again > /mnt/again && umount /mnt'
         expect(runGuest(home, ['ubda=cow.node0'], write)).toMatchObject({ status: 0 })
         expect(sha256(file(backing))).toBe(node0.pages)
-        const look = 'mount -t ext4 -o ro /dev/ubda /mnt && cat /mnt/again'
-        expect(runGuest(home, ['ubda=cow.node0'], look)).toMatchObject({ status: 0, out: 'again\n' })
-        const now = guestReads(home, 'ubda=cow.node0')
+        const look = 'mount -t ext4 -o ro /dev/ubda /mnt && cat /mnt/again && umount /mnt && devsum ubda'
+        const { status, out } = runGuest(home, ['ubdar=cow.node0'], look)
+        const [again, pages = ''] = out.trimEnd().split('\n')
+        expect({ status, again }).toEqual({ status: 0, again: 'again' })
+        expect(pages).not.toBe(node0.pages)
         done(['commit', '--keep-siblings', 'cow.node0'])
-        expectBothRead(now)
+        // Whole pages were written: all three ways of reading are right.
+        expectBothRead({ pages, ahead: pages, direct: pages })
       })
 
       it('--backup: merging the undo overlay gives the old backing file back, and both nodes stay what they were', () => {
@@ -247,12 +256,12 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         const bytes = readFileSync(file('stale'))
         bytes.writeUInt32BE(headerMtime('stale') - 100, 8)
         writeFileSync(file('stale'), bytes)
-        expectRefused(home, 'stale', 'stale')
+        expectRefused(home, 'stale')
         const before = stateOf(file('stale'))
         const { stderr } = done(['merge', '-d', '--keep-siblings', 'cow.node0'])
         expect(stderr).toContain('stale: did not fit the backing file before; left as it is')
         expect(stateOf(file('stale'))).toEqual(before)
-        expectRefused(home, 'stale', 'stale', 'stale,root_fs')
+        expectRefused(home, 'stale', 'stale,root_fs')
         expect(guestReads(home, 'ubda=fresh,root_fs').pages).toBe(node0.pages)
         expect(headerMtime('fresh')).toBe(mtimeOf(backing))
       })
@@ -260,14 +269,14 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
 
     it('single sectors: what a sibling gets comes in whole pages, so that large reads stay right', () => {
       const directory = mkdtempSync(path.join(home, '..', 'sectors-'))
-      const image = Buffer.alloc(2 ** 20)
-      for (let sector = 0; sector < 2048; sector++) image.fill(`backing ${sector} `, sector * 512, (sector + 1) * 512)
+      // Of a device that does not end with a page the guest writes single sectors, whether or not `dd` can write directly.
+      const image = Buffer.alloc(2 ** 20 - 512)
+      for (let sector = 0; sector < 2047; sector++) image.fill(`backing ${sector} `, sector * 512, (sector + 1) * 512)
       writeFileSync(path.join(directory, backing), image)
-      const write = (seek: number, count: number) =>
-        `dd if=/dev/urandom of=/dev/ubda bs=512 seek=${seek} count=${count} oflag=direct conv=notrunc 2> /dev/null || exit 1\n`
-      const script = write(3, 1) + write(1003, 5) + write(1030, 2) + write(2047, 1)
-      expect(runGuest(directory, ['ubda=cow,root_fs'], script).status).toBe(0)
-      expect(runGuest(directory, ['ubda=sibling,root_fs'], write(1024, 8)).status).toBe(0)
+      const write = (seek: number, count: number, device = 'ubda') =>
+        `dd if=/dev/urandom of=/dev/${device} bs=512 seek=${seek} count=${count} conv=notrunc,fsync 2> /dev/null || exit 1\n`
+      const script = write(3, 1) + write(1003, 5) + write(1030, 2) + write(2046, 1) + write(1024, 8, 'ubdb')
+      expect(runGuest(directory, ['ubda=cow,root_fs', 'ubdb=sibling,root_fs'], script).status).toBe(0)
       const both = ['ubda=cow', 'ubdb=sibling'] as const
       const [cow, sibling] = guestReadsOfAll(directory, ...both) as [GuestReads, GuestReads]
       // The kernel's bug is there: the overlay itself reads wrong, so a copy-up by single sectors would show below.
@@ -290,7 +299,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       expect(stateOf(file('cow.node0'))).toEqual(cow)
       const ours = sha256(file(backing))
       expect(mtimeOf(backing)).toBeGreaterThan(old)
-      expectRefused(home, 'cow.node0', 'cow.node0')
+      expectRefused(home, 'cow.node0')
 
       restore('cow.node1')
       const { content } = stateOf(file('cow.node0'))
@@ -299,7 +308,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       expect(content).toBe(cow['content'])
       expect(sha256(file(backing))).toBe(ours)
       expect(mtimeOf(backing)).toBeGreaterThan(old)
-      expectRefused(home, 'cow.node0', 'cow.node0')
+      expectRefused(home, 'cow.node0')
       expect(ours).toBe(node0.pages)
     })
 
@@ -320,18 +329,19 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       expect(guestReads(home, 'ubda=cow.node0')).toEqual({ pages: clean, ahead: clean, direct: clean })
       const write = 'mount -t ext4 /dev/ubda /mnt && echo again > /mnt/again && umount /mnt'
       expect(runGuest(home, ['ubda=cow.node0'], write)).toMatchObject({ status: 0 })
-      expect(guestReads(home, 'ubda=cow.node0').pages).not.toBe(clean)
+      const [written, sibling] = guestReadsOfAll(home, 'ubda=cow.node0', 'ubdb=cow.node1')
+      expect(written?.pages).not.toBe(clean)
       expect(sha256(file(backing))).toBe(clean)
-      expect(guestReads(home, 'ubda=cow.node1')).toEqual(node1)
+      expect(sibling).toEqual(node1)
     })
 
     it('reset of an overlay that the kernel refuses: it boots again, clean', () => {
       restore()
       utimesSync(file(backing), 1_700_000_000, 1_700_000_000)
-      expectRefused(home, 'cow.node0', 'cow.node0')
+      expectRefused(home, 'cow.node0')
       done(['reset', 'cow.node0'])
       expect(guestReads(home, 'ubda=cow.node0').pages).toBe(sha256(file(backing)))
-      expectRefused(home, 'cow.node1', 'cow.node1')
+      expectRefused(home, 'cow.node1')
     })
 
     describe('kill -9 while sectors are written', () => {
@@ -341,12 +351,12 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
       ])('%s %s: the kernel refuses every overlay until the merge is resumed', async (...words) => {
         const directory = mkdtempSync(path.join(home, '..', 'killed-'))
         const inDirectory = (name: string) => path.join(directory, name)
-        const size = 8 * 2 ** 20
+        const size = 4 * 2 ** 20
         writeFileSync(inDirectory(backing), Buffer.alloc(size, 'the old content of the backing file '))
-        const fill = 'dd if=/dev/urandom of=/dev/ubda bs=1M seek=2 count=5 conv=notrunc,fsync 2> /dev/null'
-        expect(runGuest(directory, ['ubda=cow,root_fs'], fill).status).toBe(0)
-        const little = 'dd if=/dev/urandom of=/dev/ubda bs=4096 seek=1200 count=100 conv=notrunc,fsync 2> /dev/null'
-        expect(runGuest(directory, ['ubda=sibling,root_fs'], little).status).toBe(0)
+        const fill = 'dd if=/dev/urandom of=/dev/ubda bs=1M seek=1 count=2 conv=notrunc,fsync 2> /dev/null'
+        const little = 'dd if=/dev/urandom of=/dev/ubdb bs=4096 seek=500 count=100 conv=notrunc,fsync 2> /dev/null'
+        const fresh = ['ubda=cow,root_fs', 'ubdb=sibling,root_fs']
+        expect(runGuest(directory, fresh, `${fill} && ${little}`).status).toBe(0)
         const both = ['ubda=cow', 'ubdb=sibling'] as const
         const before = guestReadsOfAll(directory, ...both)
         const old = sha256(inDirectory(backing))
@@ -357,8 +367,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
 
         const status = JSON.parse(umlcow(['merge', '--status', '--json', 'cow'], { cwd: directory }).stdout)
         expect(status['unfinished-merge']).toMatchObject({ phase: 'writing', overlay: inDirectory('cow') })
-        expectRefused(directory, 'cow', 'cow', 'cow,root_fs')
-        expectRefused(directory, 'sibling', 'sibling', 'sibling,root_fs')
+        expectRefused(directory, 'cow', 'cow,root_fs', 'sibling', 'sibling,root_fs')
         for (const args of [
           ['merge', '-d', 'cow'],
           ['merge', '-d', '--keep-siblings', 'sibling'],

@@ -71,8 +71,8 @@ devsum ${device} || exit 1`,
   })
 }
 
-/** A guest gets devices of the right size, and cannot open any of them. */
-export function expectRefused(directory: string, overlay: string, ...ubdArgs: readonly string[]): void {
+/** A guest gets devices of the right size, and cannot open any of them. The overlay is what is before the comma. */
+export function expectRefused(directory: string, ...ubdArgs: readonly string[]): void {
   const devices = ubdArgs.map((_, i) => `ubd${'abcdefgh'[i]}`)
   const script = devices.map((device) => `dd if=/dev/${device} of=/dev/null bs=512 count=1 && echo read`).join('\n')
   const { out, messages } = runGuest(
@@ -82,7 +82,8 @@ export function expectRefused(directory: string, overlay: string, ...ubdArgs: re
   )
   const text = messages.join('\n')
   expect(text).toMatch(/^mtime mismatch \(\d+ vs \d+\) of COW header vs backing file/m)
-  for (const device of devices) {
+  for (const [i, device] of devices.entries()) {
+    const overlay = ubdArgs[i]!.split(',', 1)[0]
     expect(text).toMatch(new RegExp(`^${device}: Can't open "[^"]*${overlay}": errno = 22`, 'm'))
   }
   expect(out).not.toMatch(/^read$/m)
