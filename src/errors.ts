@@ -39,7 +39,7 @@ const qcow2Errors = {
   QCOW2_HEADER: failed('A field of the header of a qcow2 image is wrong.'),
   QCOW2_FEATURE: failed('A qcow2 image uses a feature that umlcow does not support, such as encryption.'),
   QCOW2_DAMAGED: failed('A table or a compressed cluster of a qcow2 image is damaged, or the image says that it is.'),
-  QCOW2_LEAKS: refused('Clusters of a qcow2 image leaked: they may be data whose table entry was lost.'),
+  QCOW2_LEAKS: refused('Clusters of a qcow2 image leaked, and may be data whose table entry was lost.'),
 } as const
 
 const backingErrors = {
@@ -102,15 +102,15 @@ const archiveErrors = {
 } as const
 
 const compressionErrors = {
-  BAD_COMPRESSED: failed('Compressed data is damaged: what it unpacks to would be wrong.'),
+  BAD_COMPRESSED: failed('Compressed data is damaged, so what it unpacks to would be wrong.'),
   TRUNCATED_COMPRESSED: failed('Compressed data ends too early.'),
   NOT_RAW: otherFormat('The input is not a raw image.'),
   INPUT_TOO_LARGE: failed('The input has more bytes than the given size.'),
-  NO_CODEC: failed('umlcow, or this version of Node, cannot read or write this kind of compressed data.'),
+  NO_CODEC: failed('This version of Node, or umlcow itself, cannot read or write this kind of compressed data.'),
 } as const
 
 const packErrors = {
-  NOT_PACK: otherFormat('The input is not a pack: its first member is not the manifest of one.'),
+  NOT_PACK: otherFormat('The input is not a pack, because its first member is not a manifest.'),
   BAD_PACK: failed('The manifest of a pack is wrong, or does not fit the files in the pack.'),
   PACK_VERSION: otherFormat('The pack has a version of the format that this umlcow does not know.'),
   PACK_DIGEST: failed('A file in a pack does not have the digest that the manifest says.'),

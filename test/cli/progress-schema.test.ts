@@ -26,6 +26,11 @@ const onImages = [
   ['check', '--deep', 'cow'],
   ['merge', '--verify', 'cow', 'merged'],
   ['merge', '-d', 'cow'],
+  ['convert', 'cow', 'converted'],
+  ['copy', 'cow', 'copied'],
+  ['compact', '-o', 'smaller', 'cow'],
+  ['pack', 'pair.pack', 'cow'],
+  ['unpack', '--verify', 'pair.pack'],
 ]
 const inAnotherScene = ['commit', 'cow']
 const ids = [`${process.geteuid?.()}`, `${process.getegid?.()}`]

@@ -31,7 +31,7 @@ export interface OtherOverlay extends Omit<Overlay, 'store'> {
 }
 
 /** A qcow2 image with a backing file. It records no mtime, so only its path tells which file that is. */
-export interface Qcow2Overlay {
+export interface Qcow2Sibling {
   readonly path: Buffer
   readonly target: LocatedFile
 }
@@ -39,7 +39,7 @@ export interface Qcow2Overlay {
 export interface SiblingSearch {
   readonly siblings: readonly Sibling[]
   /** Whatever their backing files are. `qcow2OverlaysOn` picks those on one file. */
-  readonly qcow2: readonly Qcow2Overlay[]
+  readonly qcow2: readonly Qcow2Sibling[]
   /** Files that may be siblings, and why umlcow cannot be sure. */
   readonly unknown: readonly UnknownFile[]
   readonly others: readonly OtherOverlay[]
@@ -70,7 +70,7 @@ interface Search {
   /** The jail, links resolved. */
   readonly root: Buffer | null
   readonly siblings: Sibling[]
-  readonly qcow2: Qcow2Overlay[]
+  readonly qcow2: Qcow2Sibling[]
   readonly others: OtherOverlay[]
   readonly unknown: UnknownFile[]
 }
@@ -235,6 +235,6 @@ export function overlaysOn(search: SiblingSearch, file: FileFacts): readonly Oth
 }
 
 /** Pick the qcow2 overlays found whose backing file is this one. */
-export function qcow2OverlaysOn(search: SiblingSearch, file: FileFacts): readonly Qcow2Overlay[] {
+export function qcow2OverlaysOn(search: SiblingSearch, file: FileFacts): readonly Qcow2Sibling[] {
   return search.qcow2.filter(({ target }) => isSameFile(target.facts, file))
 }

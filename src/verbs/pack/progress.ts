@@ -4,6 +4,8 @@ import { type OperationOptions, progressReporter } from '../../machine/operation
 export interface PackProgress {
   /** Makes the listener of one reading of `length` bytes. */
   part(length: number): (position: number) => void
+  /** All readings are done: a part of the last one may lie in no stretch. */
+  end(): void
 }
 
 /** @param size  bytes of all members, for the reports @param work  bytes of all readings together */
@@ -11,6 +13,7 @@ export function packProgress(options: OperationOptions, size: number, work: numb
   const report = progressReporter(options, size, 'pack')
   let done = 0
   return {
+    end: () => report?.(size),
     part(length) {
       let reached = 0
       return (position) => {

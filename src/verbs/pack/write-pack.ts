@@ -23,6 +23,8 @@ export interface Writing {
   /** They are on their way. */
   readonly digests: Promise<Digests>
   readonly items: () => AsyncGenerator<ManifestItem>
+  /** Report that all of the work is done. */
+  readonly reportEnd: () => void
 }
 
 /** Begin to compute the digests. @param stop  stops that */
@@ -43,7 +45,8 @@ export function startWriting(
   const digests = digestInputs(files, surveyed, options, progress, signal)
   // The writer awaits them later; until then, a failure must not end the process.
   digests.catch(() => {})
-  return { files, surveyed, options, digests, items: () => fileItems(files, surveyed, options, progress) }
+  const items = () => fileItems(files, surveyed, options, progress)
+  return { files, surveyed, options, digests, items, reportEnd: progress.end }
 }
 
 /** Write the manifest, then the data. @returns bytes of the pack */
@@ -53,7 +56,9 @@ export async function writeInTurn(writing: Writing, store: BlockStore): Promise<
     yield manifestItem(members)
     yield* writing.items()
   }
-  return writeAll(compressed(writing, all()), store, 0, writing.options.signal)
+  const written = await writeAll(compressed(writing, all()), store, 0, writing.options.signal)
+  writing.reportEnd()
+  return written
 }
 
 /** Write the data behind the place of the manifest, then the manifest. @returns bytes of the pack */
@@ -66,6 +71,7 @@ export async function writeAround(writing: Writing, store: BlockStore): Promise<
   if (frame?.length !== place.length) throw new Error('unreachable: digests have one length')
   await writeExact(store, 0, frame)
   for (const { input } of surveyed) await unchanged(files, input, Promise.resolve())
+  writing.reportEnd()
   return written
 }
 
