@@ -1,22 +1,10 @@
 import { allocate } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
 import { qcow2Limits, refcountsPerBlock, setRefcount16 } from '../../formats/qcow2/index.js'
-import { type BlockStore, isSyncStore, writeExact, writeExactNow } from '../../stores/block-store.js'
+import type { StoreWriter } from '../../stores/store-writer.js'
 
 /** Width of the refcounts that umlcow writes. */
 const refcountBits = 16
-
-/** Writes bytes into a store: at once where the store can. */
-export type Put = (offset: number, bytes: Uint8Array) => Promise<void> | undefined
-
-/** Make a writer for a store. */
-export function storedWriter(store: BlockStore): Put {
-  if (!isSyncStore(store)) return (offset, bytes) => writeExact(store, offset, bytes)
-  return (offset, bytes) => {
-    writeExactNow(store, offset, bytes)
-    return undefined
-  }
-}
 
 /**
  * The clusters of a new image: it hands them out one after the other, and writes their refcounts.
@@ -26,7 +14,7 @@ export function storedWriter(store: BlockStore): Put {
  * and 8 bytes for each refcount block, at most 8 MiB.
  */
 export class HostSpace {
-  readonly #put: Put
+  readonly #put: StoreWriter
   readonly #clusterSize: number
   readonly #perBlock: number
   /** Clusters handed out so far. */
@@ -35,7 +23,7 @@ export class HostSpace {
   readonly #counts: Uint8Array
   readonly #blocks: number[] = []
 
-  constructor(put: Put, clusterSize: number) {
+  constructor(put: StoreWriter, clusterSize: number) {
     this.#put = put
     this.#clusterSize = clusterSize
     this.#perBlock = refcountsPerBlock(clusterSize, refcountBits)

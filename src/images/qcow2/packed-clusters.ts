@@ -1,5 +1,6 @@
 import { allocateUnsafe } from '../../bytes/fast.js'
-import type { HostSpace, Put } from './host-space.js'
+import type { StoreWriter } from '../../stores/store-writer.js'
+import type { HostSpace } from './host-space.js'
 
 /** Bytes that are collected before they are written. */
 const bufferSize = 256 * 1024
@@ -9,7 +10,7 @@ const bufferSize = 256 * 1024
  * counts. Users are counted by whole sectors of 512 bytes, as L2 entries tell lengths.
  */
 export class PackedClusters {
-  readonly #put: Put
+  readonly #put: StoreWriter
   readonly #space: HostSpace
   readonly #clusterSize: number
   /** Where the next bytes go, and where the clusters for them end; equal when there is no room. */
@@ -22,7 +23,7 @@ export class PackedClusters {
   #held = 0
   #heldOffset = 0
 
-  constructor(put: Put, space: HostSpace, clusterSize: number) {
+  constructor(put: StoreWriter, space: HostSpace, clusterSize: number) {
     this.#put = put
     this.#space = space
     this.#clusterSize = clusterSize

@@ -11,8 +11,9 @@ import {
   zeroFlag,
 } from '../../formats/qcow2/index.js'
 import type { BlockStore } from '../../stores/block-store.js'
+import { type StoreWriter, storeWriter } from '../../stores/store-writer.js'
 import type { ImageSink } from '../new-image.js'
-import { HostSpace, type Put, storedWriter } from './host-space.js'
+import { HostSpace } from './host-space.js'
 import { PackedClusters } from './packed-clusters.js'
 import { TableWriter } from './table-writer.js'
 
@@ -57,7 +58,7 @@ class Qcow2Sink implements ImageSink {
   readonly unit: number
   readonly #store: BlockStore
   readonly #options: Qcow2SinkOptions
-  readonly #put: Put
+  readonly #put: StoreWriter
   readonly #space: HostSpace
   readonly #packed: PackedClusters
   readonly #tables: TableWriter
@@ -74,7 +75,7 @@ class Qcow2Sink implements ImageSink {
     this.unit = clusterSize
     this.#store = store
     this.#options = options
-    this.#put = storedWriter(store)
+    this.#put = storeWriter(store)
     // An empty image has a table of one entry: the header must name the cluster that the table takes.
     this.#l1Size = Math.max(1, Math.ceil(virtualSize / l2Coverage({ clusterSize, extendedL2: false })))
     if (this.#l1Size * 8 > qcow2Limits.l1Bytes) {

@@ -1,6 +1,7 @@
 import { allocate } from '../../bytes/fast.js'
 import { setEntry } from '../../formats/qcow2/index.js'
-import type { HostSpace, Put } from './host-space.js'
+import type { StoreWriter } from '../../stores/store-writer.js'
+import type { HostSpace } from './host-space.js'
 
 /** Bytes of the part of the L1 table that is in memory: a multiple of every entry, and of no cluster in particular. */
 const l1PartSize = 64 * 1024
@@ -13,7 +14,7 @@ export type SetL2Entry = (view: DataView, at: number) => void
  * are in memory. Entries that nobody sets are zeros.
  */
 export class TableWriter {
-  readonly #put: Put
+  readonly #put: StoreWriter
   readonly #space: HostSpace
   readonly #entries: number
   readonly #l1Offset: number
@@ -25,7 +26,7 @@ export class TableWriter {
   #l1Start = 0
   #l1Used = false
 
-  constructor(put: Put, space: HostSpace, clusterSize: number, l1Offset: number) {
+  constructor(put: StoreWriter, space: HostSpace, clusterSize: number, l1Offset: number) {
     this.#put = put
     this.#space = space
     this.#entries = clusterSize / 8

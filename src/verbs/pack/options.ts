@@ -20,7 +20,7 @@ export interface PackOptions extends OperationOptions, BackingOptions {
   /** Threads that compress; default one for each processor, at most 4. */
   readonly threads?: number | undefined
   /**
-   * `auto`, the default: pack what the host stores, where it can list it, else what is not zeros. `always`: leave out
+   * `auto`, the default: pack what the host stores, or, where it cannot list that, all blocks with data. `always`: leave out
    * every aligned 4 KiB block of zeros.
    */
   readonly sparse?: 'auto' | 'always' | undefined

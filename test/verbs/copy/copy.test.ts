@@ -137,7 +137,7 @@ describe('copySparse', () => {
     if (second.mtime !== 'nanoseconds') expect(second.warnings).toEqual([expect.stringMatching(/to the .*second only/)])
   })
 
-  it('reports its progress to the end, and stops when it is told to', async () => {
+  it('reports its progress to the end, and stops after its signal', async () => {
     const directory = temporaryDirectory()
     const sources = ['a', 'b'].map((name) => fileIn(directory, name, Buffer.alloc(1000, 'x')))
     const into = path.join(directory, 'into')

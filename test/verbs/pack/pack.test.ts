@@ -204,7 +204,7 @@ describe('pack refuses', () => {
     expect(fs.readFileSync(scene.pack, 'utf8')).toBe('kept')
   })
 
-  it('an overlay that does not fit its backing file, unless it is told to go on', async () => {
+  it('an overlay that does not fit its backing file, but goes on with --force', async () => {
     const scene = makePackScene()
     setMtimeNs(scene.backing, 10n ** 18n)
     await expect(pack(scene.pack, [scene.cow], none)).rejects.toMatchObject({ code: 'BACKING_MTIME' })

@@ -126,7 +126,7 @@ async function copyImage(files: HostFiles, image: FileImage, store: BlockStore, 
   for (const input of image.files) refuseChanged(files, input, 'merge')
 }
 
-/** Write what is not zeros. */
+/** Write the blocks that hold data; blocks of zeros become holes. */
 async function writeData(store: BlockStore, offset: number, bytes: Buffer): Promise<void> {
   const stretches: [number, number][] = []
   forEachDataStretch(bytes, bytes.length, (from, to) => stretches.push([from, to]))
