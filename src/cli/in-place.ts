@@ -5,10 +5,10 @@ import { dateText } from '../overlays/inspect-backing.js'
 import type { InPlaceOptions, InPlaceResult } from '../verbs/merge/in-place/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
+import { overlayMeant } from './mistakes/swapped.js'
 import { addSiblingsInOption, bufferArgument, inPlaceForceWords, knownForce } from './options.js'
 import { openProgress } from './progress.js'
-import { jsonPath } from './report-backing.js'
-import { overlayMeant } from './swapped.js'
+import { jsonPath } from './reports/backing.js'
 
 export type InPlaceFlags = Pick<InPlaceOptions, 'keepSiblings' | 'siblingsIn' | 'backup' | 'verify'> & {
   readonly buffer?: number

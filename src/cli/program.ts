@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { refuseClosedOutput } from '../machine/processes/standard-descriptors.js'
 import { type CliContext, type Finish, wantsJson } from './context.js'
 import { statusMeanings } from './exit-status.js'
-import { refuseDash, refuseEarlyOptions, refuseEmpty } from './refuse-arguments.js'
+import { refuseDash, refuseEarlyOptions, refuseEmpty } from './mistakes/refuse-arguments.js'
 import type { Verb } from './verb.js'
 import { findVerb, verbGroups } from './verbs.js'
 

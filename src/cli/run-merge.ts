@@ -9,10 +9,10 @@ import type { NewImageOptions } from '../verbs/merge/options.js'
 import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { reportInPlace, verifiedLines } from './in-place.js'
+import { mergeSwapped } from './mistakes/swapped.js'
 import { knownForce } from './options.js'
 import { openProgress } from './progress.js'
-import { jsonPath } from './report-backing.js'
-import { mergeSwapped } from './swapped.js'
+import { jsonPath } from './reports/backing.js'
 
 /** What the command line says of a merge into a new file; `buffer` stands for `bufferSize`, `sync` for no `noSync`. */
 export interface NewFileFlags

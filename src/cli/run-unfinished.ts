@@ -12,7 +12,7 @@ import { type CliContext, type CommonFlags, wantsJson } from './context.js'
 import { exitStatus } from './exit-status.js'
 import { runInPlace } from './in-place.js'
 import { knownForce, unfinishedForceWords } from './options.js'
-import { jsonPath } from './report-backing.js'
+import { jsonPath } from './reports/backing.js'
 
 export interface UnfinishedFlags extends Pick<ResumeOptions, 'siblingsIn' | 'force'> {
   readonly resume?: boolean

@@ -16,7 +16,7 @@ import {
   backingFlags,
 } from '../options.js'
 import { openProgress } from '../progress.js'
-import { jsonPath } from '../report-backing.js'
+import { jsonPath } from '../reports/backing.js'
 
 interface Flags extends CommonFlags, Omit<CheckOptions, 'signal' | 'files' | 'onProgress' | 'backing' | 'noBacking'> {
   readonly backing?: string | false

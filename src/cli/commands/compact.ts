@@ -9,7 +9,7 @@ import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../co
 import { exitStatus } from '../exit-status.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import { withProgress } from '../progress.js'
-import { jsonPath } from '../report-backing.js'
+import { jsonPath } from '../reports/backing.js'
 import { unitArgument } from '../unit-argument.js'
 
 interface Flags extends CommonFlags {

@@ -25,7 +25,7 @@ import {
   pathStyleOf,
 } from '../options.js'
 import { withProgress } from '../progress.js'
-import { jsonPath } from '../report-backing.js'
+import { jsonPath } from '../reports/backing.js'
 import { standardInput } from '../standard-input.js'
 import { unitArgument } from '../unit-argument.js'
 

@@ -10,6 +10,7 @@ import { createQcow2 } from '../../verbs/create-qcow2.js'
 import { createRaw } from '../../verbs/create-raw.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { createSwapped, notASize } from '../mistakes/swapped.js'
 import {
   addForceOption,
   addJsonOptions,
@@ -18,9 +19,8 @@ import {
   pathStyleOf,
   sizeArgument,
 } from '../options.js'
-import { jsonPath } from '../report-backing.js'
+import { jsonPath } from '../reports/backing.js'
 import { standardInput } from '../standard-input.js'
-import { createSwapped, notASize } from '../swapped.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly backing?: string

@@ -20,7 +20,7 @@ import { exportToTree } from '../../trees/transfer/export-to-tree.js'
 import { exportTree } from '../../trees/transfer/export-tree.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
-import { exportMistake } from '../humfs-mistakes.js'
+import { exportMistake } from '../mistakes/humfs-mistakes.js'
 import { addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import { withProgress } from '../progress.js'
 

@@ -6,7 +6,7 @@ import { type CliContext, type CommonFlags, describeError, errorLines, type Fini
 import { exitStatus } from '../exit-status.js'
 import { tell } from '../messages.js'
 import { addBackingOptions, addJsonOptions, addNoBackingOption, backingFlags } from '../options.js'
-import { infoDocument, infoText } from '../report-info.js'
+import { infoDocument, infoText } from '../reports/info.js'
 
 interface Flags extends CommonFlags {
   readonly backingRoot?: string

@@ -5,9 +5,9 @@ import type { ForceWord } from '../../machine/findings.js'
 import { type RebaseResult, rebaseUnsafe } from '../../verbs/rebase.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { overlayMeant } from '../mistakes/swapped.js'
 import { addForceOption, addJsonOptions, addPathStyleOptions, type PathStyleFlags, pathStyleOf } from '../options.js'
-import { jsonPath } from '../report-backing.js'
-import { overlayMeant } from '../swapped.js'
+import { jsonPath } from '../reports/backing.js'
 
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly unsafe?: boolean

@@ -4,9 +4,9 @@ import { formatSize } from '../../bytes/size-text.js'
 import { type ResetOptions, type ResetResult, resetOverlay } from '../../verbs/reset.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { overlayMeant } from '../mistakes/swapped.js'
 import { addForceOption, addJsonOptions, addSiblingsInOption } from '../options.js'
-import { jsonPath } from '../report-backing.js'
-import { overlayMeant } from '../swapped.js'
+import { jsonPath } from '../reports/backing.js'
 
 interface Flags extends CommonFlags, Omit<ResetOptions, 'signal' | 'files' | 'onProgress' | 'noSync'> {
   readonly sync: boolean

@@ -6,7 +6,7 @@ import { mergeNewFile } from '../../verbs/merge/new-image/merge-new.js'
 import { errorLines } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell, warn } from '../messages.js'
-import { createSwapped, mergeSwapped, overlayMeant } from '../swapped.js'
+import { createSwapped, mergeSwapped, overlayMeant } from '../mistakes/swapped.js'
 
 // The arguments, defaults and exit statuses are those that the C tools were seen to have: options work only where these
 // tools take them, and arguments that these ignore are ignored.  docs/differences.md lists the differences.

@@ -11,7 +11,7 @@ import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../co
 import { exitStatus } from '../exit-status.js'
 import { addForceOption, addJsonOptions, addProgressOptions, sizeArgument } from '../options.js'
 import { withProgress } from '../progress.js'
-import { jsonPath } from '../report-backing.js'
+import { jsonPath } from '../reports/backing.js'
 
 interface Flags extends CommonFlags {
   readonly directory?: string

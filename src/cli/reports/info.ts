@@ -1,11 +1,11 @@
-import { escapeText, pathText, printablePath } from '../bytes/escape.js'
-import { formatSize } from '../bytes/size-text.js'
-import type { Finding } from '../machine/findings.js'
-import { mainUsers } from '../machine/processes/file-users.js'
-import { dateText } from '../overlays/inspect-backing.js'
-import type { ImageInfo, OverlayInfo } from '../verbs/info.js'
-import { backingLines, backingState, jsonPath, usersText } from './report-backing.js'
-import { qcow2Keys, qcow2Lines } from './report-info-qcow2.js'
+import { escapeText, pathText, printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import type { Finding } from '../../machine/findings.js'
+import { mainUsers } from '../../machine/processes/file-users.js'
+import { dateText } from '../../overlays/inspect-backing.js'
+import type { ImageInfo, OverlayInfo } from '../../verbs/info.js'
+import { backingLines, backingState, jsonPath, usersText } from './backing.js'
+import { qcow2Keys, qcow2Lines } from './info-qcow2.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json
 

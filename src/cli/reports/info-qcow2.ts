@@ -1,9 +1,9 @@
-import { escapeText, pathText, printablePath } from '../bytes/escape.js'
-import type { Qcow2Snapshot } from '../formats/qcow2/index.js'
-import type { HostPath } from '../machine/host-files.js'
-import { mainUsers } from '../machine/processes/file-users.js'
-import type { Qcow2Info } from '../verbs/info-qcow2.js'
-import { backingLines, backingState, jsonPath, usersText } from './report-backing.js'
+import { escapeText, pathText, printablePath } from '../../bytes/escape.js'
+import type { Qcow2Snapshot } from '../../formats/qcow2/index.js'
+import type { HostPath } from '../../machine/host-files.js'
+import { mainUsers } from '../../machine/processes/file-users.js'
+import type { Qcow2Info } from '../../verbs/info-qcow2.js'
+import { backingLines, backingState, jsonPath, usersText } from './backing.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours.  Schema: docs/schema/info.json
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { UmlcowError } from '../errors.js'
+import { UmlcowError } from '../../errors.js'
 
 // Arguments that no verb can use, and options that no verb would see.
 

@@ -1,10 +1,10 @@
-import { escapeText, pathText, printablePath } from '../bytes/escape.js'
-import type { HostPath } from '../machine/host-files.js'
-import { pathBytes } from '../machine/path-bytes.js'
-import { type FileUser, type FileUsers, mainUsers } from '../machine/processes/file-users.js'
-import { userName } from '../machine/processes/find-writers.js'
-import { shellQuote } from '../machine/shell-quote.js'
-import type { BackingInspection } from '../overlays/inspect-backing.js'
+import { escapeText, pathText, printablePath } from '../../bytes/escape.js'
+import type { HostPath } from '../../machine/host-files.js'
+import { pathBytes } from '../../machine/path-bytes.js'
+import { type FileUser, type FileUsers, mainUsers } from '../../machine/processes/file-users.js'
+import { userName } from '../../machine/processes/find-writers.js'
+import { shellQuote } from '../../machine/shell-quote.js'
+import type { BackingInspection } from '../../overlays/inspect-backing.js'
 
 /** A path in JSON: its text, or its escaped form when it is not UTF-8. */
 export function jsonPath(path: HostPath | Uint8Array): string {

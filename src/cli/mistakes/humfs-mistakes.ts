@@ -1,6 +1,6 @@
-import { hasCode, UmlcowError } from '../errors.js'
-import { type FileFacts, localHostFiles } from '../machine/host-files.js'
-import { shellQuote } from '../machine/shell-quote.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import { type FileFacts, localHostFiles } from '../../machine/host-files.js'
+import { shellQuote } from '../../machine/shell-quote.js'
 import { withHint } from './swapped.js'
 
 // Arguments of humfs verbs that were meant in another order or form: the error gets the command that was meant.

@@ -1,10 +1,10 @@
-import { parseSize, sizeProblem } from '../bytes/size-text.js'
-import { hasCode, UmlcowError } from '../errors.js'
-import { localHostFiles } from '../machine/host-files.js'
-import { directoryName } from '../machine/path-bytes.js'
-import { shellQuote } from '../machine/shell-quote.js'
-import { openOverlay } from '../overlays/open-overlay.js'
-import { findOverlayOver } from '../overlays/siblings/find-overlay-over.js'
+import { parseSize, sizeProblem } from '../../bytes/size-text.js'
+import { hasCode, UmlcowError } from '../../errors.js'
+import { localHostFiles } from '../../machine/host-files.js'
+import { directoryName } from '../../machine/path-bytes.js'
+import { shellQuote } from '../../machine/shell-quote.js'
+import { openOverlay } from '../../overlays/open-overlay.js'
+import { findOverlayOver } from '../../overlays/siblings/find-overlay-over.js'
 
 // Arguments in the order of another verb or tool: the error gets the command that was meant.
 
