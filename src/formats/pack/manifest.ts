@@ -1,8 +1,7 @@
-import { parseDigits } from '../../bytes/decimal.js'
-import { pathText, printablePath } from '../../bytes/escape.js'
-import { allocate, latin1Bytes, utf8Bytes } from '../../bytes/fast.js'
+import { pathText } from '../../bytes/escape.js'
+import { utf8Bytes } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
-import { isTimeNs } from '../manifest/time.js'
+import { ManifestFields } from './manifest-fields.js'
 
 // The first member of a pack, as JSON. Names are text, or {"hex": "..."} where they are not UTF-8.
 // format    "umlcow pack"
@@ -19,7 +18,6 @@ import { isTimeNs } from '../manifest/time.js'
 //     backing      name, size, sha256, mtime-ns; included: the backing file is a member of this name
 
 export const packVersion = 1
-export const packManifestName = 'umlcow-pack.json'
 
 /** The most bytes of a manifest. A member takes some 700. */
 export const maxManifestLength = 8 * 1024 * 1024
@@ -27,7 +25,6 @@ export const maxManifestLength = 8 * 1024 * 1024
 export const maxPackMembers = 4096
 
 const formatName = 'umlcow pack'
-const longestName = 255
 
 /** What the header of a packed overlay says. */
 export interface PackedHeader {
@@ -120,7 +117,7 @@ function hexOf(bytes: Uint8Array): string {
  * @throws      UmlcowError BAD_PACK, PACK_VERSION
  */
 export function parsePackManifest(bytes: Uint8Array, name: string): PackMember[] {
-  const fields = new Fields(jsonOf(bytes, name), `${name}: its manifest`)
+  const fields = new ManifestFields(jsonOf(bytes, name), `${name}: its manifest`)
   if (fields.text('format') !== formatName) throw fields.bad('format')
   const version = fields.whole('version')
   if (version !== packVersion) {
@@ -145,7 +142,7 @@ function jsonOf(bytes: Uint8Array, name: string): unknown {
   }
 }
 
-function memberOf(fields: Fields): PackMember {
+function memberOf(fields: ManifestFields): PackMember {
   const overlay = fields.part('overlay')
   const size = fields.whole('size')
   const storedSize = fields.whole('stored')
@@ -166,7 +163,7 @@ function memberOf(fields: Fields): PackMember {
 /** Longer paths are in no header. */
 const maxBackingPath = 4096
 
-function headerOf(overlay: Fields): PackedHeader {
+function headerOf(overlay: ManifestFields): PackedHeader {
   const fields = overlay.neededPart('header')
   const backingPath = fields.bytes('backing-filename')
   if (backingPath.includes(0) || backingPath.length > maxBackingPath) throw fields.bad('backing-filename')
@@ -180,7 +177,7 @@ function headerOf(overlay: Fields): PackedHeader {
   }
 }
 
-function backingOf(overlay: Fields): PackedBacking {
+function backingOf(overlay: ManifestFields): PackedBacking {
   const fields = overlay.neededPart('backing')
   return {
     name: fields.fileName('name'),
@@ -192,7 +189,7 @@ function backingOf(overlay: Fields): PackedBacking {
 }
 
 /** Refuse names that come twice, and overlays whose backing file is not the earlier member that they name. */
-function refuseBadRelations(members: readonly PackMember[], fields: Fields): void {
+function refuseBadRelations(members: readonly PackMember[], fields: ManifestFields): void {
   if (members.length === 0) throw fields.bad('members')
   const before = new Map<string, PackMember>()
   for (const member of members) {
@@ -203,100 +200,5 @@ function refuseBadRelations(members: readonly PackMember[], fields: Fields): voi
     const fits = found?.sha256 === backing?.sha256 && found?.mtimeNs === backing?.mtimeNs
     if (backing?.isIncluded && !fits) throw fields.bad('backing')
     before.set(key, member)
-  }
-}
-
-/** The fields of an object of a manifest. */
-class Fields {
-  private readonly values: Readonly<Record<string, unknown>>
-  private readonly what: string
-
-  constructor(values: unknown, what: string) {
-    this.what = what
-    if (typeof values !== 'object' || values === null || Array.isArray(values)) throw this.bad('an object')
-    this.values = values as Record<string, unknown>
-  }
-
-  bad(field: string): UmlcowError {
-    return new UmlcowError('BAD_PACK', `${this.what}: cannot read "${field}"`, { details: { field } })
-  }
-
-  private value(field: string): unknown {
-    return Object.hasOwn(this.values, field) ? this.values[field] : undefined
-  }
-
-  text(field: string): string {
-    const value = this.value(field)
-    if (typeof value === 'string' && value.length <= 100) return value
-    throw this.bad(field)
-  }
-
-  flag(field: string): boolean {
-    const value = this.value(field)
-    if (typeof value === 'boolean') return value
-    throw this.bad(field)
-  }
-
-  whole(field: string): number {
-    const value = this.value(field)
-    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-    throw this.bad(field)
-  }
-
-  time(field: string): bigint {
-    const text = this.text(field)
-    const digits = text.startsWith('-') ? text.slice(1) : text
-    const isWhole = digits.length > 0 && [...digits].every((digit) => digit >= '0' && digit <= '9')
-    if (isWhole && isTimeNs(BigInt(text))) return BigInt(text)
-    throw this.bad(field)
-  }
-
-  digest(field: string): string {
-    const text = this.text(field)
-    if (text.length === 64 && [...text].every((digit) => '0123456789abcdef'.includes(digit))) return text
-    throw this.bad(field)
-  }
-
-  bytes(field: string): Uint8Array {
-    const value = this.value(field)
-    if (typeof value === 'string') return utf8Bytes(value)
-    return this.neededPart(field).hex()
-  }
-
-  /** One component of a path: a pack has no directories, so no name can leave the directory. */
-  fileName(field: string): Uint8Array {
-    const name = this.bytes(field)
-    const shown = printablePath(name)
-    const isSafe = name.length > 0 && name.length <= longestName && shown !== '.' && shown !== '..'
-    if (isSafe && !name.includes(0x2f) && !name.includes(0) && shown !== packManifestName) return name
-    throw new UmlcowError('UNSAFE_PATH', `${this.what}: the name "${shown}" is not the name of a file`)
-  }
-
-  private hex(): Uint8Array {
-    const value = this.value('hex')
-    if (typeof value !== 'string' || value.length % 2 !== 0 || value.length > 16_384) throw this.bad('hex')
-    const text = latin1Bytes(value)
-    const bytes = allocate(text.length / 2)
-    for (let i = 0; i < bytes.length; i++) {
-      const byte = parseDigits(text.subarray(2 * i, 2 * i + 2), 16)
-      if (byte === null) throw this.bad('hex')
-      bytes[i] = byte
-    }
-    return bytes
-  }
-
-  /** An object, or null. */
-  part(field: string): Fields | null {
-    return this.value(field) === null ? null : this.neededPart(field)
-  }
-
-  neededPart(field: string): Fields {
-    return new Fields(this.value(field), `${this.what}: ${field}`)
-  }
-
-  list(field: string, limit: number): Fields[] {
-    const value = this.value(field)
-    if (!Array.isArray(value) || value.length > limit) throw this.bad(field)
-    return value.map((one, i) => new Fields(one, `${this.what}: ${field} ${i + 1}`))
   }
 }

@@ -1,6 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
-import { maxPackMembers, packManifestName } from '../../formats/pack/manifest.js'
+import { maxPackMembers } from '../../formats/pack/manifest.js'
+import { packManifestName } from '../../formats/pack/manifest-fields.js'
 import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
 import { type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { baseName } from '../../machine/path-bytes.js'

@@ -1,5 +1,6 @@
 import type { ManifestEntry, ManifestItem } from '../../formats/manifest/entry.js'
-import { type PackMember, packManifestName, serializePackManifest } from '../../formats/pack/manifest.js'
+import { type PackMember, serializePackManifest } from '../../formats/pack/manifest.js'
+import { packManifestName } from '../../formats/pack/manifest-fields.js'
 import { createCopyPace } from '../../machine/copying/pace.js'
 import { readStretches } from '../../machine/copying/read-stretches.js'
 import type { HostFiles } from '../../machine/host-files.js'
