@@ -16,7 +16,7 @@ import { type CopyWork, copyImage } from './copy-image.js'
 import { type NewImage, newSink } from './new-sink.js'
 import { openInputImage } from './open-input.js'
 import { type ConvertOptions, type ConvertResult, convertRules } from './options.js'
-import { type OutputBacking, openOutputBacking } from './output-backing.js'
+import { type OutputBacking, openOutputBacking, withSizeOfBacking } from './output-backing.js'
 import { compressedInput, copyInput, measureInput, type RawStream, rawStreamOf, unpackBeside } from './raw-stream.js'
 import { guardNewImage, writeOutput } from './write-output.js'
 
@@ -148,7 +148,9 @@ async function convertImage(
 ): Promise<ConvertResult> {
   const backing = await backingFor(files, opened.input, options)
   try {
-    return await convertOpened(files, opened, backing, options)
+    const isCow = backing !== null && options.format === 'cow'
+    const input = isCow ? await withSizeOfBacking(opened.input, backing.image) : opened.input
+    return await convertOpened(files, { ...opened, input }, backing, options)
   } finally {
     await backing?.image.close()
   }

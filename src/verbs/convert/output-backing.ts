@@ -1,3 +1,4 @@
+import { ceilTo } from '../../bytes/align.js'
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { type ImageFormat, isPlain } from '../../images/image-formats.js'
@@ -45,7 +46,7 @@ export async function openOutputBacking(
   return closeOnFailure(image, async () => {
     await refuseUnfinished(files, path)
     refuseUnlessForced(await findWriters(files, image.files), force)
-    if (options.format === 'cow') refuseForCow(path, image, format, input.virtualSize, chain === true)
+    if (options.format === 'cow') refuseForCow(path, image, format, input, chain === true)
     return { image, format, layersAbove: index < 0 ? null : index }
   })
 }
@@ -75,7 +76,7 @@ function refuseForCow(
   path: HostPath,
   image: FileImage,
   format: ImageFormat,
-  virtualSize: number,
+  input: Pick<FileImage, 'files' | 'virtualSize'>,
   chain: boolean,
 ): void {
   const name = printablePath(path)
@@ -88,11 +89,45 @@ function refuseForCow(
       },
     )
   }
-  if (image.virtualSize === virtualSize) return
+  const { virtualSize } = input
+  if (image.virtualSize === virtualSize || isRoundedUp(input, image.virtualSize)) return
   throw new UmlcowError(
     'BACKING_SIZE',
     `${name}: expected the ${virtualSize} bytes of the input, got ${image.virtualSize}: a COW file and its backing file ` +
       'have one size',
-    { hint: 'convert to a raw image, or to a qcow2 image, which may be longer than its backing file' },
+    { hint: 'name a backing file of that size with -B, or convert to a raw image or to a qcow2 image' },
   )
+}
+
+/** A qcow2 image has whole sectors: 512 bytes. Test whether it is one of `size` bytes, rounded up. */
+function isRoundedUp({ files, virtualSize }: Pick<FileImage, 'files' | 'virtualSize'>, size: number): boolean {
+  return files[0]?.format === 'qcow2' && size < virtualSize && ceilTo(size, 512) === virtualSize
+}
+
+/**
+ * Take the end off a qcow2 image that was rounded up to a whole sector, for a COW file of the size of its backing file.
+ *
+ * @throws UmlcowError BACKING_SIZE when the end holds something
+ */
+export async function withSizeOfBacking(input: FileImage, backing: FileImage): Promise<FileImage> {
+  const size = backing.virtualSize
+  if (!isRoundedUp(input, size)) return input
+  const surplus = new Uint8Array(input.virtualSize - size)
+  await input.read(size, surplus)
+  if (surplus.some((byte) => byte !== 0)) {
+    const name = printablePath(input.files[0]!.path)
+    throw new UmlcowError(
+      'BACKING_SIZE',
+      `${name}: has data in the last ${surplus.length} bytes, beyond the end of ${printablePath(backing.files[0]!.path)}`,
+      { hint: 'convert to a raw image, or to a qcow2 image, which may be longer than its backing file' },
+    )
+  }
+  return {
+    virtualSize: size,
+    files: input.files,
+    plain: null,
+    read: (offset, target) => input.read(offset, target),
+    extents: (start, length) => input.extents(start, length),
+    close: () => input.close(),
+  }
 }
