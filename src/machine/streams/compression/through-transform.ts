@@ -36,17 +36,17 @@ async function writeAll(source: AsyncIterable<Uint8Array>, stream: ZlibStream, o
   let given = 0
   let hasEnded = false
   for await (const piece of source) {
-    if (stream.destroyed) return
     if (hasEnded) {
       onLeftOver(piece)
       continue
     }
+    if (stream.destroyed) return
     await writeOne(stream, piece)
     given += piece.length
     const unused = given - stream.bytesWritten
-    if (stream.destroyed || unused === 0) continue
-    hasEnded = true
-    onLeftOver(piece.subarray(piece.length - unused))
+    // The loop over the stream destroys one that has ended, too, sooner or later.
+    hasEnded = unused > 0 && (stream.readableEnded || !stream.destroyed)
+    if (hasEnded) onLeftOver(piece.subarray(piece.length - unused))
   }
   stream.end()
 }
