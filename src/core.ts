@@ -22,8 +22,9 @@ export {
 export { parseQcow2Header, type Qcow2Header, type Qcow2Snapshot } from './formats/qcow2/index.js'
 export { checkQcow2 } from './images/qcow2/check/check-qcow2.js'
 export type { Qcow2Finding, Qcow2Report } from './images/qcow2/check/report.js'
+export type { PackCluster } from './images/qcow2/packed-sink.js'
 export { openQcow2Image, type Qcow2ImageOptions } from './images/qcow2/qcow2-image.js'
-export { createQcow2Sink, type PackCluster, type Qcow2SinkOptions } from './images/qcow2/qcow2-sink.js'
+export { createQcow2Sink, type Qcow2SinkOptions } from './images/qcow2/qcow2-sink.js'
 export type { Unpack, Unpackers } from './images/qcow2/unpackers.js'
 
 // Stores

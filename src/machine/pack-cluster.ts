@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import type { PackCluster } from '../images/qcow2/qcow2-sink.js'
+import type { PackCluster } from '../images/qcow2/packed-sink.js'
 
 /** QEMU unpacks with a window of 2^12 bytes, and refuses data that needs a larger one. */
 const windowBits = 12

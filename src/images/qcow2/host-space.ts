@@ -1,7 +1,7 @@
 import { allocate } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
 import { qcow2Limits, refcountsPerBlock, setRefcount16 } from '../../formats/qcow2/index.js'
-import type { StoreWriter } from '../../stores/store-writer.js'
+import type { GatheringWriter } from '../../stores/gathering-writer.js'
 
 /** Width of the refcounts that umlcow writes. */
 const refcountBits = 16
@@ -14,7 +14,7 @@ const refcountBits = 16
  * and 8 bytes for each refcount block, at most 8 MiB.
  */
 export class HostSpace {
-  readonly #put: StoreWriter
+  readonly #out: GatheringWriter
   readonly #clusterSize: number
   readonly #perBlock: number
   /** Clusters handed out so far. */
@@ -23,8 +23,8 @@ export class HostSpace {
   readonly #counts: Uint8Array
   readonly #blocks: number[] = []
 
-  constructor(put: StoreWriter, clusterSize: number) {
-    this.#put = put
+  constructor(out: GatheringWriter, clusterSize: number) {
+    this.#out = out
     this.#clusterSize = clusterSize
     this.#perBlock = refcountsPerBlock(clusterSize, refcountBits)
     this.#counts = allocate(clusterSize)
@@ -59,18 +59,18 @@ export class HostSpace {
   }
 
   /** Write the refcount blocks whose clusters are all handed out. Their refcounts no longer change. */
-  async writeFullBlocks(): Promise<void> {
+  writeFullBlocks(): void {
     while (this.hasFullBlocks) {
       const offset = this.allocate(1)
       this.#blocks.push(offset)
-      await this.#put(offset, this.#counts)
+      this.#out.put(offset, this.#counts)
       this.#startBlock(this.#perBlock)
     }
     this.#checkSize()
   }
 
   /** Write all other refcount blocks and the refcount table. Nothing can be handed out afterwards. */
-  async finish(): Promise<{ readonly tableOffset: number; readonly tableClusters: number }> {
+  finish(): { readonly tableOffset: number; readonly tableClusters: number } {
     const { blockCount, tableClusters } = this.#remainder()
     const firstNew = this.#blocks.length
     for (let i = firstNew; i < blockCount; i++) this.#blocks.push(this.allocate(1))
@@ -80,12 +80,12 @@ export class HostSpace {
       const left = Math.min(this.#perBlock, this.#used - i * this.#perBlock)
       if (i > firstNew) this.#startBlock(left)
       else this.#counts.fill(0, (left * refcountBits) / 8)
-      await this.#put(this.#blocks[i]!, this.#counts)
+      this.#out.put(this.#blocks[i]!, this.#counts)
     }
     const table = allocate(tableClusters * this.#clusterSize)
     const view = new DataView(table.buffer, table.byteOffset, table.length)
     for (const [i, offset] of this.#blocks.entries()) view.setBigUint64(i * 8, BigInt(offset), false)
-    await this.#put(tableOffset, table)
+    this.#out.put(tableOffset, table)
     return { tableOffset, tableClusters }
   }
 
@@ -106,7 +106,8 @@ export class HostSpace {
   /** Start a block whose first `count` clusters have one user each. */
   #startBlock(count: number): void {
     this.#counts.fill(0)
-    for (let i = 0; i < count; i++) setRefcount16(this.#counts, i, 1)
+    // The low byte of a refcount comes last.
+    for (let i = 0; i < count; i++) this.#counts[2 * i + 1] = 1
   }
 
   #checkSize(): void {

@@ -1,16 +1,12 @@
-import { allocateUnsafe } from '../../bytes/fast.js'
-import type { StoreWriter } from '../../stores/store-writer.js'
+import type { GatheringWriter } from '../../stores/gathering-writer.js'
 import type { HostSpace } from './host-space.js'
-
-/** Bytes that are collected before they are written. */
-const bufferSize = 256 * 1024
 
 /**
  * Packs compressed clusters of a new image one behind the other. A cluster of the file then has several users, and each
  * counts. Users are counted by whole sectors of 512 bytes, as L2 entries tell lengths.
  */
 export class PackedClusters {
-  readonly #put: StoreWriter
+  readonly #out: GatheringWriter
   readonly #space: HostSpace
   readonly #clusterSize: number
   /** Where the next bytes go, and where the clusters for them end; equal when there is no room. */
@@ -19,44 +15,26 @@ export class PackedClusters {
   /** Users of the last cluster that has any, and its number. */
   #users = 0
   #last = -1
-  readonly #buffer = allocateUnsafe(bufferSize)
-  #held = 0
-  #heldOffset = 0
 
-  constructor(put: StoreWriter, space: HostSpace, clusterSize: number) {
-    this.#put = put
+  constructor(out: GatheringWriter, space: HostSpace, clusterSize: number) {
+    this.#out = out
     this.#space = space
     this.#clusterSize = clusterSize
   }
 
   /** Store a compressed cluster. @returns its offset */
-  async add(bytes: Uint8Array): Promise<number> {
+  add(bytes: Uint8Array): number {
     this.#makeRoom(bytes.length)
     const offset = this.#at
     this.#at += bytes.length
     this.#countUsers(offset, this.#at)
-    if (this.#heldOffset + this.#held !== offset || this.#held + bytes.length > bufferSize) await this.flush()
-    if (bytes.length > bufferSize) await this.#put(offset, bytes)
-    else {
-      if (this.#held === 0) this.#heldOffset = offset
-      this.#buffer.set(bytes, this.#held)
-      this.#held += bytes.length
-    }
+    this.#out.put(offset, bytes)
     return offset
   }
 
-  /** Write what is in memory. */
-  async flush(): Promise<void> {
-    if (this.#held > 0) await this.#put(this.#heldOffset, this.#buffer.subarray(0, this.#held))
-    this.#held = 0
-  }
-
-  /** Start a new cluster for the next bytes: the refcounts of the older ones are about to be written. */
-  close(): void {
-    this.#at = this.#limit
-  }
-
   #makeRoom(length: number): void {
+    // Refcounts that are written do not change: a cluster whose block is complete gets no more users.
+    if (this.#at < this.#space.firstOpenCluster * this.#clusterSize) this.#at = this.#limit
     if (this.#at + length <= this.#limit) return
     const goesOn = this.#limit === this.#space.end && this.#at < this.#limit
     if (!goesOn) {

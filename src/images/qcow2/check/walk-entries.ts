@@ -1,7 +1,8 @@
 import { allocate } from '../../../bytes/fast.js'
 import { nextTurn } from '../../../bytes/next-turn.js'
 import { throwIfAborted } from '../../../errors.js'
-import { type BlockStore, readPadded } from '../../../stores/block-store.js'
+import type { BlockStore } from '../../../stores/block-store.js'
+import { storedReader } from '../../read-stored.js'
 
 /** Bytes of a table in memory. */
 const partSize = 64 * 1024
@@ -19,6 +20,7 @@ export type WalkEntries = (
 export function entryWalker(store: BlockStore, signal: AbortSignal | undefined): WalkEntries {
   const buffer = allocate(partSize)
   const view = new DataView(buffer.buffer, buffer.byteOffset, partSize)
+  const read = storedReader(store)
   let parts = 0
   return async ({ offset, count, entrySize }, visit) => {
     const perPart = partSize / entrySize
@@ -26,7 +28,8 @@ export function entryWalker(store: BlockStore, signal: AbortSignal | undefined):
       throwIfAborted(signal)
       if (++parts % 64 === 0) await nextTurn()
       const last = Math.min(count, first + perPart)
-      await readPadded(store, offset + first * entrySize, buffer.subarray(0, (last - first) * entrySize))
+      const reading = read(offset + first * entrySize, buffer.subarray(0, (last - first) * entrySize))
+      if (reading !== undefined) await reading
       for (let index = first; index < last; index++) {
         const pending = visit(view, (index - first) * entrySize, index)
         if (pending !== undefined) await pending
