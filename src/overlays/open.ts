@@ -3,6 +3,7 @@ import { hasCode, UmlcowError } from '../errors.js'
 import { type Layer, parseLayer } from '../images/image-formats.js'
 import { type Probe, probe } from '../images/probe.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../machine/host-files.js'
+import { shellQuote } from '../machine/shell-quote.js'
 import type { FileAccess, FileStore, OpenFileOptions } from '../machine/stores/file-store.js'
 import { asWriteProtected } from '../machine/write-protection.js'
 
@@ -28,7 +29,10 @@ export async function openInput(files: HostFiles, path: HostPath, access: FileAc
   const store = await openExclusive(files, path, access, { size: before.size, exclusive })
   return closeOnFailure(store, async () => {
     const facts = files.statOpen(store)
-    if (isSameFile(before, facts)) return { path, store, facts }
+    if (isSameFile(before, facts)) {
+      refuseMadeUp(files, { path, store, facts })
+      return { path, store, facts }
+    }
     throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: was replaced while it was opened`)
   })
 }
@@ -55,6 +59,15 @@ function assertFileKind(path: HostPath, facts: FileFacts): void {
   if (facts.kind === 'file' || facts.kind === 'blockDevice') return
   const kind = facts.kind === 'directory' ? 'a directory' : 'neither a regular file nor a block device'
   throw new UmlcowError('NOT_A_FILE', `${printablePath(path)}: is ${kind}`, { details: { kind: facts.kind } })
+}
+
+/** Refuse a file that the kernel makes up when it is read, as in /proc: it says that it has no bytes, and has some. */
+function refuseMadeUp(files: HostFiles, { path, store, facts }: InputFile): void {
+  if (facts.kind !== 'file' || facts.size > 0 || store.readNow(0, new Uint8Array(1)) === 0) return
+  if (files.statOpen(store).size > 0) return // Another process has written to it meanwhile.
+  throw new UmlcowError('NOT_A_FILE', `${store.name}: has content, but the host says that its size is 0`, {
+    hint: `copy it into a file first: "cat ${shellQuote(path)} > NEW"`,
+  })
 }
 
 /** Open a file and find its format. @throws UmlcowError as `openInput` */
