@@ -49,6 +49,15 @@ export class InputReader {
     this.at = 0
   }
 
+  /** Hand out what is left, piece by piece. */
+  async *rest(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const piece = await this.some(Number.POSITIVE_INFINITY)
+      if (piece.length === 0) return
+      yield piece
+    }
+  }
+
   /** Have bytes ready; false at the end of the input. */
   private async fill(): Promise<boolean> {
     while (this.ready === 0 && !this.ended) {

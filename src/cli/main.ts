@@ -113,7 +113,14 @@ function wrongUsage(error: CommanderError, program: Command, args: readonly stri
   const option = args[0] === 'version' ? '--version' : '--help'
   const words = ['umlcow', verb?.name(), action?.name(), option].filter((word) => word !== undefined)
   const hint = words.join(' ')
-  return new UmlcowError('USAGE', text.split('\n').join(' '), { hint })
+  const command = action ?? verb
+  const isPart = error.code === 'commander.missingArgument' && command !== undefined && command.args.length > 0
+  const order = isPart ? `; the order is: ${command.name()} ${argumentsOf(command)}` : ''
+  return new UmlcowError('USAGE', text.split('\n').join(' ') + order, { hint })
+}
+
+function argumentsOf({ registeredArguments }: Command): string {
+  return registeredArguments.map((one) => one.name().toUpperCase() + (one.variadic ? '...' : '')).join(' ')
 }
 
 function wantsJson(args: readonly string[]): boolean {

@@ -10,6 +10,7 @@ import { pack } from '../../verbs/pack/index.js'
 import { type PackCompression, type PackResult, packCompressions } from '../../verbs/pack/options.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
+import { packSwapped } from '../mistakes/swapped.js'
 import { addBackingOptions, addForceOption, addJsonOptions, addProgressOptions } from '../options.js'
 import { withProgress } from '../progress.js'
 import { jsonPath } from '../reports/backing.js'
@@ -93,8 +94,8 @@ async function runPack(out: string, inputs: readonly string[], flags: Flags, con
     const where = { backing, backingRoot, chain }
     const how = { delta, compression, level, threads, sparse, overwrite, force, dryRun, noSync: !sync }
     return pack(isPipe ? standardOutput('a pack') : out, inputs, { ...where, ...how, signal, onProgress })
-  }).catch((error: unknown) => {
-    throw isPipe ? withIncompleteOutput(error) : error
+  }).catch(async (error: unknown) => {
+    throw isPipe ? withIncompleteOutput(error) : await packSwapped(error, out, inputs)
   })
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))

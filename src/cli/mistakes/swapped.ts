@@ -40,6 +40,17 @@ export async function mergeSwapped(error: unknown, command: string, first: strin
   return withHint(error, `the overlay comes first: ${command} ${shellQuote(second)} ${target}`)
 }
 
+/** Explain a pack whose output is an image that the user wanted to pack: the last file may be the output. */
+export async function packSwapped(error: unknown, out: string, inputs: readonly string[]): Promise<unknown> {
+  if (!(error instanceof UmlcowError) || !hasCode(error, 'ENOENT', 'TARGET_EXISTS', 'TARGET_PROTECTED')) return error
+  const last = inputs.at(-1)!
+  const isMissing = (await exists(out)) && !(await exists(last))
+  if (!isMissing && !(hasCode(error, 'TARGET_PROTECTED') && (await isOverlay(out)))) return error
+  // An existing file is not suggested as the output: the pack would replace it.
+  const words = isMissing ? [last, out, ...inputs.slice(0, -1)] : ['NEW', out, ...inputs]
+  return withHint(error, `the output comes first: umlcow pack ${words.map((word) => shellQuote(word)).join(' ')}`)
+}
+
 /** Explain a file that is no overlay, where a verb takes the overlay only: its backing file may have been meant. */
 export async function overlayMeant(error: unknown, path: string): Promise<unknown> {
   if (!(error instanceof UmlcowError) || !hasCode(error, 'NOT_COW') || error.hint !== undefined) return error

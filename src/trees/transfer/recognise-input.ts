@@ -34,11 +34,7 @@ export async function* recognised(
   try {
     const found = recogniseStream(await input.peek(kindLength))
     if (found !== null && found.kind !== words.from) throw otherKind(found, name, words)
-    for (;;) {
-      const bytes = await input.some(Number.POSITIVE_INFINITY)
-      if (bytes.length === 0) return
-      yield bytes
-    }
+    yield* input.rest()
   } finally {
     await input.close()
   }

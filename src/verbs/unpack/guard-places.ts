@@ -5,7 +5,9 @@ import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
+import { shellQuote } from '../../machine/shell-quote.js'
 import { inspectTarget, type NewFileTarget, targetExists } from '../../machine/write-new-file.js'
+import { targetFacts } from '../../overlays/guard-target.js'
 import { findOverlayOver } from '../../overlays/siblings/find-overlay-over.js'
 import { refuseUnfinished } from '../../overlays/unfinished/find-merge-around.js'
 import type { UnpackOptions } from './options.js'
@@ -37,6 +39,17 @@ export async function guardPlaces(
   }
   refuseUnlessForced(await findings(files, directory, members, places), options.force)
   return places
+}
+
+/** @throws UmlcowError ENOENT, ENOTDIR */
+export async function refuseNoDirectory(files: HostFiles, directory: string): Promise<void> {
+  const facts = await targetFacts(files, directory)
+  if (facts?.kind === 'directory') return
+  const shown = printablePath(directory)
+  if (facts !== null) throw new UmlcowError('ENOTDIR', `${shown}: is not a directory`)
+  throw new UmlcowError('ENOENT', `${shown}: there is no such directory`, {
+    hint: `make it first: mkdir ${shellQuote(directory)}`,
+  })
 }
 
 /** A file of a pack goes into the directory, so it never replaces what a link there leads to. */

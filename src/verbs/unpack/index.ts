@@ -10,7 +10,7 @@ import type { NewFileTarget } from '../../machine/write-new-file.js'
 import { type BackingPlace, finishFile, relocate, type WrittenFile } from './complete-files.js'
 import { copyMember } from './copy-member.js'
 import { BackingFinder, type FoundBacking } from './find-backing.js'
-import { guardPlaces } from './guard-places.js'
+import { guardPlaces, refuseNoDirectory } from './guard-places.js'
 import { NewFiles } from './new-files.js'
 import {
   type PackContents,
@@ -103,6 +103,7 @@ async function unpackFiles(
   options: UnpackOptions,
 ): Promise<UnpackResult> {
   const { directory = '.', dryRun = false } = options
+  await refuseNoDirectory(files, directory)
   const outside = await findOutside(files, pack.members, directory, options)
   const needed = [...outside.values()].map(({ facts }) => facts)
   if (typeof source === 'string') needed.push(await files.stat(source))

@@ -9,6 +9,7 @@ import { readTar } from '../../formats/tar/index.js'
 import { decompressStream } from '../../machine/streams/compression/decompress-stream.js'
 import { localTreeReader } from '../../trees/host/tree-reader.js'
 import type { PackSource, ReadPackOptions } from './options.js'
+import { recognisedPack } from './recognise-pack.js'
 
 const defaultMaxSize = 2 ** 40
 const manifestBytes = utf8Bytes(packManifestName)
@@ -41,7 +42,7 @@ export async function openPack(source: PackSource, options: ReadPackOptions): Pr
   const bytes = isPath ? localTreeReader.streamInput(source).read() : source.bytes
   const notes: string[] = []
   const stream = decompressStream(bytes, { name, reuseMemory: true, signal: options.signal })
-  const items = readTar(stream, { name, onWarning: (note) => notes.push(note) })
+  const items = readTar(recognisedPack(stream, name), { name, onWarning: (note) => notes.push(note) })
   try {
     const members = parsePackManifest(await manifestOf(items, name), name)
     refuseLarge(members, name, options.maxSize ?? defaultMaxSize)

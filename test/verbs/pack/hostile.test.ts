@@ -171,7 +171,7 @@ describe('the manifest of a pack', () => {
     expect(await code(Buffer.concat([bytes.subarray(0, -1024), bytes]))).toBe('BAD_PACK')
     expect(await code(bytes.subarray(0, -1024))).toBe('BAD_PACK')
     expect(await code(bytes.subarray(0, -512))).toBeNull()
-    expect(await code(Buffer.alloc(10_240, 'x'))).toBe('NOT_ARCHIVE')
+    expect(await code(Buffer.alloc(10_240, 'x'))).toBe('NOT_PACK')
     expect(await code(Buffer.alloc(0))).toBe('TRUNCATED_ARCHIVE')
   })
 })

@@ -60,25 +60,16 @@ function unpack(
   reader: InputReader,
   options: DecodeLz4Options & { readonly name: string },
 ): AsyncGenerator<Uint8Array> {
-  if (format === 'none') return restOf(reader)
-  if (format === 'lz4') return decodeLz4(restOf(reader), options)
+  if (format === 'none') return reader.rest()
+  if (format === 'lz4') return decodeLz4(reader.rest(), options)
   return format === 'gzip' ? unpackGzip(reader, options.name) : unpackZstd(reader, options.name)
-}
-
-/** What a reader still has, piece by piece. */
-async function* restOf(reader: InputReader): AsyncGenerator<Uint8Array> {
-  while (true) {
-    const piece = await reader.some(Number.MAX_SAFE_INTEGER)
-    if (piece.length === 0) return
-    yield piece
-  }
 }
 
 async function* unpackGzip(reader: InputReader, name: string): AsyncGenerator<Uint8Array> {
   const onLeftOver: OnLeftOver = (bytes) => {
     if (!isZero(bytes)) throw new UmlcowError('BAD_COMPRESSED', `${name}: other data follows the gzip data`)
   }
-  yield* withKnownErrors(throughTransform(restOf(reader), createGunzip(), onLeftOver), 'gzip', name)
+  yield* withKnownErrors(throughTransform(reader.rest(), createGunzip(), onLeftOver), 'gzip', name)
 }
 
 /** Frame by frame: Node's own stream takes a cut frame for a whole one, and does not look for a second one. */
