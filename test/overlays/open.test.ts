@@ -12,7 +12,7 @@ const madeUp = '/proc/self/status'
 const readers: [string, (from: string, to: string) => Promise<unknown>][] = [
   ['copy', (from, to) => copySparse(from, to)],
   ['pack', (from, to) => pack(to, [from])],
-  ['convert', (from, to) => convert(from, to, { outputFormat: 'qcow2' })],
+  ['convert', (from, to) => convert(from, to, { format: 'qcow2' })],
   ['merge', (from, to) => merge(from, to)],
   ['create --from', (from, to) => createFrom(to, from)],
 ]

@@ -1,8 +1,9 @@
 import { printablePath } from '../../bytes/escape.js'
+import type { ImageFormat } from '../../images/image-formats.js'
 import type { Finding } from '../../machine/findings.js'
 import type { FileFacts } from '../../machine/host-files.js'
 import type { Overlay } from '../open-overlay.js'
-import { type OtherOverlay, overlaysOn, type SiblingSearch } from './find-siblings.js'
+import { type OtherOverlay, overlaysOn, qcow2OverlaysOn, type SiblingSearch } from './sibling-search.js'
 
 // An overlay may be the backing file of other overlays; only umlcow reads such chains. The others lose content when
 // this overlay loses its changes or its file. When only its header changes, they show the same and need its new mtime.
@@ -15,11 +16,11 @@ interface Base extends Pick<Overlay, 'path' | 'facts'> {
   readonly header: { readonly virtualSize: number }
 }
 
-/** Find each overlay that needs this one unchanged. @param hint  what the user can do instead */
+/** Find each overlay that needs this one unchanged, qcow2 overlays too. @param hint  what the user can do instead */
 export function findDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
   const name = printablePath(base.path)
   const certain = overlaysOn(search, base.facts)
-  const needed = certain.map(({ path }): Finding => {
+  const needed = [...certain, ...qcow2OverlaysOn(search, base.facts)].map(({ path }): Finding => {
     const message = `${name}: is the backing file of ${printablePath(path)}, which would no longer show what it shows now`
     return { code: 'OVERLAY_NEEDED', message, force: 'siblings', hint }
   })
@@ -34,13 +35,21 @@ export function findDependents(base: Base, search: SiblingSearch, hint: string):
 }
 
 /**
- * Find the COW files that read the image's file as plain data, as the kernel does. Any change of the file changes what
- * they show. Those with the size of the image in it read it with --chain.
+ * Find the overlays that read the image's file as plain data, as the kernel does. Any change of the file changes what
+ * they show. COW files with the size of the image in it read it with --chain. qcow2 images record the format. QEMU has
+ * no driver for COW files, so a qcow2 image that records none reads them as plain data, too.
  */
-export function findPlainDependents(base: Base, search: SiblingSearch, hint: string): Finding[] {
+export function findPlainDependents(
+  base: Base & { readonly format: ImageFormat },
+  search: SiblingSearch,
+  hint: string,
+): Finding[] {
   const chained = base.header.virtualSize === base.facts.size ? null : base.header.virtualSize
   const others = overlaysOn(search, base.facts).filter(({ header }) => header.virtualSize !== chained)
-  return findDependents(base, { ...search, others }, hint)
+  const qcow2 = search.qcow2.filter(
+    ({ backingFormat }) => backingFormat === 'raw' || (backingFormat === null && base.format === 'cow'),
+  )
+  return findDependents(base, { ...search, others, qcow2 }, hint)
 }
 
 /** True when its path leads to no fitting file from here, but may lead to this overlay inside a chroot jail. */
@@ -62,7 +71,7 @@ export function dependentWarnings(base: Pick<Base, 'path' | 'facts'>, search: Si
 
 /** Warn about each overlay on one that has another backing file now. */
 export function rebasedWarnings(base: Pick<Base, 'path' | 'facts'>, search: SiblingSearch): string[] {
-  return overlaysOn(search, base.facts).map(
+  return [...overlaysOn(search, base.facts), ...qcow2OverlaysOn(search, base.facts)].map(
     ({ path }) =>
       `${printablePath(path)}: its backing file ${printablePath(base.path)} now has another backing file itself; ` +
       'what it shows may have changed',

@@ -8,7 +8,6 @@ import { refuseWriteProtected } from '../../machine/write-protection.js'
 import { layerOf, type ProbedFile } from '../../overlays/open.js'
 import { findPlainDependents } from '../../overlays/siblings/dependents.js'
 import { findOthers } from '../../overlays/siblings/find-siblings.js'
-import { findRawReaders } from '../../overlays/siblings/raw-readers.js'
 import { findUsersOf } from '../merge/in-place/preflight/find-users.js'
 import type { CompactOptions } from './options.js'
 
@@ -44,9 +43,8 @@ export async function refuseReplacing(files: HostFiles, file: ProbedFile, option
   const findings = await findUsersOf(files, [file], options.signal)
   if (!isPlain(file.format)) {
     const search = await findOthers(files, file, [file.path], options)
-    const base = { path: file.path, facts: file.facts, header: { virtualSize: layerOf(file).virtualSize } }
+    const base = { ...file, header: { virtualSize: layerOf(file).virtualSize } }
     findings.push(...findPlainDependents(base, search, toOther))
-    findings.push(...(await findRawReaders(files, file, toOther, options.signal)))
   }
   refuseUnlessForced(findings, options.force)
 }

@@ -3,7 +3,7 @@ import { thisProcess } from '../../../machine/processes/process-identity.js'
 import { headerDigest } from '../../../overlays/header-digest.js'
 import { mayLeadTo } from '../../../overlays/header-targets.js'
 import { closeOnFailure, openInput } from '../../../overlays/open.js'
-import type { Sibling } from '../../../overlays/siblings/find-siblings.js'
+import type { Sibling } from '../../../overlays/siblings/sibling-search.js'
 import {
   journalPathOf,
   type MergeJournal,

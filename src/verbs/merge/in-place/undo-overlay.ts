@@ -4,7 +4,7 @@ import { baseName, directoryName, joinPath } from '../../../machine/path-bytes.j
 import { giveNewName, writeNewFile } from '../../../machine/write-new-file.js'
 import { guardTarget } from '../../../overlays/guard-target.js'
 import { openOverlay } from '../../../overlays/open-overlay.js'
-import type { Sibling } from '../../../overlays/siblings/find-siblings.js'
+import type { Sibling } from '../../../overlays/siblings/sibling-search.js'
 import { writeExact } from '../../../stores/block-store.js'
 import type { InPlaceOptions } from './options.js'
 import type { InPlaceWork } from './work.js'

@@ -10,7 +10,7 @@ import type { FileAccess } from '../../../machine/stores/file-store.js'
 import type { InputFile } from '../../../overlays/open.js'
 import { type Overlay, openOverlay } from '../../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../../overlays/resolve-backing.js'
-import type { Sibling } from '../../../overlays/siblings/find-siblings.js'
+import type { Sibling } from '../../../overlays/siblings/sibling-search.js'
 import { type MergeJournal, markerPathOf, markerSuffix } from '../../../overlays/unfinished/merge-journal.js'
 
 /** The state that the steps of the protocol share: the open files, the journal as on the disk, and the progress. */

@@ -8,7 +8,7 @@ import type { HostFiles, HostPath } from '../../../../machine/host-files.js'
 import { directoryName } from '../../../../machine/path-bytes.js'
 import type { Overlay } from '../../../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
-import type { Sibling } from '../../../../overlays/siblings/find-siblings.js'
+import type { Sibling } from '../../../../overlays/siblings/sibling-search.js'
 import type { InPlaceOptions } from '../options.js'
 import { forEachSibling } from '../work.js'
 

@@ -4,7 +4,12 @@ import type { HostPath } from '../../../../machine/host-files.js'
 import type { Overlay } from '../../../../overlays/open-overlay.js'
 import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
 import { findDependents, findPlainDependents } from '../../../../overlays/siblings/dependents.js'
-import { qcow2OverlaysOn, type Sibling, type SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
+import {
+  qcow2OverlaysOn,
+  type Sibling,
+  type SiblingSearch,
+  type UnknownFile,
+} from '../../../../overlays/siblings/sibling-search.js'
 import { readPadded } from '../../../../stores/block-store.js'
 import type { InPlaceOptions } from '../options.js'
 
@@ -24,11 +29,21 @@ export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, 
         : 'add --keep-siblings: they then keep what they show now',
     })
   }
-  return [...findings, ...findQcow2Siblings(search, backing), ...findUnknown(search, backing, options)]
+  const { unknown } = search
+  const others = unknown.filter(({ isQcow2 }) => !isQcow2)
+  return [...findings, ...findQcow2Trouble(search, backing), ...tellUnknown(others, backing, unknownHint(options))]
 }
 
-/** Find qcow2 overlays on the backing file. umlcow does not change such images, so it can keep none. */
-export function findQcow2Siblings(search: SiblingSearch, backing: LocatedFile): Finding[] {
+/**
+ * Find qcow2 overlays on the backing file, and qcow2 images that may be such. umlcow does not change them, so it can
+ * keep none; and QEMU does not notice that a backing file has changed.
+ */
+export function findQcow2Trouble(search: SiblingSearch, backing: LocatedFile): Finding[] {
+  const unknown = search.unknown.filter(({ isQcow2 }) => isQcow2)
+  return [...findQcow2Siblings(search, backing), ...tellUnknown(unknown, backing, qcow2Hint)]
+}
+
+function findQcow2Siblings(search: SiblingSearch, backing: LocatedFile): Finding[] {
   const names = qcow2OverlaysOn(search, backing.facts).map(({ path }) => printablePath(path))
   if (names.length === 0) return []
   const message =
@@ -42,8 +57,12 @@ export function findQcow2Siblings(search: SiblingSearch, backing: LocatedFile): 
 /** Name at most this many files. Report only the number of the rest. */
 const mostTold = 20
 
-function findUnknown({ unknown }: SiblingSearch, backing: LocatedFile, options: InPlaceOptions): Finding[] {
-  const common = { code: 'SIBLING_UNKNOWN', force: 'siblings', hint: unknownHint(options) } as const
+const qcow2Hint =
+  'see with "qemu-img info" whether it has this backing file; --force=siblings leaves it as it is, and QEMU does not ' +
+  'notice that a backing file has changed'
+
+function tellUnknown(unknown: readonly UnknownFile[], backing: LocatedFile, hint: string): Finding[] {
+  const common = { code: 'SIBLING_UNKNOWN', force: 'siblings', hint } as const
   const name = printablePath(backing.path)
   const told = unknown.slice(0, mostTold).map(({ path, reason }): Finding => {
     const message = `${printablePath(path)}: cannot tell whether it is another overlay on ${name}: ${reason}`
@@ -67,7 +86,9 @@ export function findChainTrouble(
 ): Finding[] {
   const hint = 'leave out --delete: the overlay stays then, and so does what they show'
   if (afterwards === 'delete') return findDependents(overlay, search, hint)
-  return afterwards === 'reset' ? findPlainDependents(overlay, search, 'merge without emptying the overlay') : []
+  return afterwards === 'reset'
+    ? findPlainDependents({ ...overlay, format: 'cow' }, search, 'merge without emptying the overlay')
+    : []
 }
 
 /** List the first names, then the number of the rest. */

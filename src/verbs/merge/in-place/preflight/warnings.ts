@@ -1,6 +1,7 @@
 import { printablePath } from '../../../../bytes/escape.js'
+import type { LocatedFile } from '../../../../overlays/resolve-backing.js'
 import { dependentWarnings } from '../../../../overlays/siblings/dependents.js'
-import { qcow2OverlaysOn } from '../../../../overlays/siblings/find-siblings.js'
+import { qcow2OverlaysOn, type SiblingSearch } from '../../../../overlays/siblings/sibling-search.js'
 import { sectorSizeWarnings } from '../../sector-size.js'
 import type { InPlaceOptions } from '../options.js'
 import type { SurveyedMerge } from './survey.js'
@@ -20,9 +21,7 @@ export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InP
     else if (changed)
       warnings.push(`${printablePath(path)}: does not fit the backing file any more; the kernel refuses it from now on`)
   }
-  for (const { path } of changed ? qcow2OverlaysOn(search, merge.backing.facts) : []) {
-    warnings.push(`${printablePath(path)}: shows other data now: its backing file changed, and QEMU does not notice it`)
-  }
+  if (changed) warnings.push(...qcow2Warnings(search, merge.backing))
   for (const { path } of search.unknown.slice(0, mostTold)) {
     warnings.push(`${printablePath(path)}: may be another overlay on the backing file; left as it is`)
   }
@@ -38,6 +37,13 @@ export function warningsFor(merge: SurveyedMerge, changed: boolean, options: InP
   if (options.noSync && changed) warnings.push('nothing was synced: a power failure now may damage the backing file')
   if (options.backup !== undefined && !changed) warnings.push('no byte changed, so no undo overlay was made')
   return warnings
+}
+
+/** Warn about qcow2 overlays on a backing file that has changed. */
+export function qcow2Warnings(search: SiblingSearch, { facts }: Pick<LocatedFile, 'facts'>): string[] {
+  return qcow2OverlaysOn(search, facts).map(
+    ({ path }) => `${printablePath(path)}: shows other data now: its backing file changed, and QEMU does not notice it`,
+  )
 }
 
 /** Warn about overlays on the overlay itself and on kept siblings: the headers of these get another mtime. */

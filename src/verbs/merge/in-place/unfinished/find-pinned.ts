@@ -8,7 +8,7 @@ import { shellQuote } from '../../../../machine/shell-quote.js'
 import { headerDigest } from '../../../../overlays/header-digest.js'
 import { mayLeadTo } from '../../../../overlays/header-targets.js'
 import { type Overlay, openOverlay } from '../../../../overlays/open-overlay.js'
-import type { Sibling, SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
+import type { Sibling, SiblingSearch } from '../../../../overlays/siblings/sibling-search.js'
 import {
   isPinned,
   isSameBoot,

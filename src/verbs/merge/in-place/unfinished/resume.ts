@@ -7,7 +7,8 @@ import { withUnseenTold } from '../../../../machine/processes/unseen-users.js'
 import { shellQuote } from '../../../../machine/shell-quote.js'
 import { countAllocated } from '../../../../overlays/count-allocated.js'
 import type { Overlay } from '../../../../overlays/open-overlay.js'
-import { findSiblings, type SiblingSearch } from '../../../../overlays/siblings/find-siblings.js'
+import { findSiblings } from '../../../../overlays/siblings/find-siblings.js'
+import type { SiblingSearch } from '../../../../overlays/siblings/sibling-search.js'
 import { isOurMtime, type MergeJournal } from '../../../../overlays/unfinished/merge-journal.js'
 import { unfinishedFinding } from '../../../../overlays/unfinished/unfinished-merge.js'
 import { refuseTruncated } from '../../check-inputs.js'
@@ -17,7 +18,8 @@ import { chooseBackingMtimes } from '../mtimes/backing-mtime.js'
 import { shownMtimes } from '../mtimes/choose-mtimes.js'
 import { type InPlaceResult, resumeRules } from '../options.js'
 import { refuseUsers } from '../preflight/find-users.js'
-import { findChainTrouble, findQcow2Siblings } from '../preflight/sibling-trouble.js'
+import { findChainTrouble, findQcow2Trouble } from '../preflight/sibling-trouble.js'
+import { qcow2Warnings } from '../preflight/warnings.js'
 import { type ProtocolStep, protocol, runProtocol } from '../step-order.js'
 import { removeJournalAndMarker } from '../steps.js'
 import { type InPlaceWork, makeWork, syncUnlessForbidden } from '../work.js'
@@ -66,14 +68,14 @@ async function resumeStopped(
     // Describe the overlay before the protocol, which may empty it.
     const result = await describe(stopped, options)
     const { work, search } = await takeUpWork(stopped, stopped.overlay, options)
-    const trouble = [...findChainTrouble(stopped.overlay, search, journal), ...findQcow2Siblings(search, work.backing)]
+    const trouble = [...findChainTrouble(stopped.overlay, search, journal), ...findQcow2Trouble(search, work.backing)]
     refuseUnlessForced(trouble, options.force)
     try {
       await runProtocol(work, steps)
     } catch (error) {
       throw await withResumeHint(work, error)
     }
-    return { ...result, ...outcomeOf(work), warnings: work.warnings }
+    return { ...result, ...outcomeOf(work), warnings: [...work.warnings, ...qcow2Warnings(search, work.backing)] }
   } finally {
     await stopped.close()
   }
