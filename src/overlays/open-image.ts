@@ -161,7 +161,7 @@ export async function openBackingOfQcow2(
 }
 
 /** Choose the format of a qcow2 image's backing file: the recorded one counts, whatever the file begins with. */
-function formatBelowQcow2({ path, below }: Qcow2Overlay, name: string, probed: ImageFormat): ImageFormat {
+function formatBelowQcow2({ path, facts, below }: Qcow2Overlay, name: string, probed: ImageFormat): ImageFormat {
   const upper = printablePath(path)
   const hint = `"qemu-img rebase -u -F FORMAT -b FILE ${shellQuote(path)}" records another format`
   const refuse = (message: string) => new UmlcowError('BACKING_FORMAT', message, { hint })
@@ -174,6 +174,10 @@ function formatBelowQcow2({ path, below }: Qcow2Overlay, name: string, probed: I
     throw refuse(`${upper}: umlcow does not read its backing file, of the format "${escapeText(below.format)}"`)
   }
   if (below.format === 'raw' || below.format === probed) return below.format
+  if (facts === undefined) {
+    const message = `${name}: is not a ${below.format} image, and ${upper} would record that`
+    throw new UmlcowError('BACKING_FORMAT', message, { hint: `name the format that it has: -F ${probed}` })
+  }
   throw refuse(`${name}: is not the ${below.format} image that ${upper} records as its backing file`)
 }
 

@@ -93,6 +93,6 @@ function refuseOtherFormats(start: Uint8Array, name: string): void {
   if (isPlain(format) && foreign === null) return
   const what = foreign?.description ?? `an image in ${format} format`
   throw new UmlcowError('NOT_RAW', `${name}: is ${what}: expected a raw image, as it is or in one compression`, {
-    hint: foreign?.hint ?? `unpack it if it is compressed; "umlcow merge FILE NEW" makes a raw image of an overlay`,
+    hint: foreign?.hint ?? '"umlcow merge FILE NEW" makes a raw image of it; unpack it first if it is compressed',
   })
 }

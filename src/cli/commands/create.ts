@@ -4,6 +4,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { formatSize, parseSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
 import type { ForceWord } from '../../machine/findings.js'
+import { shellQuote } from '../../machine/shell-quote.js'
 import { type CreateResult, createOverlay, type NewFileVerbOptions } from '../../verbs/create.js'
 import { createFrom } from '../../verbs/create-from.js'
 import { createQcow2 } from '../../verbs/create-qcow2.js'
@@ -137,15 +138,39 @@ async function runQcow2(
   common: NewFileVerbOptions,
 ): Promise<CreateResult> {
   const { backing, backingFormat, clusterSize } = flags
-  if (flags.fs !== undefined || flags.from !== undefined || flags.chain) {
-    throw new UmlcowError('USAGE', '--fs and --from are for raw images, and --chain for COW files')
-  }
+  refuseForQcow2(file, flags)
   const size = sizeText === undefined ? undefined : await checkedSize(file, sizeText)
   if (clusterSize !== undefined && (clusterSize < 512 || clusterSize > 2 ** 21 || !isPowerOfTwo(clusterSize))) {
     throw new UmlcowError('USAGE', '--cluster-size: expected a power of two from 512 to 2M')
   }
   const pathStyle = pathStyleOf(flags, { kind: 'absolute' })
   return createQcow2(file, { ...common, size, backing, backingFormat, clusterSize, pathStyle })
+}
+
+/** Refuse options that mean nothing to a new qcow2 image. @throws UmlcowError USAGE */
+function refuseForQcow2(file: string, { fs, from, chain, backing, backingFormat }: Flags): void {
+  const refuse = (message: string, hint: string) => {
+    throw new UmlcowError('USAGE', message, { hint })
+  }
+  if (fs !== undefined) {
+    refuse(
+      '--fs makes a raw image',
+      'make that first, then "umlcow convert -O qcow2 RAW FILE" makes a qcow2 image of it',
+    )
+  }
+  if (from !== undefined) {
+    refuse('--from makes a raw image', `umlcow convert -O qcow2 ${shellQuote(from)} ${shellQuote(file)}`)
+  }
+  if (chain) {
+    const why = 'a qcow2 image records the format of its backing file'
+    refuse(
+      `--chain is for COW files: ${why}`,
+      'leave it out; -F cow or -F qcow2 says that the backing file is an image',
+    )
+  }
+  if (backingFormat !== undefined && backing === undefined) {
+    refuse('-F says what format the backing file has, and there is none', 'add -b FILE, or leave -F out')
+  }
 }
 
 /** Schema: docs/schema/create.json */

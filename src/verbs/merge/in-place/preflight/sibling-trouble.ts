@@ -31,7 +31,7 @@ export function findSiblingTrouble(search: SiblingSearch, backing: LocatedFile, 
   }
   const { unknown } = search
   const others = unknown.filter(({ isQcow2 }) => !isQcow2)
-  return [...findings, ...findQcow2Trouble(search, backing), ...tellUnknown(others, backing, unknownHint(options))]
+  return [...findings, ...tellUnknown(others, backing, unknownHint(options)), ...findQcow2Trouble(search, backing)]
 }
 
 /**
