@@ -4,8 +4,9 @@ import type { BlockStore } from '../stores/block-store.js'
 import { disposable } from '../stores/disposable.js'
 import { OpenState } from '../stores/open-state.js'
 import { backingExtents, readBacking } from './below.js'
-import { openBitmapReader } from './cow-bitmap-reader.js'
+import { openBitmapReader, type RunsUpTo } from './cow-bitmap-reader.js'
 import { checkGuestRange, type Image } from './image.js'
+import { addPart, isFull, type ListedLayers, listPartsBelow, type PartBatch, type PartLister } from './part-batch.js'
 import { storedReader } from './read-stored.js'
 
 /** Guest bytes, half-open, and whether the overlay supplies them. */
@@ -82,7 +83,33 @@ export function openCowImage(
     }
   }
 
-  const image: Image = {
+  /** Add the parts that `found` tells of. It stops where the batch is full, or where it is not known what lies below. */
+  function addRuns(
+    { runs, endSector: seen }: RunsUpTo,
+    [start, end]: readonly [number, number],
+    layers: ListedLayers,
+    batch: PartBatch,
+  ): number | Promise<number> {
+    let at = start
+    const seenEnd = Math.min(end, seen * sectorSize)
+    for (let i = 0; at < seenEnd && !isFull(batch); ) {
+      const run = runs[i]
+      const runStart = run === undefined ? seenEnd : run.startSector * sectorSize
+      if (runStart > at) {
+        const reached = listPartsBelow(backing, at, runStart, layers, batch)
+        if (typeof reached !== 'number' || reached === at) return reached
+        at = reached
+      } else {
+        const runEnd = Math.min(end, run!.endSector * sectorSize)
+        addPart(batch, at, runEnd, layers.depth, layout.dataOffset + at)
+        at = runEnd
+        i++
+      }
+    }
+    return at
+  }
+
+  const image: PartLister = {
     virtualSize,
     async read(offset, target) {
       await state.run(async () => {
@@ -93,6 +120,12 @@ export function openCowImage(
     extents(start, length) {
       checkGuestRange(image, start, length)
       return joinExtents(extents(start, start + length))
+    },
+    listParts(start, end, layers, batch) {
+      state.assertOpen()
+      const found = bitmap.firstRuns(Math.floor(start / sectorSize), Math.ceil(end / sectorSize))
+      // Once read, the bits are at hand: the caller asks again.
+      return found instanceof Promise ? found.then(() => start) : addRuns(found, [start, end], layers, batch)
     },
     close: () =>
       state.close(async () => {

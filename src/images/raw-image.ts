@@ -2,6 +2,7 @@ import type { BlockStore } from '../stores/block-store.js'
 import { disposable } from '../stores/disposable.js'
 import { OpenState } from '../stores/open-state.js'
 import { checkGuestRange, type Image } from './image.js'
+import { addPart, origin, type PartLister } from './part-batch.js'
 import { storedReader } from './read-stored.js'
 
 /**
@@ -12,7 +13,7 @@ import { storedReader } from './read-stored.js'
 export function openRawImage(store: BlockStore, virtualSize = store.size): Image & AsyncDisposable {
   const state = new OpenState(store.name)
   const readStore = storedReader(store)
-  const image: Image = {
+  const image: PartLister = {
     virtualSize,
     async read(offset, target) {
       await state.run(async () => {
@@ -27,6 +28,16 @@ export function openRawImage(store: BlockStore, virtualSize = store.size): Image
       if (stored > 0) yield { start, length: stored, depth: 0, data: true, zero: false, offset: start }
       state.assertOpen()
       if (stored < length) yield { start: start + stored, length: length - stored, depth: 0, data: false, zero: true }
+    },
+    listParts(start, end, { depth }, batch) {
+      state.assertOpen()
+      const storedEnd = Math.min(end, store.size)
+      if (start >= storedEnd) {
+        addPart(batch, start, end, origin.zeros, 0)
+        return end
+      }
+      addPart(batch, start, storedEnd, depth, start)
+      return storedEnd
     },
     close: () => state.close(() => store.close()),
   }

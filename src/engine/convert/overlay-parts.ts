@@ -1,6 +1,7 @@
+import { addPart, createPartBatch, origin } from '../../images/part-batch.js'
 import type { StoredOverlay } from '../merge-layers.js'
 import { runBatchCapacity, walkRuns } from '../run-batch.js'
-import { addPart, createPartBatch, origin, type PartSource, type PartStore } from './parts.js'
+import type { PartSource, PartStore } from './parts.js'
 
 /**
  * List the parts of an overlay from its bitmap, without a promise for each of them.

@@ -1,8 +1,9 @@
 import { transferBuffer } from '../../bytes/aligned-buffer.js'
 import type { Image } from '../../images/image.js'
+import { origin } from '../../images/part-batch.js'
 import { type Call, createTransfer, type Step, setTransfer, type Transfer } from '../step.js'
 import { canReadWhole, isDenseShare, measureShares, type Share, sharesFor } from './part-shares.js'
-import { origin, type PartSource } from './parts.js'
+import type { PartSource } from './parts.js'
 
 /**
  * One window of an image to copy: the parts that some layer supplies, and their bytes.

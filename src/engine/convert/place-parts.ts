@@ -1,7 +1,8 @@
 import { floorTo } from '../../bytes/align.js'
+import { origin } from '../../images/part-batch.js'
 import type { Step, Steps } from '../step.js'
 import type { PartWindow } from './part-window.js'
-import { origin, type PartSource } from './parts.js'
+import type { PartSource } from './parts.js'
 
 /** What to do with the windows of a copy. */
 export interface WindowWork {

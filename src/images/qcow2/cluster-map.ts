@@ -92,14 +92,36 @@ export function openClusterMap(store: BlockStore, header: Qcow2Header): ClusterM
     const view = new DataView(piece.buffer, piece.byteOffset, piece.length)
     const first = runOfCluster(view, entryAt, start, end)
     if (first.kind === 'compressed') return first
-    let runEnd = first.end
-    for (let at = entryAt + entrySize; runEnd < end && at < piece.length; at += entrySize) {
+    const same = extendedL2 || first.end % clusterSize !== 0 ? 0 : entriesThatGoOn(view, entryAt, end - first.end)
+    let runEnd = Math.min(end, first.end + same * clusterSize)
+    for (let at = entryAt + (same + 1) * entrySize; runEnd < end && at < piece.length; at += entrySize) {
       if (runEnd % clusterSize !== 0) break
       const next = runOfCluster(view, at, runEnd, end)
       if (next.kind !== first.kind || !follows(first, next)) break
       runEnd = next.end
     }
     return { ...first, end: runEnd }
+  }
+
+  /**
+   * Count the entries that go on as the one before them: all empty, or clusters that follow each other. Most entries of
+   * most images do, so none of them gets an object. `runOfCluster` checks and reports all others.
+   */
+  function entriesThatGoOn(view: DataView, entryAt: number, length: number): number {
+    const high = view.getUint32(entryAt, false)
+    const low = view.getUint32(entryAt + 4, false)
+    const step = high === 0 && low === 0 ? 0 : clusterSize
+    if ((low & zeroFlag) !== 0) return 0
+    const offset = entryOffset(high, low)
+    const most = Math.min((view.byteLength - entryAt) / entrySize - 1, Math.ceil(length / clusterSize))
+    let count = 0
+    for (let at = entryAt + entrySize; count < most; at += entrySize) {
+      const expected = low + (count + 1) * step
+      if (view.getUint32(at + 4, false) !== expected || view.getUint32(at, false) !== high) break
+      if (step > 0 && offset + (count + 1) * step >= store.size) break
+      count++
+    }
+    return count
   }
 
   function follows(first: ClusterRun, next: ClusterRun): boolean {

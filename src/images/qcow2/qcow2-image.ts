@@ -7,6 +7,15 @@ import { disposable } from '../../stores/disposable.js'
 import { OpenState } from '../../stores/open-state.js'
 import { backingExtents, readBacking } from '../below.js'
 import { checkGuestRange, type Image } from '../image.js'
+import {
+  addPart,
+  isFull,
+  type ListedLayers,
+  listPartsBelow,
+  origin,
+  type PartBatch,
+  type PartLister,
+} from '../part-batch.js'
 import { storedReader } from '../read-stored.js'
 import { type ClusterRun, openClusterMap } from './cluster-map.js'
 import { compressedReader } from './compressed-clusters.js'
@@ -53,6 +62,27 @@ export function openQcow2Image(
     }
   }
 
+  function listParts(start: number, end: number, layers: ListedLayers, batch: PartBatch): number | Promise<number> {
+    state.assertOpen()
+    throwIfAborted(options.signal)
+    let at = start
+    while (at < end && !isFull(batch)) {
+      const run = clusters.firstRun(at, end)
+      // Once read, the table is at hand: the caller asks again.
+      if (run instanceof Promise) return run.then(() => at)
+      if (run.kind === 'below' && backing !== null) {
+        const reached = listPartsBelow(backing, at, run.end, layers, batch)
+        if (typeof reached !== 'number' || reached === at) return reached
+        at = reached
+      } else {
+        if (run.kind === 'data') addPart(batch, at, run.end, layers.depth, run.offset)
+        else addPart(batch, at, run.end, run.kind === 'compressed' ? origin.image : origin.zeros, 0)
+        at = run.end
+      }
+    }
+    return at
+  }
+
   async function read(offset: number, target: Uint8Array): Promise<void> {
     const end = offset + target.length
     for (let at = offset; at < end; ) {
@@ -80,7 +110,7 @@ export function openQcow2Image(
     target.set(cluster.subarray(from, from + target.length))
   }
 
-  const image: Image = {
+  const image: PartLister = {
     virtualSize,
     async read(offset, target) {
       await state.run(async () => {
@@ -92,6 +122,7 @@ export function openQcow2Image(
       checkGuestRange(image, start, length)
       return joinExtents(extents(start, start + length))
     },
+    listParts,
     close: () =>
       state.close(async () => {
         try {

@@ -2,6 +2,7 @@ import { ceilTo } from '../../bytes/align.js'
 import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import { type ImageFormat, isPlain } from '../../images/image-formats.js'
+import { listPartsBelow, type PartLister } from '../../images/part-batch.js'
 import { refuseUnlessForced } from '../../machine/findings.js'
 import { type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
@@ -122,12 +123,15 @@ export async function withSizeOfBacking(input: FileImage, backing: FileImage): P
       { hint: 'convert to a raw image, or to a qcow2 image, which may be longer than its backing file' },
     )
   }
-  return {
+  const shorter: FileImage & PartLister = {
     virtualSize: size,
     files: input.files,
     plain: null,
+    listParts: (start, end, { depth, copied }, batch) =>
+      listPartsBelow(input, start, end, { depth: depth - 1, copied }, batch),
     read: (offset, target) => input.read(offset, target),
     extents: (start, length) => input.extents(start, length),
     close: () => input.close(),
   }
+  return shorter
 }
