@@ -1,8 +1,10 @@
 import { allocateUnsafe } from '../../bytes/fast.js'
 import type { InputReader } from '../../bytes/input-reader.js'
-import { decodeLz4Block } from './decode-block.js'
+import { type BlockPlaces, decodeLz4Block } from './decode-block.js'
 import { badLz4, type Lz4Place, truncatedLz4 } from './error.js'
 import { historyLength } from './layout.js'
+import { accelerationSlack, type Lz4Accelerator } from './wasm/accelerator.js'
+import type { StreamAccelerator } from './wasm/stream-accelerator.js'
 
 /**
  * Unpacks the blocks of one frame. The memory holds the last 64 KiB before a block, then its output, then its input.
@@ -10,7 +12,10 @@ import { historyLength } from './layout.js'
  * What a method returns is a view of the memory, until the next call.
  */
 export class BlockMemory {
+  /** It owns the memory, where there is one. */
+  readonly accelerator: Lz4Accelerator | null
   private readonly memory: Uint8Array
+  private readonly outputEnd: number
   private readonly inputStart: number
   private readonly keepsHistory: boolean
   /** Bytes before `historyLength` in the memory that a match may reach. */
@@ -19,9 +24,12 @@ export class BlockMemory {
   private output = 0
 
   /** @param blockSize  bytes of output at most @param inputLength  bytes of input at most */
-  constructor(blockSize: number, inputLength: number, keepsHistory: boolean) {
-    this.inputStart = historyLength + blockSize
-    this.memory = allocateUnsafe(this.inputStart + inputLength)
+  constructor(stream: StreamAccelerator, blockSize: number, inputLength: number, keepsHistory: boolean) {
+    this.outputEnd = historyLength + blockSize
+    this.inputStart = this.outputEnd + accelerationSlack
+    const length = this.inputStart + inputLength
+    this.accelerator = stream.atLeast(length)
+    this.memory = this.accelerator?.bytes ?? allocateUnsafe(length)
     this.keepsHistory = keepsHistory
   }
 
@@ -46,13 +54,14 @@ export class BlockMemory {
 
   /** Unpack the block that `read` has read. */
   unpack(length: number, place: Lz4Place): Uint8Array {
-    const end = decodeLz4Block(this.memory, {
+    const places: BlockPlaces = {
       inputStart: this.inputStart,
       inputEnd: this.inputStart + length,
       outputStart: historyLength,
-      outputEnd: this.inputStart,
+      outputEnd: this.outputEnd,
       historyStart: historyLength - this.history,
-    })
+    }
+    const end = this.accelerator?.decode(places) ?? decodeLz4Block(this.memory, places)
     if (end < 0) throw badLz4(place, 'a damaged block')
     return this.finishBlock(end - historyLength)
   }

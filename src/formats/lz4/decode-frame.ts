@@ -5,6 +5,7 @@ import { BlockMemory } from './block-memory.js'
 import { badLz4, truncatedLz4 } from './error.js'
 import { type FrameHeader, fixedHeaderLength, parseFrameHeader, restOfHeaderLength } from './frame-header.js'
 import { storedBit } from './layout.js'
+import type { StreamAccelerator } from './wasm/stream-accelerator.js'
 import { XxHash32, xxHash32 } from './xxhash32.js'
 
 /** Read bytes that must exist. They are valid until the next read. */
@@ -27,11 +28,16 @@ export async function readFrameHeader(reader: InputReader, name: string): Promis
 }
 
 /** Unpack a frame after its magic number, and verify its checksums and its size. */
-export async function* decodeFrame(reader: InputReader, name: string): AsyncGenerator<Uint8Array> {
+export async function* decodeFrame(
+  reader: InputReader,
+  name: string,
+  stream: StreamAccelerator,
+): AsyncGenerator<Uint8Array> {
   const header = await readFrameHeader(reader, name)
-  const hash = header.contentChecksum ? new XxHash32() : null
+  const memory = new BlockMemory(stream, header.blockSize, header.blockSize, !header.independent)
+  const hash = header.contentChecksum ? new XxHash32(memory.accelerator) : null
   let size = 0
-  for await (const content of decodeBlocks(reader, header, name)) {
+  for await (const content of decodeBlocks(reader, header, memory, name)) {
     size += content.length
     if (header.contentSize !== null && size > header.contentSize)
       throw badLz4({ name, offset: reader.offset }, 'more data than the header says')
@@ -45,8 +51,12 @@ export async function* decodeFrame(reader: InputReader, name: string): AsyncGene
     throw badLz4(place, 'a wrong checksum of the content')
 }
 
-async function* decodeBlocks(reader: InputReader, header: FrameHeader, name: string): AsyncGenerator<Uint8Array> {
-  const memory = new BlockMemory(header.blockSize, header.blockSize, !header.independent)
+async function* decodeBlocks(
+  reader: InputReader,
+  header: FrameHeader,
+  memory: BlockMemory,
+  name: string,
+): AsyncGenerator<Uint8Array> {
   while (true) {
     const place = { name, offset: reader.offset }
     const word = await readLz4Word(reader, name)
@@ -55,7 +65,7 @@ async function* decodeBlocks(reader: InputReader, header: FrameHeader, name: str
     const length = isStored ? word - storedBit : word
     if (length > header.blockSize) throw badLz4(place, `a block of ${length} bytes, more than ${header.blockSize},`)
     const input = await memory.read(reader, length, name)
-    if (header.blockChecksums && (await readLz4Word(reader, name)) !== xxHash32(input))
+    if (header.blockChecksums && (await readLz4Word(reader, name)) !== xxHash32(input, memory.accelerator))
       throw badLz4(place, 'a wrong checksum of a block')
     const content = isStored ? memory.takeStored(length) : memory.unpack(length, place)
     if (content.length > 0) yield content

@@ -5,6 +5,7 @@ import { decodeFrame, readLz4Bytes } from './decode-frame.js'
 import { decodeLegacyFrame } from './decode-legacy.js'
 import { badLz4, truncatedLz4 } from './error.js'
 import { frameMagic, legacyMagic, skippableMagic, skippableMagicCount } from './layout.js'
+import { StreamAccelerator } from './wasm/stream-accelerator.js'
 
 export interface DecodeLz4Options {
   /** The input, for messages. */
@@ -38,14 +39,15 @@ export async function* decodeLz4(
 
 async function* decodeFrames(source: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   const reader = new InputReader(source)
+  const stream = new StreamAccelerator()
   try {
     while (true) {
       const place = { name, offset: reader.offset }
       const start = await reader.upTo(4)
       if (start.length === 0) return
       const magic = start.length < 4 ? -1 : readWord(start, 0)
-      if (magic === frameMagic) yield* decodeFrame(reader, name)
-      else if (magic === legacyMagic) yield* decodeLegacyFrame(reader, name)
+      if (magic === frameMagic) yield* decodeFrame(reader, name, stream)
+      else if (magic === legacyMagic) yield* decodeLegacyFrame(reader, name, stream)
       else if (isSkippable(magic)) await skipFrame(reader, name)
       else throw badLz4(place, 'no frame')
     }

@@ -3,6 +3,7 @@ import { allocateUnsafe, copyOf } from '../../bytes/fast.js'
 import { writeWord } from '../../bytes/words.js'
 import { serializeFrameHeader } from './frame-header.js'
 import { type Lz4BlockSize, storedBit } from './layout.js'
+import { createAccelerator } from './wasm/accelerator.js'
 import { XxHash32 } from './xxhash32.js'
 
 /**
@@ -58,7 +59,7 @@ async function* encodeFrame(source: AsyncIterable<Uint8Array>, options: EncodeLz
     contentChecksum: true,
     contentSize,
   })
-  const hash = new XxHash32()
+  const hash = new XxHash32(createAccelerator(0))
   const output = allocateUnsafe(4 + blockSize)
   const jobs: Job[] = []
   let size = 0

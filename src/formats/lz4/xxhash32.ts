@@ -1,5 +1,7 @@
 // xxHash32 with seed 0.  Source: xxHash fast digest algorithm 0.1.1, "XXH32 algorithm description", cyan4973.github.io
 
+import type { Lz4Accelerator } from './wasm/accelerator.js'
+
 const prime1 = 0x9e3779b1 | 0
 const prime2 = 0x85ebca77 | 0
 const prime3 = 0xc2b2ae3d | 0
@@ -8,6 +10,9 @@ const prime5 = 0x165667b1
 
 /** Bytes that go into the four sums at once. */
 const stripeLength = 16
+
+/** For fewer bytes, the way to the accelerator and back takes longer. */
+const acceleratedLength = 1024
 
 function rotate(value: number, bits: number): number {
   return (value << bits) | (value >>> (32 - bits))
@@ -26,6 +31,11 @@ export class XxHash32 {
   /** Bytes so far, modulo 2^32. */
   private length = 0
   private isLong = false
+  private readonly accelerator: Lz4Accelerator | null
+
+  constructor(accelerator: Lz4Accelerator | null = null) {
+    this.accelerator = accelerator
+  }
 
   update(bytes: Uint8Array): void {
     this.length = (this.length + bytes.length) % 2 ** 32
@@ -65,6 +75,10 @@ export class XxHash32 {
   /** Add bytes `start` to `end`: whole stripes. The sums are local numbers: in the array they would be slower. */
   private addStripes(bytes: Uint8Array, start: number, end: number): void {
     this.isLong = true
+    if (this.accelerator !== null && end - start >= acceleratedLength) {
+      this.accelerator.addStripes(this.sums, bytes, start, end)
+      return
+    }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     let [a = 0, b = 0, c = 0, d = 0] = this.sums
     for (let at = start; at < end; at += stripeLength) {
@@ -78,8 +92,8 @@ export class XxHash32 {
 }
 
 /** The checksum of these bytes. */
-export function xxHash32(bytes: Uint8Array): number {
-  const hash = new XxHash32()
+export function xxHash32(bytes: Uint8Array, accelerator: Lz4Accelerator | null = null): number {
+  const hash = new XxHash32(accelerator)
   hash.update(bytes)
   return hash.digest()
 }

@@ -19,13 +19,52 @@ function isZeroBlock(block) {
   return true
 }
 
+/** Bytes of the table of `compress` in codec.wat, and where it starts. */
+const wasmTable = { start: 0, length: 32 * 1024 }
+
+/** Bytes that `compress` may read or write behind a block: it copies 16 at a time. */
+const slack = 32
+
 /**
- * Make a function that compresses blocks: the codec in JavaScript of the package lz4.
+ * Make a function that compresses blocks.
+ *
+ * @param {object | null} module  the compiled codec.wat; null for the codec in JavaScript of the package lz4
+ * @returns       takes a block and memory for the result, and returns the length of the result, or 0 where the block
+ *                does not get shorter
+ */
+export function createBlockCodec(module = null) {
+  return (module === null ? null : wasmCodec(module)) ?? packageCodec()
+}
+
+/** @returns null where no address space is left for the memory */
+function wasmCodec(module) {
+  try {
+    const { memory, compress } = new WebAssembly.Instance(module).exports
+    const from = wasmTable.start + wasmTable.length
+    return (block, output) => {
+      const end = from + block.length
+      const to = end + slack
+      const missing = to + block.length + slack - memory.buffer.byteLength
+      if (missing > 0) memory.grow(Math.ceil(missing / 65_536))
+      const bytes = new Uint8Array(memory.buffer)
+      bytes.set(block, from)
+      const outputEnd = compress(from, end, to, to + block.length - 1, wasmTable.start)
+      if (outputEnd === 0) return 0
+      output.set(bytes.subarray(to, outputEnd))
+      return outputEnd - to
+    }
+  } catch {
+    return null
+  }
+}
+
+/**
+ * The codec of the package lz4.
  *
  * The package's own `compress` makes a new table for each block, which takes longer than to compress 256 KiB. This
  * calls the function behind it with one table, which it clears. Blocks of zeros are compressed once for each length.
  */
-export function createBlockCodec() {
+function packageCodec() {
   const table = new Uint32Array(tableLength)
   let zeroLength = -1
   let zeroResult = zeros.subarray(0, 0)

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { CompressBlock } from '../../formats/lz4/index.js'
 import { longestBlock } from '../../formats/lz4/layout.js'
+import { lz4Module } from '../../formats/lz4/wasm/accelerator.js'
 
 /** More threads than this never help: the thread that reads and writes cannot keep up with them. */
 export const mostThreads = 16
@@ -75,6 +76,7 @@ function startThread(): Thread {
     name: 'umlcow compress',
     // Not those of this process: --input-type, for one, is not for files.
     execArgv: [],
+    workerData: { module: lz4Module() },
   })
   const waiting: Waiting[] = []
   const failAll = (error: unknown): void => {

@@ -1,8 +1,8 @@
 // A worker thread of compress-pool.ts. It gets blocks in shared memory, one after another, and answers in that order.
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { createBlockCodec } from './block-codec.js'
 
-const compress = createBlockCodec()
+const compress = createBlockCodec(workerData.module)
 
 parentPort.on('message', ({ block, output }) => {
   try {
