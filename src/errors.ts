@@ -118,6 +118,11 @@ const packErrors = {
   BACKING_DIGEST: refusedWhenWriting('A backing file does not have the digest that the pack says.'),
 } as const
 
+const bmapErrors = {
+  BAD_BMAP: failed('A bmap file is damaged, or is not of version 2.0 with SHA-256 digests.'),
+  BMAP_MISMATCH: failed('An image does not have the size or the data that its bmap file says.'),
+} as const
+
 const humfsErrors = {
   NOT_HUMFS: otherFormat('The directory holds no humfs tree.'),
   HUMFS_SUPERBLOCK: failed('The superblock of a humfs tree cannot be read.'),
@@ -181,6 +186,7 @@ export const errorCodes = {
   ...archiveErrors,
   ...compressionErrors,
   ...packErrors,
+  ...bmapErrors,
   ...humfsErrors,
   ...runErrors,
 } as const satisfies Readonly<Record<string, ErrorEntry>>
