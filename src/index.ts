@@ -29,7 +29,8 @@ export { type CheckFinding, type CheckResult, check } from './verbs/check/index.
 export type { CheckOptions } from './verbs/check/options.js'
 export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
 export type { Qcow2Info } from './verbs/info-qcow2.js'
-export { type ImageMap, type MapOptions, map } from './verbs/map.js'
+export { type ImageMap, type MapOptions, map } from './verbs/map/index.js'
+export { type WriteBmapOptions, type WrittenBmap, writeBmap } from './verbs/map/write-bmap.js'
 
 // Make and change overlays
 

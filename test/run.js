@@ -15,6 +15,7 @@ const debianPackages = [
   'acl',
   'attr',
   'bash',
+  'bmap-tools',
   'btrfs-progs',
   'busybox-static',
   'cpio',

@@ -14,7 +14,7 @@ const acceptIt = '; --force=in-use accepts the file as it is'
 export function refuseChanged(
   files: HostFiles,
   input: InputFile,
-  verb: 'merge' | 'copy' | 'convert' | 'compact' | 'pack',
+  verb: 'merge' | 'copy' | 'convert' | 'compact' | 'pack' | 'map',
 ): void {
   const change = changeBetween(input.facts, files.statOpen(input.store))
   if (change === null) return

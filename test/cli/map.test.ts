@@ -278,6 +278,25 @@ describe('map as a picture', () => {
   })
 })
 
+describe('map --bmap', () => {
+  it('writes a bmap file, and says what it has', () => {
+    const { directory } = makeScene()
+    const run = (...args: string[]) => umlcow(['map', ...args], { cwd: directory })
+    expect(run('--bmap', 'x.bmap', 'cow')).toMatchObject({
+      status: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^x\.bmap: /),
+    })
+    expect(readFileSync(path.join(directory, 'x.bmap'), 'latin1')).toContain('<bmap version="2.0">')
+    expect(run('--bmap', 'x.bmap', 'cow').status).toBe(4)
+    expect(run('--bmap', 'x.bmap', '--overwrite', '--detect-zeroes', 'cow').status).toBe(0)
+    for (const args of [['--json'], ['--png', 'y'], ['--picture'], ['--no-backing'], ['--max-length', '512']]) {
+      expect(run('--bmap', 'y.bmap', ...args, 'cow').status, args[0]).toBe(64)
+    }
+    expect(namesIn(directory)).not.toContain('y.bmap')
+  })
+})
+
 describe('a backing file that is missing or does not fit', () => {
   it('fails without --no-backing, and nothing is printed', () => {
     const scene = makeScene()

@@ -1,4 +1,4 @@
-import { map } from '../../src/verbs/map.js'
+import { map } from '../../src/verbs/map/index.js'
 
 /** List the sectors of 512 bytes that an overlay supplies itself. */
 export async function ownSectors(overlay: string): Promise<number[]> {

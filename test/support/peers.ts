@@ -16,6 +16,7 @@ export const peers = {
   '/usr/sbin/mkfs.ext4': 'e2fsprogs',
   '/usr/sbin/e2fsck': 'e2fsprogs',
   '/usr/bin/file': 'file',
+  '/usr/bin/bmaptool': 'bmap-tools',
   '/usr/bin/cp': 'coreutils',
   '/usr/bin/touch': 'coreutils',
   '/usr/bin/tar': 'tar',

@@ -32,6 +32,7 @@ import { unitArgument } from '../unit-argument.js'
 interface Flags extends CommonFlags, PathStyleFlags {
   readonly inputFormat?: ImageFormat
   readonly outputFormat?: ImageFormat
+  readonly bmap?: string
   readonly backing?: string
   readonly backingRoot?: string
   readonly chain?: boolean
@@ -89,6 +90,7 @@ export function configureConvert(command: Command, context: CliContext, finish: 
     )
     .addOption(formats('-f, --input-format <format>', 'the format of IN; default what its first bytes show'))
     .addOption(formats('-O, --output-format <format>', 'the format of OUT; default raw'))
+    .option('--bmap <file>', 'check a raw IN by this bmap file, and take what lies in none of its ranges as zeros')
     .option('-B, --output-backing <file>', 'make OUT an overlay on this backing file')
     .addOption(formats('-F, --output-backing-format <format>', 'the format of the file of -B, if IN does not use it'))
     .option('-c, --compress', 'compress the clusters of a qcow2 image')
@@ -160,6 +162,7 @@ async function run(input: string, output: string, flags: Flags, context: CliCont
   try {
     return await withProgress(shown, isPipe || wantsJson(flags), ({ onProgress }) =>
       convert(input === '-' ? standardInput() : input, isPipe ? standardOutput() : output, {
+        bmap: flags.bmap,
         backing: flags.backing,
         backingRoot: flags.backingRoot,
         chain: flags.chain,

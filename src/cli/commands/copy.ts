@@ -39,6 +39,7 @@ export function configureCopy(command: Command, context: CliContext, finish: Fin
         'share the storage of SOURCE: auto: where the file system can; always: or fail; never',
       ).choices(how),
     )
+    .option('--bmap <file>', 'check a raw SOURCE by this bmap file, and make holes of what lies in none of its ranges')
     .option('--keep-path', 'copy the header of an overlay as it is, with its relative path')
     .option('--overwrite', 'replace a file that exists, unless an overlay needs it or it is one')
     .option('--no-sync', 'skip every fsync, for throwaway images')
@@ -52,8 +53,8 @@ export function configureCopy(command: Command, context: CliContext, finish: Fin
   command.action(async (paths: string[], flags: Flags) => {
     const target = paths.at(-1)
     if (target === undefined || paths.length < 2) throw new UmlcowError('USAGE', 'copy needs a SOURCE and a TARGET')
-    const { sparse, reflink, preserve, keepPath, overwrite, force, dryRun, sync } = flags
-    const options = { sparse, reflink, preserve, keepPath, overwrite, force, dryRun, noSync: !sync }
+    const { sparse, reflink, bmap, preserve, keepPath, overwrite, force, dryRun, sync } = flags
+    const options = { sparse, reflink, bmap, preserve, keepPath, overwrite, force, dryRun, noSync: !sync }
     const { signal } = context
     const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
       copyFiles(paths.slice(0, -1), target, { ...options, signal, onProgress }),

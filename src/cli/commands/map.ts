@@ -7,7 +7,8 @@ import { encodePng } from '../../formats/picture/png.js'
 import { encodeSvg } from '../../formats/picture/svg.js'
 import { encodeText } from '../../formats/picture/text.js'
 import { writeBytes } from '../../overlays/write-bytes.js'
-import { type ImageMap, type MapOptions, map } from '../../verbs/map.js'
+import { type ImageMap, type MapOptions, map } from '../../verbs/map/index.js'
+import { writeBmap } from '../../verbs/map/write-bmap.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import {
@@ -24,6 +25,7 @@ interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'back
   readonly picture?: boolean
   readonly svg?: string
   readonly png?: string
+  readonly bmap?: string
   readonly overwrite?: boolean
 }
 
@@ -39,24 +41,31 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
     .option('--picture', 'draw the image in the terminal: shades for the overlay, dots for the backing file')
     .option('--svg <file>', 'write the picture as SVG to this file')
     .option('--png <file>', 'write the picture as PNG to this file')
-    .option('--overwrite', 'replace the file of the picture')
+    .option('--bmap <file>', 'write a bmap file for bmaptool: the blocks with data, and their SHA-256 digests')
+    .option('--overwrite', 'replace the file of the picture, or the bmap file')
+    .option('--holes', 'show the holes of raw files, where the host can list them')
     .option('--detect-zeroes', 'read all data and show what is zeros')
   addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size', 'in-use'])
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture ' +
-      'cow.node0\n\nExit status: 0 done, 1 a file is damaged, or the backing file is missing or does not fit, 4 ' +
-      'refused to write the file of a picture; with --svg and --png also if the backing file does not fit, 64 wrong ' +
-      'usage.',
+      'cow.node0\n  umlcow map --bmap disk.bmap disk.img\n\nExit status: 0 done, 1 a file is damaged, or the backing file ' +
+      'is missing or does not fit, 4 refused to write the file of a picture or the bmap file; with --svg, --png and ' +
+      '--bmap also if the backing file does not fit, 64 wrong usage.',
   )
   command.action(async (path: string, flags: Flags) => {
     refuseForeign(flags)
+    if (flags.bmap !== undefined) {
+      await printBmap(context, path, flags.bmap, flags)
+      return finish(exitStatus.done)
+    }
     const image = await map(path, {
       ...backingFlags(flags),
       backingRoot: flags.backingRoot,
       chain: flags.chain,
       startOffset: flags.startOffset,
       maxLength: flags.maxLength,
+      holes: flags.holes,
       detectZeroes: flags.detectZeroes,
       force: flags.force?.filter((word) => word !== 'in-use'),
       signal: context.signal,
@@ -76,10 +85,32 @@ function refuseForeign(flags: Flags): void {
   if (flags.backing === false && flags.detectZeroes) {
     throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it does not support --no-backing')
   }
-  if (flags.svg !== undefined || flags.png !== undefined) return
-  if (flags.overwrite) throw new UmlcowError('USAGE', '--overwrite is for the file of a picture: add --svg or --png')
-  if (!flags.force?.includes('in-use')) return
-  throw new UmlcowError('USAGE', '--force=in-use is for the file of a picture: add --svg or --png')
+  const isPicture = flags.picture || flags.svg !== undefined || flags.png !== undefined
+  if (flags.bmap !== undefined) refuseWithBmap(flags, isPicture)
+  if (flags.bmap !== undefined || flags.svg !== undefined || flags.png !== undefined) return
+  const hint = 'is for a file that map writes: add --svg, --png or --bmap'
+  if (flags.overwrite) throw new UmlcowError('USAGE', `--overwrite ${hint}`)
+  if (flags.force?.includes('in-use')) throw new UmlcowError('USAGE', `--force=in-use ${hint}`)
+}
+
+/** A bmap file is about a whole image. */
+function refuseWithBmap(flags: Flags, isPicture: boolean): void {
+  const isPart = flags.startOffset !== undefined || flags.maxLength !== undefined
+  if (isPicture || isPart || flags.backing === false || wantsJson(flags)) {
+    throw new UmlcowError('USAGE', '--bmap writes the map of a whole image: give it without options for other maps', {
+      hint: '--holes and --detect-zeroes, and those about the backing file, go with it',
+    })
+  }
+}
+
+async function printBmap(context: CliContext, path: string, target: string, flags: Flags): Promise<void> {
+  const { backing } = backingFlags(flags)
+  const { backingRoot, chain, detectZeroes, overwrite, force } = flags
+  const how = { backing, backingRoot, chain, detectZeroes, overwrite, force, signal: context.signal }
+  const { virtualSize, mappedLength, ranges, warnings } = await writeBmap(path, target, how)
+  for (const warning of warnings) context.warn(warning)
+  const what = `${formatSize(mappedLength)} of ${formatSize(virtualSize)} in ${ranges} ranges`
+  await context.printDone(`${printablePath(target)}: ${what}\n`)
 }
 
 const terminalGrid = { columns: 64, rows: 16 }

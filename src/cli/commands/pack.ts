@@ -21,6 +21,7 @@ interface Flags extends CommonFlags {
   readonly threads?: number
   readonly delta?: boolean
   readonly sparse?: 'auto' | 'always'
+  readonly bmap?: string
   readonly backing?: string
   readonly backingRoot?: string
   readonly chain?: boolean
@@ -54,6 +55,7 @@ export function configurePack(command: Command, context: CliContext, finish: Fin
         'auto (default): pack what the host stores; always: leave out every aligned 4 KiB block of zeros',
       ).choices(['auto', 'always']),
     )
+    .option('--bmap <file>', 'check a raw image by this bmap file, and pack what lies in none of its ranges as holes')
     .option(
       '--overwrite',
       'replace OUT, unless it is an input, an overlay, or the backing file of an overlay beside it',
@@ -88,11 +90,11 @@ async function runPack(out: string, inputs: readonly string[], flags: Flags, con
     throw new UmlcowError('USAGE', '--overwrite needs a file: it has no meaning for standard output')
   }
   const { compress: compression, level, threads, delta, sparse, backing, backingRoot, chain } = flags
-  const { overwrite, force, dryRun, sync } = flags
+  const { bmap, overwrite, force, dryRun, sync } = flags
   const { signal } = context
   const result = await withProgress(flags, isPipe || wantsJson(flags), ({ onProgress }) => {
     const where = { backing, backingRoot, chain }
-    const how = { delta, compression, level, threads, sparse, overwrite, force, dryRun, noSync: !sync }
+    const how = { delta, compression, level, threads, sparse, bmap, overwrite, force, dryRun, noSync: !sync }
     return pack(isPipe ? standardOutput('a pack') : out, inputs, { ...where, ...how, signal, onProgress })
   }).catch(async (error: unknown) => {
     throw isPipe ? withIncompleteOutput(error) : await packSwapped(error, out, inputs)

@@ -43,7 +43,7 @@ export async function surveyFile(
   const { signal, sparse } = options
   const isRegular = source.facts.kind === 'file'
   const exact = isRegular && sparse !== 'always' ? await files.extents(source.store, signal, 0) : null
-  if (exact !== null) return { stretches: exact, storedSize: totalOf(exact) }
+  if (exact !== null) return surveyOf(exact)
   const list = new StretchList(maxStretches)
   const run = (data: DataMap) => findData(source, data, list, options)
   const ways = isRegular ? (['extents', 'read'] as const) : (['read'] as const)
@@ -51,10 +51,11 @@ export async function surveyFile(
   return { stretches: list.stretches(), storedSize: list.total }
 }
 
-function totalOf(stretches: Stretches): number {
-  let total = 0
-  for (let i = 0; i < stretches.length; i += 2) total += stretches[i + 1]! - stretches[i]!
-  return total
+/** Survey a file whose data is known. */
+export function surveyOf(stretches: Stretches): FileSurvey {
+  let storedSize = 0
+  for (let i = 0; i < stretches.length; i += 2) storedSize += stretches[i + 1]! - stretches[i]!
+  return { stretches, storedSize }
 }
 
 /** Find the blocks that are not zeros. */

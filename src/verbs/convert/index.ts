@@ -12,6 +12,7 @@ import type { ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
 import type { RawInput } from '../../overlays/raw-source.js'
 import { storedBackingPath } from '../../overlays/stored-path.js'
+import { bmapOf, throughBmap, withBmap } from './bmap-input.js'
 import { type CopyWork, copyImage } from './copy-image.js'
 import { type NewImage, newSink } from './new-sink.js'
 import { openInputImage } from './open-input.js'
@@ -77,14 +78,16 @@ async function convertFrom(
   target: OutputTarget,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  if (typeof from !== 'string') return convertStream(files, rawStreamOf(from, options), target, options)
-  const input = await openInputImage(files, from, options)
+  const bmap = await bmapOf(files, target, options)
+  if (typeof from !== 'string') return convertStream(files, withBmap(rawStreamOf(from, options), bmap), target, options)
+  const opened = await openInputImage(files, from, options)
   try {
-    const compressed = await compressedInput(from, input, options)
-    if (compressed !== null) return await convertStream(files, compressed, target, options)
+    const compressed = await compressedInput(from, opened, options)
+    if (compressed !== null) return await convertStream(files, withBmap(compressed, bmap), target, options)
+    const input = bmap === null ? opened : await throughBmap(opened, bmap, options)
     return await convertImage(files, { path: from, input, sources: input.files, target }, options)
   } finally {
-    await input.close()
+    await opened.close()
   }
 }
 

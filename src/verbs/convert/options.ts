@@ -22,6 +22,10 @@ import type { PathStyle } from '../../overlays/stored-path.js'
 export interface ConvertOptions extends OperationOptions, BackingOptions {
   /** The format of the input; by default what its first bytes show. */
   readonly inputFormat?: ImageFormat | undefined
+  /**
+   * A bmap file of bmaptool about a raw input. umlcow checks its digests. What lies in none of its ranges reads as zeros.
+   */
+  readonly bmap?: HostPath | undefined
   /** The format of the output; default `raw`. */
   readonly format?: ImageFormat | undefined
   /**
@@ -109,6 +113,7 @@ export const convertRules: Rules = {
   force: forceOf(...newImageForceWords),
   inputFormat: oneOf(imageFormatWords),
   format: oneOf(imageFormatWords),
+  bmap: paths.any,
   outputBacking: paths.any,
   outputBackingFormat: oneOf(imageFormatWords),
   pathStyle,

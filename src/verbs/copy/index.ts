@@ -59,6 +59,15 @@ export async function copyFiles(
   if (checked.reflink === 'always' && checked.sparse !== undefined && checked.sparse !== 'auto') {
     throw new UmlcowError('USAGE', `sparse=${checked.sparse}: a file that shares storage keeps its holes and its zeros`)
   }
+  if (
+    checked.bmap !== undefined &&
+    (sources.length !== 1 || checked.reflink === 'always' || checked.sparse === 'never')
+  ) {
+    throw new UmlcowError(
+      'USAGE',
+      'a bmap file says where the holes of one image are: copy one, and do not forbid holes',
+    )
+  }
   return withUnseenTold(options.files ?? localHostFiles, (files) => copyAll(files, sources, target, checked))
 }
 

@@ -1,8 +1,9 @@
 import type { Copier } from '../../engine/choose-copier.js'
 import type { ImageFormat } from '../../images/image-formats.js'
 import type { ForceWord } from '../../machine/findings.js'
+import type { HostPath } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
-import { flag, forceOf, oneOf, type Rules, writerRules } from '../../machine/option-rules.js'
+import { flag, forceOf, oneOf, paths, type Rules, writerRules } from '../../machine/option-rules.js'
 import type { MtimePrecision } from '../../machine/preserve-mtime.js'
 
 export interface CopyOptions extends OperationOptions {
@@ -13,6 +14,11 @@ export interface CopyOptions extends OperationOptions {
   readonly sparse?: 'auto' | 'always' | 'never' | undefined
   /** Share the storage of the source: `auto` (the default) where the file system can, `always` or fail, `never`. */
   readonly reflink?: 'auto' | 'always' | 'never' | undefined
+  /**
+   * A bmap file of bmaptool about the only source, a raw image. umlcow checks its digests. What lies in none of its ranges
+   * becomes holes.
+   */
+  readonly bmap?: HostPath | undefined
   /** Give the copy the mtime, the permissions and, where the user may, the owner of the source, as `cp -p` does. */
   readonly preserve?: boolean | undefined
   /** Copy the header of an overlay as it is, with its relative path. */
@@ -54,6 +60,7 @@ export const copyRules: Rules = {
   force: forceOf('in-use'),
   sparse: oneOf(how),
   reflink: oneOf(how),
+  bmap: paths.any,
   preserve: flag,
   keepPath: flag,
 }

@@ -1,4 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
+import type { Stretches } from '../../bytes/stretch-list.js'
 import { errorCodes, UmlcowError } from '../../errors.js'
 import { editHeader } from '../../formats/cow/index.js'
 import { withBackingPath } from '../../formats/qcow2/index.js'
@@ -8,6 +9,7 @@ import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-f
 import { directoryName } from '../../machine/path-bytes.js'
 import { findWriters } from '../../machine/processes/find-writers.js'
 import type { NewFileTarget } from '../../machine/write-new-file.js'
+import { readBmapOf } from '../../overlays/bmap/read-bmap-of.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import { type CopiedFile, type MovedBacking, movedBackingPath } from '../../overlays/moved-backing.js'
 import { movedQcow2Backing, noRoomForPath } from '../../overlays/moved-qcow2-backing.js'
@@ -28,6 +30,8 @@ export interface PreparedCopy {
   /** The header of the copy, where it differs from that of the source. */
   readonly header: Uint8Array | null
   readonly backingPath: Buffer | null
+  /** The stretches of a bmap file; null without one. */
+  readonly mapped: Stretches | null
   readonly warnings: readonly string[]
 }
 
@@ -51,7 +55,9 @@ export async function prepareCopy(
     refuseUnlessForced(await findWriters(files, [file]), options.force)
     const newFile = await guardTarget(files, target, options)
     const warnings = [...header.warnings, ...(await bondWarnings(files, file, target, options))]
-    return { ...header, input: file, format: file.format, newFile, warnings }
+    const mapped =
+      options.bmap === undefined ? null : await readBmapOf(files, options.bmap, file, target, options.signal)
+    return { ...header, input: file, format: file.format, newFile, mapped, warnings }
   })
 }
 

@@ -1,6 +1,9 @@
 import { type Copier, copiersFor } from '../../engine/choose-copier.js'
+import { type DataMap, knownStretches } from '../../engine/data-map.js'
 import { planFileCopy } from '../../engine/plan-file-copy.js'
 import { hasCode, UmlcowError } from '../../errors.js'
+import { imageStore } from '../../images/image-store.js'
+import { openRawImage } from '../../images/raw-image.js'
 import { copyByHost } from '../../machine/copying/base-copy.js'
 import { firstCopier } from '../../machine/copying/first-copier.js'
 import { withDataMap } from '../../machine/copying/with-data-map.js'
@@ -9,8 +12,9 @@ import type { HostFiles } from '../../machine/host-files.js'
 import type { MtimePrecision } from '../../machine/preserve-mtime.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { writeNewFile } from '../../machine/write-new-file.js'
+import { mappedImage } from '../../overlays/bmap/mapped-image.js'
 import { refuseChanged } from '../../overlays/refuse-changed.js'
-import { writeExact } from '../../stores/block-store.js'
+import { type BlockStore, writeExact } from '../../stores/block-store.js'
 import { preserveAttributes } from './attributes.js'
 import type { CopyOptions } from './options.js'
 import type { PreparedCopy } from './prepare.js'
@@ -58,21 +62,28 @@ async function fill(
   options: CopyOptions,
   onPosition: ((position: number) => void) | undefined,
 ): Promise<Copier> {
-  const { input } = copy
+  const { input, mapped } = copy
   const { signal, sparse = 'auto' } = options
   const { size, allocatedSize, kind } = input.facts
   const permissions = input.facts.permissions & 0o777
   const onStored =
     onPosition && ((stored: number) => onPosition(Math.min(size, (stored / Math.max(1, allocatedSize)) * size)))
+  const read = async (data: DataMap, from: BlockStore = input.store) => {
+    await target.truncate(size)
+    const plan = planFileCopy(from, target, { size, data, keepHoles: sparse !== 'never' })
+    await executeLocally(plan, { signal, onPosition })
+  }
+  if (mapped !== null) {
+    // The blocks of the map may be smaller than those that the copy reads.
+    const image = mappedImage(openRawImage(input.store), mapped)
+    await read(knownStretches(mapped), imageStore(image, input.store.name))
+    return 'read'
+  }
   const outcome = await firstCopier(waysFor(input, options), async (way) => {
     if (way === 'reflink' || way === 'cp') {
       return copyByHost(files, way, input, target, { permissions, signal, onStored })
     }
-    return withDataMap(files, way, kind === 'file' ? input : null, signal, async (data) => {
-      await target.truncate(size)
-      const plan = planFileCopy(input.store, target, { size, data, keepHoles: sparse !== 'never' })
-      await executeLocally(plan, { signal, onPosition })
-    })
+    return withDataMap(files, way, kind === 'file' ? input : null, signal, (data) => read(data))
   })
   if (outcome.way !== null) return outcome.way
   refuseChangedSource(files, copy, options)

@@ -1,14 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Extent } from '../bytes/extents.js'
-import { joinExtents } from '../bytes/extents.js'
-import { forEachDataStretch } from '../bytes/zeros.js'
-import { throwIfAborted, UmlcowError } from '../errors.js'
-import type { Image } from '../images/image.js'
-import { type Finding, refuseUnlessForced } from '../machine/findings.js'
-import { type HostFiles, type HostPath, localHostFiles } from '../machine/host-files.js'
-import type { OperationOptions } from '../machine/operation-options.js'
-import { checkedOptions, flag, hostPath, type Rules, whole } from '../machine/option-rules.js'
-import { inspectBacking } from '../overlays/inspect-backing.js'
+import type { Extent } from '../../bytes/extents.js'
+import { joinExtents } from '../../bytes/extents.js'
+import { throwIfAborted, UmlcowError } from '../../errors.js'
+import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
+import { type HostFiles, type HostPath, localHostFiles } from '../../machine/host-files.js'
+import type { OperationOptions } from '../../machine/operation-options.js'
+import { checkedOptions, flag, hostPath, type Rules, whole } from '../../machine/option-rules.js'
+import { inspectBacking } from '../../overlays/inspect-backing.js'
 import {
   type FileImage,
   type OpenImageOptions,
@@ -16,14 +14,18 @@ import {
   openBackingOfQcow2,
   openImageRules,
   openLayers,
-} from '../overlays/open-image.js'
-import type { Overlay, Qcow2Overlay } from '../overlays/open-overlay.js'
+} from '../../overlays/open-image.js'
+import type { Overlay, Qcow2Overlay } from '../../overlays/open-overlay.js'
+import { splitHoles } from './split-holes.js'
+import { splitZeroes } from './split-zeroes.js'
 
 export interface MapOptions extends OperationOptions, OpenImageOptions {
   /** First guest byte, default 0. */
   readonly startOffset?: number | undefined
   /** Map at most this many guest bytes; default all. */
   readonly maxLength?: number | undefined
+  /** Report the holes of raw files, where the host can list them. */
+  readonly holes?: boolean | undefined
   /** Read all data and report which of it is zeros. */
   readonly detectZeroes?: boolean | undefined
   /** Do not look for the backing file: report all that the overlay does not supply as data one layer down. */
@@ -34,6 +36,7 @@ const mapRules: Rules = {
   ...openImageRules,
   startOffset: whole(0),
   maxLength: whole(0),
+  holes: flag,
   detectZeroes: flag,
   noBacking: flag,
 }
@@ -53,7 +56,7 @@ export interface ImageMap {
 /**
  * Map the bytes of an image to the files that supply them, in the shape of `qemu-img map`.
  *
- * It stats the backing file. It reads data only with `detectZeroes`.
+ * It stats the backing file. It reads data only with `detectZeroes`, and looks for holes only with `holes`.
  *
  * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, OUT_OF_RANGE
  */
@@ -62,21 +65,34 @@ export async function map(path: HostPath | URL, options: MapOptions = {}): Promi
 }
 
 async function mapFile(path: HostPath, options: MapOptions): Promise<ImageMap> {
-  const { image, layers } = await openMapped(options.files ?? localHostFiles, path, options)
+  const files = options.files ?? localHostFiles
+  const { image, layers } = await openMapped(files, path, options)
   try {
     const start = options.startOffset ?? 0
     if (start > image.virtualSize) {
       throw new UmlcowError('OUT_OF_RANGE', `no offset ${start} in an image of ${image.virtualSize} bytes`)
     }
     const length = Math.min(options.maxLength ?? Number.POSITIVE_INFINITY, image.virtualSize - start)
-    const plain = image.extents(start, length)
-    const all = options.detectZeroes ? joinExtents(splitZeroes(image, plain, options.signal)) : plain
-    const extents = interruptible(all, options.signal)
+    const extents = interruptible(await extentsOf(files, image, start, length, options), options.signal)
     return { virtualSize: image.virtualSize, mappedLength: length, layers, extents, close: () => image.close() }
   } catch (error) {
     await image.close()
     throw error
   }
+}
+
+/** List the extents of an image, with as much about its zeros as the options ask for. */
+export async function extentsOf(
+  files: HostFiles,
+  image: FileImage,
+  start: number,
+  length: number,
+  { holes, detectZeroes, signal }: Pick<MapOptions, 'holes' | 'detectZeroes' | 'signal'>,
+): Promise<AsyncIterable<Extent>> {
+  const known = image.extents(start, length)
+  if (!holes && !detectZeroes) return known
+  const stored = holes ? await splitHoles(files, image.files, known, signal) : known
+  return joinExtents(detectZeroes ? splitZeroes(image, stored, signal) : stored)
 }
 
 /** Open the image. Open the files below an overlay only when the caller asks for their data or their own layers. */
@@ -87,7 +103,7 @@ async function openMapped(
 ): Promise<{ image: FileImage; layers: HostPath[] }> {
   const layers = [path]
   const openBelow = async (overlay: Overlay) => {
-    if (!options.chain && !options.detectZeroes) return unreadBacking(files, overlay, options, layers)
+    if (!options.chain && !options.holes && !options.detectZeroes) return unreadBacking(files, overlay, options, layers)
     const below = await openBackingOf(files, overlay, options)
     layers.push(...below.files.map((file) => file.path))
     return below
@@ -153,47 +169,4 @@ async function* interruptible(extents: AsyncIterable<Extent>, signal?: AbortSign
     }
     yield extent
   }
-}
-
-const scanWindow = 256 * 1024
-
-/** Split extents of data where blocks of 4 KiB are all zeros. */
-async function* splitZeroes(
-  image: Image,
-  extents: AsyncIterable<Extent>,
-  signal?: AbortSignal,
-): AsyncGenerator<Extent> {
-  const buffer = Buffer.allocUnsafeSlow(scanWindow)
-  for await (const extent of extents) {
-    if (!extent.data || extent.zero) {
-      yield extent
-      continue
-    }
-    const end = extent.start + extent.length
-    for (let at = extent.start; at < end; ) {
-      throwIfAborted(signal)
-      const windowEnd = Math.min(end, at - (at % scanWindow) + scanWindow)
-      const bytes = buffer.subarray(0, windowEnd - at)
-      await image.read(at, bytes)
-      yield* zeroesOf(bytes, at, extent)
-      at = windowEnd
-    }
-  }
-}
-
-function zeroesOf(bytes: Buffer, start: number, extent: Extent): Extent[] {
-  const found: Extent[] = []
-  const add = (from: number, to: number, zero: boolean) => {
-    if (from === to) return
-    const offset = extent.offset === undefined ? {} : { offset: extent.offset + (start + from - extent.start) }
-    found.push({ ...extent, start: start + from, length: to - from, zero, ...offset })
-  }
-  let at = 0
-  forEachDataStretch(bytes, bytes.length, (from, to) => {
-    add(at, from, true)
-    add(from, to, false)
-    at = to
-  })
-  add(at, bytes.length, true)
-  return found
 }

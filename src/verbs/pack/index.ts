@@ -55,7 +55,7 @@ async function writePack(
 ): Promise<PackResult> {
   const { compression = 'lz4', dryRun = false, noSync, signal } = options
   const place = await guardPlace(files, target, inputs, options)
-  const surveyed = await surveyInputs(files, inputs.all, options)
+  const surveyed = await surveyInputs(files, inputs.all, typeof target === 'string' ? target : null, options)
   const stop = new AbortController()
   const writing = startWriting(files, surveyed, { ...options, compression }, stop.signal)
   try {

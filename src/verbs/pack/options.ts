@@ -1,7 +1,17 @@
 import type { PackMember } from '../../formats/pack/manifest.js'
 import type { ForceWord } from '../../machine/findings.js'
+import type { HostPath } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
-import { backingRules, flag, forceOf, oneOf, type Rules, whole, writerRules } from '../../machine/option-rules.js'
+import {
+  backingRules,
+  flag,
+  forceOf,
+  oneOf,
+  paths,
+  type Rules,
+  whole,
+  writerRules,
+} from '../../machine/option-rules.js'
 import { compressionKinds } from '../../machine/streams/compression/kind.js'
 import { mostThreads } from '../../machine/workers/compress-pool.js'
 import type { BackingOptions } from '../../overlays/inspect-backing.js'
@@ -24,6 +34,11 @@ export interface PackOptions extends OperationOptions, BackingOptions {
    * every aligned 4 KiB block of zeros.
    */
   readonly sparse?: 'auto' | 'always' | undefined
+  /**
+   * A bmap file of bmaptool about the only input, a raw image. umlcow checks its digests. What lies in none of its ranges
+   * is packed as holes.
+   */
+  readonly bmap?: HostPath | undefined
   readonly overwrite?: boolean | undefined
   readonly force?: readonly ForceWord[] | undefined
   /** Read and digest everything, and write nothing. */
@@ -39,6 +54,7 @@ export const packRules: Rules = {
   level: whole(1, 19),
   threads: whole(1, mostThreads),
   sparse: oneOf(['auto', 'always']),
+  bmap: paths.any,
   force: forceOf('in-use', 'mtime', 'size'),
 }
 

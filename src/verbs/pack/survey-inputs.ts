@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os'
+import { UmlcowError } from '../../errors.js'
 import type { PackedBacking, PackMember } from '../../formats/pack/manifest.js'
-import { type FileSurvey, surveyFile } from '../../machine/copying/survey-file.js'
-import type { HostFiles } from '../../machine/host-files.js'
+import { type FileSurvey, surveyFile, surveyOf } from '../../machine/copying/survey-file.js'
+import type { HostFiles, HostPath } from '../../machine/host-files.js'
 import { digestFile } from '../../machine/workers/digest-file.js'
+import { readBmapOf } from '../../overlays/bmap/read-bmap-of.js'
 import { refuseChanged } from '../../overlays/refuse-changed.js'
 import type { PackInput } from './open-inputs.js'
 import type { PackOptions } from './options.js'
@@ -17,17 +19,24 @@ export interface SurveyedInput {
 /** Digests of files in hexadecimal digits. */
 export type Digests = ReadonlyMap<PackInput, string>
 
-/** Find the data of every file. @throws UmlcowError INPUT_CHANGED */
+/** Find the data of every file. @param target  null for a pipe @throws UmlcowError INPUT_CHANGED, and as `readBmapOf` */
 export async function surveyInputs(
   files: HostFiles,
   inputs: readonly PackInput[],
+  target: HostPath | null,
   options: PackOptions,
 ): Promise<SurveyedInput[]> {
   const surveyed: SurveyedInput[] = []
+  if (options.bmap !== undefined && inputs.length !== 1) {
+    throw new UmlcowError('USAGE', 'a bmap file says where the holes of one image are: pack that image alone')
+  }
   for (const input of inputs) {
-    const { signal, sparse } = options
-    const survey = await unchanged(files, input, surveyFile(files, input, { sparse, signal }))
-    surveyed.push({ input, survey })
+    const { signal, sparse, bmap } = options
+    const survey =
+      bmap === undefined
+        ? surveyFile(files, input, { sparse, signal })
+        : readBmapOf(files, bmap, input, target, signal).then(surveyOf)
+    surveyed.push({ input, survey: await unchanged(files, input, survey) })
   }
   return surveyed
 }
