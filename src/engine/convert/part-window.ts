@@ -2,7 +2,7 @@ import { transferBuffer } from '../../bytes/aligned-buffer.js'
 import type { Image } from '../../images/image.js'
 import { origin } from '../../images/part-batch.js'
 import { type Call, createTransfer, type Step, setTransfer, type Transfer } from '../step.js'
-import { canReadWhole, isDenseShare, measureShares, type Share, sharesFor } from './part-shares.js'
+import { canReadWhole, isReadByScratch, measureShares, type Share, sharesFor } from './part-shares.js'
 import type { PartSource } from './parts.js'
 
 /**
@@ -88,13 +88,13 @@ export class PartWindow {
   private *readParts(whole: number): Generator<Step, void, void> {
     const { from, bytes, shares } = this
     for (let store = 0; store < shares.length; store++) {
-      if (store !== whole && isDenseShare(shares[store]!, this.length)) yield* this.readByScratch(store)
+      if (store !== whole && isReadByScratch(shares[store]!, this.length)) yield* this.readByScratch(store)
     }
     for (let i = 0; i < this.count; i++) {
       const part = from[i]!
       if (part === origin.zeros) bytes.fill(0, this.starts[i]!, this.ends[i]!)
       else if (part === origin.image) yield imageRead(this.source.image, this.start + this.starts[i]!, this.partOf(i))
-      else if (part !== whole && !isDenseShare(shares[part]!, this.length)) {
+      else if (part !== whole && !isReadByScratch(shares[part]!, this.length)) {
         yield this.read(part, this.offsets[i]!, this.partOf(i))
       }
     }
@@ -110,10 +110,12 @@ export class PartWindow {
   }
 
   private *readByScratch(store: number): Generator<Step, void, void> {
-    yield this.readSpan(store, this.memory.subarray(this.size))
+    const { storeStart, storeEnd } = this.shares[store]!
+    yield this.read(store, storeStart, this.memory.subarray(this.size, this.size + storeEnd - storeStart))
     for (let i = 0; i < this.count; i++) {
       if (this.from[i] !== store) continue
-      this.memory.copyWithin(this.starts[i]!, this.size + this.starts[i]!, this.size + this.ends[i]!)
+      const place = this.size + this.offsets[i]! - storeStart
+      this.memory.copyWithin(this.starts[i]!, place, place + this.ends[i]! - this.starts[i]!)
     }
   }
 

@@ -1,5 +1,6 @@
-import { forEachDataStretch } from '../../../bytes/zeros.js'
-import { throwIfAborted, UmlcowError } from '../../../errors.js'
+import { UmlcowError } from '../../../errors.js'
+import type { ImageSink } from '../../../images/new-image.js'
+import { createRawSink, createRawStreamSink } from '../../../images/raw-sink.js'
 import { refuseUnlessForced } from '../../../machine/findings.js'
 import { type FileFacts, type HostFiles, isSameFile } from '../../../machine/host-files.js'
 import { progressInParts } from '../../../machine/operation-options.js'
@@ -12,7 +13,7 @@ import { guardTarget, refuseSameFile } from '../../../overlays/guard-target.js'
 import { layerOf } from '../../../overlays/open.js'
 import { type FileImage, openBackingOf, openBackingOfQcow2, openLayers } from '../../../overlays/open-image.js'
 import { refuseChanged } from '../../../overlays/refuse-changed.js'
-import { type BlockStore, writeExact } from '../../../stores/block-store.js'
+import { copyImage } from '../../convert/copy-image.js'
 import { placeOf } from '../check-inputs.js'
 import { type NewImageOptions, newImageRules } from '../options.js'
 import type { NewImageResult } from './merge-new.js'
@@ -58,12 +59,13 @@ export async function mergeQcow2(
       warnings,
     }
     if (checked.dryRun) return result
-    const copy = (store: BlockStore, keepHoles: boolean) => copyImage(files, image, store, { ...checked, keepHoles })
-    if (typeof target !== 'string') await copy(target.pipe, false)
-    else if (newFile !== null) {
-      const permissions = permissionsOf(image)
-      await writeNewFile(files, newFile, { ...checked, permissions }, (store) =>
-        copy(store, checked.sparse !== 'never'),
+    if (typeof target !== 'string') {
+      const sink = createRawStreamSink(target.pipe, image.virtualSize)
+      await copyInto(sink, files, image, { ...checked, zeroUnit })
+    } else if (newFile !== null) {
+      const how = { ...checked, zeroUnit: checked.sparse === 'never' ? 0 : zeroUnit }
+      await writeNewFile(files, newFile, { ...checked, permissions: permissionsOf(image) }, (store) =>
+        copyInto(createRawSink(store, image.virtualSize), files, image, how),
       )
     }
     return result
@@ -94,41 +96,18 @@ function permissionsOf({ files }: FileImage): number {
   return readable | 0o600
 }
 
-/** Bytes of one read. */
-const windowSize = 256 * 1024
+/** Blocks of zeros of this length become holes of a new file. */
+const zeroUnit = 4096
 
-interface CopyOptions extends NewImageOptions {
-  /** Write no zeros: the target is a new file. */
-  readonly keepHoles: boolean
-}
-
-async function copyImage(files: HostFiles, image: FileImage, store: BlockStore, options: CopyOptions): Promise<void> {
-  const { keepHoles, signal } = options
+async function copyInto(
+  sink: ImageSink,
+  files: HostFiles,
+  image: FileImage,
+  options: NewImageOptions & { readonly zeroUnit: number },
+): Promise<void> {
+  const { signal } = options
   const onPosition = progressInParts(options, image.virtualSize)('merge', [0, 1])
-  const buffer = Buffer.allocUnsafeSlow(windowSize)
-  if (keepHoles) await store.truncate(image.virtualSize)
-  for await (const { start, length, zero } of image.extents(0, image.virtualSize)) {
-    const end = start + length
-    for (let at = start; at < end && !(zero && keepHoles); ) {
-      throwIfAborted(signal)
-      const next = Math.min(end, at - (at % windowSize) + windowSize)
-      const bytes = buffer.subarray(0, next - at)
-      if (zero) bytes.fill(0)
-      else await image.read(at, bytes)
-      if (keepHoles) await writeData(store, at, bytes)
-      else await writeExact(store, at, bytes)
-      at = next
-      onPosition?.(at)
-    }
-  }
-  onPosition?.(image.virtualSize)
+  await copyImage({ files, input: image, zeroUnit: options.zeroUnit, below: null, signal, onPosition }, sink)
   if (options.force?.includes('in-use')) return
   for (const input of image.files) refuseChanged(files, input, 'merge')
-}
-
-/** Write the blocks that hold data; blocks of zeros become holes. */
-async function writeData(store: BlockStore, offset: number, bytes: Buffer): Promise<void> {
-  const stretches: [number, number][] = []
-  forEachDataStretch(bytes, bytes.length, (from, to) => stretches.push([from, to]))
-  for (const [from, to] of stretches) await writeExact(store, offset + from, bytes.subarray(from, to))
 }
