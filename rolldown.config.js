@@ -67,14 +67,21 @@ const worker = (dir) =>
     ],
   })
 
-/** The worker thread that digests files. It has nothing but modules of Node. */
-const digestWorker = (dir) =>
+/** A worker thread with nothing but modules of Node. */
+const plainWorker = (dir, name) =>
   defineConfig({
-    input: 'src/machine/workers/digest-worker.js',
+    input: `src/machine/workers/${name}.js`,
     platform: 'node',
     logLevel: 'warn',
     output: { dir, format: 'esm', entryFileNames: '[name].js', minify },
   })
 
 const workerFolders = ['dist/command', 'dist/machine/workers']
-export default [command, ...workerFolders.flatMap((dir) => [worker(dir), digestWorker(dir)])]
+export default [
+  command,
+  ...workerFolders.flatMap((dir) => [
+    worker(dir),
+    plainWorker(dir, 'digest-worker'),
+    plainWorker(dir, 'stream-digest-worker'),
+  ]),
+]

@@ -13,7 +13,7 @@ export interface DigestOptions {
 }
 
 /** A worker thread takes longer to start than the digest of so many bytes. */
-const smallSize = 32 * 1024 * 1024
+export const smallSize = 32 * 1024 * 1024
 
 /**
  * Compute the SHA-256 digest of a file, with zeros between its stretches. A large file takes a thread of its own, so that

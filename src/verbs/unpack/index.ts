@@ -6,6 +6,7 @@ import { progressReporter } from '../../machine/operation-options.js'
 import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { refuseWritesOnWindows } from '../../machine/platform.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { StreamDigests } from '../../machine/workers/stream-digest.js'
 import type { NewFileTarget } from '../../machine/write-new-file.js'
 import { type BackingPlace, finishFile, relocate, type WrittenFile } from './complete-files.js'
 import { copyMember } from './copy-member.js'
@@ -85,12 +86,17 @@ async function copyAll(
   const total = pack.members.reduce((sum, { size }) => sum + size, 0)
   const report = progressReporter(options, total, begin === null ? 'verify' : 'unpack')
   let done = 0
-  for await (const file of pack.files()) {
-    const pace = createCopyPace(options.signal, (position) => report?.(done + position))
-    const target = begin === null ? null : await begin(written.length)
-    await copyMember(file, target?.store ?? null, pace, pack.name)
-    if (target !== null) written.push(target)
-    done += file.member.size
+  const digests = new StreamDigests()
+  try {
+    for await (const file of pack.files()) {
+      const pace = createCopyPace(options.signal, (position) => report?.(done + position))
+      const target = begin === null ? null : await begin(written.length)
+      await copyMember(file, digests.begin(file.member.size), target?.store ?? null, pace, pack.name)
+      if (target !== null) written.push(target)
+      done += file.member.size
+    }
+  } finally {
+    await digests.close()
   }
   report?.(total)
   return written
