@@ -1,4 +1,5 @@
 import tty from 'node:tty'
+import { formatSize } from '../bytes/size-text.js'
 import { UmlcowError } from '../errors.js'
 import type { Progress } from '../machine/operation-options.js'
 import { isInheritedAndWritable } from '../machine/processes/inherited-descriptor.js'
@@ -71,7 +72,8 @@ export function createLineFilter(): (progress: Progress) => boolean {
   let last = Number.NEGATIVE_INFINITY
   return ({ transferred, size, elapsed }) => {
     // The clock starts anew with each part of the work.
-    const isDue = transferred >= size || elapsed - last >= jsonInterval || elapsed < last
+    const isAtEnd = transferred >= size && (size > 0 || transferred === 0)
+    const isDue = isAtEnd || elapsed - last >= jsonInterval || elapsed < last
     if (isDue) last = elapsed
     return isDue
   }
@@ -89,6 +91,11 @@ function jsonLines(): ProgressView {
   }
 }
 
+/** True for a stream whose end is not known yet. */
+function isUnknown({ transferred, size }: Progress): boolean {
+  return size === 0 && transferred > 0
+}
+
 function percentOf({ transferred, size }: Progress): number {
   return size === 0 ? 100 : Math.floor((transferred / size) * 100)
 }
@@ -98,6 +105,7 @@ function percentLines(fd: number): ProgressView {
   let last = -1
   return {
     onProgress(progress) {
+      if (isUnknown(progress)) return
       const percent = percentOf(progress)
       if (percent === last) return
       last = percent
@@ -107,11 +115,16 @@ function percentLines(fd: number): ProgressView {
   }
 }
 
+const barFormat = '{description} [{bar}] {percentage}% | {eta_formatted}'
+
 /** A bar on stderr. It appears with the first report, so an operation that ends at once shows none. */
 async function openBar(): Promise<ProgressView> {
   const { default: cliProgress } = await import('cli-progress')
   const bar = new cliProgress.SingleBar({
-    format: '{description} [{bar}] {percentage}% | {eta_formatted}',
+    format: (options, params, payload) =>
+      payload.size === 0
+        ? `${payload.description} ${formatSize(params.value)}`
+        : cliProgress.Format.Formatter({ ...options, format: barFormat }, params, payload),
     barCompleteChar: '#',
     barIncompleteChar: '-',
     stream: messageStream(),
@@ -121,10 +134,13 @@ async function openBar(): Promise<ProgressView> {
   })
   let started = false
   return {
-    onProgress({ transferred, size, description }) {
-      if (!started) bar.start(Math.max(1, size), 0, { description })
+    onProgress(progress) {
+      const { transferred, description } = progress
+      const size = isUnknown(progress) ? 0 : Math.max(1, progress.size)
+      if (!started) bar.start(size, 0, { description, size })
       started = true
-      bar.update(transferred)
+      bar.setTotal(size)
+      bar.update(transferred, { description, size })
     },
     async stop() {
       if (started) bar.stop()

@@ -3,7 +3,10 @@ import type { HostFiles } from './host-files.js'
 /** The progress of a part of an operation. */
 export interface Progress {
   readonly transferred: number
-  /** Guest bytes for merges and checks; names for humfs trees; bytes of content and names together for `exportTree`. */
+  /**
+   * Guest bytes for merges and checks; names for humfs trees; bytes of content and names together for `exportTree`; bytes
+   * of the input for a raw image that is read once, and 0 for such a stream as long as its end is not known.
+   */
   readonly size: number
   /** Milliseconds since the part began. */
   readonly elapsed: number

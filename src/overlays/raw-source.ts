@@ -6,8 +6,10 @@ import { UmlcowError } from '../errors.js'
 import { foreignFormatOf } from '../formats/recognise/foreign-format.js'
 import { formatOf, isPlain } from '../images/image-formats.js'
 import type { FileFacts, HostFiles } from '../machine/host-files.js'
+import type { OperationOptions } from '../machine/operation-options.js'
 import type { FileStore } from '../machine/stores/file-store.js'
 import { decompressStream } from '../machine/streams/compression/decompress-stream.js'
+import { withReadProgress } from '../machine/streams/with-read-progress.js'
 import { openInput } from './open.js'
 
 /** A raw image that is read once, from its start to its end: a file by path, or bytes from elsewhere. */
@@ -25,6 +27,8 @@ export interface RawSource {
   close(): Promise<void>
 }
 
+export type RawSourceOptions = Pick<OperationOptions, 'signal' | 'onProgress'>
+
 const pieceSize = 256 * 1024
 
 /**
@@ -35,14 +39,26 @@ const pieceSize = 256 * 1024
  *
  * @throws UmlcowError NOT_A_FILE, or the system's code
  */
-export async function openRawSource(files: HostFiles, input: RawInput, signal?: AbortSignal): Promise<RawSource> {
+export async function openRawSource(
+  files: HostFiles,
+  input: RawInput,
+  options: RawSourceOptions = {},
+): Promise<RawSource> {
+  const { signal } = options
+  const reading = (bytes: AsyncIterable<Uint8Array>, size: number | null) =>
+    withReadProgress(bytes, { ...options, size, description: 'create' })
   if (typeof input !== 'string') {
     const { name, bytes } = input
-    return { name, facts: null, bytes: rawBytes(bytes, name, signal), close: async () => {} }
+    return { name, facts: null, bytes: rawBytes(reading(bytes, null), name, signal), close: async () => {} }
   }
   const { store, facts } = await openInput(files, input)
   const name = printablePath(input)
-  return { name, facts, bytes: rawBytes(storePieces(store), name, signal), close: () => store.close() }
+  return {
+    name,
+    facts,
+    bytes: rawBytes(reading(storePieces(store), store.size), name, signal),
+    close: () => store.close(),
+  }
 }
 
 /** The bytes of a file, piece by piece in the same memory. */

@@ -41,7 +41,7 @@ async function makeFrom(
   input: RawInput,
   options: CreateFromOptions,
 ): Promise<CreateResult> {
-  const source = await openRawSource(files, input, options.signal)
+  const source = await openRawSource(files, input, options)
   try {
     return await makeOf(files, path, source, options)
   } finally {

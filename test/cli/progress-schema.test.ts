@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { createLineFilter } from '../../src/cli/progress.js'
 import { verbGroups } from '../../src/cli/verbs.js'
@@ -27,6 +28,9 @@ const onImages = [
   ['merge', '--verify', 'cow', 'merged'],
   ['merge', '-d', 'cow'],
   ['convert', 'cow', 'converted'],
+  ['convert', 'small.gz', 'unpacked'],
+  ['convert', '-O', 'qcow2', 'small.gz', 'unpacked.qcow2'],
+  ['create', '--from', 'small.gz', 'made'],
   ['copy', 'cow', 'copied'],
   ['compact', '-o', 'smaller', 'cow'],
   ['pack', 'pair.pack', 'cow'],
@@ -46,6 +50,7 @@ const onTrees = [
 describe('docs/schema/progress.json', () => {
   it('describes the lines of verbs on images', () => {
     const { directory } = makeScene()
+    writeFileSync(path.join(directory, 'small.gz'), gzipSync(Buffer.alloc(100_000, 'x')))
     for (const args of onImages) checkLines(directory, args)
     checkLines(makeScene().directory, inAnotherScene)
   })
@@ -69,6 +74,14 @@ describe('docs/schema/progress.json', () => {
     )
     expect(withProgress.filter((name) => !tested.includes(name))).toEqual([])
     expect(withProgress.length).toBeGreaterThan(8)
+  })
+})
+
+describe('lines of progress of a stream', () => {
+  it('come every 250 ms while nobody knows its end', () => {
+    const isDue = createLineFilter()
+    const at = (elapsed: number, transferred: number, size = 0) => ({ transferred, size, elapsed, description: 'x' })
+    expect([at(0, 1), at(100, 2), at(300, 3), at(310, 4, 4)].map(isDue)).toEqual([true, false, true, true])
   })
 })
 

@@ -16,10 +16,12 @@ import {
   addForceOption,
   addJsonOptions,
   addPathStyleOptions,
+  addProgressOptions,
   type PathStyleFlags,
   pathStyleOf,
   sizeArgument,
 } from '../options.js'
+import { withProgress } from '../progress.js'
 import { jsonPath } from '../reports/backing.js'
 import { standardInput } from '../standard-input.js'
 
@@ -66,8 +68,7 @@ export function configureCreate(command: Command, context: CliContext, finish: F
     .option('--overwrite', 'replace FILE when it exists')
     .option('--no-sync', 'skip every fsync, for throwaway images')
     .option('-n, --dry-run', 'check everything, write nothing')
-    .option('-q, --quiet', 'print errors only')
-  addForceOption(addJsonOptions(addPathStyleOptions(command)), ['in-use'])
+  addForceOption(addJsonOptions(addPathStyleOptions(addProgressOptions(command))), ['in-use'])
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow create cow.node0 -b root_fs\n  umlcow create swap.img 512M --fs swap\n' +
@@ -91,6 +92,9 @@ async function run(
   context: CliContext,
 ): Promise<CreateResult> {
   const { backing, fs, from, force, overwrite, dryRun, chain } = flags
+  if (flags.progress !== undefined && from === undefined) {
+    throw new UmlcowError('USAGE', '--progress is for --from')
+  }
   const common = { force, overwrite, dryRun, noSync: !flags.sync, signal: context.signal }
   if (flags.format === 'qcow2') return runQcow2(file, sizeText, flags, common)
   if (flags.backingFormat !== undefined || flags.clusterSize !== undefined) {
@@ -119,7 +123,11 @@ async function run(
   if (from !== undefined && fs !== undefined)
     throw new UmlcowError('USAGE', '--fs makes a new file system: give it without --from')
   const size = sizeText === undefined ? undefined : await checkedSize(file, sizeText)
-  if (from !== undefined) return createFrom(file, from === '-' ? standardInput() : from, { ...common, size })
+  if (from !== undefined) {
+    return withProgress(flags, wantsJson(flags), ({ onProgress }) =>
+      createFrom(file, from === '-' ? standardInput() : from, { ...common, size, onProgress }),
+    )
+  }
   if (size === undefined)
     throw new UmlcowError('USAGE', 'create needs -b BACKING for an overlay, SIZE or --from FILE for a raw image')
   return createRaw(file, size, { ...common, fs })

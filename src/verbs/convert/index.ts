@@ -7,6 +7,7 @@ import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
+import { halfOfProgress } from '../../machine/streams/with-read-progress.js'
 import { checkQcow2Layers } from '../../overlays/check-qcow2-layers.js'
 import type { ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
@@ -18,7 +19,15 @@ import { type NewImage, newSink } from './new-sink.js'
 import { openInputImage } from './open-input.js'
 import { type ConvertOptions, type ConvertResult, convertRules } from './options.js'
 import { type OutputBacking, openOutputBacking, withSizeOfBacking } from './output-backing.js'
-import { compressedInput, copyInput, measureInput, type RawStream, rawStreamOf, unpackBeside } from './raw-stream.js'
+import {
+  compressedInput,
+  copyInput,
+  measureInput,
+  type RawStream,
+  rawStreamOf,
+  unpackBeside,
+  unpacksBeside,
+} from './raw-stream.js'
 import { guardNewImage, writeOutput } from './write-output.js'
 
 /**
@@ -106,10 +115,12 @@ async function convertStream(
     await backing?.image.close()
     return resultOf({ path, input, sources, target }, await newImageOf(files, input, target, backing, options), options)
   }
-  if (newFile !== null && (options.format ?? 'raw') !== 'raw') {
+  if (newFile !== null && unpacksBeside(options)) {
     const input = await unpackBeside(files, stream, newFile.path, options.signal)
     try {
-      return await convertImage(files, { path, input, sources, target }, options)
+      // Reading a file was the first half. The end of a stream was not known.
+      const rest = sources.length === 0 ? options : halfOfProgress(options, 'second')
+      return await convertImage(files, { path, input, sources, target }, rest)
     } finally {
       await input.close()
     }

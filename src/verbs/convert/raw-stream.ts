@@ -11,6 +11,7 @@ import type { HostFiles } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { sniffCompression } from '../../machine/streams/compression/sniff.js'
+import { halfOfProgress, withReadProgress } from '../../machine/streams/with-read-progress.js'
 import { removeQuietly, temporaryPathIn } from '../../machine/write-new-file.js'
 import { closeOnFailure, type ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
@@ -27,14 +28,16 @@ export interface RawStream {
 }
 
 /** @throws UmlcowError USAGE for a format that cannot be read from start to end */
-export function rawStreamOf(
-  { name, bytes }: Exclude<RawInput, string>,
-  { inputFormat, backing, signal }: ConvertOptions,
-): RawStream {
+export function rawStreamOf({ name, bytes }: Exclude<RawInput, string>, options: ConvertOptions): RawStream {
+  const { inputFormat, backing, signal } = options
   if ((inputFormat ?? 'raw') !== 'raw' || backing !== undefined) {
     throw new UmlcowError('USAGE', `${name}: a stream can only be a raw image, which has no backing file`)
   }
-  return { path: name, sources: [], bytes: rawBytes(bytes, name, signal, inputFormat === 'raw') }
+  return {
+    path: name,
+    sources: [],
+    bytes: rawBytes(reading(bytes, null, options), name, signal, inputFormat === 'raw'),
+  }
 }
 
 /**
@@ -46,8 +49,9 @@ export function rawStreamOf(
 export async function compressedInput(
   path: string,
   { files }: FileImage,
-  { inputFormat, signal }: ConvertOptions,
+  options: ConvertOptions,
 ): Promise<RawStream | null> {
+  const { inputFormat, signal } = options
   const file = files[0]!
   if (inputFormat !== undefined || !isPlain(file.format)) return null
   const { name } = file.store
@@ -57,7 +61,19 @@ export async function compressedInput(
   } finally {
     await reader.close()
   }
-  return { path, sources: [file], bytes: rawBytes(storePieces(file.store), name, signal) }
+  // What is unpacked beside the output has to be copied afterwards.
+  const progress = unpacksBeside(options) ? halfOfProgress(options, 'first') : options
+  const packed = reading(storePieces(file.store), file.store.size, progress)
+  return { path, sources: [file], bytes: rawBytes(packed, name, signal) }
+}
+
+function reading(bytes: AsyncIterable<Uint8Array>, size: number | null, options: ConvertOptions) {
+  return withReadProgress(bytes, { ...options, size, description: 'convert' })
+}
+
+/** The tables of other formats need the size of the image, which only the end of a stream shows. */
+export function unpacksBeside({ format = 'raw', dryRun }: ConvertOptions): boolean {
+  return format !== 'raw' && !dryRun
 }
 
 /** Takes all bytes and keeps none. */
