@@ -1,20 +1,24 @@
-import type { ConvertCounts } from '../../engine/convert/sink-output.js'
 import { UmlcowError } from '../../errors.js'
 import { createRawSink, createRawStreamSink } from '../../images/raw-sink.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
-import { progressReporter } from '../../machine/operation-options.js'
 import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { type OutputTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
 import { halfOfProgress } from '../../machine/streams/with-read-progress.js'
 import { checkQcow2Layers } from '../../overlays/check-qcow2-layers.js'
-import type { ProbedFile } from '../../overlays/open.js'
 import type { FileImage } from '../../overlays/open-image.js'
 import type { RawInput } from '../../overlays/raw-source.js'
-import { storedBackingPath } from '../../overlays/stored-path.js'
 import { bmapOf, throughBmap, withBmap } from './bmap-input.js'
-import { type CopyWork, copyImage } from './copy-image.js'
+import { copyImage } from './copy-image.js'
+import {
+  comparedUnit,
+  convertCountsOf,
+  convertedImageOf,
+  convertResultOf,
+  copyWorkOf,
+  type OpenedInput,
+} from './describe.js'
 import { type NewImage, newSink } from './new-sink.js'
 import { openInputImage } from './open-input.js'
 import { type ConvertOptions, type ConvertResult, convertRules } from './options.js'
@@ -28,6 +32,7 @@ import {
   unpackBeside,
   unpacksBeside,
 } from './raw-stream.js'
+import { refuseOptions } from './refuse-options.js'
 import { guardNewImage, writeOutput } from './write-output.js'
 
 /**
@@ -62,25 +67,6 @@ export async function convert(
   })
 }
 
-function refuseOptions({ format = 'raw', outputBacking, outputBackingFormat, pathStyle, ...options }: ConvertOptions) {
-  const refuse = (message: string, hint?: string) => {
-    throw new UmlcowError('USAGE', message, { hint })
-  }
-  if (format === 'raw' && outputBacking !== undefined)
-    refuse('a raw image has no backing file: -B needs -O cow or qcow2')
-  if (format === 'cow' && outputBacking === undefined) {
-    refuse('a COW file needs its backing file: -B BACKING', '"umlcow info" shows the backing file of the input')
-  }
-  if (outputBacking === undefined) {
-    if (outputBackingFormat !== undefined || pathStyle !== undefined || options.unit !== undefined) {
-      refuse('the format and the path of a backing file, and --unit, mean nothing without -B')
-    }
-  }
-  if (format !== 'qcow2' && (options.clusterSize !== undefined || options.compress)) {
-    refuse('a cluster size and compression are for qcow2: add -O qcow2')
-  }
-}
-
 async function convertFrom(
   files: HostFiles,
   from: RawInput,
@@ -113,7 +99,11 @@ async function convertStream(
     const input = { files: [], virtualSize: await measureInput(stream) }
     const backing = await backingFor(files, input, options)
     await backing?.image.close()
-    return resultOf({ path, input, sources, target }, await newImageOf(files, input, target, backing, options), options)
+    return convertResultOf(
+      { path, input, sources, target },
+      await convertedImageOf(files, input, target, backing, options),
+      options,
+    )
   }
   if (newFile !== null && unpacksBeside(options)) {
     const input = await unpackBeside(files, stream, newFile.path, options.signal)
@@ -129,21 +119,13 @@ async function convertStream(
   let virtualSize = 0
   await writeOutput(files, { sources, target, newFile }, options, async (store, isPipe) => {
     const sinkOf = (size: () => number) => (isPipe ? createRawStreamSink(store, size) : createRawSink(store, size))
-    virtualSize = await copyInput(stream, sinkOf, options.zeroUnit ?? defaultUnit, counts)
+    virtualSize = await copyInput(stream, sinkOf, options.zeroUnit ?? comparedUnit, counts)
   })
   const image: NewImage = { format: 'raw', virtualSize, backing: null }
   return {
-    ...resultOf({ path, input: { files: [], virtualSize }, sources, target }, image, options),
-    ...countsOf(counts),
+    ...convertResultOf({ path, input: { files: [], virtualSize }, sources, target }, image, options),
+    ...convertCountsOf(counts),
   }
-}
-
-interface OpenedInput {
-  readonly path: string
-  readonly input: Pick<FileImage, 'files' | 'virtualSize'>
-  /** The files that the caller named, and those below them. None for a stream. */
-  readonly sources: readonly ProbedFile[]
-  readonly target: OutputTarget
 }
 
 async function backingFor(
@@ -180,66 +162,13 @@ async function convertOpened(
   const sources = [...opened.sources, ...(backing?.image.files ?? [])]
   const newFile = await guardNewImage(files, sources, target, options)
   const { warnings } = await checkQcow2Layers([...input.files, ...(backing?.image.files ?? [])], options)
-  const image = await newImageOf(files, input, target, backing, options)
-  const result = { ...resultOf(opened, image, options), warnings }
+  const image = await convertedImageOf(files, input, target, backing, options)
+  const result = { ...convertResultOf(opened, image, options), warnings }
   if (options.dryRun) return result
-  const work = workOf(files, input, backing, options)
+  const work = copyWorkOf(files, input, backing, options)
   let counts = { stored: 0, dropped: 0 }
   await writeOutput(files, { sources, target, newFile }, options, async (store, isPipe) => {
     counts = await copyImage(work, isPipe ? createRawStreamSink(store, input.virtualSize) : newSink(store, image))
   })
-  return { ...result, ...countsOf(counts) }
-}
-
-function resultOf({ path, input, target }: OpenedInput, image: NewImage, options: ConvertOptions): ConvertResult {
-  return {
-    input: path,
-    inputFormat: input.files[0]?.format ?? 'raw',
-    output: typeof target === 'string' ? target : null,
-    format: image.format,
-    virtualSize: input.virtualSize,
-    backingPath: image.backing?.path ?? null,
-    storedBytes: null,
-    droppedBytes: null,
-    dryRun: options.dryRun === true,
-    warnings: [],
-  }
-}
-
-function countsOf({ stored, dropped }: Pick<ConvertCounts, 'stored' | 'dropped'>) {
-  return { storedBytes: stored, droppedBytes: dropped }
-}
-
-async function newImageOf(
-  files: HostFiles,
-  input: OpenedInput['input'],
-  target: OutputTarget,
-  backing: OutputBacking | null,
-  options: ConvertOptions,
-): Promise<NewImage> {
-  const { format = 'raw', clusterSize, compress, outputBacking, pathStyle = { kind: 'absolute' } } = options
-  const common = { format, virtualSize: input.virtualSize, clusterSize, compress }
-  if (backing === null || outputBacking === undefined || typeof target !== 'string') return { ...common, backing: null }
-  const path = await storedBackingPath(files, target, outputBacking, pathStyle)
-  return { ...common, backing: { path, format: backing.format, mtime: backing.image.files[0]!.facts.mtime } }
-}
-
-/** Groups that are compared by default: the kernel fails over overlays with a part of a page. */
-const defaultUnit = 4096
-
-function workOf(
-  files: HostFiles,
-  input: FileImage,
-  backing: OutputBacking | null,
-  { zeroUnit = defaultUnit, unit, signal, ...options }: ConvertOptions,
-): CopyWork {
-  const onPosition = progressReporter(options, input.virtualSize, 'convert')
-  const common = { files, input, zeroUnit, signal, onPosition }
-  if (backing === null) return { ...common, below: null }
-  const { image, layersAbove } = backing
-  const copied = input.files.slice(0, layersAbove ?? undefined)
-  // Clusters may hold many sectors that nobody wrote, so an overlay with sectors needs a comparison.
-  const fromClusters = options.format === 'cow' && copied.some(({ format }) => format === 'qcow2')
-  const compares = unit !== undefined || fromClusters || layersAbove === null
-  return { ...common, below: { image, layers: layersAbove, dropEqual: compares ? (unit ?? defaultUnit) : null } }
+  return { ...result, ...convertCountsOf(counts) }
 }
