@@ -7,6 +7,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { main, numberOption, wholeOption, withHome } from './home.js'
+import { timed } from './processor-time.js'
 import { gib, mib } from './shapes.js'
 
 const usage = `usage: node bench/copy.js [OPTIONS]
@@ -32,10 +33,6 @@ const shapes = {
   sparse: { size: 64 * gib, piece: mib / 4, every: 16 * mib },
 }
 
-const gnuTime = '/usr/bin/time'
-// What certificates there are takes Node 30 ms to read, at each start.
-const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
-
 function readOptions() {
   const { values } = parseArgs({ options: optionTypes })
   const { file, dir, umlcow } = values
@@ -53,16 +50,6 @@ function makeFile(file, { size, piece, every }, scale) {
   for (let at = 0; at < end; at += every) writeSync(fd, bytes, 0, piece, at)
   ftruncateSync(fd, end)
   closeSync(fd)
-}
-
-/** Run a command with its peak of memory. @returns seconds, seconds of processor time, MiB */
-function timed([program, ...args]) {
-  const start = performance.now()
-  const run = spawnSync(gnuTime, ['-f', '%M %U %S', program, ...args], { env, encoding: 'utf8' })
-  const seconds = (performance.now() - start) / 1000
-  if (run.status !== 0) throw new Error(`${program}: ${run.error?.message ?? run.stderr}`)
-  const [kib, user, system] = run.stderr.trim().split('\n').at(-1).split(' ').map(Number)
-  return { seconds, processor: user + system, rss: kib / 1024 }
 }
 
 function median(numbers) {

@@ -1,4 +1,5 @@
-// LZ4 alone, in MB/s of unpacked bytes: the streams of umlcow beside the lz4 command, in turns within each round.
+// LZ4 alone, in MB/s of unpacked bytes, by the clock and by processor time of all threads: the streams of umlcow beside
+// the lz4 command, in turns within each round.
 // Run "npm run build" first, then: node bench/lz4.js [FILE...]; without files it makes zeros, noise and machine code.
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -6,6 +7,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statS
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { compressStream, decompressStream } from '../dist/index.js'
+import { timed } from './processor-time.js'
 
 const rounds = 3
 const mostBytes = 64 * 1024 * 1024
@@ -41,9 +43,14 @@ async function drain(stream) {
   return length
 }
 
-const command = (...args) => {
-  const { status, stderr } = spawnSync('/usr/bin/lz4', ['-q', '-f', ...args, '/dev/null'], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`lz4 ${args.join(' ')}: ${stderr}`)
+const command = (...args) => timed(['/usr/bin/lz4', '-q', '-f', ...args, '/dev/null'])
+
+async function timedHere(run) {
+  const started = performance.now()
+  const before = process.cpuUsage()
+  await run()
+  const { user, system } = process.cpuUsage(before)
+  return { seconds: (performance.now() - started) / 1000, processor: (user + system) / 1e6 }
 }
 
 const reuseMemory = true
@@ -51,15 +58,19 @@ const reuseMemory = true
 /** What is measured, by name. */
 const ways = {
   'lz4 -1': (file) => command('-1', file),
-  'umlcow, 1 thread': (file) => drain(compressStream(pieces(file), { format: 'lz4', threads: 1, reuseMemory })),
-  'umlcow, 2 threads': (file) => drain(compressStream(pieces(file), { format: 'lz4', threads: 2, reuseMemory })),
+  'umlcow, 1 thread': (file) =>
+    timedHere(() => drain(compressStream(pieces(file), { format: 'lz4', threads: 1, reuseMemory }))),
+  'umlcow, 2 threads': (file) =>
+    timedHere(() => drain(compressStream(pieces(file), { format: 'lz4', threads: 2, reuseMemory }))),
   'lz4 -d': () => command('-d', packed),
-  'umlcow, unpack': () => drain(decompressStream(pieces(packed), { reuseMemory })),
+  'umlcow, unpack': () => timedHere(() => drain(decompressStream(pieces(packed), { reuseMemory }))),
 }
 
 function median(values) {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 }
+
+const rate = (megabytes, list, what) => (megabytes / median(list.map((one) => one[what]))).toFixed(0).padStart(6)
 
 async function measure(file) {
   const megabytes = statSync(file).size / 1e6
@@ -67,14 +78,14 @@ async function measure(file) {
   const times = Object.fromEntries(Object.keys(ways).map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     for (const [name, run] of Object.entries(ways)) {
-      const started = performance.now()
-      await run(file)
-      times[name].push((performance.now() - started) / 1000)
+      times[name].push(await run(file))
     }
   }
   console.log(`${path.basename(file)}, ${megabytes.toFixed(0)} MB, median of ${rounds}`)
   for (const [name, list] of Object.entries(times))
-    console.log(`  ${name.padEnd(18)} ${(megabytes / median(list)).toFixed(0).padStart(6)} MB/s`)
+    console.log(
+      `  ${name.padEnd(18)} ${rate(megabytes, list, 'seconds')} MB/s  processor ${rate(megabytes, list, 'processor')}`,
+    )
 }
 
 try {

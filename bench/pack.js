@@ -4,8 +4,9 @@ import { mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { main, numberOption, wholeOption, withHome } from './home.js'
-import { median, run, timeCommands } from './measure.js'
+import { median, run } from './measure.js'
 import { makePair } from './pairs.js'
+import { timed } from './processor-time.js'
 import { defaultCommand } from './programs.js'
 import { chooseWorkloads, defaultWorkloads, sizeAt } from './workloads.js'
 
@@ -65,35 +66,40 @@ function jobsOf({ overlay, backing }, { home, threads }) {
   ]
 }
 
-async function timeJob([title, ...commands], { directory, rounds, home }) {
-  const rows = commands.map((command) => ({ command, seconds: [], rss: 0 }))
+async function timeJob([title, ...commands], { rounds, home }) {
+  const rows = commands.map((command) => ({ command, seconds: [], processor: [], rss: 0 }))
   const makeRoom = () => {
     rmSync(path.join(home, 'out'), { recursive: true, force: true })
     mkdirSync(path.join(home, 'out'))
   }
   for (let round = -1; round < rounds; round++) {
     for (const row of round % 2 === 0 ? rows : rows.toReversed()) {
+      makeRoom()
       if (round < 0) {
-        makeRoom()
         const { failure } = await run(...row.command)
         if (failure !== null) throw new Error(`${title}: ${failure}`)
         continue
       }
-      const how = { start: () => {}, warm: () => {}, makeRoom, directory, touch: 0 }
-      const { seconds, rss } = await timeCommands({ commands: [row.command.flat()] }, how)
+      const { seconds, processor, rss } = timed(row.command.flat())
       row.seconds.push(seconds)
-      row.rss = Math.max(row.rss, rss ?? 0)
+      row.processor.push(processor)
+      row.rss = Math.max(row.rss, rss)
     }
   }
   return rows
 }
 
 function report(workload, title, [ours, theirs]) {
-  const ratios = theirs.seconds.map((peer, i) => peer / ours.seconds[i]).sort((a, b) => a - b)
-  const range = `${median(ratios).toFixed(2)}x (${ratios[0].toFixed(2)}..${ratios.at(-1).toFixed(2)})`
-  const rss = Math.round(ours.rss / 2 ** 20)
+  const ratioOf = (what) => {
+    const ratios = theirs[what].map((peer, i) => peer / ours[what][i]).sort((a, b) => a - b)
+    return `${median(ratios).toFixed(2)}x (${ratios[0].toFixed(2)}..${ratios.at(-1).toFixed(2)})`
+  }
+  const best = Math.min(...theirs.seconds) / Math.min(...ours.seconds)
   const seconds = [ours, theirs].map((row) => `${median(row.seconds).toFixed(2)} s`)
-  console.log(`${workload} ${title}: umlcow ${seconds[0]}, ${rss} MiB; tar and lz4 ${seconds[1]}, ${range}`)
+  console.log(
+    `${workload} ${title}: umlcow ${seconds[0]}, ${ours.rss.toFixed(0)} MiB; tar and lz4 ${seconds[1]}, ` +
+      `${ratioOf('seconds')}, fastest rounds ${best.toFixed(2)}x, processor ${ratioOf('processor')}`,
+  )
 }
 
 await main('pack', usage, readOptions, ({ workloads, scale, rounds, threads, directory }) =>
@@ -101,7 +107,7 @@ await main('pack', usage, readOptions, ({ workloads, scale, rounds, threads, dir
     for (const workload of workloads) {
       const pair = makePair(workload, home, sizeAt(workload, scale))
       for (const job of jobsOf(pair, { home, threads })) {
-        report(workload.name, job[0], await timeJob(job, { directory: home, rounds, home }))
+        report(workload.name, job[0], await timeJob(job, { rounds, home }))
       }
       for (const file of [pair.overlay, pair.backing, pair.merged]) rmSync(file, { force: true })
     }

@@ -33,12 +33,13 @@ export interface CompressPool {
 }
 
 /**
- * Start worker threads. They do not keep the process alive.
+ * Make a pool of worker threads. A thread starts with the first block for which no other is idle, and does not keep the
+ * process alive.
  *
  * @param threadCount  1 to `mostThreads`
  */
 export function openCompressPool(threadCount: number): CompressPool {
-  const threads = Array.from({ length: threadCount }, startThread)
+  const threads: Thread[] = []
   const outputs = new WeakMap<ArrayBufferLike, Uint8Array>()
   let isClosed = false
 
@@ -50,13 +51,24 @@ export function openCompressPool(threadCount: number): CompressPool {
     return output
   }
 
+  const nextThread = (): Thread => {
+    const idle = threads.find(({ waiting }) => waiting.length === 0)
+    if (idle !== undefined) return idle
+    if (threads.length < threadCount) {
+      const started = startThread()
+      threads.push(started)
+      return started
+    }
+    return threads.reduce((best, one) => (one.waiting.length < best.waiting.length ? one : best))
+  }
+
   return {
     blocksAtOnce: 2 * threadCount,
     allocate: (length) => new Uint8Array(new SharedArrayBuffer(length)),
     async compressBlock(block) {
       if (isClosed) throw new Error('unreachable: the pool is closed')
       const output = outputFor(block)
-      const thread = threads.reduce((best, one) => (one.waiting.length < best.waiting.length ? one : best))
+      const thread = nextThread()
       const length = await new Promise<number>((done, failed) => {
         thread.waiting.push({ done, failed })
         thread.worker.ref()
