@@ -1,10 +1,16 @@
-import { escapeText } from '../../bytes/escape.js'
 import { viewOf } from '../../bytes/struct.js'
 import { UmlcowError } from '../../errors.js'
 import { parseExtensions, type Qcow2Extensions } from './extensions.js'
 import {
+  type Bad,
+  clusterCompression,
+  isSet,
+  type Qcow2Compression,
+  refuseFeatures,
+  version2Features,
+} from './header-features.js'
+import {
   bitmapsBit,
-  compressionTypeOffset,
   incompatibleBit,
   lazyRefcountsBit,
   limits,
@@ -12,9 +18,6 @@ import {
   version2Struct,
   version3Struct,
 } from './header-structs.js'
-
-/** How the compressed clusters of an image are compressed. */
-export type Qcow2Compression = 'zlib' | 'zstd'
 
 /** A parsed header of qcow2, version 2 or 3. Sizes and offsets are bytes. */
 export interface Qcow2Header {
@@ -104,7 +107,7 @@ export function parseQcow2Header(
     refcountBits: 2 ** features.refcountOrder,
     snapshotCount: fields.snapshotCount,
     snapshotsOffset: fields.snapshotsOffset,
-    compression: compressionOf(head, features.headerLength, has(incompatibleBit.compressionType), name, bad),
+    compression: clusterCompression(head, features.headerLength, has(incompatibleBit.compressionType), name, bad),
     dirty: has(incompatibleBit.dirty),
     corrupt: has(incompatibleBit.corrupt),
     lazyRefcounts: isSet(features.compatibleLow, lazyRefcountsBit),
@@ -119,25 +122,7 @@ export function parseQcow2Header(
   return header
 }
 
-/** The features of version 2, which lacks these fields. */
-const version2Features: ReturnType<typeof version3Struct.parse> = {
-  incompatibleHigh: 0,
-  incompatibleLow: 0,
-  compatibleHigh: 0,
-  compatibleLow: 0,
-  autoclearHigh: 0,
-  autoclearLow: 0,
-  refcountOrder: 4,
-  headerLength: version2Struct.size,
-}
-
 type Fields = ReturnType<typeof version2Struct.parse>
-type Bad = (what: string, offset: number) => UmlcowError
-
-function isSet(bits: number, bit: number): boolean {
-  return Math.floor(bits / 2 ** bit) % 2 === 1
-}
-
 function checkClusterBits(clusterBits: number, bad: Bad): void {
   const { least, most } = limits.clusterBits
   if (clusterBits >= least && clusterBits <= most) return
@@ -165,53 +150,6 @@ function checkHeaderLength(headerLength: number, version: number, clusterSize: n
   const least = version2Struct.size + version3Struct.size
   if (headerLength >= least && headerLength % 8 === 0 && headerLength <= clusterSize) return
   throw bad(`expected a header length that is a multiple of 8 from ${least} on, got ${headerLength}`, 100)
-}
-
-const supported: readonly number[] = [
-  incompatibleBit.dirty,
-  incompatibleBit.corrupt,
-  incompatibleBit.compressionType,
-  incompatibleBit.extendedL2,
-]
-
-/** Refuse a feature that changes how to read the image, by its name. */
-function refuseFeatures(
-  name: string,
-  cryptMethod: number,
-  { incompatibleHigh, incompatibleLow }: ReturnType<typeof version3Struct.parse>,
-  { featureNames }: Qcow2Extensions,
-): void {
-  const hint = 'convert it with a program that knows the feature: "qemu-img convert -O raw" makes a raw image'
-  const refuse = (feature: string) =>
-    new UmlcowError('QCOW2_FEATURE', `${name}: umlcow does not read ${feature}`, { details: { feature }, hint })
-  if (cryptMethod !== 0) {
-    const method = cryptMethod === 1 ? 'AES' : cryptMethod === 2 ? 'LUKS' : `method ${cryptMethod}`
-    throw refuse(`encrypted qcow2 images (${method})`)
-  }
-  if (isSet(incompatibleLow, incompatibleBit.dataFile)) throw refuse('qcow2 images with an external data file')
-  for (let bit = 0; bit < 64; bit++) {
-    if (!isSet(bit < 32 ? incompatibleLow : incompatibleHigh, bit % 32) || supported.includes(bit)) continue
-    const known = featureNames.get(`0:${bit}`)
-    throw refuse(
-      `qcow2 images with incompatible feature ${bit}${known === undefined ? '' : `, "${escapeText(known)}"`}`,
-    )
-  }
-}
-
-function compressionOf(
-  head: Uint8Array,
-  headerLength: number,
-  isOther: boolean,
-  name: string,
-  bad: Bad,
-): Qcow2Compression {
-  const type = headerLength > compressionTypeOffset ? (head[compressionTypeOffset] ?? 0) : 0
-  if (isOther !== type > 0) throw bad(`compression type ${type} does not agree with the incompatible features`, 104)
-  if (type === 0) return 'zlib'
-  if (type === 1) return 'zstd'
-  throw new UmlcowError('QCOW2_FEATURE', `${name}: umlcow does not read qcow2 images with compression type ${type}`, {
-    details: { feature: `compression type ${type}` },
-  })
 }
 
 /** Compute how many guest bytes one L2 table describes. */

@@ -11,7 +11,8 @@ export {
   setEntry,
   zeroFlag,
 } from './entries.js'
-export { isQcow2, l2Coverage, parseQcow2Header, type Qcow2Compression, type Qcow2Header } from './header.js'
+export { isQcow2, l2Coverage, parseQcow2Header, type Qcow2Header } from './header.js'
+export type { Qcow2Compression } from './header-features.js'
 export { limits as qcow2Limits } from './header-structs.js'
 export { readRefcount, refcountsPerBlock, setRefcount16 } from './refcounts.js'
 export { parseSnapshot, type Qcow2Snapshot, snapshotFixedSize, snapshotLength } from './snapshots.js'

@@ -1,32 +1,12 @@
-import { allocate } from '../../../bytes/fast.js'
 import { UmlcowError } from '../../../errors.js'
-import {
-  compressedFlag,
-  compressedPlace,
-  copiedFlag,
-  entryOffset,
-  isBadL1Entry,
-  isBadStandardEntry,
-  type Qcow2Header,
-  zeroFlag,
-} from '../../../formats/qcow2/index.js'
-import { type BlockStore, readExact } from '../../../stores/block-store.js'
+import { copiedFlag, entryOffset, isBadL1Entry, type Qcow2Header } from '../../../formats/qcow2/index.js'
+import type { BlockStore } from '../../../stores/block-store.js'
 import { listSnapshots } from '../snapshot-table.js'
+import { listBitmapTables } from './bitmap-directory.js'
+import type { ReferenceVisitor } from './reference-visitor.js'
 import type { FindingList } from './report.js'
+import { visitEntry } from './visit-entry.js'
 import { entryWalker, type WalkEntries } from './walk-entries.js'
-
-/** What a user of a cluster is. L2 tables and data may have several users, for snapshots; other tables one only. */
-export type UserKind = 'table' | 'l2' | 'data'
-
-/** Receives what a walk finds. */
-export interface ReferenceVisitor {
-  /** Some bytes of the file have a user. They may begin and end inside clusters. */
-  uses(offset: number, length: number, kind: UserKind): void
-  /** An entry of the active tables: an L2 table or a standard cluster. @param copied  its flag "the refcount is 1" */
-  copied(offset: number, copied: boolean, guestOffset: number): Promise<void> | undefined
-  /** A cluster of the virtual disk that the file stores. @param isCompressed  its bytes need no cluster of their own */
-  guestCluster(offset: number, isCompressed: boolean): void
-}
 
 /** Entries that one walk looks at: tables that claim more are not those of an image that exists. */
 const mostEntries = 2 ** 30
@@ -147,56 +127,10 @@ class ReferenceWalk {
     this.#entriesLeft -= count
     if (this.#entriesLeft < 0) return
     if (isActive) await this.#visitor.copied(table, copied, guestStart)
+    const visit = { header: this.#header, fileSize: this.#store.size, visitor: this.#visitor, findings: this.#findings }
     await this.#lower({ offset: table, count, entrySize: this.#entrySize }, (view, at, index) =>
-      this.#entry(view, at, guestStart + index * clusterSize, isActive),
+      visitEntry(visit, view, at, guestStart + index * clusterSize, isActive),
     )
-  }
-
-  #entry(view: DataView, at: number, guestOffset: number, isActive: boolean): Promise<void> | undefined {
-    const [high, low] = [view.getUint32(at, false), view.getUint32(at + 4, false)]
-    if ((high & compressedFlag) !== 0) {
-      this.#compressed(high, low, guestOffset, isActive)
-      return undefined
-    }
-    const { extendedL2, version, clusterSize } = this.#header
-    const offset = entryOffset(high, low)
-    if (isBadStandardEntry(high, low, version >= 3 && !extendedL2)) {
-      this.#wrong(`the L2 entry of guest offset ${guestOffset} has reserved bits set`)
-    }
-    const stored = extendedL2 ? view.getUint32(at + 12, false) : (low & zeroFlag) === 0 ? 1 : 0
-    if (extendedL2 && ((stored & view.getUint32(at + 8, false)) !== 0 || (stored !== 0 && offset === 0))) {
-      this.#wrong(`the subclusters of guest offset ${guestOffset} contradict each other`)
-    }
-    if (offset === 0) {
-      if (high >= copiedFlag) this.#wrong(`the L2 entry of guest offset ${guestOffset} names a cluster at offset 0`)
-      return undefined
-    }
-    if (offset % clusterSize !== 0 || offset >= this.#store.size) {
-      this.#wrong(`the cluster of guest offset ${guestOffset}, at ${offset}, is not on a cluster inside the file`)
-      return undefined
-    }
-    this.#visitor.uses(offset, clusterSize, 'data')
-    if (!isActive) return undefined
-    this.#visitor.guestCluster(offset, false)
-    return this.#visitor.copied(offset, high >= copiedFlag, guestOffset)
-  }
-
-  #compressed(high: number, low: number, guestOffset: number, isActive: boolean): void {
-    const place = compressedPlace(high, low, this.#header.clusterBits)
-    if (place === null || place.offset < this.#header.clusterSize || place.offset >= this.#store.size) {
-      this.#wrong(`the compressed cluster of guest offset ${guestOffset} is not inside the file`)
-      return
-    }
-    if (high >= copiedFlag) {
-      this.#findings?.add(
-        'damage',
-        'QCOW2_COPIED',
-        `the compressed cluster of guest offset ${guestOffset} has the flag of an uncompressed one`,
-      )
-    }
-    const start = place.offset - (place.offset % 512)
-    this.#visitor.uses(start, place.end - start, 'data')
-    if (isActive) this.#visitor.guestCluster(place.offset, true)
   }
 
   async #snapshots(): Promise<void> {
@@ -221,19 +155,13 @@ class ReferenceWalk {
     if (!hasBitmaps || extensions.bitmaps === null) return
     const { count, directoryOffset, directoryLength } = extensions.bitmaps
     if (!this.#useArea(directoryOffset, directoryLength, 'the bitmap directory')) return
-    let at = directoryOffset
-    for (let i = 0; i < count; i++) {
-      if (at + bitmapFixedSize > Math.min(directoryOffset + directoryLength, this.#store.size)) {
-        return this.#wrong('the bitmap directory ends too early')
-      }
-      const fixed = allocate(bitmapFixedSize)
-      await readExact(this.#store, at, fixed)
-      const view = new DataView(fixed.buffer, fixed.byteOffset, bitmapFixedSize)
-      const offset = view.getUint32(0, false) * 2 ** 32 + view.getUint32(4, false)
-      await this.#bitmapTable(offset, view.getUint32(8, false))
-      const length = bitmapFixedSize + view.getUint32(20, false) + view.getUint16(18, false)
-      at += Math.ceil(length / 8) * 8
+    const end = Math.min(directoryOffset + directoryLength, this.#store.size)
+    let tables = 0
+    for await (const table of listBitmapTables(this.#store, { start: directoryOffset, end, count })) {
+      tables++
+      await this.#bitmapTable(table.offset, table.count)
     }
+    if (tables < count) this.#wrong('the bitmap directory ends too early')
   }
 
   async #bitmapTable(offset: number, count: number): Promise<void> {
@@ -249,16 +177,3 @@ class ReferenceWalk {
     })
   }
 }
-
-// Entry of the bitmap directory:
-//
-// offset size field        meaning
-//      0    8 tableOffset  where the bitmap table starts
-//      8    4 tableSize    its entries
-//     12    4 flags
-//     16    1 type
-//     17    1 granularity
-//     18    2 nameLength   bytes
-//     20    4 extraLength  bytes
-//     24      extra data, name, padding to a multiple of 8
-const bitmapFixedSize = 24

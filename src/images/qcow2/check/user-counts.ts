@@ -1,4 +1,4 @@
-import type { UserKind } from './references.js'
+import type { UserKind } from './reference-visitor.js'
 
 /** Clusters that are counted at a time: 8 MiB of numbers. */
 export const windowClusters = 2 ** 21
