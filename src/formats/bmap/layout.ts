@@ -24,11 +24,11 @@ export interface Bmap {
   readonly digests: readonly (string | null)[]
 }
 
-/** The most ranges: 14 MiB of text. */
-export const mostRanges = 2 ** 17
+/** The most ranges: 7 MiB of text. */
+export const mostRanges = 2 ** 16
 
 /** Bytes of a file that umlcow reads at most. */
-export const largestBmap = 16 * 1024 * 1024
+export const largestBmap = 8 * 1024 * 1024
 
 /** Hexadecimal digits of a SHA-256 digest. */
 export const digestLength = 64

@@ -87,6 +87,19 @@ describe('parseBmap', () => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'BAD_BMAP' }))
   })
 
+  it('takes 65,536 ranges and no more', () => {
+    const withRanges = (count: number) => {
+      const ranges = Array.from({ length: count }, (_, i) => `<Range>${i}</Range>`).join('')
+      return theirs
+        .replace(/<BlockMap>.*<\/BlockMap>/s, `<BlockMap>${ranges}</BlockMap>`)
+        .replace(' 100000 ', `${count * 4096}`)
+        .replace(' 25 ', `${count}`)
+        .replace(' 3  ', `${count}`)
+    }
+    expect(parse(withRanges(2 ** 16)).bmap.digests.length).toBe(2 ** 16)
+    expect(() => parse(withRanges(2 ** 16 + 1))).toThrow(/more than 65536 ranges/)
+  })
+
   it('refuses every part of a file, and throws nothing but BAD_BMAP for any change', () => {
     const file = theirs.trimEnd()
     for (let end = 0; end < file.length; end += 7) {
