@@ -1,6 +1,6 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, throwIfAborted } from '../../errors.js'
-import type { HostFiles } from '../../machine/host-files.js'
+import { type FileFacts, type HostFiles, isSameFile } from '../../machine/host-files.js'
 import { directoryName } from '../../machine/path-bytes.js'
 import type { FileStore } from '../../machine/stores/file-store.js'
 import { type NewFileTarget, placeTemporary, removeQuietly, temporaryPathIn } from '../../machine/write-new-file.js'
@@ -18,6 +18,8 @@ interface Placed {
   readonly wasFree: boolean
   /** A second name of the file that had the name before. */
   readonly oldPath: Buffer | null
+  /** The new file. */
+  readonly facts: FileFacts | null
   isPlaced?: boolean
 }
 
@@ -50,8 +52,9 @@ export class NewFiles {
     try {
       for (const one of this.started) {
         await closeOne(one)
+        const facts = await this.files.lstatOrNull(one.temporaryPath)
         const oldPath = await this.keepOld(one.place)
-        placed.push({ path: one.place.path, wasFree: one.place.existing === null, oldPath })
+        placed.push({ path: one.place.path, wasFree: one.place.existing === null, oldPath, facts })
         const isMoved = await placeTemporary(this.files, one.temporaryPath, one.place)
         placed.at(-1)!.isPlaced = true
         if (!isMoved) await this.files.unlink(one.temporaryPath)
@@ -75,11 +78,15 @@ export class NewFiles {
       return oldPath
     } catch (error) {
       if (hasCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) return null
+      // A server may have made the link, and its answer was lost.
+      await removeQuietly(this.files, oldPath)
       throw error
     }
   }
 
-  private async putBack({ path, wasFree, oldPath, isPlaced }: Placed): Promise<void> {
+  private async putBack(placed: Placed): Promise<void> {
+    const { path, wasFree, oldPath } = placed
+    const isPlaced = placed.isPlaced || (await this.isThere(placed))
     if (oldPath === null) {
       if (isPlaced && wasFree) await removeQuietly(this.files, path)
     } else if (isPlaced) {
@@ -87,6 +94,12 @@ export class NewFiles {
     } else {
       await removeQuietly(this.files, oldPath)
     }
+  }
+
+  /** Test whether a file has its name, although the call that gave it the name failed: a server's answer may be lost. */
+  private async isThere({ path, facts }: Placed): Promise<boolean> {
+    const there = await this.files.lstatOrNull(path).catch(() => null)
+    return facts !== null && there !== null && isSameFile(facts, there)
   }
 
   /** Close what is open and remove what has no name yet. Call it in any case. */
