@@ -21,6 +21,10 @@ if (!/^\d{1,10}$/.test(given) || Number(given) >= 2 ** 32) {
 // Against tests that hang, and for no other reason: the slowest machine has time enough.
 const testTimeout = process.env['UMLCOW_TEST'] === 'deep' ? 7_200_000 : 600_000
 
+// To touch memory for the first time costs more than most tests: workers get it in large pages. Only the C library of GNU
+// reads this, when a process starts; test/support/seed.ts keeps it from the programs that tests start.
+process.env['GLIBC_TUNABLES'] ??= 'glibc.malloc.hugetlb=1'
+
 /** Where a sync takes no time; none when there is no such place with 4 GiB of room, or TMPDIR says where to be. */
 function memoryForFiles(): Record<string, string> {
   const [memory, tmpfs] = ['/dev/shm', 0x01021994]

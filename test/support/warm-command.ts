@@ -53,7 +53,9 @@ function startServer(): Server {
     const limits = ['-s', 'KILL', String(runLimit + ageLimit)]
     const args = [...limits, process.execPath, path.join(root, 'test/support/command-server.js')]
     const startedAt = performance.now()
-    const child = spawn('timeout', args, { stdio: ['ignore', stdout, stderr, asked, bothWays] })
+    // Memory as the workers have it: see test/vitest.config.ts. The command itself gets the environment of its request.
+    const env = { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
+    const child = spawn('timeout', args, { env, stdio: ['ignore', stdout, stderr, asked, bothWays] })
     child.on('error', () => {}) // Told by the end of what it answers.
     child.unref()
     // With the child's alone open, reading tells when it has died.
