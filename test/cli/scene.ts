@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   statSync,
   truncateSync,
   utimesSync,
@@ -89,8 +90,18 @@ export function writeHole(file: string, size: number): void {
   setMtime(file)
 }
 
+/** Tests hash many files, one after another: a buffer of the size of each would cost more than the hashing. */
+const piece = Buffer.alloc(2 ** 18)
+
 export function sha256(file: string): string {
-  return createHash('sha256').update(readFileSync(file)).digest('hex')
+  const hash = createHash('sha256')
+  const fd = openSync(file, 'r')
+  try {
+    for (let count = readSync(fd, piece); count > 0; count = readSync(fd, piece)) hash.update(piece.subarray(0, count))
+  } finally {
+    closeSync(fd)
+  }
+  return hash.digest('hex')
 }
 
 export function sha256Of(bytes: Uint8Array): string {
