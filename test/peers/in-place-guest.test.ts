@@ -212,7 +212,7 @@ describe.runIf(havePeers(...guestPeers, umlMoo, '/usr/sbin/mkfs.ext4'))(
         expect(guestReadsOfAll(home, 'ubda=cow.node0', 'ubdb=cow.node1,root_fs')).toEqual([node0, node1])
         expect(node1.ahead).toBe(node1.pages)
         expect(node1.direct).toBe(node1.pages)
-        expect(bootOn(file(backing), node0.pages).facts).toMatchObject({
+        expect(bootOn(file(backing))[0]).toMatchObject({
           guest_ok: true,
           sha256: node0.pages,
           fs_type: 'ext4',
