@@ -168,6 +168,7 @@ export const errorGroups = {
   'Manifests and archives': archiveErrors,
   'Compressed data': compressionErrors,
   Packs: packErrors,
+  'bmap files': bmapErrors,
   'humfs trees': humfsErrors,
   'While a verb runs': runErrors,
 } as const

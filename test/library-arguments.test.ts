@@ -45,6 +45,10 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     call: (o) => library.map('x', o),
     takes: ['force', 'relativeTo', 'chain', 'startOffset', 'maxLength', 'detectZeroes', 'noBacking'],
   },
+  writeBmap: {
+    call: (o) => library.writeBmap('x', 'y', o),
+    takes: ['force', 'overwrite', 'detectZeroes', 'relativeTo', 'chain', 'backing', 'backingRoot'],
+  },
   check: {
     call: (o) => library.check('x', o),
     takes: ['force', 'repair', 'deep', 'noBacking', 'dryRun', 'relativeTo'],
@@ -73,7 +77,7 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     takes: [
       ...['force', 'overwrite', 'dryRun', 'noSync', 'allowShort', 'chain', 'backing', 'backingRoot', 'relativeTo'],
       ...['inputFormat', 'format', 'outputBacking', 'outputBackingFormat', 'pathStyle', 'compress'],
-      ...['clusterSize', 'zeroUnit', 'unit'],
+      ...['clusterSize', 'zeroUnit', 'unit', 'bmap'],
     ],
   },
   compact: {
@@ -122,7 +126,7 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   rebaseUnsafe: { call: (o) => library.rebaseUnsafe('x', 'y', o), takes: ['force', 'pathStyle', 'dryRun'] },
   copySparse: {
     call: (o) => library.copySparse('x', 'y', o),
-    takes: ['force', 'overwrite', 'sparse', 'reflink', 'preserve', 'keepPath', 'dryRun', 'noSync'],
+    takes: ['force', 'overwrite', 'sparse', 'reflink', 'preserve', 'keepPath', 'dryRun', 'noSync', 'bmap'],
   },
   copyFiles: {
     call: (o) => library.copyFiles(['x'], 'y', o),
@@ -133,7 +137,7 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     call: (o) => library.pack('x', ['y'], o),
     takes: [
       ...['force', 'overwrite', 'dryRun', 'noSync', 'chain', 'backing', 'backingRoot', 'relativeTo', 'delta'],
-      ...['compression', 'level', 'threads', 'sparse'],
+      ...['compression', 'level', 'threads', 'sparse', 'bmap'],
     ],
   },
   listPack: { call: (o) => library.listPack('x', o), takes: ['maxSize'] },
@@ -189,6 +193,7 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   openImage: ['mtime', 'size'],
   openCow: ['mtime', 'size'],
   map: ['mtime', 'size'],
+  writeBmap: ['in-use', 'mtime', 'size', 'leaks'],
   check: ['in-use'],
   createOverlay: ['in-use'],
   createQcow2: ['in-use'],
@@ -238,6 +243,7 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   inputFormat: { types: [1, null], values: ['vmdk', 'toString'] },
   outputBackingFormat: { types: [1, null], values: ['vmdk', 'toString'] },
   outputBacking: { types: isNoPath, values: [] },
+  bmap: { types: isNoPath, values: [] },
   output: { types: [1, null], values: [] },
   clusterSize: { types: ['64K', null], values: [0, 256, 65_537, 2 ** 22, Number.NaN] },
   backingFormat: { types: [1, null], values: ['vmdk', 'toString'] },

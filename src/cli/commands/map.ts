@@ -45,7 +45,7 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
     .option('--overwrite', 'replace the file of the picture, or the bmap file')
     .option('--holes', 'show the holes of raw files, where the host can list them')
     .option('--detect-zeroes', 'read all data and show what is zeros')
-  addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size', 'in-use'])
+  addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size', 'in-use', 'leaks'])
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture ' +
@@ -67,7 +67,7 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
       maxLength: flags.maxLength,
       holes: flags.holes,
       detectZeroes: flags.detectZeroes,
-      force: flags.force?.filter((word) => word !== 'in-use'),
+      force: flags.force?.filter((word) => word === 'mtime' || word === 'size'),
       signal: context.signal,
     })
     try {
@@ -87,6 +87,7 @@ function refuseForeign(flags: Flags): void {
   }
   const isPicture = flags.picture || flags.svg !== undefined || flags.png !== undefined
   if (flags.bmap !== undefined) refuseWithBmap(flags, isPicture)
+  else if (flags.force?.includes('leaks')) throw new UmlcowError('USAGE', '--force=leaks is for --bmap')
   if (flags.bmap !== undefined || flags.svg !== undefined || flags.png !== undefined) return
   const hint = 'is for a file that map writes: add --svg, --png or --bmap'
   if (flags.overwrite) throw new UmlcowError('USAGE', `--overwrite ${hint}`)

@@ -19,8 +19,8 @@ import {
   flag,
   forceOf,
   hostPath,
+  operationRules,
   textPath,
-  writerRules,
 } from '../../machine/option-rules.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
 import { writeNewFile } from '../../machine/write-new-file.js'
@@ -47,9 +47,10 @@ export interface WrittenBmap {
 }
 
 const bmapRules = {
-  ...writerRules,
+  ...operationRules,
   ...backingRules,
-  force: forceOf('mtime', 'size', 'in-use'),
+  force: forceOf('in-use', 'mtime', 'size', 'leaks'),
+  overwrite: flag,
   detectZeroes: flag,
 }
 
