@@ -1,6 +1,6 @@
 // Runs the built command in this process, then writes what it cost to file descriptor 3.
 import { readFileSync, writeSync } from 'node:fs'
-import { main } from '../../dist/cli/main.js'
+import { main } from '../../dist/command/main.js'
 
 /** The peak of this program alone: maxRSS would count the process that it was forked from. */
 function peakBytes() {
