@@ -2,8 +2,8 @@
 // before the call of that name on a file whose name ends so is made for the COUNTth time. OPTIONS are those of
 // mergeInPlace, as JSON. Its module alone is loaded: the whole library takes as long again and more.
 
-import { mergeInPlace } from '../../dist/verbs/merge/in-place/merge-in-place.js'
 import { localHostFiles } from '../../dist/machine/host-files.js'
+import { mergeInPlace } from '../../dist/verbs/merge/in-place/merge-in-place.js'
 
 const [signal, call, suffix, count, cow, options] = process.argv.slice(2)
 let calls = 0
