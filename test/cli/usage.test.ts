@@ -172,7 +172,11 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
     ['map: a bad length', ['map', '--max-length=1.3', 'a'], /argument '1.3' is invalid/],
     ['map: an unknown output format', ['map', '--output=xml', 'a'], /Allowed choices are human, json/],
     ['map: a picture and a file', ['map', '--picture', '--svg', 'x', mappable], /--picture does not support/],
-    ['map: --overwrite without a picture', ['map', '--overwrite', mappable], /--overwrite is .*: add --svg, --png or --bmap/],
+    [
+      'map: --overwrite without a picture',
+      ['map', '--overwrite', mappable],
+      /--overwrite is .*: add --svg, --png or --bmap/,
+    ],
     ['map: --force=in-use without a picture', ['map', '--force=in-use', mappable], /--force=in-use is .*: add --svg/],
     ['map: --force=leaks without --bmap', ['map', '--force=leaks', mappable], /--force=leaks is for --bmap/],
     ['check: --force without --repair', ['check', '--force=in-use', mappable], /--force needs --repair/],
