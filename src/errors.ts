@@ -42,6 +42,13 @@ const qcow2Errors = {
   QCOW2_LEAKS: refused('Clusters of a qcow2 image leaked, and may be data whose table entry was lost.'),
 } as const
 
+const fileSystemErrors = {
+  FS_UNKNOWN: otherFormat('The image holds no file system that umlcow reads.'),
+  FS_UNSUPPORTED: failed('A file system or a file uses a feature that umlcow does not support, such as encryption.'),
+  FS_DAMAGED: failed('A structure of a file system is damaged.'),
+  FS_NOT_FOUND: failed('A file system has no file of that path.'),
+} as const
+
 const backingErrors = {
   BACKING_MISSING: failed('The backing file does not exist.'),
   BACKING_AMBIGUOUS: refusedWhenWriting('A relative path leads to two different files.'),
@@ -162,6 +169,7 @@ export const errorGroups = {
   'The header of an overlay': headerErrors,
   'The overlay as a whole': overlayErrors,
   'qcow2 images': qcow2Errors,
+  'File systems in images': fileSystemErrors,
   'The backing file': backingErrors,
   'Refusals that protect data': refusals,
   'Merges in place': inPlaceErrors,
@@ -181,6 +189,7 @@ export const errorCodes = {
   ...headerErrors,
   ...overlayErrors,
   ...qcow2Errors,
+  ...fileSystemErrors,
   ...backingErrors,
   ...refusals,
   ...inPlaceErrors,

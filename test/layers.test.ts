@@ -13,6 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['formats'],
   ['stores'],
   ['images'],
+  ['filesystems'],
   ['engine'],
   ['machine'],
   ['overlays'],
@@ -34,7 +35,7 @@ const hostExceptions: Readonly<Record<string, string>> = {
 }
 
 /** Layers that run outside Node: no module and no global of it. `core` is their entry, and imports nothing else. */
-const coreFolders = new Set(['errors', 'bytes', 'formats', 'stores', 'images', 'engine'])
+const coreFolders = new Set(['errors', 'bytes', 'formats', 'stores', 'images', 'filesystems', 'engine'])
 
 /** Globals of Node, its types included, that browsers lack. */
 const nodeGlobals = new Set(['Buffer', 'process', 'NodeJS', 'setImmediate', 'clearImmediate', 'global', '__dirname'])
@@ -310,6 +311,9 @@ describe('the reader of imports', () => {
     ['formats/cow/a.ts', "import { b } from '../../stores/b.js'"],
     ['stores/a.ts', "import { b } from '../images/b.js'"],
     ['images/a.ts', "import { b } from '../machine/b.js'"],
+    ['images/a.ts', "import { b } from '../filesystems/b.js'"],
+    ['filesystems/ext/a.ts', "import { b } from '../../engine/b.js'"],
+    ['filesystems/ext/a.ts', "import fs from 'node:fs'"],
     ['machine/a.ts', "import { b } from '../overlays/b.js'"],
     ['engine/a.ts', "import { b } from '../machine/b.js'"],
     ['stores/a.ts', "import fs from 'node:fs'"],
@@ -352,6 +356,8 @@ describe('the reader of imports', () => {
     ['bytes/a.ts', "import { b } from '../errors.js'"],
     ['formats/cow/a.ts', "import { b } from '../../bytes/b.js'"],
     ['formats/cow/a.ts', "import { b } from '../qcow2/b.js'"],
+    ['filesystems/ext/a.ts', "import { b } from '../../images/b.js'"],
+    ['engine/a.ts', "import { b } from '../filesystems/b.js'"],
     ['machine/a.ts', "import fs from 'node:fs'"],
     ['machine/stores/a.ts', "import fs from 'node:fs'"],
     ['trees/host/a.ts', "import fs from 'node:fs'"],

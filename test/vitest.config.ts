@@ -58,7 +58,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            'test/{bytes,formats,stores,images,engine,machine,overlays,verbs,humfs,trees}/**/*.test.ts',
+            'test/{bytes,formats,stores,images,filesystems,engine,machine,overlays,verbs,humfs,trees}/**/*.test.ts',
             'test/*.test.ts',
           ],
           exclude: replacesModules,

@@ -3,9 +3,9 @@
 // 64-bit fields become `number`. The parser turns values above 2^53 - 1 into Infinity instead of rounding them, so that
 // the codec above can refuse them with its own error code.
 
-type FieldKind = 'u32' | 'u64' | number
+type FieldKind = 'u8' | 'u16' | 'u32' | 'u64' | number
 
-/** A field: its name, and its kind: 'u32', 'u64' or the length of a byte string. */
+/** A field: its name, and its kind: the width of a number, or the length of a byte string. */
 export type Field = readonly [name: string, kind: FieldKind]
 
 type ValueOf<K> = K extends number ? Uint8Array : number
@@ -24,7 +24,7 @@ export interface Struct<F extends readonly Field[]> {
 }
 
 function kindLength(kind: FieldKind): number {
-  return kind === 'u32' ? 4 : kind === 'u64' ? 8 : kind
+  return typeof kind === 'number' ? kind : Number(kind.slice(1)) / 8
 }
 
 export function viewOf(bytes: Uint8Array): DataView {
@@ -61,6 +61,8 @@ export function defineStruct<const F extends readonly Field[]>(fields: F): Struc
       const values: Record<string, number | Uint8Array> = {}
       for (const [name, { offset, kind }] of places) {
         if (kind === 'u32') values[name] = view.getUint32(offset, littleEndian)
+        else if (kind === 'u16') values[name] = view.getUint16(offset, littleEndian)
+        else if (kind === 'u8') values[name] = view.getUint8(offset)
         else if (kind === 'u64') values[name] = readU64(view, offset, littleEndian)
         // Not `slice`: on a Buffer it returns a view of the same memory.
         else values[name] = Uint8Array.from(bytes.subarray(offset, offset + kind))
@@ -74,6 +76,8 @@ export function defineStruct<const F extends readonly Field[]>(fields: F): Struc
       for (const [name, { offset, kind }] of places) {
         const value = (values as Record<string, number | Uint8Array>)[name]
         if (kind === 'u32') view.setUint32(offset, value as number, littleEndian)
+        else if (kind === 'u16') view.setUint16(offset, value as number, littleEndian)
+        else if (kind === 'u8') view.setUint8(offset, value as number)
         else if (kind === 'u64') view.setBigUint64(offset, BigInt(value as number), littleEndian)
         else bytes.set((value as Uint8Array).subarray(0, kind), offset)
       }

@@ -1,5 +1,10 @@
 // Numbers in memory, little-endian. No DataView: where each record needs its own, to make one costs more than the read.
 
+/** Read an unsigned number of 16 bits. */
+export function readHalf(bytes: Uint8Array, at: number): number {
+  return bytes[at]! + bytes[at + 1]! * 2 ** 8
+}
+
 /** Read an unsigned number of 32 bits: 0 to 2^32 - 1. */
 export function readWord(bytes: Uint8Array, at: number): number {
   return bytes[at]! + bytes[at + 1]! * 2 ** 8 + bytes[at + 2]! * 2 ** 16 + bytes[at + 3]! * 2 ** 24
