@@ -43,6 +43,13 @@ export { type GuestRange, imagePieces } from './images/image-pieces.js'
 export { type Probe, probe } from './images/probe.js'
 export { openRawImage } from './images/raw-image.js'
 
+// File systems
+
+export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtName, ExtOptions } from './filesystems/ext/ext-file-system.js'
+export type { ExtFinding } from './filesystems/ext/findings.js'
+export { openExt } from './filesystems/ext/open-ext.js'
+export { type ExtInode, type ExtSuperblock, type ExtTime, extInodeFlags } from './formats/ext/index.js'
+
 // Make images
 
 export { createCowSink } from './images/cow-sink.js'

@@ -1,5 +1,15 @@
+export { toProgramAccessList } from './access-list.js'
+export {
+  isAttributeBlockRight,
+  parseAttributeBlock,
+  parseInodeAttributes,
+  type StoredAttribute,
+} from './attributes.js'
 export { crc16, crc32c, crc32cWord, crcStart } from './checksums.js'
+export { type DirectoryRecord, isDirectoryBlockRight, parseDirectoryBlock } from './directory-block.js'
+export { type ExtentEntry, type ExtentNode, isExtentNodeRight, maxExtentDepth, parseExtentNode } from './extent-node.js'
 export { extCompatible, extIncompatible, extReadOnlyCompatible, hasBit } from './features.js'
+export { type ExtGroup, extGroupPlace, hasExtBackup, parseExtGroup } from './group-descriptor.js'
 export {
   type ExtInode,
   type ExtTime,

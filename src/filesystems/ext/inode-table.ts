@@ -1,0 +1,101 @@
+import { allocateUnsafe } from '../../bytes/fast.js'
+import { isZero } from '../../bytes/zeros.js'
+import { crc32c, type ExtGroup, type ExtInode, isExtInodeRight, parseExtInode } from '../../formats/ext/index.js'
+import { damagedExt } from './findings.js'
+import { checkBlocks, type ExtVolume } from './volume.js'
+
+/** Bytes of inode tables that a scan reads at once: 1024 inodes of 256 bytes. */
+const windowLength = 256 * 1024
+
+/** Where the record of an inode is: in a block, from a byte on. */
+export interface InodeRecord {
+  readonly bytes: Uint8Array
+  readonly at: number
+}
+
+/** Find the record of an inode: at once where the cache has it. @throws UmlcowError FS_DAMAGED when there is none */
+export function inodeRecord(volume: ExtVolume, number: number): InodeRecord | Promise<InodeRecord> {
+  const { inodeCount, inodesPerGroup } = volume.superblock
+  if (!(number >= 1 && number <= inodeCount)) throw damagedExt(`it names inode ${number}, and has ${inodeCount}`)
+  const index = (number - 1) % inodesPerGroup
+  const group = volume.group((number - 1 - index) / inodesPerGroup)
+  return group instanceof Promise
+    ? group.then((found) => recordIn(volume, found, index))
+    : recordIn(volume, group, index)
+}
+
+function recordIn(volume: ExtVolume, group: ExtGroup, index: number): InodeRecord | Promise<InodeRecord> {
+  const { inodeSize, blockSize } = volume.superblock
+  const at = (index * inodeSize) % blockSize
+  const bytes = volume.block(group.inodeTable + (index * inodeSize - at) / blockSize)
+  return bytes instanceof Promise ? bytes.then((read) => ({ bytes: read, at })) : { bytes, at }
+}
+
+/** Read inodes, with a wait only where the cache lacks a block. */
+export async function readInodes(volume: ExtVolume, numbers: readonly number[]): Promise<ExtInode[]> {
+  const inodes: ExtInode[] = []
+  for (const number of numbers) {
+    const found = inodeRecord(volume, number)
+    const { bytes, at } = found instanceof Promise ? await found : found
+    inodes.push(checkedInode(volume, number, bytes, at))
+  }
+  return inodes
+}
+
+function checkedInode(volume: ExtVolume, number: number, bytes: Uint8Array, at: number): ExtInode {
+  const { superblock, findings } = volume
+  // An inode that nothing has used yet is all zeros, its checksum too.
+  if (!isExtInodeRight(superblock, number, bytes, at) && !isZero(bytes, at, at + superblock.inodeSize)) {
+    findings.damage('checksum', `wrong checksum of inode ${number}`)
+  }
+  return parseExtInode(superblock, number, bytes, at)
+}
+
+/** Read all inodes that the bitmaps say are in use, in batches. */
+export async function* scanInodes(volume: ExtVolume): AsyncGenerator<readonly ExtInode[]> {
+  const window = allocateUnsafe(windowLength)
+  for (let number = 0; number < volume.superblock.groupCount; number++) {
+    const group = await volume.group(number)
+    if (!group.hasNoInodes) yield* scanGroup(volume, group, window)
+  }
+}
+
+async function* scanGroup(volume: ExtVolume, group: ExtGroup, window: Uint8Array): AsyncGenerator<readonly ExtInode[]> {
+  const { inodesPerGroup, inodeSize, blockSize } = volume.superblock
+  const bitmap = await readBitmap(volume, group)
+  const count = Math.max(0, inodesPerGroup - group.unusedInodeCount)
+  checkBlocks(volume, group.inodeTable, Math.ceil((inodesPerGroup * inodeSize) / blockSize))
+  const step = windowLength / inodeSize
+  for (let first = 0; first < count; first += step) {
+    const used = usedBetween(bitmap, first, Math.min(count, first + step))
+    if (used.length === 0) continue
+    const start = used[0]!
+    const bytes = window.subarray(0, (used[used.length - 1]! + 1 - start) * inodeSize)
+    await volume.image.read(group.inodeTable * blockSize + start * inodeSize, bytes)
+    const base = group.number * inodesPerGroup + 1
+    yield used.map((index) => checkedInode(volume, base + index, bytes, (index - start) * inodeSize))
+  }
+}
+
+async function readBitmap(volume: ExtVolume, group: ExtGroup): Promise<Uint8Array> {
+  const { inodesPerGroup, checksumSeed } = volume.superblock
+  const bitmap = await volume.block(group.inodeBitmap)
+  const { inodeBitmapChecksum: stored } = group
+  if (checksumSeed === null || stored === null) return bitmap
+  const value = crc32c(checksumSeed, bitmap, 0, Math.floor(inodesPerGroup / 8))
+  // Short descriptors have the lower half only.
+  const isWide = volume.superblock.descriptorSize >= 64
+  if ((isWide ? value : value % 2 ** 16) !== stored) {
+    volume.findings.damage('checksum', `wrong checksum of the inode bitmap of group ${group.number}`)
+  }
+  return bitmap
+}
+
+/** List the bits that are set. */
+function usedBetween(bitmap: Uint8Array, from: number, to: number): number[] {
+  const used: number[] = []
+  for (let index = from; index < to; index++) {
+    if ((bitmap[index >>> 3]! >>> (index & 7)) & 1) used.push(index)
+  }
+  return used
+}

@@ -1,0 +1,80 @@
+import type { ExtGroup, ExtSuperblock } from '../../formats/ext/index.js'
+import { extGroupPlace, parseExtGroup } from '../../formats/ext/index.js'
+import type { Image } from '../../images/image.js'
+import { cachePieces, type GetPiece, pieceLength } from './cached-pieces.js'
+import { damagedExt, type ExtFindings } from './findings.js'
+
+/** Reads up to this size go through the cache: small files often lie beside one another. */
+const maxCachedRead = 16 * 1024
+
+/** What all parts of the reader share: the image, its caches and the findings. */
+export interface ExtVolume {
+  readonly image: Image
+  readonly superblock: ExtSuperblock
+  readonly findings: ExtFindings
+  /** Get the cached bytes of a block of metadata. Nothing changes them. */
+  block(block: number): Uint8Array | Promise<Uint8Array>
+  /** Get the descriptor of a group. */
+  group(number: number): ExtGroup | Promise<ExtGroup>
+  /** Read data of files. @param offset  bytes from the start of the file system */
+  readData(offset: number, target: Uint8Array): Promise<void>
+}
+
+/** Open the parts of an image that the reader needs, once its superblock is known. */
+export function openVolume(image: Image, superblock: ExtSuperblock, findings: ExtFindings): ExtVolume {
+  const metadata = cachePieces(image, 128)
+  const data = cachePieces(image, 32)
+  const { blockSize } = superblock
+  const blocksPerPiece = pieceLength / blockSize
+  let lastGroup: ExtGroup | null = null
+
+  function block(number: number): Uint8Array | Promise<Uint8Array> {
+    checkBlocks(volume, number, 1)
+    const rest = number % blocksPerPiece
+    const cut = (piece: Uint8Array) => piece.subarray(rest * blockSize, (rest + 1) * blockSize)
+    const piece = metadata((number - rest) / blocksPerPiece)
+    return piece instanceof Uint8Array ? cut(piece) : piece.then(cut)
+  }
+
+  function group(number: number): ExtGroup | Promise<ExtGroup> {
+    if (lastGroup?.number === number) return lastGroup
+    const place = extGroupPlace(superblock, number)
+    const parse = (bytes: Uint8Array): ExtGroup => {
+      const parsed = parseExtGroup(superblock, number, bytes, place.offset)
+      if (!parsed.isChecksumRight) findings.damage('checksum', `wrong checksum of the descriptor of group ${number}`)
+      lastGroup = parsed
+      return parsed
+    }
+    const bytes = block(place.block)
+    return bytes instanceof Uint8Array ? parse(bytes) : bytes.then(parse)
+  }
+
+  const volume: ExtVolume = {
+    image,
+    superblock,
+    findings,
+    block,
+    group,
+    readData: (offset, target) =>
+      target.length > maxCachedRead ? image.read(offset, target) : readThrough(data, offset, target),
+  }
+  return volume
+}
+
+async function readThrough(get: GetPiece, offset: number, target: Uint8Array): Promise<void> {
+  let done = 0
+  while (done < target.length) {
+    const at = (offset + done) % pieceLength
+    const piece = await get((offset + done - at) / pieceLength)
+    const length = Math.min(target.length - done, piece.length - at)
+    target.set(piece.subarray(at, at + length), done)
+    done += length
+  }
+}
+
+/** @throws UmlcowError FS_DAMAGED unless the file system and the image have these blocks */
+export function checkBlocks({ superblock, image }: ExtVolume, block: number, length: number): void {
+  const { blockCount, blockSize } = superblock
+  if (block > 0 && block + length <= blockCount && (block + length) * blockSize <= image.virtualSize) return
+  throw damagedExt(`it names block ${block + length - 1}, and has ${blockCount}`)
+}
