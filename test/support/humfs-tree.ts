@@ -140,7 +140,7 @@ export function makeSmallTree(top: string): void {
  * A socket that nobody listens on. Node removes its name when it stops listening, so the name is another one by then. A
  * name has room for 107 bytes: the directory goes in as a descriptor.
  */
-function makeSocket(name: string): void {
+export function makeSocket(name: string): void {
   const directory = fs.openSync(path.dirname(name), 'r')
   try {
     const server = net.createServer().listen({ path: `/proc/self/fd/${directory}/s`, exclusive: true })

@@ -15,6 +15,8 @@ export const peers = {
   '/usr/bin/qemu-io': 'qemu-utils',
   '/usr/sbin/mkfs.ext4': 'e2fsprogs',
   '/usr/sbin/e2fsck': 'e2fsprogs',
+  '/usr/sbin/mke2fs': 'e2fsprogs',
+  '/usr/sbin/debugfs': 'e2fsprogs',
   '/usr/bin/file': 'file',
   '/usr/bin/bmaptool': 'bmap-tools',
   '/usr/bin/cp': 'coreutils',

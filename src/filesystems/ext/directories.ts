@@ -1,3 +1,5 @@
+import { printablePath } from '../../bytes/escape.js'
+import { indexOfByte } from '../../bytes/fast.js'
 import {
   type DirectoryRecord,
   type ExtInode,
@@ -13,6 +15,8 @@ import { damagedExt } from './findings.js'
 import { mapFile } from './map/map-file.js'
 import { inlineParts } from './read-file.js'
 import type { ExtVolume } from './volume.js'
+
+const slash = 0x2f
 
 /** Inline directories have the number of the parent here. */
 const parentLength = 4
@@ -52,7 +56,20 @@ function namesIn(volume: ExtVolume, directory: ExtInode, bytes: Uint8Array, bloc
   }
   const records = parseDirectoryBlock(bytes, 0, bytes.length, hasBit(incompatible, extIncompatible.fileTypes))
   if (records === null) throw damagedDirectory(directory)
-  return records
+  return possibleNames(volume, directory, records)
+}
+
+/** Leave out names that no program can ask for. They would lead a careless reader to other files. */
+function possibleNames(volume: ExtVolume, directory: ExtInode, records: DirectoryRecord[]): DirectoryRecord[] {
+  // Encrypted names are any bytes.
+  if (hasBit(directory.flags, extInodeFlags.encrypted)) return records
+  return records.filter(({ name }) => {
+    const isPossible = indexOfByte(name, slash) < 0 && indexOfByte(name, 0) < 0
+    if (!isPossible) {
+      volume.findings.damage('name', `the name ${printablePath(name)} in directory inode ${directory.number}`)
+    }
+    return isPossible
+  })
 }
 
 async function* listInline(volume: ExtVolume, directory: ExtInode): AsyncGenerator<readonly ExtName[]> {
@@ -61,7 +78,7 @@ async function* listInline(volume: ExtVolume, directory: ExtInode): AsyncGenerat
   const inInode = parseDirectoryBlock(first, parentLength, first.length, hasTypes)
   const inAttribute = parseDirectoryBlock(second, 0, second.length, hasTypes)
   if (inInode === null || inAttribute === null) throw damagedDirectory(directory)
-  yield [...inInode, ...inAttribute]
+  yield possibleNames(volume, directory, [...inInode, ...inAttribute])
 }
 
 function damagedDirectory(directory: ExtInode): Error {

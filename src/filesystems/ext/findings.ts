@@ -2,7 +2,7 @@ import { UmlcowError } from '../../errors.js'
 
 /** Something that a report about a file system should say. */
 export interface ExtFinding {
-  readonly kind: 'checksum' | 'size' | 'attribute' | 'orphan' | 'replayed' | 'not-replayed'
+  readonly kind: 'checksum' | 'size' | 'attribute' | 'name' | 'orphan' | 'replayed' | 'not-replayed'
   /** One clause, in lower case. */
   readonly message: string
 }
@@ -32,7 +32,7 @@ export class ExtFindings {
    *
    * @throws UmlcowError FS_DAMAGED unless damage is reported
    */
-  damage(kind: 'checksum' | 'size' | 'attribute', message: string): void {
+  damage(kind: 'checksum' | 'size' | 'attribute' | 'name', message: string): void {
     if (this.#refuses) throw damagedExt(message)
     this.add({ kind, message })
   }
