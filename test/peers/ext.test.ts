@@ -1,14 +1,23 @@
+import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type ExtFileSystem, openExt } from '../../src/core.js'
+import { type ExtFileSystem, type Image, openExt, openMemoryStore, openRawImage, UmlcowError } from '../../src/core.js'
 import { openImage } from '../../src/index.js'
-import { amount, diceFor, sampleOf } from '../support/amount.js'
-import { agingCommands, debugfs, e2fsprogs, extConfigs, makeExtImage, makeExtTree } from '../support/ext-images.js'
+import { amount, diceFor, sampleOf, tally } from '../support/amount.js'
+import {
+  agingCommands,
+  debugfs,
+  e2fsprogs,
+  extConfigs,
+  farInMap,
+  makeExtImage,
+  makeExtTree,
+} from '../support/ext-images.js'
 import { debugfsListing, hostContents, ownContents, ownListing } from '../support/ext-listing.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
 
-const configs = sampleOf('ext', extConfigs, 6)
+const configs = sampleOf('ext', extConfigs, 2)
 
 async function withExt<T>(image: string, use: (files: ExtFileSystem) => Promise<T>): Promise<T> {
   await using opened = await openImage(image)
@@ -28,7 +37,7 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
     const directory = temporaryDirectory()
     const [tree, image] = [path.join(directory, 'tree'), path.join(directory, 'image')]
     const dice = diceFor(config.name)
-    makeExtTree(tree, dice)
+    makeExtTree(tree, dice, /^ext[23]|block maps/.test(config.name) ? { far: farInMap } : {})
     makeExtImage(image, config, tree)
     await expectSameListing(image)
     const contents = await withExt(image, ownContents)
@@ -41,8 +50,93 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
     await expectSameListing(image)
     if (amount({ quick: false, deep: true })) {
       const dumped = path.join(directory, 'dumped')
+      mkdirSync(dumped)
       debugfs(image, [`rdump / ${dumped}`])
       expect(await withExt(image, ownContents)).toEqual(hostContents(dumped))
     }
   })
+
+  // Without checksums nobody can know that an answer is wrong, but there is one, and soon.
+  test.each([
+    ['with checksums', '-t ext4 -b 1024 -I 256 -O metadata_csum,^has_journal'],
+    ['without checksums', '-t ext2 -b 1024 -I 256'],
+    ['of extents without checksums', '-t ext4 -b 1024 -O ^metadata_csum,^has_journal'],
+  ])('damaged metadata %s: an error, or the right answer', async (name, args) => {
+    const directory = temporaryDirectory()
+    const [tree, image] = [path.join(directory, 'tree'), path.join(directory, 'image')]
+    const dice = diceFor(name)
+    makeExtTree(tree, dice, { manyCount: 40 })
+    makeExtImage(image, { name, args: args.split(' '), size: '8M' }, tree)
+    const whole = readFileSync(image)
+    const right = await everything(await openExt(memoryImage(whole)))
+    const blocks = await metadataBlocks(whole)
+    const outcomes = { refused: 0, right: 0, other: 0 }
+    for (let i = 0; i < amount({ quick: 6, deep: 350 }); i++) {
+      const bytes = Buffer.from(whole)
+      for (let flips = 2 ** dice.below(7); flips > 0; flips--) {
+        const at = dice.pick(blocks) * 1024 + dice.below(1024)
+        bytes[at] = bytes[at]! ^ (1 + dice.below(255))
+      }
+      const cut = dice.once(10) ? bytes.subarray(0, dice.below(bytes.length)) : bytes
+      for (const damage of ['refuse', 'report'] as const) {
+        const outcome = await answer(memoryImage(cut), damage, right)
+        outcomes[outcome]++
+        if (name === 'with checksums' && damage === 'refuse') expect(outcome).not.toBe('other')
+      }
+    }
+    expect(outcomes.refused).toBeGreaterThan(0)
+    tally('damaged ext images', outcomes.refused + outcomes.right + outcomes.other, outcomes)
+  })
 })
+
+/** An image in memory that fails the test when more is read than any walk needs. */
+function memoryImage(bytes: Uint8Array): Image {
+  const image = openRawImage(openMemoryStore(bytes))
+  let left = 32 * bytes.length
+  return {
+    ...image,
+    virtualSize: image.virtualSize,
+    async read(offset, target) {
+      left -= target.length
+      if (left < 0) throw new Error('it reads without end')
+      await image.read(offset, target)
+    },
+  }
+}
+
+/** All that can be read: names, inodes, maps, attributes, contents and the scan. */
+async function everything(files: ExtFileSystem): Promise<string> {
+  const { directories, inodes } = await ownListing(files)
+  const contents = await ownContents(files)
+  let count = 0
+  for await (const batch of files.inodes()) count += batch.length
+  return JSON.stringify([[...directories], [...inodes], [...contents], count])
+}
+
+async function answer(image: Image, damage: 'refuse' | 'report', right: string) {
+  try {
+    return (await everything(await openExt(image, { damage }))) === right ? 'right' : 'other'
+  } catch (error) {
+    if (error instanceof UmlcowError && error.code.startsWith('FS_')) return 'refused'
+    throw error
+  }
+}
+
+/** Blocks of the superblock, descriptor, inode bitmap and table of the only group, and of directories and maps. */
+async function metadataBlocks(bytes: Buffer): Promise<number[]> {
+  const files = await openExt(memoryImage(bytes))
+  const [bitmap, table] = [bytes.readUInt32LE(2048 + 4), bytes.readUInt32LE(2048 + 8)]
+  const blocks = [1, 1, 2, 2, bitmap]
+  for await (const inodes of files.inodes()) {
+    for (const inode of inodes) {
+      blocks.push(table + Math.floor((inode.number - 1) / 4))
+      if (inode.attributeBlock > 0) blocks.push(inode.attributeBlock)
+      const isDirectory = inode.type === 'directory'
+      if (inode.number < 11 && !isDirectory) continue
+      for await (const extents of files.extents(inode, { onMapBlock: (block) => blocks.push(block, block) })) {
+        if (isDirectory) blocks.push(...extents.flatMap(({ physical }) => physical ?? []))
+      }
+    }
+  }
+  return blocks
+}

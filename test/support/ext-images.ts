@@ -75,8 +75,18 @@ export function debugfs(image: string, commands: readonly string[], options: rea
   return outputs
 }
 
-/** A tree with names of all bytes, all types, sparse and fragmented files, links of all lengths and attributes. */
-export function makeExtTree(top: string, dice: Dice): void {
+export interface ExtTreeOptions {
+  /** Empty files in a directory of their own. */
+  readonly manyCount?: number
+  /** Where the last piece of the sparse file is. */
+  readonly far?: number
+}
+
+/** So far that blocks of 1 KiB need the triple-indirect map. */
+export const farInMap = 68_000_000
+
+/** A tree with names of all bytes, all types, sparse and fragmented files, and links of all lengths. */
+export function makeExtTree(top: string, dice: Dice, { manyCount = 150, far = 3_000_000 }: ExtTreeOptions = {}): void {
   const at = (...names: string[]) => path.join(top, ...names)
   const named = (name: Buffer) => Buffer.concat([Buffer.from(`${at('dir')}/`), name])
   fs.mkdirSync(at('dir', 'sub', 'deep'), { recursive: true })
@@ -90,13 +100,13 @@ export function makeExtTree(top: string, dice: Dice): void {
   fs.symlinkSync('dir/sub', at('to directory'))
   fs.symlinkSync('/link in a circle', at('link in a circle'))
   fs.linkSync(at('size1'), at('dir', 'second name'))
-  writePieces(at('sparse'), [1000, 30_000, 700_000, 68_000_000])
+  writePieces(at('sparse'), [1000, 30_000, 700_000, far])
   writePieces(
     at('fragmented'),
     Array.from({ length: 600 }, (_, i) => i * 8192),
   )
   fs.mkdirSync(at('many'))
-  for (let i = 0; i < 150; i++) fs.writeFileSync(at('many', `a name of a certain length ${i}`), '')
+  for (let i = 0; i < manyCount; i++) fs.writeFileSync(at('many', `a name of a certain length ${i}`), '')
   makeSocket(at('socket'))
   spawnSync('/usr/bin/mkfifo', [at('fifo')])
   for (const [i, mode] of [0o4755, 0o2750, 0o1777, 0].entries()) {

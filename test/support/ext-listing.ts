@@ -115,7 +115,9 @@ export function debugfsListing(image: string, own: ExtListing): ExtListing {
     // For devices and fast links, debugfs takes the words of the inode for blocks.
     const hasMap = /Type: (regular|directory|symlink)/.test(stat) && !stat.includes('Fast link dest')
     listing.inodes.set(number, { stat: parseStat(stat), blocks: hasMap ? parseBlocks(blocks) : '', attributes: '' })
-    return { number, names: [...list.matchAll(/^ {2}(\S+) \(\d+\)/gm)].map((match) => match[1]!) }
+    const names = [...list.matchAll(/^ {2}(\S+) \(\d+\)/gm)].map((match) => match[1]!)
+    // Inline data is content, not an attribute.
+    return { number, names: names.filter((name) => name !== 'system.data') }
   })
   const wanted = lists.flatMap(({ number, names }) => names.map((name) => ({ number, name })))
   const values = debugfs(
@@ -158,14 +160,18 @@ function parseStat(text: string): string {
 export async function ownContents(files: ExtFileSystem): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   const target = Buffer.alloc(200_000)
+  const seen = new Set<number>()
   const visit = async (directory: ExtInode, above: string): Promise<void> => {
+    // A damaged directory may have one above it as an entry.
+    if (seen.has(directory.number)) return
+    seen.add(directory.number)
     for await (const names of files.entries(directory)) {
       for (const { name, inode: number } of names) {
         const inode = await files.inode(number)
-        const name1 = `${above}/${Buffer.from(name).toString('latin1')}`
-        if (inode.type === 'directory') await visit(inode, name1)
-        else if (inode.type === 'symlink') found.set(name1, Buffer.from(await files.readLink(inode)).toString('latin1'))
-        else if (inode.type === 'file') found.set(name1, await digestOf(files, inode, target))
+        const shown = `${above}/${Buffer.from(name).toString('latin1')}`
+        if (inode.type === 'directory') await visit(inode, shown)
+        else if (inode.type === 'symlink') found.set(shown, Buffer.from(await files.readLink(inode)).toString('latin1'))
+        else if (inode.type === 'file') found.set(shown, await digestOf(files, inode, target))
       }
     }
   }
