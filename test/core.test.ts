@@ -69,6 +69,21 @@ describe('the core outside Node', () => {
     expect(createHash('sha256').update(merged.bytes()).digest('hex')).toBe(guestSha256)
   })
 
+  test('reads the files of an image', async () => {
+    const { overlay, header, backing } = await openPair('ext4')
+    const files = await core.openExt(core.openCowImage(overlay, header, core.openRawImage(backing)))
+    const path = newBytes(9)
+    path.set(Buffer.from('/etc/motd'))
+    const file = await files.lookup(path)
+    const content = newBytes(file.size)
+    expect(await files.read(file, 0, content)).toBe(content.length)
+    const names: string[] = []
+    for await (const batch of files.entries(await files.lookup(path.subarray(0, 5)))) {
+      names.push(...batch.map(({ name }) => new TextDecoder().decode(name)))
+    }
+    expect([names, content.length, files.findings.length]).toEqual([['motd', 'link'], 23, 0])
+  })
+
   test('reads the archive that it has written', async () => {
     const path = newBytes(2).fill(0x61)
     const facts = { mode: 0o644, uid: 1, gid: 2, mtimeNs: 5n, device: null, linkTarget: null, hardLinkTo: null }

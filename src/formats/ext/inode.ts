@@ -180,21 +180,18 @@ export function extInodeSeed(checksumSeed: number, number: number, generation: n
   return crc32cWord(crc32cWord(checksumSeed, number), generation)
 }
 
-const nothing = new Uint8Array(4)
-
 /** True when the checksum of an inode's record is right. */
 export function isExtInodeRight(superblock: ExtSuperblock, number: number, bytes: Uint8Array, at: number): boolean {
   if (superblock.checksumSeed === null) return true
-  const end = at + superblock.inodeSize
+  const low = readHalf(bytes, at + 0x7c)
   let value = extInodeSeed(superblock.checksumSeed, number, readWord(bytes, at + 0x64))
   value = crc32c(value, bytes, at, at + 0x7c)
-  value = crc32c(value, nothing, 0, 2)
-  value = crc32c(value, bytes, at + 0x7e, Math.min(end, at + 0x82))
-  if (superblock.inodeSize === classicSize) return value % 2 ** 16 === readHalf(bytes, at + 0x7c)
-  // The checksum has its upper half where the inode has a field for it.
-  const isWhole = readHalf(bytes, at + 0x80) >= 4
-  value = isWhole ? crc32c(value, nothing, 0, 2) : crc32c(value, bytes, at + 0x82, at + 0x84)
-  value = crc32c(value, bytes, at + 0x84, end)
-  const low = readHalf(bytes, at + 0x7c)
-  return isWhole ? value === low + readHalf(bytes, at + 0x82) * 2 ** 16 : value % 2 ** 16 === low
+  // The two halves of the checksum count as zeros.
+  value = crc32cWord(value, readHalf(bytes, at + 0x7e) * 2 ** 16)
+  if (superblock.inodeSize === classicSize) return value % 2 ** 16 === low
+  const [extraSize, high] = [readHalf(bytes, at + 0x80), readHalf(bytes, at + 0x82)]
+  const hasHigh = extraSize >= 4
+  value = crc32cWord(value, extraSize + (hasHigh ? 0 : high * 2 ** 16))
+  value = crc32c(value, bytes, at + 0x84, at + superblock.inodeSize)
+  return hasHigh ? value === low + high * 2 ** 16 : value % 2 ** 16 === low
 }
