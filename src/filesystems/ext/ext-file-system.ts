@@ -59,7 +59,10 @@ export interface ExtFileSystem {
   inode(number: number): Promise<ExtInode>
   /** Read many inodes, with a wait for each read of the image only. @returns  in the order of the numbers */
   inodesOf(numbers: readonly number[]): Promise<readonly ExtInode[]>
-  /** List a directory, in the order on the disk, without `.` and `..`. */
+  /**
+   * List a directory, in the order on the disk, without `.` and `..`. In a damaged file system a directory may lead back
+   * to one above it: a walk must remember which directories it has seen.
+   */
   entries(directory: ExtInode): AsyncIterable<readonly ExtName[]>
   /**
    * List where the blocks of a file are, in order. The extents tile the file from block 0 to its end, and go on to the
@@ -78,7 +81,8 @@ export interface ExtFileSystem {
   /** Read the extended attributes: full names, ACLs as the kernel gives them to programs. Sorted as on the disk. */
   attributes(inode: ExtInode): Promise<readonly ExtendedAttribute[]>
   /**
-   * Find a file by its path from the root directory. Symbolic links on the way resolve inside the file system.
+   * Find a file by its path from the root directory. Symbolic links on the way resolve inside the file system. Names are
+   * compared byte for byte, also where the kernel would ignore case.
    *
    * @throws UmlcowError FS_NOT_FOUND when there is no such file, or more than 40 links
    */

@@ -75,6 +75,7 @@ async function readThrough(get: GetPiece, offset: number, target: Uint8Array): P
 /** @throws UmlcowError FS_DAMAGED unless the file system and the image have these blocks */
 export function checkBlocks({ superblock, image }: ExtVolume, block: number, length: number): void {
   const { blockCount, blockSize } = superblock
-  if (block > 0 && block + length <= blockCount && (block + length) * blockSize <= image.virtualSize) return
-  throw damagedExt(`it names block ${block + length - 1}, and has ${blockCount}`)
+  const end = block + length
+  if (!(block > 0 && end <= blockCount)) throw damagedExt(`it names block ${end - 1}, and has ${blockCount}`)
+  if (end * blockSize > image.virtualSize) throw damagedExt(`block ${end - 1} is beyond the end of the image`)
 }

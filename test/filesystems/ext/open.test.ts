@@ -67,6 +67,11 @@ describe('openExt', () => {
     await expect(openExt(hand.open())).rejects.toEqual(refusal('FS_DAMAGED', '263168 bytes'))
     const files = await openExt(hand.open(), { damage: 'report' })
     expect(files.findings).toEqual([{ kind: 'size', message: expect.stringContaining('only 262144') }])
+    expect(await namesOf(files)).toEqual([])
+    const cut = openRawImage(openMemoryStore(hand.bytes.subarray(0, 20 * 1024)))
+    await expect(openExt(cut, { damage: 'report' }).then(namesOf)).rejects.toEqual(
+      refusal('FS_DAMAGED', 'end of the image'),
+    )
   })
 
   test('refuses a wrong checksum of the superblock, or reports it', async () => {
