@@ -71,7 +71,7 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
     const right = await everything(await openExt(memoryImage(whole)))
     const blocks = await metadataBlocks(whole)
     const outcomes = { refused: 0, right: 0, other: 0 }
-    for (let i = 0; i < amount({ quick: 6, deep: 350 }); i++) {
+    for (let i = 0; i < amount({ quick: 6, deep: 170 }); i++) {
       const bytes = Buffer.from(whole)
       for (let flips = 2 ** dice.below(7); flips > 0; flips--) {
         const at = dice.pick(blocks) * 1024 + dice.below(1024)
@@ -107,7 +107,7 @@ function memoryImage(bytes: Uint8Array): Image {
 /** All that can be read: names, inodes, maps, attributes, contents and the scan. */
 async function everything(files: ExtFileSystem): Promise<string> {
   const { directories, inodes } = await ownListing(files)
-  const contents = await ownContents(files)
+  const contents = await ownContents(files, 2 ** 23)
   let count = 0
   for await (const batch of files.inodes()) count += batch.length
   return JSON.stringify([[...directories], [...inodes], [...contents], count])
