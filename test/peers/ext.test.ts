@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type ExtFileSystem, type Image, openExt, openMemoryStore, openRawImage, UmlcowError } from '../../src/core.js'
 import { openImage } from '../../src/index.js'
-import { amount, diceFor, sampleOf, tally } from '../support/amount.js'
+import { amount, diceFor, isDeep, sampleOf, tally } from '../support/amount.js'
 import {
   agingCommands,
   debugfs,
@@ -48,7 +48,8 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
     // -D makes hash trees of large directories. Status 1: it did.
     e2fsprogs('e2fsck', ['-fyD', image], [0, 1])
     await expectSameListing(image)
-    if (amount({ quick: false, deep: true })) {
+    // debugfs dumps at least 60 bytes of inline data, also of shorter files.
+    if (isDeep && !config.name.includes('inline')) {
       const dumped = path.join(directory, 'dumped')
       mkdirSync(dumped)
       debugfs(image, [`rdump / ${dumped}`])
