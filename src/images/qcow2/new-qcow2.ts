@@ -1,9 +1,13 @@
+import { nextTurn } from '../../bytes/next-turn.js'
 import { UmlcowError } from '../../errors.js'
 import { l2Coverage, qcow2Limits, serializeQcow2Header } from '../../formats/qcow2/index.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { type GatheringWriter, gatheringWriter } from '../../stores/gathering-writer.js'
 import { HostSpace } from './host-space.js'
 import { TableWriter } from './table-writer.js'
+
+/** Clusters of zeros that are marked in one go: some milliseconds. */
+const clustersAtOnce = 2 ** 18
 
 export interface NewQcow2Options {
   /** Bytes that a guest sees. */
@@ -54,15 +58,30 @@ export class NewQcow2 {
     if (this.space.hasFullBlocks) this.space.writeFullBlocks()
   }
 
-  /** Make whole clusters read as zeros. */
-  zero(offset: number, length: number): void {
+  /** Make whole clusters read as zeros. @returns undefined when all is done */
+  zero(offset: number, length: number): Promise<void> | undefined {
     const { clusterSize, virtualSize } = this.#options
     // Without a backing file a cluster that nobody writes reads as zeros.
-    if (!this.hasBacking) return
+    if (!this.hasBacking) return undefined
     const end = offset + length
     const isWhole = offset % clusterSize === 0 && (end % clusterSize === 0 || end === virtualSize)
     if (!isWhole) throw new RangeError(`zeros of a part of a cluster: ${length} bytes at ${offset}`)
-    for (let cluster = offset / clusterSize; cluster * clusterSize < end; cluster++) this.zeroCluster(cluster)
+    return this.zeroClusters(offset / clusterSize, Math.ceil(end / clusterSize))
+  }
+
+  /** Many clusters take long, and their tables fill the memory where the store cannot write at once. */
+  private zeroClusters(first: number, end: number): Promise<void> | undefined {
+    const stop = Math.min(end, first + clustersAtOnce)
+    for (let cluster = first; cluster < stop; cluster++) this.zeroCluster(cluster)
+    return stop === end ? this.out.settle() : this.zeroRest(stop, end)
+  }
+
+  private async zeroRest(first: number, end: number): Promise<void> {
+    for (let at = first; at < end; at += clustersAtOnce) {
+      await this.out.settle()
+      await nextTurn()
+      await this.zeroClusters(at, Math.min(end, at + clustersAtOnce))
+    }
   }
 
   zeroCluster(cluster: number): void {

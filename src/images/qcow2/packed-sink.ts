@@ -41,7 +41,7 @@ export class PackedSink implements ImageSink {
     // Without a backing file, more bytes of the same cluster may follow.
     if (!this.#image.hasBacking) return
     await this.#finishPending()
-    this.#image.zero(offset, length)
+    await this.#image.zero(offset, length)
     await this.#image.out.settle()
   }
 

@@ -35,6 +35,26 @@ describe('createQcow2Sink', () => {
     }
   })
 
+  it('marks more clusters as zeros than it does in one go, and lets the event loop run between them', async () => {
+    const virtualSize = (2 ** 18 + 3) * 512
+    const store = openMemoryStore(new Uint8Array(0), 'new')
+    const backing = { path: new TextEncoder().encode('below'), format: 'raw' }
+    const sink = createQcow2Sink(store, { virtualSize, clusterSize: 512, backing })
+    const marked = sink.zero(512, virtualSize - 512)
+    let turns = 0
+    setImmediate(() => turns++)
+    await marked
+    expect(turns).toBe(1)
+    await sink.finish()
+    const file = store.bytes()
+    const header = parseQcow2Header(file.subarray(0, 4136), { fileSize: file.length })
+    const image = openQcow2Image(store, header, openRawImage(openMemoryStore(new Uint8Array(512).fill(7))))
+    const zeros = (await collect(image.extents(512, virtualSize - 512))).filter(
+      ({ zero, depth }) => zero && depth === 0,
+    )
+    expect(zeros.reduce((sum, { length }) => sum + length, 0)).toBe(virtualSize - 512)
+  })
+
   it('writes the header last', async () => {
     const store = openMemoryStore(new Uint8Array(0), 'new')
     const sink = createQcow2Sink(store, { virtualSize: 2 ** 20 })
