@@ -59,7 +59,8 @@ class BmapParser {
       this.children('BlockMap', (range) => this.range(range))
       return
     }
-    if (!fieldNames.includes(name) || this.fields.has(name)) throw this.xml.bad(`one element <${name}> too many`)
+    if (this.fields.has(name) || name === 'BlockMap') throw this.xml.bad(`a second element <${name}>`)
+    if (!fieldNames.includes(name)) throw this.xml.bad(`an unknown element <${name}>`)
     this.fields.set(name, this.leaf(name))
   }
 
@@ -67,6 +68,7 @@ class BmapParser {
     if (token.kind !== 'open' || token.name !== 'Range') throw this.xml.bad('expected a Range')
     if (this.ranges.length >= mostRanges) throw this.xml.bad(`more than ${mostRanges} ranges`)
     const digest = token.attributes.get('chksum') ?? null
+    if (token.attributes.size > (digest === null ? 0 : 1)) throw this.xml.bad('a Range with an unknown attribute')
     if (digest !== null && !isDigest(digest)) throw this.xml.bad('a chksum that is no SHA-256 digest')
     const { text } = this.leaf('Range')
     const dash = text.indexOf('-')

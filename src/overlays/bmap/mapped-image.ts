@@ -1,9 +1,10 @@
 import { writeZeros } from '../../bytes/fast.js'
 import type { Stretches } from '../../bytes/stretch-list.js'
 import type { Image } from '../../images/image.js'
+import { addPart, isFull, origin, type PartLister } from '../../images/part-batch.js'
 
 /** See a raw image through a block map: what lies in no stretch reads as zeros. */
-export function mappedImage(image: Image, stretches: Stretches): Image {
+export function mappedImage(image: Image, stretches: Stretches): PartLister {
   return {
     virtualSize: image.virtualSize,
     async read(offset, target) {
@@ -19,6 +20,15 @@ export function mappedImage(image: Image, stretches: Stretches): Image {
           ? { ...extent, data: true, zero: false, offset: from }
           : { ...extent, data: false, zero: true, offset: from }
       }
+    },
+    listParts(start, end, _layers, batch) {
+      let at = start
+      for (const [from, to, isMapped] of parts(stretches, start, end - start)) {
+        if (isFull(batch)) break
+        addPart(batch, from, to, isMapped ? origin.image : origin.zeros, 0)
+        at = to
+      }
+      return at
     },
     close: () => image.close(),
   }
