@@ -147,7 +147,7 @@ const humfsErrors = {
 
 const runErrors = {
   INPUT_CHANGED: failed('An input changed while umlcow read it, or after mtree text about it was made.'),
-  NOT_A_FILE: failed('The input is neither a regular file nor a block device, or the kernel makes its content up.'),
+  NOT_A_FILE: failed('The input is neither a regular file nor a block device, or is a file that the kernel makes up.'),
   DEVICE_SIZE: failed('The size of a block device cannot be found.'),
   OUT_OF_RANGE: failed('A read or write goes beyond the end of a store.'),
   CLOSED: failed('A store or an image was used after it was closed.'),

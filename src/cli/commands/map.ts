@@ -99,7 +99,7 @@ function refuseWithBmap(flags: Flags, isPicture: boolean): void {
   const isPart = flags.startOffset !== undefined || flags.maxLength !== undefined
   if (isPicture || isPart || flags.backing === false || wantsJson(flags)) {
     throw new UmlcowError('USAGE', '--bmap writes the map of a whole image: give it without options for other maps', {
-      hint: '--holes and --detect-zeroes, and those about the backing file, go with it',
+      hint: '--detect-zeroes, --backing, --backing-root and --chain go with it',
     })
   }
 }

@@ -28,12 +28,13 @@ export async function* withReadProgress(
   report(transferred)
 }
 
-/** Let an operation report the first or the second half of a longer one. Reports of an unknown size stay as they are. */
+/** Let an operation report the first or the second half of a longer one. While the size is unknown, reports stay as they are. */
 export function halfOfProgress<T extends OperationOptions>(options: T, half: 'first' | 'second'): T {
   const { onProgress } = options
   if (onProgress === undefined) return options
   const scaled = (progress: Progress) => {
     const { transferred, size } = progress
+    if (size === 0) return onProgress(progress)
     const done = half === 'first' ? 0 : size
     onProgress({ ...progress, transferred: Math.floor((done + transferred) / 2) })
   }

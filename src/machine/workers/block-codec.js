@@ -36,16 +36,18 @@ export function createBlockCodec(module = null) {
   return (module === null ? null : wasmCodec(module)) ?? packageCodec()
 }
 
-/** @returns null where no address space is left for the memory */
+/** @returns null where no address space is left for the module */
 function wasmCodec(module) {
   try {
     const { memory, compress } = new WebAssembly.Instance(module).exports
     const from = wasmTable.start + wasmTable.length
+    let instead = null
     return (block, output) => {
       const end = from + block.length
       const to = end + slack
       const missing = to + block.length + slack - memory.buffer.byteLength
-      if (missing > 0) memory.grow(Math.ceil(missing / 65_536))
+      if (missing > 0 && instead === null && !hasGrown(memory, missing)) instead = packageCodec()
+      if (instead !== null) return instead(block, output)
       const bytes = new Uint8Array(memory.buffer)
       bytes.set(block, from)
       const outputEnd = compress(from, end, to, to + block.length - 1, wasmTable.start)
@@ -55,6 +57,16 @@ function wasmCodec(module) {
     }
   } catch {
     return null
+  }
+}
+
+/** @returns false where no address space is left */
+function hasGrown(memory, length) {
+  try {
+    memory.grow(Math.ceil(length / 65_536))
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -13,7 +13,7 @@ export interface DigestOptions {
 }
 
 /** A worker thread takes longer to start than the digest of so many bytes. */
-export const smallSize = 32 * 1024 * 1024
+export const ownThreadFrom = 32 * 1024 * 1024
 
 /**
  * Compute the SHA-256 digest of a file, with zeros between its stretches. A large file takes a thread of its own, so that
@@ -24,7 +24,7 @@ export const smallSize = 32 * 1024 * 1024
  */
 export async function digestFile(store: FileStore, stretches: Stretches, options: DigestOptions): Promise<string> {
   throwIfAborted(options.signal)
-  return store.size <= smallSize ? digestHere(store, stretches, options) : digestInThread(store, stretches, options)
+  return store.size <= ownThreadFrom ? digestHere(store, stretches, options) : digestInThread(store, stretches, options)
 }
 
 async function digestHere(store: FileStore, stretches: Stretches, options: DigestOptions): Promise<string> {

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { Sha256 } from '../digests/sha256.js'
-import { smallSize } from './digest-file.js'
+import { ownThreadFrom } from './digest-file.js'
 
 /** A digest of bytes that come in turn. */
 export interface RunningDigest {
@@ -18,7 +18,7 @@ export class StreamDigests {
 
   /** Begin a digest of `length` bytes, after the end of the last one. */
   begin(length: number): RunningDigest {
-    if (length <= smallSize) return new Sha256()
+    if (length <= ownThreadFrom) return new Sha256()
     this.thread ??= new DigestThread()
     return this.thread
   }
@@ -39,7 +39,7 @@ const mostParts = 8192
 /** What the thread answers: a slot that is free again, or the digest. */
 type Answer = { readonly bytes: Uint8Array } | { readonly sha256: string }
 
-/** A thread that digests what others read meanwhile. It does not fall back by more than its slots. */
+/** A thread that digests what others read meanwhile. It does not fall behind by more than its slots. */
 class DigestThread implements RunningDigest {
   private readonly worker: Worker
   private readonly free: Uint8Array[] = []

@@ -29,13 +29,15 @@ const start = pageSize
 export const accelerationSlack = 32
 
 const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly?: WebAssemblyNames }
+/** WebAssembly has little-endian words; the arrays of JavaScript have those of the host. */
+const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
 let compiled: Lz4Module | null | undefined
 
 /** Get the module that compresses and unpacks faster than JavaScript; null where the host does not run it. */
 export function lz4Module(): Lz4Module | null {
   if (compiled !== undefined) return compiled
   try {
-    compiled = wasm === undefined ? null : new wasm.Module(latin1Bytes(atob(code)))
+    compiled = wasm === undefined || !isLittleEndian ? null : new wasm.Module(latin1Bytes(atob(code)))
   } catch {
     // A page may forbid it, and old processors lack what it needs.
     compiled = null

@@ -14,7 +14,7 @@ export async function assembled() {
   const text = Buffer.from(module.toBinary({}).buffer).toString('base64')
   module.destroy()
   const lines = text.match(/.{1,116}/g).map((line) => `  '${line}',\n`)
-  return `// "npm run wasm" makes this file of codec.wat.\n\n/** The module, in base64. */\nexport const code = [\n${lines.join('')}].join('')\n`
+  return `// "npm run wasm" makes this file from codec.wat.\n\n/** The module, in base64. */\nexport const code = [\n${lines.join('')}].join('')\n`
 }
 
 if (process.argv.includes('--write')) writeFileSync(at('code.ts'), await assembled())

@@ -1,4 +1,4 @@
-// "npm run wasm" makes this file of codec.wat.
+// "npm run wasm" makes this file from codec.wat.
 
 /** The module, in base64. */
 export const code = [

@@ -1,5 +1,6 @@
-;; The inner loops of LZ4 for WebAssembly, which can load and store words at any address. JavaScript has the same in
-;; decode-block.ts and xxhash32.ts, and that counts: tests compare both. "npm run wasm" makes code.ts of this file.
+;; The inner loops of LZ4 for WebAssembly, which can load and store words at any address. decode-block.ts and xxhash32.ts
+;; do the same in JavaScript. They are the reference, and tests compare the two. For "compress" the reference is the package
+;; lz4, whose output may differ. "npm run wasm" makes code.ts from this file.
 ;;
 ;; All arguments are addresses. The caller checks that they are in order and in the memory. 16 bytes at a time are copied,
 ;; so up to 16 bytes behind an output are overwritten, and up to 16 behind an input are read.
