@@ -1,5 +1,4 @@
 import { printablePath } from '../bytes/escape.js'
-import { latin1Text } from '../bytes/fast.js'
 import { hasCode, UmlcowError } from '../errors.js'
 import { foreignFormatOf } from '../formats/recognise/foreign-format.js'
 import type { Finding } from '../machine/findings.js'
@@ -7,6 +6,7 @@ import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../ma
 import { baseName, directoryName, joinPath, pathBytes } from '../machine/path-bytes.js'
 import { layerOf, lookInto } from './open.js'
 import type { Overlay, Qcow2Overlay } from './open-overlay.js'
+import { hasProtocol } from './qcow2-names.js'
 import { type LocatedFile, type ResolveOptions, resolveBackingPath } from './resolve-backing.js'
 import { lookedAtNote } from './unfinished/find-by-other-name.js'
 import { findMergeInto, unfinishedFindings } from './unfinished/unfinished-merge.js'
@@ -95,10 +95,7 @@ export async function inspectQcow2Backing(
   options: BackingOptions = {},
 ): Promise<BackingInspection> {
   const header = { backingPath: below.path, virtualSize: null, mtime: null }
-  const name = latin1Text(below.path)
-  const colon = name.indexOf(':')
-  const isProtocol = colon >= 0 && !name.slice(0, colon).includes('/')
-  if (options.backing !== undefined || !isProtocol) {
+  if (options.backing !== undefined || !hasProtocol(below.path)) {
     return inspectBacking(files, { path, facts, header }, { ...options, relativeTo: 'besideOverlay' })
   }
   const message =

@@ -7,6 +7,7 @@ import { targetFacts } from './guard-target.js'
 import { inspectQcow2Backing } from './inspect-backing.js'
 import type { CopiedFile, MovedBacking } from './moved-backing.js'
 import type { Qcow2Overlay } from './open-overlay.js'
+import { hasProtocol } from './qcow2-names.js'
 import { storedBackingPath } from './stored-path.js'
 
 /**
@@ -44,9 +45,7 @@ export async function movedQcow2Backing(
 
 /** QEMU takes what stands before a colon in the first part of a path for the name of a protocol. */
 export function withoutProtocol(path: Buffer): Buffer {
-  const colon = path.indexOf(':')
-  const isProtocol = colon >= 0 && !path.subarray(0, colon).includes('/')
-  return isProtocol ? Buffer.concat([Buffer.from('./'), path]) : path
+  return hasProtocol(path) ? Buffer.concat([Buffer.from('./'), path]) : path
 }
 
 /** The warning for a copy whose header has no room for its path. */

@@ -178,6 +178,17 @@ describe('wrong usage is status 64, and nothing on standard output', () => {
       /--overwrite is .*: add --svg, --png or --bmap/,
     ],
     ['map: --force=in-use without a picture', ['map', '--force=in-use', mappable], /--force=in-use is .*: add --svg/],
+    ['pack: a level with LZ4', ['pack', '--level', '3', 'a', 'b'], /level 3: lz4 has no levels/],
+    [
+      'pack: a level with none',
+      ['pack', '-z', 'none', '--level', '1', 'a', 'b'],
+      /level 1: a pack without compression has no levels/,
+    ],
+    [
+      'pack: too high a level',
+      ['pack', '-z', 'gzip', '--level', '10', 'a', 'b'],
+      /level 10: gzip has levels from 1 to 9/,
+    ],
     ['map: --force=leaks without --bmap', ['map', '--force=leaks', mappable], /--force=leaks is for --bmap/],
     ['check: --force without --repair', ['check', '--force=in-use', mappable], /--force needs --repair/],
     ['merge: --force=siblings and a new file', ['merge', '--force=siblings', 'a', 'b'], /--force=siblings: .* add -d/],

@@ -2,7 +2,8 @@ import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
 import { type FileFacts, type HostFiles, type HostPath, isSameFile } from '../../machine/host-files.js'
 import { joinPath } from '../../machine/path-bytes.js'
 import { layerOf, lookInto } from '../open.js'
-import { type ResolveOptions, resolveBackingPath } from '../resolve-backing.js'
+import { filesOfName, isAmong } from '../qcow2-names.js'
+import { resolveBackingPath } from '../resolve-backing.js'
 
 /**
  * Find an overlay in a directory whose header leads to a file. It reads only headers, and skips files that it cannot
@@ -33,8 +34,8 @@ async function leadsTo(files: HostFiles, path: Buffer, file: FileFacts): Promise
     return await lookInto(files, path, async (found) => {
       const { below, qcow2 } = layerOf(found)
       if (below === null) return false
-      const how: ResolveOptions = qcow2 === null ? {} : { relativeTo: 'besideOverlay' }
-      const backing = await resolveBackingPath(files, path, below.path, how)
+      if (qcow2 !== null) return isAmong(await filesOfName(files, [path], below.path), file)
+      const backing = await resolveBackingPath(files, path, below.path)
       return backing !== null && isSameFile(backing.facts, file)
     })
   } catch (error) {

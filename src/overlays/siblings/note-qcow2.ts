@@ -1,7 +1,8 @@
 import { hasCode, UmlcowError } from '../../errors.js'
-import { type HostFiles, isSameFile } from '../../machine/host-files.js'
+import type { HostFiles } from '../../machine/host-files.js'
 import { directoryName, isAbsolutePath, joinPath } from '../../machine/path-bytes.js'
 import { layerOf, type ProbedFile } from '../open.js'
+import { filesOfName, isAmong, pathsInName } from '../qcow2-names.js'
 import { type LocatedFile, resolveBackingPath } from '../resolve-backing.js'
 import type { Qcow2Sibling, UnknownFile } from './sibling-search.js'
 import type { FoundFile } from './walk-files.js'
@@ -37,21 +38,19 @@ export async function noteQcow2(
   }
 }
 
-/** Find every file that the path in a qcow2 image leads to. QEMU takes the name of the image that it was given. */
+/** Find every file that the name in a qcow2 image may lead to. QEMU takes the name of the image that it was given. */
 async function targetsOfQcow2(
   files: HostFiles,
   jail: Jail | null,
   found: FoundFile,
   path: Uint8Array,
 ): Promise<LocatedFile[]> {
-  const targets: LocatedFile[] = []
-  const add = (one: LocatedFile | null) => {
-    if (one !== null && !targets.some(({ facts }) => isSameFile(facts, one.facts))) targets.push(one)
+  const targets = await filesOfName(files, [found.path, found.realPath], path)
+  if (jail === null) return targets
+  for (const name of pathsInName(path)) {
+    const one = await targetInJail(files, jail, found, name)
+    if (one !== null && !isAmong(targets, one.facts)) targets.push(one)
   }
-  for (const name of [found.path, found.realPath]) {
-    add(await resolveBackingPath(files, name, path, { relativeTo: 'besideOverlay' }))
-  }
-  if (jail !== null) add(await targetInJail(files, jail, found, path))
   return targets
 }
 

@@ -1,7 +1,9 @@
+import { UmlcowError } from '../../errors.js'
 import { type HostFiles, localHostFiles } from '../../machine/host-files.js'
 import { checkedOptions, textPath } from '../../machine/option-rules.js'
 import { type OutputTarget, type PipeTarget, withOutput } from '../../machine/output-target.js'
 import { withUnseenTold } from '../../machine/processes/unseen-users.js'
+import { highestLevel } from '../../machine/streams/compression/compress-stream.js'
 import type { OutputStream } from '../../machine/streams/output-stream.js'
 import { writeNewFile } from '../../machine/write-new-file.js'
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
@@ -27,8 +29,23 @@ export async function pack(
 ): Promise<PackResult> {
   const paths = inputs.map((input, i) => textPath(`inputs[${i}]`, input))
   const checked = checkedOptions(options, packRules)
+  refuseLevel(checked)
   return withOutput(target, { what: 'a pack', signal: checked.signal }, (place) =>
     withUnseenTold(options.files ?? localHostFiles, (files) => packFiles(files, place, paths, checked)),
+  )
+}
+
+/** @throws UmlcowError USAGE for a level that the compression does not have */
+function refuseLevel({ compression = 'lz4', level }: PackOptions): void {
+  const highest = highestLevel[compression]
+  if (level === undefined || (compression !== 'none' && level <= highest)) return
+  const have = highest === 1 ? 'has no levels' : `has levels from 1 to ${highest}`
+  throw new UmlcowError(
+    'USAGE',
+    `level ${level}: ${compression === 'none' ? 'a pack without compression' : compression} ${have}`,
+    {
+      hint: highest === 1 ? 'gzip and zstd have levels: -z gzip or -z zstd' : undefined,
+    },
   )
 }
 

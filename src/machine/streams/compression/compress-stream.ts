@@ -27,7 +27,8 @@ const lz4BlockSize = 1024 * 1024
 
 const mostThreadsByDefault = 4
 
-const highestLevel = { none: 1, lz4: 1, gzip: 9, zstd: 19 }
+/** Levels go from 1 to this. */
+export const highestLevel = { none: 1, lz4: 1, gzip: 9, zstd: 19 }
 
 /**
  * Compress a stream: one frame of LZ4 or zstd, or one member of gzip, with a checksum of the content.

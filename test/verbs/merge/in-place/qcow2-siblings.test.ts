@@ -2,6 +2,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'no
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { localHostFiles } from '../../../../src/machine/host-files.js'
+import { copySparse } from '../../../../src/verbs/copy/index.js'
 import { createQcow2 } from '../../../../src/verbs/create-qcow2.js'
 import { mergeBySteps, mergeInPlace } from '../../../../src/verbs/merge/in-place/merge-in-place.js'
 import { protocol } from '../../../../src/verbs/merge/in-place/step-order.js'
@@ -33,6 +34,36 @@ test.each(['relative', 'absolute'] as const)('a qcow2 overlay with a path that i
   expect(readFileSync(at('root_fs')).equals(before)).toBe(true)
   const { warnings } = await mergeInPlace(at('cow'), { force: ['siblings'] })
   expect(warnings.join('\n')).toContain(`${at('vm.qcow2')}: shows other data now`)
+  expect(readFileSync(at('root_fs')).equals(merged)).toBe(true)
+})
+
+test.each([
+  'file:root_fs',
+  'file:FULL',
+  'blkdebug::root_fs',
+  'json:{"driver":"raw","file":{"driver":"file","filename":"FULL"}}',
+  'json:{"driver":"raw","file.filename":"file:root_fs"}',
+])('a qcow2 overlay with the name %s stops a merge, a reset of what is below, and its replacement', async (name) => {
+  const { at, before } = await scene()
+  writeFileSync(at('long'.padEnd(200, '-')), before)
+  await createQcow2(at('vm.qcow2'), { backing: at('long'.padEnd(200, '-')), backingFormat: 'raw' })
+  const shorter = name.replace('FULL', at('root_fs'))
+  setPath(at('vm.qcow2'), at('long'.padEnd(200, '-')), shorter)
+  await expect(mergeInPlace(at('cow'))).rejects.toMatchObject({ code: 'SIBLINGS' })
+  await expect(copySparse(at('cow'), at('root_fs'), { overwrite: true })).rejects.toMatchObject({
+    code: 'TARGET_PROTECTED',
+  })
+  setPath(at('vm.qcow2'), shorter, shorter.replace('root_fs', 'cow'))
+  await expect(resetOverlay(at('cow'))).rejects.toMatchObject({ code: 'OVERLAY_NEEDED' })
+})
+
+test('a qcow2 overlay whose name is no JSON stops a merge, and one on another host does not', async () => {
+  const { at, merged } = await scene()
+  await createQcow2(at('vm.qcow2'), { backing: at('root_fs'), backingFormat: 'raw' })
+  setPath(at('vm.qcow2'), at('root_fs'), 'json:{"filename')
+  await expect(mergeInPlace(at('cow'))).rejects.toMatchObject({ code: 'SIBLING_UNKNOWN' })
+  setPath(at('vm.qcow2'), 'json:{"filename', 'nbd:host:10809')
+  await mergeInPlace(at('cow'))
   expect(readFileSync(at('root_fs')).equals(merged)).toBe(true)
 })
 
