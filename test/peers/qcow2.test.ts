@@ -106,7 +106,7 @@ describe.runIf(havePeers(qemuImg, qemuIo))('JSON of qcow2 images', () => {
     const directory = temporaryDirectory()
     for (let i = 0; i < amount({ quick: 2, deep: 60 }); i++) {
       const { image } = makeQcow2(diceFor(`qcow2 as JSON ${i}`), directory, `j${i}`)
-      if (i % 2 === 0) runQemu(qemuImg, 'snapshot', '-c', 'first', image)
+      if (i % 2 === 0 && countsManyUsers(image)) runQemu(qemuImg, 'snapshot', '-c', 'first', image)
       const theirs: Json = JSON.parse(runQemu(qemuImg, 'info', '--output=json', image))
       const { 'format-specific': ours, ...common } = infoDocument(await info(image)) as Json & {
         'format-specific': Json
@@ -122,6 +122,14 @@ describe.runIf(havePeers(qemuImg, qemuIo))('JSON of qcow2 images', () => {
     }
   })
 })
+
+/** A snapshot doubles the users of a cluster, which packed clusters share. Short refcounts cannot count so far. */
+function countsManyUsers(image: string): boolean {
+  const header = readFileSync(image)
+  const isVersion2 = header.readUInt32BE(4) === 2
+  const refcountOrder = header.readUInt32BE(96)
+  return isVersion2 || refcountOrder >= 4
+}
 
 interface MapLine {
   readonly start: number
