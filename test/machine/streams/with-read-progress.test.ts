@@ -4,7 +4,7 @@ import { halfOfProgress, withReadProgress } from '../../../src/machine/streams/w
 
 const wait = (duration: number) => new Promise((done) => setTimeout(done, duration))
 
-/** Reports about two pieces of 10 bytes, the first of which takes its time. */
+/** Reports about two pieces of 10 bytes. The first one comes late. */
 async function reportsOf(size: number | null, half?: 'first' | 'second'): Promise<Progress[]> {
   const reports: Progress[] = []
   const plain = { onProgress: (progress: Progress) => reports.push(progress) }
