@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openImage } from '../../src/overlays/open-image.js'
 import { convert } from '../../src/verbs/convert/index.js'
 import { createQcow2 } from '../../src/verbs/create-qcow2.js'
 import { amount, diceFor, runSeed, tally } from '../support/amount.js'
+import { contentOf } from '../support/content-of.js'
 import { type Dice, type GeneratedPair, generatePair, writePair } from '../support/generate.js'
 import { ownSectors } from '../support/own-sectors.js'
 import { temporaryDirectory } from '../support/paths.js'
@@ -12,17 +12,6 @@ import { havePeers } from '../support/peers.js'
 import { makeQcow2, qemuImg, qemuIo, runQemu } from '../support/qcow2-scene.js'
 
 const noSync = { noSync: true }
-
-async function contentOf(file: string): Promise<Buffer> {
-  const image = await openImage(file)
-  try {
-    const bytes = Buffer.alloc(image.virtualSize)
-    await image.read(0, bytes)
-    return bytes
-  } finally {
-    await image.close()
-  }
-}
 
 async function expectSame(file: string, content: Uint8Array, name: string): Promise<void> {
   expect({ name, same: (await contentOf(file)).equals(content) }).toEqual({ name, same: true })

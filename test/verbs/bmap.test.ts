@@ -13,7 +13,6 @@ import {
 import path from 'node:path'
 import zlib from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { openImage } from '../../src/overlays/open-image.js'
 import { convert } from '../../src/verbs/convert/index.js'
 import { copySparse } from '../../src/verbs/copy/index.js'
 import { createOverlay } from '../../src/verbs/create.js'
@@ -23,6 +22,7 @@ import { pack } from '../../src/verbs/pack/index.js'
 import { unpack } from '../../src/verbs/unpack/index.js'
 import { diceFor } from '../support/amount.js'
 import { inPieces, noise } from '../support/byte-streams.js'
+import { contentOf } from '../support/content-of.js'
 import { temporaryDirectory } from '../support/paths.js'
 
 const noSync = { noSync: true }
@@ -54,17 +54,6 @@ function makeScene() {
   writeFileSync(file('full.img'), noisy)
   writeFileSync(file('full.img.gz'), zlib.gzipSync(noisy))
   return { directory, file, image, noisy, names: () => readdirSync(directory).sort() }
-}
-
-async function contentOf(file: string): Promise<Buffer> {
-  const image = await openImage(file)
-  try {
-    const bytes = Buffer.alloc(image.virtualSize)
-    await image.read(0, bytes)
-    return bytes
-  } finally {
-    await image.close()
-  }
 }
 
 /** Write the digest of a changed bmap file into it. */

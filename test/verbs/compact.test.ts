@@ -15,12 +15,12 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { UmlcowError } from '../../src/errors.js'
 import { localHostFiles } from '../../src/machine/host-files.js'
-import { openImage } from '../../src/overlays/open-image.js'
 import { compact } from '../../src/verbs/compact/index.js'
 import { convert } from '../../src/verbs/convert/index.js'
 import { createOverlay } from '../../src/verbs/create.js'
 import { createQcow2 } from '../../src/verbs/create-qcow2.js'
 import { writeOverlay } from '../cli/scene.js'
+import { contentOf } from '../support/content-of.js'
 import { ownSectors } from '../support/own-sectors.js'
 import { temporaryDirectory } from '../support/paths.js'
 
@@ -46,17 +46,6 @@ function makeScene() {
   for (let i = 4096; i < 12_288; i++) supply(i, below(i))
   writeOverlay(file('cow'), { virtualSize: bytes.length, backing: file('root_fs'), mtime, sectors })
   return { directory, file, bytes }
-}
-
-async function contentOf(name: string): Promise<Buffer> {
-  const image = await openImage(name)
-  try {
-    const bytes = Buffer.alloc(image.virtualSize)
-    await image.read(0, bytes)
-    return bytes
-  } finally {
-    await image.close()
-  }
 }
 
 const allocated = (name: string) => statSync(name).blocks * 512

@@ -5,10 +5,10 @@ import zlib from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { localHostFiles } from '../../src/machine/host-files.js'
 import { compressStream } from '../../src/machine/streams/compression/compress-stream.js'
-import { openImage } from '../../src/overlays/open-image.js'
 import { convert } from '../../src/verbs/convert/index.js'
 import { diceFor } from '../support/amount.js'
 import { collect, inPieces, noise } from '../support/byte-streams.js'
+import { contentOf } from '../support/content-of.js'
 import { ownSectors } from '../support/own-sectors.js'
 import { temporaryDirectory } from '../support/paths.js'
 
@@ -23,17 +23,6 @@ async function makeScene() {
   writeFileSync(file('in.lz4'), lz4)
   writeFileSync(file('in'), zlib.gzipSync(image))
   return { directory, file, image, lz4, names: () => readdirSync(directory).sort() }
-}
-
-async function contentOf(file: string): Promise<Buffer> {
-  const image = await openImage(file)
-  try {
-    const bytes = Buffer.alloc(image.virtualSize)
-    await image.read(0, bytes)
-    return bytes
-  } finally {
-    await image.close()
-  }
 }
 
 const named = (bytes: AsyncIterable<Uint8Array>) => ({ name: 'it', bytes })

@@ -1,11 +1,14 @@
 import type { ExtGroup, ExtSuperblock } from '../../formats/ext/index.js'
 import { extGroupPlace, parseExtGroup } from '../../formats/ext/index.js'
 import type { Image } from '../../images/image.js'
-import { cachePieces, type GetPiece, pieceLength } from './cached-pieces.js'
+import { cachePieces, type PieceAt } from '../../images/piece-cache.js'
 import { damagedExt, type ExtFindings } from './findings.js'
 
 /** Reads up to this size go through the cache: small files often lie beside one another. */
 const maxCachedRead = 16 * 1024
+
+/** Bytes of a piece: 16 blocks of 4 KiB, or 256 inodes. Blocks are never larger. */
+const pieceLength = 64 * 1024
 
 /** What all parts of the reader share: the image, its caches and the findings. */
 export interface ExtVolume {
@@ -22,8 +25,13 @@ export interface ExtVolume {
 
 /** Open the parts of an image that the reader needs, once its superblock is known. */
 export function openVolume(image: Image, superblock: ExtSuperblock, findings: ExtFindings): ExtVolume {
-  const metadata = cachePieces(image, 128)
-  const data = cachePieces(image, 32)
+  const pieces = {
+    read: (offset: number, target: Uint8Array) => image.read(offset, target),
+    length: image.virtualSize,
+    pieceSize: pieceLength,
+  }
+  const metadata = cachePieces({ ...pieces, maxPieces: 128 })
+  const data = cachePieces({ ...pieces, maxPieces: 32 })
   const { blockSize } = superblock
   const blocksPerPiece = pieceLength / blockSize
   let lastGroup: ExtGroup | null = null
@@ -61,7 +69,7 @@ export function openVolume(image: Image, superblock: ExtSuperblock, findings: Ex
   return volume
 }
 
-async function readThrough(get: GetPiece, offset: number, target: Uint8Array): Promise<void> {
+async function readThrough(get: PieceAt, offset: number, target: Uint8Array): Promise<void> {
   let done = 0
   while (done < target.length) {
     const at = (offset + done) % pieceLength
