@@ -1,91 +1,14 @@
 import { ceilDivide, isPowerOfTwo } from '../../bytes/align.js'
 import { indexOfByte } from '../../bytes/fast.js'
-import { defineStruct, type Values } from '../../bytes/struct.js'
 import { readWord } from '../../bytes/words.js'
 import { UmlcowError } from '../../errors.js'
 import { crc32c, crcStart } from './checksums.js'
 import { extCompatible, extIncompatible, extReadOnlyCompatible, hasBit, unreadableExtFeatures } from './features.js'
-
-// Superblock, little-endian, packed, at byte 1024.  Source: Linux Documentation/filesystems/ext4/super.rst
-// "...Lo" and "...Hi" are the lower and the upper half of one number. The upper halves count with the feature 64bit.
-const fields = [
-  ['inodeCount', 'u32'], //           0x000
-  ['blockCountLo', 'u32'], //         0x004
-  ['reservedCountLo', 'u32'], //      0x008
-  ['freeBlockCountLo', 'u32'], //     0x00c
-  ['freeInodeCount', 'u32'], //       0x010
-  ['firstDataBlock', 'u32'], //       0x014 the block that holds the superblock: 1 with blocks of 1 KiB, else 0
-  ['logBlockSize', 'u32'], //         0x018 block size 2^(10 + value)
-  ['logClusterSize', 'u32'], //       0x01c the same for clusters, with the feature bigalloc
-  ['blocksPerGroup', 'u32'], //       0x020
-  ['clustersPerGroup', 'u32'], //     0x024
-  ['inodesPerGroup', 'u32'], //       0x028
-  ['mountTimeLo', 'u32'], //          0x02c seconds since 1970
-  ['writeTimeLo', 'u32'], //          0x030
-  ['mountCount', 'u16'], //           0x034
-  ['maxMountCount', 'u16'], //        0x036
-  ['magic', 'u16'], //                0x038 0xef53
-  ['state', 'u16'], //                0x03a bit 0: unmounted cleanly, bit 1: errors, bit 2: orphans are recovered
-  ['errorBehaviour', 'u16'], //       0x03c
-  ['minorRevision', 'u16'], //        0x03e
-  ['checkTimeLo', 'u32'], //          0x040
-  ['checkInterval', 'u32'], //        0x044
-  ['creatorOs', 'u32'], //            0x048
-  ['revision', 'u32'], //             0x04c 0: inodes of 128 bytes, no features
-  ['reservedUid', 'u16'], //          0x050
-  ['reservedGid', 'u16'], //          0x052
-  ['firstInode', 'u32'], //           0x054 first inode that is not reserved
-  ['inodeSize', 'u16'], //            0x058
-  ['groupNumber', 'u16'], //          0x05a of this copy
-  ['compatible', 'u32'], //           0x05c
-  ['incompatible', 'u32'], //         0x060
-  ['readOnlyCompatible', 'u32'], //   0x064
-  ['uuid', 16], //                    0x068
-  ['label', 16], //                   0x078 ends at a NUL
-  ['lastMounted', 64], //             0x088 ends at a NUL
-  ['usageBitmap', 'u32'], //          0x0c8
-  ['preallocation', 'u16'], //        0x0cc
-  ['reservedGroupBlocks', 'u16'], //  0x0ce
-  ['journalUuid', 16], //             0x0d0 of an external journal
-  ['journalInode', 'u32'], //         0x0e0
-  ['journalDevice', 'u32'], //        0x0e4
-  ['lastOrphan', 'u32'], //           0x0e8 first inode of the list of orphans
-  ['hashSeed', 16], //                0x0ec
-  ['hashVersion', 'u8'], //           0x0fc
-  ['journalBackupType', 'u8'], //     0x0fd
-  ['descriptorSize', 'u16'], //       0x0fe with the feature 64bit
-  ['mountOptions', 'u32'], //         0x100
-  ['firstMetaGroup', 'u32'], //       0x104 first block of descriptors that lies in its own groups, with meta_bg
-  ['makeTimeLo', 'u32'], //           0x108
-  ['journalBlocks', 68], //           0x10c copy of the journal's block map, then its size
-  ['blockCountHi', 'u32'], //         0x150
-  ['reservedCountHi', 'u32'], //      0x154
-  ['freeBlockCountHi', 'u32'], //     0x158
-  ['minExtraSize', 'u16'], //         0x15c
-  ['wantExtraSize', 'u16'], //        0x15e
-  ['flags', 'u32'], //                0x160
-  ['strideAndMmp', 28], //            0x164 RAID stride, multiple mount protection, checksum type, counters
-  ['snapshotsAndErrors', 204], //     0x180
-  ['backupGroups', 8], //             0x24c with sparse_super2: the two groups that hold a copy
-  ['encryption', 20], //              0x254
-  ['lostAndFoundInode', 'u32'], //    0x268
-  ['projectQuotaInode', 'u32'], //    0x26c
-  ['checksumSeed', 'u32'], //         0x270 with metadata_csum_seed
-  ['timesHi', 8], //                  0x274 bits 32 to 39 of the times of write, mount, make, check; then of errors
-  ['encoding', 'u16'], //             0x27c with casefold
-  ['encodingFlags', 'u16'], //        0x27e
-  ['orphanFileInode', 'u32'], //      0x280
-  ['reserved', 376], //               0x284
-  ['checksum', 'u32'], //             0x3fc crc32c of all before it
-] as const
-
-const struct = defineStruct(fields)
-
-type Raw = Values<typeof fields>
+import { type RawSuperblock, superblockStruct } from './superblock-struct.js'
 
 /** Where the superblock starts, bytes from the start of the file system, and its length. */
 export const extSuperblockOffset = 1024
-export const extSuperblockSize: number = struct.size
+export const extSuperblockSize: number = superblockStruct.size
 
 const magic = 0xef53
 const littleEndian = true
@@ -148,7 +71,7 @@ export interface ExtSuperblock {
 
 /** True when the bytes at `extSuperblockOffset` are a superblock of ext2, ext3 or ext4, right or wrong. */
 export function isExtSuperblock(bytes: Uint8Array): boolean {
-  return bytes.length >= struct.size && bytes[0x38] === magic % 256 && bytes[0x39] === Math.floor(magic / 256)
+  return bytes.length >= superblockStruct.size && bytes[0x38] === magic % 256 && bytes[0x39] === Math.floor(magic / 256)
 }
 
 /**
@@ -162,7 +85,7 @@ export function parseExtSuperblock(bytes: Uint8Array): ExtSuperblock {
   if (!isExtSuperblock(bytes)) {
     throw new UmlcowError('FS_UNKNOWN', 'no ext2, ext3 or ext4 file system: its magic number is not at byte 1080')
   }
-  const raw = struct.parse(bytes, littleEndian)
+  const raw = superblockStruct.parse(bytes, littleEndian)
   // Revision 0 has neither features nor a size of inodes: old programs left anything there.
   if (raw.revision === 0) Object.assign(raw, { inodeSize: 128, firstInode: 11, ...noFeatures })
   assertReadable(raw)
@@ -173,7 +96,7 @@ export function parseExtSuperblock(bytes: Uint8Array): ExtSuperblock {
 
 const noFeatures = { compatible: 0, incompatible: 0, readOnlyCompatible: 0 }
 
-function assertReadable(raw: Raw): void {
+function assertReadable(raw: RawSuperblock): void {
   const unknown = unreadableExtFeatures(raw.incompatible)
   if (raw.revision > 1) unknown.push(`revision ${raw.revision}`)
   if (unknown.length === 0) return
@@ -182,7 +105,7 @@ function assertReadable(raw: Raw): void {
   })
 }
 
-function sizesOf(raw: Raw) {
+function sizesOf(raw: RawSuperblock) {
   const isWide = hasBit(raw.incompatible, extIncompatible.wide)
   const whole = (low: number, high: number) => low + (isWide ? high * 2 ** 32 : 0)
   // Bounded here: a block size of 2^(10 + 2^32) has no number.
@@ -208,7 +131,7 @@ function sizesOf(raw: Raw) {
   }
 }
 
-function factsOf(raw: Raw) {
+function factsOf(raw: RawSuperblock) {
   const time = (low: number, high: number | undefined) => low + (high ?? 0) * 2 ** 32
   const { revision, compatible, incompatible, readOnlyCompatible, uuid, state, flags, mountCount } = raw
   return {
@@ -234,19 +157,19 @@ function textOf(bytes: Uint8Array): Uint8Array {
   return end < 0 ? bytes : bytes.subarray(0, end)
 }
 
-function checksumsOf(raw: Raw, bytes: Uint8Array) {
+function checksumsOf(raw: RawSuperblock, bytes: Uint8Array) {
   if (!hasBit(raw.readOnlyCompatible, extReadOnlyCompatible.metadataChecksums)) {
     return { checksumSeed: null, isChecksumRight: true }
   }
   const hasSeed = hasBit(raw.incompatible, extIncompatible.checksumSeed)
   return {
     checksumSeed: hasSeed ? raw.checksumSeed : crc32c(crcStart, raw.uuid),
-    isChecksumRight: crc32c(crcStart, bytes, 0, struct.offsetOf('checksum')) === raw.checksum,
+    isChecksumRight: crc32c(crcStart, bytes, 0, superblockStruct.offsetOf('checksum')) === raw.checksum,
   }
 }
 
 /** All numbers that a reader computes with are checked here once. */
-function assertGeometry(superblock: ReturnType<typeof sizesOf>, raw: Raw): void {
+function assertGeometry(superblock: ReturnType<typeof sizesOf>, raw: RawSuperblock): void {
   const { blockSize, blockCount, inodeSize, inodesPerGroup, blocksPerGroup, groupCount, descriptorSize } = superblock
   const rules: readonly (readonly [isRight: boolean, what: string])[] = [
     [raw.logBlockSize <= 6, `block size 2^(10 + ${raw.logBlockSize})`],
