@@ -45,9 +45,18 @@ export { openRawImage } from './images/raw-image.js'
 
 // File systems
 
-export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtName, ExtOptions } from './filesystems/ext/ext-file-system.js'
-export type { ExtFinding } from './filesystems/ext/findings.js'
-export { openExt } from './filesystems/ext/open-ext.js'
+export {
+  type ExtDirectory,
+  type ExtEntry,
+  type ExtExtent,
+  type ExtentOptions,
+  type ExtFileSystem,
+  type ExtFinding,
+  type ExtName,
+  type ExtOptions,
+  openExt,
+  walkExtDirectories,
+} from './filesystems/ext/index.js'
 export { type ExtInode, type ExtSuperblock, type ExtTime, extInodeFlags } from './formats/ext/index.js'
 
 // Make images

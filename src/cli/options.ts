@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseDigits } from '../bytes/decimal.js'
 import { parseSize, sizeProblem } from '../bytes/size-text.js'
 import { isWindowSize } from '../engine/window-size.js'
 import { UmlcowError } from '../errors.js'
 import { type ForceWord, forceWords, newImageForceWords } from '../machine/findings.js'
+import type { FileSystemOptions } from '../overlays/open-file-system.js'
 import type { PathStyle } from '../overlays/stored-path.js'
 import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
 
@@ -65,6 +67,7 @@ const forceHomes: Record<ForceWord, string> = {
   room: 'it is for merging in place: add -d',
   journal: 'it is for merge --resume and merge --abandon',
   leaks: 'it is for a merge into a new file',
+  damage: 'it is for verbs that read a file system',
 }
 
 /**
@@ -95,6 +98,7 @@ const forceMeanings: Record<ForceWord, string> = {
   journal:
     'journal (umlcow cannot see whether the process that began the merge has ended; with --abandon also: the files ' +
     'are not the ones that the journal names)',
+  damage: 'damage (the file system has wrong checksums: show it as it is)',
   leaks: 'leaks (clusters of a qcow2 image leaked: they may be data whose table entry was lost)',
 }
 
@@ -155,6 +159,31 @@ export function addBackingOptions(command: Command): Command {
     .option('-b, --backing <file>', 'use this backing file, not the one in the header')
     .option('--backing-root <dir>', 'look up the path in the header inside this directory, as in a chroot jail')
     .option('--chain', 'the backing file may itself be an overlay (the kernel would read it as plain data)')
+}
+
+/** Options of verbs that read the file system inside an image. */
+export function addFileSystemOptions(command: Command): Command {
+  addBackingOptions(command)
+    .option('--partition <number>', 'read this partition, from 1', partitionArgument)
+    .option('--no-replay', 'look at the bare disk: do not replay the journal in memory')
+  return addForceOption(command, ['mtime', 'size', 'damage'])
+}
+
+export interface FileSystemFlags extends Pick<FileSystemOptions, 'backingRoot' | 'chain' | 'partition' | 'force'> {
+  readonly backing?: string
+  readonly replay?: boolean
+}
+
+/** Turn the flags of `addFileSystemOptions` into options of the library. */
+export function fileSystemFlags(flags: FileSystemFlags): FileSystemOptions {
+  const { backing, backingRoot, chain, partition, replay, force } = flags
+  return { backing, backingRoot, chain, partition, noReplay: replay === false, force }
+}
+
+function partitionArgument(text: string): number {
+  const number = parseDigits(Buffer.from(text), 10)
+  if (number !== null && number >= 1 && number <= 2 ** 16) return number
+  throw new InvalidArgumentError('Give the number of a partition, from 1.')
 }
 
 /** Makes `--backing <file>` and `--no-backing` one flag: a path, false or undefined. */

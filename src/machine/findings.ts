@@ -1,6 +1,6 @@
 import { UmlcowError } from '../errors.js'
 
-export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal' | 'leaks'
+export type ForceWord = 'in-use' | 'mtime' | 'size' | 'siblings' | 'room' | 'journal' | 'leaks' | 'damage'
 
 /** The words of `rebase`. Every other verb has its own, or those of a new image. */
 export const forceWords: readonly ForceWord[] = ['in-use', 'mtime', 'size']
@@ -27,6 +27,7 @@ const forceHints: Record<ForceWord, string> = {
   room: '--force=room goes on: the merge can be finished once there is room',
   journal: '--force=journal goes on: use it only if you know that the other process has ended',
   leaks: '--force=leaks goes on: the result may then lack data',
+  damage: '--force=damage goes on: what it shows may then be wrong',
 }
 
 /**

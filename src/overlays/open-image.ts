@@ -160,24 +160,27 @@ export async function openImage(
   path: HostPath | URL,
   options: OpenImageOptions = {},
 ): Promise<Image & AsyncDisposable> {
-  return openByPath(hostPath('path', path), checkedOptions(options, openImageRules))
+  const checked = checkedOptions(options, openImageRules)
+  return openFileImage(checked.files ?? localHostFiles, hostPath('path', path), checked)
 }
 
 /** Open an overlay as `openImage` does, and refuse any other file. @throws UmlcowError NOT_COW */
 export async function openCow(path: HostPath | URL, options: OpenImageOptions = {}): Promise<Image & AsyncDisposable> {
-  return openByPath(hostPath('path', path), checkedOptions(options, openImageRules), 'cow')
+  const checked = checkedOptions(options, openImageRules)
+  return openFileImage(checked.files ?? localHostFiles, hostPath('path', path), checked, 'cow')
 }
 
-async function openByPath(
+/** Open an image with all its layers. @param format  the format that the file must have */
+export async function openFileImage(
+  files: HostFiles,
   path: HostPath,
-  options: OpenImageOptions,
+  options: OpenBackingOptions,
   format?: ImageFormat,
 ): Promise<FileImage & AsyncDisposable> {
-  const { files = localHostFiles, signal } = options
   return openLayers(files, path, {
     openBelow: (overlay) => openBackingOf(files, overlay, options),
     openBelowQcow2: (overlay) => openBackingOfQcow2(files, overlay, options),
     format: format === undefined ? undefined : () => format,
-    signal,
+    signal: options.signal,
   })
 }
