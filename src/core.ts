@@ -52,6 +52,7 @@ export {
   type ExtentOptions,
   type ExtFileSystem,
   type ExtFinding,
+  type ExtJournal,
   type ExtName,
   type ExtOptions,
   openExt,

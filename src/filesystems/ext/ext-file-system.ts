@@ -38,6 +38,20 @@ export interface ExtExtent {
   readonly unwrittenAt: number | null
 }
 
+/** What the reader made of the journal. */
+export interface ExtJournal {
+  /**
+   * `clean`: the file system was unmounted, so its journal holds nothing. `replayed`: it was not, and the reader shows
+   * it after the replay of the journal. `not-replayed`: the reader shows the disk as it is, because the caller asked for
+   * it, or because the journal is damaged and damage is reported.
+   */
+  readonly state: 'none' | 'clean' | 'replayed' | 'not-replayed'
+  /** Transactions that were replayed. */
+  readonly transactionCount: number
+  /** Blocks of the file system that were replayed, ascending. */
+  readonly blocks: Float64Array
+}
+
 export interface ExtentOptions {
   /** Is called with each block of the file system that holds a part of the map: extent nodes and indirect blocks. */
   readonly onMapBlock?: (block: number) => void
@@ -53,6 +67,9 @@ export interface ExtFileSystem {
   readonly superblock: ExtSuperblock
   /** What a report should say. Reading adds to it; at most 1000 findings are kept. */
   readonly findings: readonly ExtFinding[]
+  readonly journal: ExtJournal
+  /** Inodes that were deleted or truncated while open, before the work was done; at most 1000 of them. */
+  readonly orphans: readonly number[]
   /** The bytes that the file system is read from: after the replay of the journal. */
   readonly image: Image
   /** Read an inode. A free inode has the link count 0. */

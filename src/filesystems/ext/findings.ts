@@ -1,8 +1,11 @@
 import { UmlcowError } from '../../errors.js'
 
+/** Damage that a reader can pass over. */
+export type DamageKind = 'checksum' | 'size' | 'attribute' | 'name' | 'journal'
+
 /** Something that a report about a file system should say. */
 export interface ExtFinding {
-  readonly kind: 'checksum' | 'size' | 'attribute' | 'name' | 'orphan' | 'replayed' | 'not-replayed'
+  readonly kind: DamageKind | 'orphan' | 'replayed' | 'not-replayed'
   /** One clause, in lower case. */
   readonly message: string
 }
@@ -32,9 +35,15 @@ export class ExtFindings {
    *
    * @throws UmlcowError FS_DAMAGED unless damage is reported
    */
-  damage(kind: 'checksum' | 'size' | 'attribute' | 'name', message: string): void {
+  damage(kind: DamageKind, message: string): void {
     if (this.#refuses) throw damagedExt(message)
     this.add({ kind, message })
+  }
+
+  /** Keep an error as a finding, where a reader can do without what failed. @throws the error unless damage is reported */
+  passOver(kind: DamageKind, error: Error): void {
+    if (this.#refuses) throw error
+    this.add({ kind, message: error.message })
   }
 }
 

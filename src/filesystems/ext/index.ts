@@ -1,4 +1,4 @@
-export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtName, ExtOptions } from './ext-file-system.js'
+export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtJournal, ExtName, ExtOptions } from './ext-file-system.js'
 export { damagedExt, type ExtFinding } from './findings.js'
 export { openExt } from './open-ext.js'
 export {

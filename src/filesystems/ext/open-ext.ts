@@ -1,7 +1,8 @@
-import { UmlcowError } from '../../errors.js'
+import { hasCode, UmlcowError } from '../../errors.js'
 import {
   type ExtInode,
   type ExtSuperblock,
+  extCompatible,
   extIncompatible,
   extSuperblockOffset,
   extSuperblockSize,
@@ -10,12 +11,15 @@ import {
 } from '../../formats/ext/index.js'
 import type { Image } from '../../images/image.js'
 import { readAttributes } from './attributes.js'
+import { findBackupSuperblock } from './backup-superblock.js'
 import { listDirectory } from './directories.js'
-import type { ExtFileSystem, ExtOptions } from './ext-file-system.js'
+import type { ExtFileSystem, ExtJournal, ExtOptions } from './ext-file-system.js'
 import { ExtFindings } from './findings.js'
 import { readInodes, scanInodes } from './inode-table.js'
+import { replayInMemory } from './journal/replay-in-memory.js'
 import { lookUp } from './lookup.js'
 import { mapFile } from './map/map-file.js'
+import { listOrphans } from './orphans.js'
 import { readFile, readLinkTarget } from './read-file.js'
 import { openVolume } from './volume.js'
 
@@ -23,26 +27,35 @@ import { openVolume } from './volume.js'
  * Open the ext2, ext3 or ext4 file system that an image holds, to read only. The caller closes the image.
  *
  * @throws UmlcowError FS_UNKNOWN when the image holds none; FS_UNSUPPORTED when it uses a feature that umlcow does not
- *         know; FS_DAMAGED when its superblock cannot be right
+ *         know, or its journal cannot be replayed; FS_DAMAGED when its superblock or its journal cannot be right
  */
 export async function openExt(image: Image, options: ExtOptions = {}): Promise<ExtFileSystem> {
   const findings = new ExtFindings(options.damage)
   const superblock = await readExtSuperblock(image, findings)
-  if (hasBit(superblock.incompatible, extIncompatible.needsRecovery)) {
-    if (options.replay !== false) {
-      throw new UmlcowError('FS_UNSUPPORTED', 'the journal of the file system must be replayed before it can be read')
-    }
-    findings.add({ kind: 'not-replayed', message: 'the journal was not replayed: the file system may look damaged' })
+  if (!hasBit(superblock.incompatible, extIncompatible.needsRecovery)) {
+    const hasJournal = hasBit(superblock.compatible, extCompatible.hasJournal)
+    return mountExt(image, superblock, findings, { ...notReplayed, state: hasJournal ? 'clean' : 'none' })
   }
-  return mountExt(image, superblock, findings)
+  const replayed = options.replay === false ? null : await replayInMemory(image, superblock, findings)
+  if (replayed === null) {
+    findings.add({ kind: 'not-replayed', message: 'the journal was not replayed: the file system may look damaged' })
+    return mountExt(image, superblock, findings, { ...notReplayed, state: 'not-replayed' })
+  }
+  // The journal may hold the superblock, too.
+  return mountExt(replayed.image, await readExtSuperblock(replayed.image, findings), findings, replayed.journal)
 }
 
-/** Read and check the superblock of an image. */
-export async function readExtSuperblock(image: Image, findings: ExtFindings): Promise<ExtSuperblock> {
+const notReplayed = { transactionCount: 0, blocks: new Float64Array(0) }
+
+/** Read and check the superblock of an image. An error names a copy that can be used. */
+async function readExtSuperblock(image: Image, findings: ExtFindings): Promise<ExtSuperblock> {
   const bytes = new Uint8Array(extSuperblockSize)
   if (image.virtualSize >= extSuperblockOffset + extSuperblockSize) await image.read(extSuperblockOffset, bytes)
-  const superblock = parseExtSuperblock(bytes)
-  if (!superblock.isChecksumRight) findings.damage('checksum', 'wrong checksum of the superblock')
+  const superblock = await orBackup(image, () => {
+    const parsed = parseExtSuperblock(bytes)
+    if (!parsed.isChecksumRight) findings.damage('checksum', 'wrong checksum of the superblock')
+    return parsed
+  })
   const size = superblock.blockCount * superblock.blockSize
   if (size > image.virtualSize) {
     findings.damage('size', `the file system has ${size} bytes, its image only ${image.virtualSize}`)
@@ -50,12 +63,35 @@ export async function readExtSuperblock(image: Image, findings: ExtFindings): Pr
   return superblock
 }
 
-/** Make the reader of an image as it is, without a look at its journal. */
-export function mountExt(image: Image, superblock: ExtSuperblock, findings: ExtFindings): ExtFileSystem {
+async function orBackup(image: Image, parse: () => ExtSuperblock): Promise<ExtSuperblock> {
+  try {
+    return parse()
+  } catch (error) {
+    const isUnusable = hasCode(error, 'FS_UNKNOWN', 'FS_DAMAGED')
+    const backup = isUnusable ? await findBackupSuperblock(image) : null
+    if (backup === null) throw error
+    const { block, blockSize } = backup
+    throw new UmlcowError('FS_DAMAGED', `${(error as Error).message}; a copy in block ${block} is whole`, {
+      details: { block, blockSize },
+      hint: `copy the image, and run "e2fsck -b ${block} -B ${blockSize}" on the copy`,
+      cause: error,
+    })
+  }
+}
+
+/** Make the reader of an image whose journal has been seen to. */
+async function mountExt(
+  image: Image,
+  superblock: ExtSuperblock,
+  findings: ExtFindings,
+  journal: ExtJournal,
+): Promise<ExtFileSystem> {
   const volume = openVolume(image, superblock, findings)
   return {
     superblock,
     findings: findings.list,
+    journal,
+    orphans: await listOrphans(volume),
     image,
     inode: async (number) => (await readInodes(volume, [number]))[0] as ExtInode,
     inodesOf: (numbers) => readInodes(volume, numbers),

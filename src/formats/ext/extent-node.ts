@@ -32,6 +32,11 @@ export interface ExtentNode {
   readonly entries: readonly ExtentEntry[]
 }
 
+/** True when a map of an inode starts as a node does. */
+export function isExtentNode(bytes: Uint8Array): boolean {
+  return readHalf(bytes, 0) === magic
+}
+
 /**
  * Parse a node.
  *
@@ -40,7 +45,7 @@ export interface ExtentNode {
  */
 export function parseExtentNode(bytes: Uint8Array): ExtentNode | null {
   const [count, capacity, depth] = [readHalf(bytes, 2), readHalf(bytes, 4), readHalf(bytes, 6)]
-  if (readHalf(bytes, 0) !== magic || depth > maxExtentDepth) return null
+  if (!isExtentNode(bytes) || depth > maxExtentDepth) return null
   if (count > capacity || (capacity + 1) * entrySize > bytes.length || (depth > 0 && count === 0)) return null
   const entries: ExtentEntry[] = []
   let end = 0

@@ -7,7 +7,14 @@ export {
 } from './attributes.js'
 export { crc16, crc32c, crc32cWord, crcStart } from './checksums.js'
 export { type DirectoryRecord, isDirectoryBlockRight, parseDirectoryBlock } from './directory-block.js'
-export { type ExtentEntry, type ExtentNode, isExtentNodeRight, maxExtentDepth, parseExtentNode } from './extent-node.js'
+export {
+  type ExtentEntry,
+  type ExtentNode,
+  isExtentNode,
+  isExtentNodeRight,
+  maxExtentDepth,
+  parseExtentNode,
+} from './extent-node.js'
 export { extCompatible, extIncompatible, extReadOnlyCompatible, hasBit } from './features.js'
 export { type ExtGroup, extGroupPlace, hasExtBackup, parseExtGroup } from './group-descriptor.js'
 export {
@@ -18,6 +25,8 @@ export {
   isExtInodeRight,
   parseExtInode,
 } from './inode.js'
+export * from './journal/index.js'
+export { isOrphanBlockRight, parseOrphanBlock } from './orphan-block.js'
 export {
   type ExtSuperblock,
   extSuperblockOffset,
