@@ -28,13 +28,13 @@ export async function replayInMemory(
     if (!hasBit(superblock.compatible, extCompatible.hasJournal)) throw damagedExt('it needs a journal, and has none')
     // What is wrong before the replay may be right after it.
     const volume = openVolume(image, superblock, new ExtFindings('report'))
-    const { blocks, transactionCount } = await replayJournal(volume, findings)
-    const numbers = Float64Array.from(blocks.keys()).sort()
+    const { places, escaped, transactionCount } = await replayJournal(volume, findings)
+    const numbers = Float64Array.from(places.keys()).sort()
     const { blockSize } = superblock
     const message = `the journal was replayed in memory: ${numbers.length} blocks of ${transactionCount} transactions`
     findings.add({ kind: 'replayed', message })
     return {
-      image: openReplayedImage(image, { blockSize, numbers, blocks }),
+      image: openReplayedImage(image, { blockSize, numbers, places, escaped }),
       journal: { state: 'replayed', transactionCount, blocks: numbers },
     }
   } catch (error) {

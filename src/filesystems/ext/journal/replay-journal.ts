@@ -1,21 +1,20 @@
-import { isJournalDataRight, parseFastCommitHead, parseJournalRevokes } from '../../../formats/ext/index.js'
+import {
+  isJournalDataRight,
+  type JournalTag,
+  parseFastCommitHead,
+  parseJournalRevokes,
+} from '../../../formats/ext/index.js'
 import type { ExtFindings } from '../findings.js'
 import type { ExtVolume } from '../volume.js'
 import { type Journal, journalUnsupported, openJournal } from './open-journal.js'
 import { type LogContents, scanLog } from './scan-log.js'
 import { type LogBlock, walkLog } from './walk-log.js'
 
-/** Where the data of a replayed block is. */
-export interface ReplayedBlock {
-  /** Block of the file system, within the journal. */
-  readonly place: number
-  /** The journal has zeros in the place of the magic number at its start. */
-  readonly isEscaped: boolean
-}
-
 export interface Replay {
-  /** By the block of the file system that the data belongs to. */
-  readonly blocks: ReadonlyMap<number, ReplayedBlock>
+  /** By the block of the file system: the block within the journal that holds its data. */
+  readonly places: ReadonlyMap<number, number>
+  /** Blocks whose data has zeros in the journal in place of the magic number at its start. */
+  readonly escaped: ReadonlySet<number>
   readonly transactionCount: number
 }
 
@@ -29,33 +28,35 @@ export interface Replay {
  */
 export async function replayJournal(volume: ExtVolume, findings: ExtFindings): Promise<Replay> {
   const journal = await openJournal(volume)
-  if (journal.superblock.start === 0) return { blocks: new Map(), transactionCount: 0 }
+  const [places, escaped] = [new Map<number, number>(), new Set<number>()]
+  if (journal.superblock.start === 0) return { places, escaped, transactionCount: 0 }
   const contents = await scanLog(journal, findings)
-  await assertNoFastCommits(journal, contents)
+  const { transactionCount } = contents
+  await assertNoFastCommits(journal, transactionCount)
   const revokes = await findRevokes(journal, contents, findings)
-  const blocks = new Map<number, ReplayedBlock>()
-  for await (const block of walkLog(journal, contents.transactionCount)) {
-    if (block.kind === 'descriptor') await replayDescriptor(block)
-  }
-  return { blocks, transactionCount: contents.transactionCount }
-
-  async function replayDescriptor({ index, sequence, tags, dataAt }: LogBlock): Promise<void> {
-    for (const [i, tag] of tags.entries()) {
+  for await (const block of walkLog(journal, transactionCount)) {
+    for (const [i, tag] of block.tags.entries()) {
       // A revoke stands for all transactions up to its own.
-      if ((revokes.get(tag.block) ?? -1) >= index) continue
-      if (journal.superblock.checksumVersion > 1) {
-        const bytes = await journal.block(dataAt(i))
-        if (!isJournalDataRight(journal.superblock, { tag, sequence, bytes })) {
-          findings.damage('journal', `wrong checksum of block ${tag.block} in transaction ${sequence} of the journal`)
-          continue
-        }
-      }
-      if (tag.block >= volume.superblock.blockCount) {
-        findings.damage('journal', `the journal has block ${tag.block}, the file system ends before it`)
+      if ((revokes.get(tag.block) ?? -1) >= block.index) continue
+      const bytes = journal.superblock.checksumVersion > 1 ? journal.block(block.dataAt(i)) : null
+      const damage = damageOf(tag, block, bytes instanceof Promise ? await bytes : bytes)
+      if (damage !== null) {
+        findings.damage('journal', damage)
         continue
       }
-      blocks.set(tag.block, { place: journal.place(dataAt(i)), isEscaped: tag.isEscaped })
+      places.set(tag.block, journal.place(block.dataAt(i)))
+      if (tag.isEscaped) escaped.add(tag.block)
+      else escaped.delete(tag.block)
     }
+  }
+  return { places, escaped, transactionCount }
+
+  function damageOf(tag: JournalTag, { sequence }: LogBlock, bytes: Uint8Array | null): string | null {
+    if (bytes !== null && !isJournalDataRight(journal.superblock, { tag, sequence, bytes })) {
+      return `wrong checksum of block ${tag.block} in transaction ${sequence} of the journal`
+    }
+    const { blockCount } = volume.superblock
+    return tag.block < blockCount ? null : `the journal has block ${tag.block}, and the file system ${blockCount}`
   }
 }
 
@@ -76,7 +77,7 @@ async function findRevokes(
 }
 
 /** @throws UmlcowError FS_UNSUPPORTED when fast commits continue the last transaction */
-async function assertNoFastCommits({ superblock, block }: Journal, { transactionCount }: LogContents): Promise<void> {
+async function assertNoFastCommits({ superblock, block }: Journal, transactionCount: number): Promise<void> {
   const { hasFastCommits, endBlock, blockCount, sequence } = superblock
   // Linux leaves the first block after the log unused.
   const first = endBlock + 1

@@ -3,24 +3,22 @@ import { type Extent, joinExtents } from '../../../bytes/extents.js'
 import { viewOf } from '../../../bytes/struct.js'
 import { journalMagic } from '../../../formats/ext/index.js'
 import { checkGuestRange, type Image } from '../../../images/image.js'
-import type { ReplayedBlock } from './replay-journal.js'
+import type { Replay } from './replay-journal.js'
 
 /** What a view of an image after a replay needs. */
-export interface ReplayedBlocks {
+export interface ReplayedBlocks extends Pick<Replay, 'places' | 'escaped'> {
   readonly blockSize: number
-  /** Ascending. */
+  /** The blocks of the file system, ascending. */
   readonly numbers: Float64Array
-  readonly blocks: ReadonlyMap<number, ReplayedBlock>
 }
 
 /** Make the view of an image as it is after a replay. It does not own the image. */
 export function openReplayedImage(image: Image, replayed: ReplayedBlocks): Image {
-  const { blockSize, numbers, blocks } = replayed
+  const { blockSize, numbers, places, escaped } = replayed
 
   async function readReplayed(number: number, from: number, target: Uint8Array): Promise<void> {
-    const { place, isEscaped } = blocks.get(number)!
-    await image.read(place * blockSize + from, target)
-    if (!isEscaped || from >= 4) return
+    await image.read(places.get(number)! * blockSize + from, target)
+    if (from >= 4 || !escaped.has(number)) return
     const magic = new Uint8Array(4)
     viewOf(magic).setUint32(0, journalMagic, false)
     target.set(magic.subarray(from, from + target.length))

@@ -84,6 +84,7 @@ async function addBlock(journal: Journal, open: OpenTransaction, block: LogBlock
   if (journal.superblock.checksumVersion !== 1 || kind !== 'descriptor') return
   open.checksum = transactionChecksum(open.checksum, bytes)
   for (let i = 0; i < tags.length; i++) {
-    open.checksum = transactionChecksum(open.checksum, await journal.block(dataAt(i)))
+    const data = journal.block(dataAt(i))
+    open.checksum = transactionChecksum(open.checksum, data instanceof Promise ? await data : data)
   }
 }
