@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type ExtFileSystem, type Image, openExt, openMemoryStore, openRawImage, UmlcowError } from '../../src/core.js'
@@ -13,11 +13,29 @@ import {
   makeExtImage,
   makeExtTree,
 } from '../support/ext-images.js'
-import { debugfsListing, hostContents, ownContents, ownListing } from '../support/ext-listing.js'
+import {
+  debugfsListing,
+  debugfsNames,
+  hostContents,
+  ownContents,
+  ownListing,
+  ownNames,
+} from '../support/ext-listing.js'
 import { temporaryDirectory } from '../support/paths.js'
 import { havePeers } from '../support/peers.js'
 
 const configs = sampleOf('ext', extConfigs, 2)
+
+/** ext2, ext3 and ext4, with three sizes of blocks and three of inodes. */
+const allSizes = ['ext2', 'ext3', 'ext4'].flatMap((type) =>
+  [1024, 2048, 4096].flatMap((block) =>
+    [128, 256, 512].map((inode) => ({
+      name: `${type}, blocks of ${block}, inodes of ${inode}`,
+      args: ['-t', type, '-b', `${block}`, '-I', `${inode}`],
+      size: '24M',
+    })),
+  ),
+)
 
 async function withExt<T>(image: string, use: (files: ExtFileSystem) => Promise<T>): Promise<T> {
   await using opened = await openImage(image)
@@ -54,6 +72,52 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
       mkdirSync(dumped)
       debugfs(image, [`rdump / ${dumped}`])
       expect(await withExt(image, ownContents)).toEqual(hostContents(dumped))
+    }
+  })
+
+  test.each(isDeep ? allSizes : [])('agrees with debugfs: $name', async (config) => {
+    const directory = temporaryDirectory()
+    const [tree, image] = [path.join(directory, 'tree'), path.join(directory, 'image')]
+    const dice = diceFor(config.name)
+    makeExtTree(tree, dice, config.name.startsWith('ext4') ? {} : { far: farInMap })
+    makeExtImage(image, config, tree)
+    expect(await withExt(image, ownContents)).toEqual(hostContents(tree))
+    for (let i = 0; i < 3; i++) {
+      debugfs(image, agingCommands(dice, path.join(tree, 'size1023')), ['-w'])
+      await expectSameListing(image)
+      e2fsprogs('e2fsck', ['-fyD', image], [0, 1])
+    }
+    await expectSameListing(image)
+  })
+
+  test.runIf(isDeep).each([
+    ['ext4', '-t ext4 -b 4096 -I 256 -O metadata_csum', 64_000],
+    ['ext3', '-t ext3 -b 4096 -I 128', 31_000],
+  ])('a directory of 100,000 files, a file of many names: %s', async (_, args, linkCount) => {
+    const directory = temporaryDirectory()
+    const [tree, image] = [path.join(directory, 'tree'), path.join(directory, 'image')]
+    mkdirSync(path.join(tree, 'many'), { recursive: true })
+    mkdirSync(path.join(tree, 'names'))
+    const names = Array.from({ length: 100_000 }, (_, i) => `f${i}`)
+    for (const name of names) writeFileSync(path.join(tree, 'many', name), '')
+    writeFileSync(path.join(tree, 'one'), '1')
+    for (let i = 1; i < linkCount; i++) linkSync(path.join(tree, 'one'), path.join(tree, 'names', `n${i}`))
+    // mke2fs looks through the whole directory for each name: blocks of 1 KiB would take it many minutes.
+    e2fsprogs('mke2fs', ['-q', '-F', ...args.split(' '), '-N', '110000', '-d', tree, image, '200M'])
+    for (const isIndexed of [false, true]) {
+      if (isIndexed) e2fsprogs('e2fsck', ['-fyD', image], [0, 1])
+      await withExt(image, async (files) => {
+        const many = await files.lookup(Buffer.from('/many'))
+        const lines = await ownNames(files, many)
+        expect(lines).toEqual(debugfsNames(image, many.number))
+        expect(lines).toHaveLength(names.length)
+        const links = await ownNames(files, await files.lookup(Buffer.from('/names')))
+        expect(links).toHaveLength(linkCount - 1)
+        const one = await files.lookup(Buffer.from(`/names/n${linkCount - 1}`))
+        expect(one.linkCount).toBe(linkCount)
+        expect(one).toEqual(await files.lookup(Buffer.from('/one')))
+        expect((await files.lookup(Buffer.from('/many/f99999'))).size).toBe(0)
+      })
     }
   })
 

@@ -85,6 +85,21 @@ export async function ownListing(files: ExtFileSystem): Promise<ExtListing> {
   return listing
 }
 
+/** The lines of one directory, as this reader has it. */
+export async function ownNames(files: ExtFileSystem, directory: ExtInode): Promise<string[]> {
+  const lines: string[] = []
+  for await (const names of files.entries(directory)) {
+    const inodes = await files.inodesOf(names.map(({ inode }) => inode))
+    for (const [i, inode] of inodes.entries()) lines.push(line(inode, names[i]!.name))
+  }
+  return lines
+}
+
+/** The same as debugfs has it. */
+export function debugfsNames(image: string, directory: number): string[] {
+  return listedLines(debugfs(image, [`ls -l -p <${directory}>`])[0]!)
+}
+
 async function factsOf(files: ExtFileSystem, inode: ExtInode): Promise<ExtFacts> {
   const blocks: number[] = []
   for await (const extents of files.extents(inode, { onMapBlock: (block) => blocks.push(block) })) {
