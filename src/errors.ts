@@ -45,8 +45,9 @@ const qcow2Errors = {
 const fileSystemErrors = {
   FS_UNKNOWN: otherFormat('The image holds no file system that umlcow reads.'),
   FS_UNSUPPORTED: failed('A file system or a file uses a feature that umlcow does not support, such as encryption.'),
-  FS_DAMAGED: failed('A structure of a file system is damaged.'),
+  FS_DAMAGED: failed('A structure of a file system or of a partition table is damaged.'),
   FS_NOT_FOUND: failed('A file system has no file of that path.'),
+  PARTITION_MISSING: failed('The image has no partition of that number, or you must choose one of several.'),
 } as const
 
 const backingErrors = {

@@ -1,3 +1,4 @@
+import { crc32 } from '../../bytes/crc32.js'
 import { concatBytes, latin1Bytes } from '../../bytes/fast.js'
 import { viewOf } from '../../bytes/struct.js'
 import { type CellGrid, cellColour } from './cells.js'
@@ -5,18 +6,6 @@ import { type CellGrid, cellColour } from './cells.js'
 // Source: Portable Network Graphics (PNG) Specification, third edition, W3C: 5 (chunks), 11.2 (IHDR, IDAT, IEND).
 
 const signature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
-  return value
-})
-
-function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff
-  for (const byte of bytes) value = (crcTable[(value ^ byte) & 0xff] ?? 0) ^ (value >>> 8)
-  return (value ^ 0xffffffff) >>> 0
-}
 
 function chunk(type: string, data: Uint8Array): Uint8Array {
   const out = new Uint8Array(12 + data.length)

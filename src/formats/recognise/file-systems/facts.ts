@@ -1,0 +1,56 @@
+import { indexOfByte } from '../../../bytes/fast.js'
+
+/** The words of blkid. */
+export type FileSystemType =
+  | 'ext2'
+  | 'ext3'
+  | 'ext4'
+  | 'jbd'
+  | 'xfs'
+  | 'btrfs'
+  | 'swap'
+  | 'iso9660'
+  | 'squashfs'
+  | 'vfat'
+  | 'crypto_LUKS'
+  | 'LVM2_member'
+  | 'simg'
+
+/**
+ * What a file system says about its last use.
+ *
+ * `clean`: it was unmounted, and stands alone. `mounted`: it has no journal, and is mounted or was not unmounted.
+ * `needs-recovery`: the same with a journal, which a reader must replay. `errors`: the kernel found damage.
+ */
+export type FileSystemState = 'clean' | 'mounted' | 'needs-recovery' | 'errors'
+
+/** What the signature of a file system, or of something else that fills a disk, shows. */
+export interface FileSystemFacts {
+  readonly type: FileSystemType
+  /** Bytes, which need not be text; null when it has none. */
+  readonly label: Uint8Array | null
+  /** As blkid prints it; null when it has none. */
+  readonly uuid: string | null
+  /** Null for types that umlcow only recognises. */
+  readonly state: readonly FileSystemState[] | null
+  /** Why umlcow cannot read its files; null when it can. */
+  readonly problem: string | null
+}
+
+/** Facts about a type that umlcow recognises and does not read. */
+export function notRead(
+  type: FileSystemType,
+  { label = null, uuid = null }: { label?: Uint8Array | null; uuid?: string | null } = {},
+): FileSystemFacts {
+  return { type, label, uuid, state: null, problem: `umlcow reads the files of ext2, ext3 and ext4 only` }
+}
+
+const space = 0x20
+
+/** The label in a field that NULs or spaces fill; null for an empty one. */
+export function labelIn(field: Uint8Array): Uint8Array | null {
+  const nul = indexOfByte(field, 0)
+  let end = nul < 0 ? field.length : nul
+  while (end > 0 && field[end - 1] === space) end--
+  return end === 0 ? null : field.subarray(0, end)
+}

@@ -1,0 +1,3 @@
+export { partitionImage } from './partition-image.js'
+export type { Partition, PartitionTable } from './partition-table.js'
+export { readPartitionTable } from './read-table.js'
