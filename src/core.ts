@@ -45,6 +45,7 @@ export { openRawImage } from './images/raw-image.js'
 
 // File systems
 
+export { type ImageContents, readContents, readPartition } from './filesystems/contents.js'
 export {
   type ExtDirectory,
   type ExtEntry,
@@ -58,7 +59,10 @@ export {
   openExt,
   walkExtDirectories,
 } from './filesystems/ext/index.js'
+export { type FoundFileSystem, findFileSystem } from './filesystems/find-file-system.js'
 export { type ExtInode, type ExtSuperblock, type ExtTime, extInodeFlags } from './formats/ext/index.js'
+export type { FileSystemFacts, FileSystemState, FileSystemType } from './formats/recognise/file-systems/index.js'
+export { type Partition, type PartitionTable, partitionImage } from './images/partitions/index.js'
 
 // Make images
 

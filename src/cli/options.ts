@@ -5,6 +5,7 @@ import { isWindowSize } from '../engine/window-size.js'
 import { UmlcowError } from '../errors.js'
 import { type ForceWord, forceWords, newImageForceWords } from '../machine/findings.js'
 import type { FileSystemOptions } from '../overlays/open-file-system.js'
+import { highestPartition } from '../overlays/partition-path.js'
 import type { PathStyle } from '../overlays/stored-path.js'
 import type { HumfsForceWord } from '../trees/kinds/humfs/workspace.js'
 
@@ -163,9 +164,10 @@ export function addBackingOptions(command: Command): Command {
 
 /** Options of verbs that read the file system inside an image. */
 export function addFileSystemOptions(command: Command): Command {
-  addBackingOptions(command)
-    .option('--partition <number>', 'read this partition, from 1', partitionArgument)
-    .option('--no-replay', 'look at the bare disk: do not replay the journal in memory')
+  addPartitionOption(addBackingOptions(command), 'read this partition, from 1; 0 for the whole image').option(
+    '--no-replay',
+    'look at the bare disk: do not replay the journal in memory',
+  )
   return addForceOption(command, ['mtime', 'size', 'damage'])
 }
 
@@ -180,10 +182,14 @@ export function fileSystemFlags(flags: FileSystemFlags): FileSystemOptions {
   return { backing, backingRoot, chain, partition, noReplay: replay === false, force }
 }
 
+export function addPartitionOption(command: Command, description: string): Command {
+  return command.option('--partition <number>', description, partitionArgument)
+}
+
 function partitionArgument(text: string): number {
   const number = parseDigits(Buffer.from(text), 10)
-  if (number !== null && number >= 1 && number <= 2 ** 16) return number
-  throw new InvalidArgumentError('Give the number of a partition, from 1.')
+  if (number !== null && number <= highestPartition) return number
+  throw new InvalidArgumentError('Give the number of a partition, from 1, or 0 for the whole image.')
 }
 
 /** Makes `--backing <file>` and `--no-backing` one flag: a path, false or undefined. */

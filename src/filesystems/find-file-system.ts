@@ -2,7 +2,7 @@ import { escapeText, printablePath } from '../bytes/escape.js'
 import { UmlcowError } from '../errors.js'
 import { type FileSystemFacts, isExt } from '../formats/recognise/file-systems/index.js'
 import type { Image } from '../images/image.js'
-import { type Partition, partitionImage } from '../images/partitions/index.js'
+import { type Partition, type PartitionTable, partitionImage } from '../images/partitions/index.js'
 import { type ImageContents, readContents, readPartition } from './contents.js'
 
 /** Where in an image a file system lies. */
@@ -19,10 +19,12 @@ interface Candidate {
   readonly fileSystem: FileSystemFacts | null
 }
 
+const onlyExt = 'umlcow reads the files of ext2, ext3 and ext4 only'
 const howToChoose = 'choose one: "--partition N" or "IMAGE@N"'
 
 /**
  * Find the file system of an image for `openExt`. It reads the partition table and the first bytes of partitions only.
+ * Where nothing has a signature, it returns what the caller chose or the whole image: `openExt` may know more.
  *
  * @param number  of the partition, from 1; 0 for the whole image; null for the only file system that umlcow reads
  * @throws        UmlcowError PARTITION_MISSING when there is no such partition, or with null several of them hold a file
@@ -31,7 +33,20 @@ const howToChoose = 'choose one: "--partition N" or "IMAGE@N"'
 export async function findFileSystem(image: Image, number: number | null = null): Promise<FoundFileSystem> {
   if (number === 0) return { image, partition: null }
   const contents = await readContents(image)
-  return found(image, number === null ? await choose(image, contents) : pick(contents, number))
+  if (number === null) return found(image, await choose(image, contents))
+  const partition = pickPartition(contents.table, number)
+  const fileSystem = await readPartition(image, partition)
+  if (partition.isExtended) {
+    throw new UmlcowError('FS_UNKNOWN', `partition ${number} is extended: it holds partitions, no file system`)
+  }
+  if (fileSystem !== null) assertExt(fileSystem, `partition ${number}`)
+  return found(image, partition)
+}
+
+/** @throws UmlcowError FS_UNKNOWN for a type whose files umlcow does not read */
+function assertExt(fileSystem: FileSystemFacts, place: string): void {
+  if (isExt(fileSystem)) return
+  throw new UmlcowError('FS_UNKNOWN', `${place} holds ${fileSystem.type}: ${fileSystem.problem ?? onlyExt}`)
 }
 
 function found(image: Image, partition: Partition | null): FoundFileSystem {
@@ -39,7 +54,7 @@ function found(image: Image, partition: Partition | null): FoundFileSystem {
 }
 
 /** Take a partition by its number. @throws UmlcowError PARTITION_MISSING, FS_DAMAGED */
-export function pick({ table }: ImageContents, number: number): Partition {
+export function pickPartition(table: PartitionTable | null, number: number): Partition {
   const partition = table?.partitions.find((one) => one.number === number)
   if (partition !== undefined) return partition
   if (table === null) {
@@ -56,38 +71,37 @@ export function pick({ table }: ImageContents, number: number): Partition {
   })
 }
 
-async function choose(image: Image, contents: ImageContents): Promise<Partition | null> {
-  const whole: Candidate = { partition: null, fileSystem: contents.fileSystem }
-  const candidates = [whole]
-  for (const partition of contents.table?.partitions ?? []) {
+async function choose(image: Image, { table, fileSystem }: ImageContents): Promise<Partition | null> {
+  if (table === null) {
+    if (fileSystem !== null) assertExt(fileSystem, 'the image')
+    return null
+  }
+  const candidates: Candidate[] = fileSystem === null ? [] : [{ partition: null, fileSystem }]
+  for (const partition of table.partitions) {
     candidates.push({ partition, fileSystem: await readPartition(image, partition) })
   }
-  const [one, ...others] = candidates.filter(({ fileSystem }) => fileSystem !== null && isExt(fileSystem))
+  const [one, ...others] = candidates.filter(
+    (candidate) => candidate.fileSystem !== null && isExt(candidate.fileSystem),
+  )
   if (one !== undefined && others.length === 0) return one.partition
-  if (one === undefined && contents.table !== null) assertWhole(contents.table)
-  const shown = candidates.filter(({ partition, fileSystem }) => partition !== null || fileSystem !== null)
-  const details = { partitions: shown.map(({ partition }) => partition?.number ?? 0) }
-  if (one === undefined) throw new UmlcowError('FS_UNKNOWN', nothingRead(contents, shown), { details })
-  throw new UmlcowError('PARTITION_MISSING', `several file systems are in the image: ${listed(shown)}`, {
+  const details = { partitions: candidates.map(({ partition }) => partition?.number ?? 0) }
+  const list = candidates.map(shownCandidate).join(', ')
+  if (one === undefined) {
+    assertWhole(table)
+    throw new UmlcowError('FS_UNKNOWN', `no partition holds ext2, ext3 or ext4: ${list || 'there is none'}`, {
+      details,
+    })
+  }
+  throw new UmlcowError('PARTITION_MISSING', `several file systems are in the image: ${list}`, {
     details,
     hint: howToChoose,
   })
 }
 
 /** @throws UmlcowError FS_DAMAGED when no partition can be found, because the table is damaged */
-function assertWhole({ partitions, findings }: NonNullable<ImageContents['table']>): void {
+function assertWhole({ partitions, findings }: PartitionTable): void {
   if (partitions.length > 0 || findings.length === 0) return
   throw new UmlcowError('FS_DAMAGED', findings.join('; '))
-}
-
-function nothingRead({ fileSystem, table }: ImageContents, shown: readonly Candidate[]): string {
-  if (table === null && fileSystem !== null) return `the image holds ${fileSystem.type}: ${fileSystem.problem}`
-  if (shown.length === 0) return 'the image holds neither a file system nor partitions that umlcow knows'
-  return `no partition holds ext2, ext3 or ext4: ${listed(shown)}`
-}
-
-function listed(candidates: readonly Candidate[]): string {
-  return candidates.map(shownCandidate).join(', ')
 }
 
 function shownCandidate({ partition, fileSystem }: Candidate): string {

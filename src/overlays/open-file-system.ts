@@ -1,12 +1,20 @@
+import { printablePath } from '../bytes/escape.js'
+import { UmlcowError } from '../errors.js'
 import { type ExtFileSystem, openExt } from '../filesystems/ext/index.js'
+import { findFileSystem } from '../filesystems/find-file-system.js'
+import type { Partition } from '../images/partitions/index.js'
 import { type HostPath, localHostFiles } from '../machine/host-files.js'
-import { flag, forceOf, type Rules, whole } from '../machine/option-rules.js'
+import { flag, forceOf, type Rules } from '../machine/option-rules.js'
 import { closeOnFailure } from './open.js'
 import { type FileImage, type OpenImageOptions, openFileImage, openImageRules } from './open-image.js'
+import { partition, splitPartitionPath } from './partition-path.js'
 
 /** How to open the file system inside an image. */
 export interface FileSystemOptions extends OpenImageOptions {
-  /** The number of a partition, from 1. Default: the image itself, or the only partition that umlcow can read. */
+  /**
+   * The number of a partition, from 1; 0 for the whole image. The path may also name it: `IMAGE@N`. Default: the image
+   * itself, or the only partition that umlcow can read.
+   */
   readonly partition?: number | undefined
   /** Look at the bare disk: do not replay the journal. */
   readonly noReplay?: boolean | undefined
@@ -14,7 +22,7 @@ export interface FileSystemOptions extends OpenImageOptions {
 
 export const fileSystemRules: Rules = {
   ...openImageRules,
-  partition: whole(1, 2 ** 16),
+  partition,
   noReplay: flag,
   force: forceOf('mtime', 'size', 'damage'),
 }
@@ -24,20 +32,42 @@ export interface OpenedFileSystem extends AsyncDisposable {
   readonly files: ExtFileSystem
   /** The image that holds it, with the host's files. */
   readonly image: FileImage
+  /** The partition that holds it; null when it fills the image. */
+  readonly partition: Partition | null
   close(): Promise<void>
 }
 
 /**
  * Open the file system inside an image: raw, overlay or qcow2, with all its backing files. Nothing is written.
  *
- * @throws UmlcowError FS_UNKNOWN, FS_UNSUPPORTED, FS_DAMAGED, and what opening the image throws
+ * @param name  the path of an image, or `IMAGE@N` for one of its partitions
+ * @throws UmlcowError FS_UNKNOWN, FS_UNSUPPORTED, FS_DAMAGED; PARTITION_MISSING when there is no such partition or the
+ *         caller must choose one; and what opening the image throws
  */
-export async function openFileSystem(path: HostPath, options: FileSystemOptions): Promise<OpenedFileSystem> {
-  const { force, noReplay } = options
-  const image = await openFileImage(options.files ?? localHostFiles, path, options)
-  return closeOnFailure(image, async () => {
-    const damage = force?.includes('damage') ? 'report' : 'refuse'
-    const files = await openExt(image, { replay: !noReplay, damage })
-    return { files, image, close: () => image.close(), [Symbol.asyncDispose]: () => image.close() }
-  })
+export async function openFileSystem(name: HostPath, options: FileSystemOptions): Promise<OpenedFileSystem> {
+  const { files: host = localHostFiles, force, noReplay } = options
+  const { path, partition: named } = await splitPartitionPath(host, name)
+  const image = await openFileImage(host, path, options)
+  return closeOnFailure(image, () =>
+    namingImage(path, async () => {
+      const found = await findFileSystem(image, options.partition ?? named)
+      const damage = force?.includes('damage') ? 'report' : 'refuse'
+      const files = await openExt(found.image, { replay: !noReplay, damage })
+      const close = () => image.close()
+      return { files, image, partition: found.partition, close, [Symbol.asyncDispose]: close }
+    }),
+  )
+}
+
+const aboutFileSystems: readonly string[] = ['FS_UNKNOWN', 'FS_UNSUPPORTED', 'FS_DAMAGED', 'PARTITION_MISSING']
+
+/** The core knows no paths: name the image in its messages. */
+export async function namingImage<T>(path: HostPath, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!(error instanceof UmlcowError) || !aboutFileSystems.includes(error.code)) throw error
+    const { code, message, details, hint } = error
+    throw new UmlcowError(code, `${printablePath(path)}: ${message}`, { details, hint, cause: error })
+  }
 }

@@ -1,4 +1,5 @@
 import type { HostFiles, HostPath } from '../machine/host-files.js'
+import { type Rule, whole } from '../machine/option-rules.js'
 import { pathBytes } from '../machine/path-bytes.js'
 
 /** A path of an image, and the number of a partition in it; null for none. */
@@ -7,9 +8,16 @@ export interface PartitionPath {
   readonly partition: number | null
 }
 
+const longestNumber = 5
+
+/** The highest number that umlcow takes for a partition. */
+export const highestPartition = 10 ** longestNumber - 1
+
+/** The rule for the number of a partition: 0 stands for the whole image. */
+export const partition: Rule = whole(0, highestPartition)
+
 const at = 0x40
 const zero = 0x30
-const longestNumber = 5
 
 /**
  * Split `IMAGE@N` into the path of an image and the number of a partition. A file of the whole name comes first, and

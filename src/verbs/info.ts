@@ -12,18 +12,25 @@ import { countAllocated } from '../overlays/count-allocated.js'
 import { type BackingInspection, type BackingOptions, inspectBacking } from '../overlays/inspect-backing.js'
 import { layerOf, openProbed } from '../overlays/open.js'
 import { withHeader } from '../overlays/open-overlay.js'
+import { partition, splitPartitionPath } from '../overlays/partition-path.js'
 import { findUnfinishedRewrite, type RewriteState } from '../overlays/rewrite-header.js'
 import { findUnfinishedMerge, unfinishedFindings } from '../overlays/unfinished/unfinished-merge.js'
+import { type ContentsInfo, infoOfContents } from './info-contents.js'
 import { infoOfQcow2, type Qcow2Info } from './info-qcow2.js'
 
 export interface InfoOptions extends OperationOptions, BackingOptions {
-  /** Read the header only: do not count allocated sectors or look for processes that have the file open. */
+  /**
+   * Read the header only: do not count allocated sectors, and do not look for processes that have the file open, or for
+   * partitions and file systems.
+   */
   readonly fast?: boolean | undefined
+  /** Show this partition only, from 1; 0 for what fills the whole image. The path may also name it: `IMAGE@N`. */
+  readonly partition?: number | undefined
   /** Do not look at the backing file. */
   readonly noBacking?: boolean | undefined
 }
 
-const infoRules: Rules = { ...operationRules, ...backingRules, fast: flag, noBacking: flag }
+const infoRules: Rules = { ...operationRules, ...backingRules, fast: flag, noBacking: flag, partition }
 
 /** What `info` also returns for an overlay. A field is null when `info` did not look for it. */
 export interface OverlayInfo {
@@ -48,6 +55,8 @@ export interface ImageInfo {
   readonly unfinished: Finding | null
   /** How a raw file is compressed; null when it is not. Verbs but `create` and `convert` then take its bytes as they are. */
   readonly compression: CompressedRaw | null
+  /** Partitions and file systems that a guest sees; null when `info` did not look for them. */
+  readonly contents: ContentsInfo | null
   /** Null unless the file is a COW file. */
   readonly overlay: OverlayInfo | null
   /** Null unless the file is a qcow2 image. */
@@ -58,12 +67,14 @@ export interface ImageInfo {
  * Describe a file. For an overlay: the header, layout, backing file, users and allocated sectors.
  *
  * A file with neither the magic of a COW file nor of qcow2 is a raw image. It reads headers, the bitmap and the list of
- * snapshots, never the data.
+ * snapshots. Of the data it reads partition tables, and where partitions have the signatures of file systems: for an
+ * overlay from its backing file, too.
  *
- * @throws UmlcowError for a damaged header or a failed read
+ * @param path  of an image, or `IMAGE@N` for one of its partitions
+ * @throws UmlcowError for a damaged header or a failed read; PARTITION_MISSING when there is no such partition
  */
 export async function info(path: HostPath | URL, options: InfoOptions = {}): Promise<ImageInfo> {
-  return (await inspect(hostPath('path', path), checkedOptions(options, infoRules))).info
+  return (await inspectNamed(hostPath('path', path), checkedOptions(options, infoRules))).info
 }
 
 /**
@@ -72,7 +83,18 @@ export async function info(path: HostPath | URL, options: InfoOptions = {}): Pro
  */
 const longestCounted = 2 ** 32
 
-async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: ImageInfo; facts: FileFacts }> {
+interface Inspected {
+  readonly info: ImageInfo
+  readonly facts: FileFacts
+}
+
+/** Describe the file that a user named. */
+async function inspectNamed(name: HostPath, options: InfoOptions): Promise<Inspected> {
+  const { path, partition } = await splitPartitionPath(options.files ?? localHostFiles, name)
+  return inspect(path, { ...options, partition: options.partition ?? partition ?? undefined })
+}
+
+async function inspect(path: HostPath, options: InfoOptions): Promise<Inspected> {
   const files = options.files ?? localHostFiles
   const file = await openProbed(files, path)
   try {
@@ -84,7 +106,9 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
       const { qcow2, virtualSize } = layer
       const described = qcow2 === null ? null : await infoOfQcow2(files, file, { ...layer, qcow2 }, options)
       const compression = qcow2 === null ? await inspectCompressed(file) : null
-      return { facts, info: { ...common, format, virtualSize, compression, overlay: null, qcow2: described } }
+      const contents =
+        compression === null ? await infoOfContents(files, path, options, layer.below && described) : null
+      return { facts, info: { ...common, format, virtualSize, compression, contents, overlay: null, qcow2: described } }
     }
     const overlay = withHeader(file, layer.header)
     const { header, layout } = overlay
@@ -98,7 +122,9 @@ async function inspect(path: HostPath, options: InfoOptions): Promise<{ info: Im
       users: options.fast ? null : (await files.users([facts]))[0]!,
       rewrite: await findUnfinishedRewrite(files, path, head),
     }
-    return { facts, info: { ...common, format, virtualSize: header.virtualSize, overlay: overlayInfo, qcow2: null } }
+    const contents = await infoOfContents(files, path, options, overlayInfo)
+    const { virtualSize } = header
+    return { facts, info: { ...common, format, virtualSize, contents, overlay: overlayInfo, qcow2: null } }
   } finally {
     await file.store.close()
   }
@@ -114,15 +140,15 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
   const chain: ImageInfo[] = []
   const seen: FileFacts[] = []
   for (let next: HostPath | undefined = hostPath('path', path); next !== undefined; ) {
-    const { info: one, facts }: { info: ImageInfo; facts: FileFacts } = await inspect(next, rest)
+    const { info: one, facts }: Inspected = await (chain.length === 0 ? inspectNamed : inspect)(next, rest)
     if (seen.some((above) => isSameFile(above, facts))) {
       throw new UmlcowError('CHAIN_TOO_LONG', 'the chain of backing files goes in a circle')
     }
     seen.push(facts)
     chain.push(one)
     next = (one.overlay ?? one.qcow2)?.backing?.located?.path
-    // `backing` replaces the backing file of the top overlay only.
-    rest = { ...rest, backing: undefined }
+    // These options are about the top overlay only.
+    rest = { ...rest, backing: undefined, partition: undefined }
   }
   return chain
 }
@@ -134,7 +160,14 @@ export async function infoChain(path: HostPath | URL, options: InfoOptions = {})
  * @throws       UmlcowError for a damaged header; NOT_COW for any other file
  */
 export function infoOfHeader(bytes: Uint8Array, name: string): ImageInfo {
-  const common = { path: name, fileSize: null, allocatedSize: null, unfinished: null, compression: null }
+  const common = {
+    path: name,
+    fileSize: null,
+    allocatedSize: null,
+    unfinished: null,
+    compression: null,
+    contents: null,
+  }
   if (formatOf(bytes) === 'qcow2') {
     const header = parseQcow2Header(bytes, {
       name,

@@ -32,6 +32,8 @@ describe('findFileSystem', () => {
     const withBootCode = ext()
     writeBootRecord(withBootCode, 0, [])
     expect(await findFileSystem(imageOf(withBootCode))).toMatchObject({ partition: null })
+    // Without any signature, too: there may be a copy of the superblock.
+    expect(await findFileSystem(imageOf(Buffer.alloc(100)))).toMatchObject({ partition: null })
   })
 
   test('takes the only partition that umlcow reads', async () => {
@@ -74,12 +76,13 @@ describe('findFileSystem', () => {
       'no partition holds ext2, ext3 or ext4: 1: xfs "p0", 2: unknown "p1"',
     ],
     [
-      'nothing',
-      Buffer.alloc(100),
-      null,
+      'another file system in the partition',
+      diskWith(ext(), xfs),
+      2,
       'FS_UNKNOWN',
-      'the image holds neither a file system nor partitions that umlcow knows',
+      'partition 2 holds xfs: umlcow reads the files of ext2, ext3 and ext4 only',
     ],
+    ['no partitions', diskWith(), null, 'FS_UNKNOWN', 'no partition holds ext2, ext3 or ext4: there is none'],
     [
       'an Android sparse image',
       Buffer.from('3aff26ed0100', 'hex'),

@@ -5,7 +5,7 @@ import { type ImageInfo, info, infoChain, infoOfHeader } from '../../verbs/info.
 import { type CliContext, type CommonFlags, describeError, errorLines, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { tell } from '../messages.js'
-import { addBackingOptions, addJsonOptions, addNoBackingOption, backingFlags } from '../options.js'
+import { addBackingOptions, addJsonOptions, addNoBackingOption, addPartitionOption, backingFlags } from '../options.js'
 import { infoDocument, infoText } from '../reports/info.js'
 
 interface Flags extends CommonFlags {
@@ -14,6 +14,7 @@ interface Flags extends CommonFlags {
   readonly fast?: boolean
   readonly backing?: string | false
   readonly backingChain?: boolean
+  readonly partition?: number
 }
 
 export function configureInfo(command: Command, context: CliContext, finish: Finish): void {
@@ -22,11 +23,12 @@ export function configureInfo(command: Command, context: CliContext, finish: Fin
     .description(
       'Show what a file is. For an overlay: its header and layout, the state of its backing file, the processes ' +
         'that have it open, and how many sectors are allocated. For a qcow2 image: its header, its snapshots and ' +
-        'the state of its backing file. Any other file is a raw image. With "-", umlcow ' +
-        'reads the header of a COW file or a qcow2 image from standard input.',
+        'the state of its backing file. Any other file is a raw image. Of each it shows the partitions and file ' +
+        'systems inside; IMAGE@N is one partition. With "-", umlcow reads the header of a COW file or a qcow2 image from standard input.',
     )
-    .option('--fast', 'read the header only: do not count sectors, do not look for processes')
+    .option('--fast', 'read the header only: do not count sectors, do not look for processes or file systems')
     .option('--backing-chain', 'show the backing files, too, the overlay first')
+  addPartitionOption(command, 'show this partition only, from 1; 0 for what fills the whole image')
   addJsonOptions(addNoBackingOption(addBackingOptions(command)))
   command.addHelpText(
     'after',
@@ -66,6 +68,7 @@ async function lookAt(path: string, flags: Flags, context: CliContext): Promise<
     backingRoot: flags.backingRoot,
     chain: flags.chain,
     fast: flags.fast,
+    partition: flags.partition,
     signal: context.signal,
   }
   try {

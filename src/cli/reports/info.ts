@@ -5,6 +5,7 @@ import { mainUsers } from '../../machine/processes/file-users.js'
 import { dateText } from '../../overlays/inspect-backing.js'
 import type { ImageInfo, OverlayInfo } from '../../verbs/info.js'
 import { backingLines, backingState, jsonPath, usersText } from './backing.js'
+import { contentsKeys, contentsLines } from './info-contents.js'
 import { qcow2Keys, qcow2Lines } from './info-qcow2.js'
 
 // Keys and meaning of `qemu-img info --output=json`, plus ours under "format-specific".  Schema: docs/schema/info.json
@@ -17,6 +18,7 @@ export function infoDocument(image: ImageInfo): Record<string, unknown> {
     format: image.format,
     ...(image.allocatedSize === null ? {} : { 'actual-size': image.allocatedSize }),
     'dirty-flag': false,
+    ...contentsKeys(image.contents),
     ...(qcow2 !== null ? qcow2Keys(qcow2) : overlay === null ? rawKeys(image) : overlayKeys(image, overlay)),
   }
 }
@@ -91,6 +93,7 @@ export function infoText(image: ImageInfo): string {
   if (image.allocatedSize !== null) lines.push(`disk size: ${formatSize(image.allocatedSize)}`)
   if (image.compression !== null) lines.push(...compressionLines(image.compression))
   if (image.unfinished !== null) lines.push(...unfinishedLines(image.unfinished))
+  lines.push(...contentsLines(image.contents))
   if (image.qcow2 !== null) lines.push(...qcow2Lines(image.path, image.qcow2))
   if (image.overlay !== null) lines.push(...overlayLines(image, image.overlay))
   return `${lines.join('\n')}\n`

@@ -31,9 +31,9 @@ export interface FileSystemFacts {
   readonly label: Uint8Array | null
   /** As blkid prints it; null when it has none. */
   readonly uuid: string | null
-  /** Null for types that umlcow only recognises. */
+  /** Null for types that umlcow recognises, but whose files it does not read. */
   readonly state: readonly FileSystemState[] | null
-  /** Why umlcow cannot read its files; null when it can. */
+  /** Why umlcow cannot read it, for people; null when it can, and for types whose files it does not read. */
   readonly problem: string | null
 }
 
@@ -42,7 +42,7 @@ export function notRead(
   type: FileSystemType,
   { label = null, uuid = null }: { label?: Uint8Array | null; uuid?: string | null } = {},
 ): FileSystemFacts {
-  return { type, label, uuid, state: null, problem: `umlcow reads the files of ext2, ext3 and ext4 only` }
+  return { type, label, uuid, state: null, problem: null }
 }
 
 const space = 0x20
