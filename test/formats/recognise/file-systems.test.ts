@@ -26,6 +26,10 @@ const byHand: Record<string, readonly [Buffer, object]> = {
     made([512, 'LABELONE\x01'], [512 + 20, '\x20\0\0\0LVM2 001'], [512 + 32, 'abcdefghijklmnopqrstuvwxyz012345']),
     { type: 'LVM2_member', uuid: 'abcdef-ghij-klmn-opqr-stuv-wxyz-012345', label: null },
   ],
+  'LVM, header out of its sector': [
+    made([0, 'LABELONE'], [20, '\xff\xff\xff\xffLVM2 001']),
+    { type: 'LVM2_member', uuid: null, label: null },
+  ],
   'swap, pages of 64 KiB': [made([1036, uuidBytes], [65526, 'SWAPSPACE2']), { type: 'swap', uuid, label: null }],
   btrfs: [
     made([65568, uuidBytes], [65600, '_BHRfS_M'], [65835, 'data']),

@@ -115,6 +115,25 @@ describe('a master boot record', () => {
   })
 })
 
+test('a master boot record may say anything', async () => {
+  const dice = diceFor('mbr')
+  const types = [0, 5, 0x83]
+  for (let i = 0; i < runs(500); i++) {
+    const disk = Buffer.alloc(64 * 512)
+    for (let sector = 0; sector < 64; sector++) {
+      const records = Array.from({ length: 4 }, () => ({
+        type: types[dice.below(3)]!,
+        start: dice.once(20) ? dice.below(2 ** 32) : dice.below(64),
+        count: dice.below(64),
+      }))
+      writeBootRecord(disk, sector, records)
+    }
+    const { partitions } = (await tableOf(disk))!
+    expect(partitions.length).toBeLessThanOrEqual(256)
+    for (const { start, length } of partitions) expect(length === 0 || start + length <= disk.length).toBe(true)
+  }
+})
+
 const lines = [
   { type: linuxType, first: 40, last: 49, name: 'root \u{1f40b}', isBootable: true },
   null,

@@ -67,7 +67,7 @@ export function recogniseLvm(start: Uint8Array): FileSystemFacts | null {
     if (!hasText(label, 0, 'LABELONE') || !hasText(label, 24, 'LVM2 001') || readWord(label, 8) !== number) continue
     const letters = latin1Text(label.subarray(readWord(label, 20)).subarray(0, 32))
     const groups = [6, 10, 14, 18, 22, 26, 32].map((end, i, ends) => letters.slice(i === 0 ? 0 : ends[i - 1], end))
-    return notRead('LVM2_member', { uuid: groups.join('-') })
+    return notRead('LVM2_member', { uuid: letters.length === 32 ? groups.join('-') : null })
   }
   return null
 }
