@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { lastSignature, recogniseFileSystem } from '../../../src/formats/recognise/file-systems/index.js'
-import { diceFor, runs } from '../../support/amount.js'
+import { amount, diceFor } from '../../support/amount.js'
 import { HandExt } from '../../support/ext-by-hand.js'
 
 const uuid = '12345678-9abc-4def-8123-456789abcdef'
@@ -75,7 +75,7 @@ describe('recogniseFileSystem', () => {
   test('takes any bytes', () => {
     const dice = diceFor('signatures')
     const seeds = [...Object.values(byHand).map(([bytes]) => bytes), new HandExt().bytes]
-    for (let i = 0; i < runs(1500); i++) {
+    for (let i = 0; i < amount({ quick: 600, deep: 60000 }); i++) {
       const bytes = Buffer.from(seeds[dice.below(seeds.length)]!.subarray(0, dice.below(lastSignature)))
       for (let flips = dice.below(20); flips > 0 && bytes.length > 0; flips--) {
         bytes[dice.below(Math.min(bytes.length, 2048))] = dice.below(256)

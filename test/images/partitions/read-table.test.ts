@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { partitionImage, readPartitionTable } from '../../../src/images/partitions/index.js'
-import { diceFor, runs } from '../../support/amount.js'
+import { amount, diceFor } from '../../support/amount.js'
 import {
   type GptDisk,
   imageOf,
@@ -118,7 +118,7 @@ describe('a master boot record', () => {
 test('a master boot record may say anything', async () => {
   const dice = diceFor('mbr')
   const types = [0, 5, 0x83]
-  for (let i = 0; i < runs(500); i++) {
+  for (let i = 0; i < amount({ quick: 150, deep: 15000 }); i++) {
     const disk = Buffer.alloc(64 * 512)
     for (let sector = 0; sector < 64; sector++) {
       const records = Array.from({ length: 4 }, () => ({
@@ -210,7 +210,7 @@ describe.each([512, 4096])('a GUID partition table, sectors of %i bytes', (secto
   test('may say anything', async () => {
     const dice = diceFor(`gpt ${sectorSize}`)
     const disk = make()
-    for (let i = 0; i < runs(800); i++) {
+    for (let i = 0; i < amount({ quick: 300, deep: 30000 }); i++) {
       const bytes = Buffer.from(disk.bytes)
       const header = headerOf({ ...disk, bytes }, 'first')
       for (let flips = 1 + dice.below(3); flips > 0; flips--) header[dice.below(92)] = dice.below(256)
