@@ -56,11 +56,22 @@ export {
   type ExtJournal,
   type ExtName,
   type ExtOptions,
+  type ExtUsage,
+  type ExtWalkOptions,
+  extUsage,
   openExt,
   walkExtDirectories,
 } from './filesystems/ext/index.js'
 export { type FoundFileSystem, findFileSystem } from './filesystems/find-file-system.js'
-export { type ExtInode, type ExtSuperblock, type ExtTime, extInodeFlags } from './formats/ext/index.js'
+export {
+  type ExtGroup,
+  type ExtInode,
+  type ExtSuperblock,
+  type ExtTime,
+  extFeatureNames,
+  extFlagNames,
+  extInodeFlags,
+} from './formats/ext/index.js'
 export type { FileSystemFacts, FileSystemState, FileSystemType } from './formats/recognise/file-systems/index.js'
 export { type Partition, type PartitionTable, partitionImage } from './images/partitions/index.js'
 

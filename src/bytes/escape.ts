@@ -1,3 +1,5 @@
+import { latin1Text } from './fast.js'
+
 /** True for code points that may change what a terminal shows: controls, and marks that reorder or hide text. */
 function isTroublesome(codePoint: number): boolean {
   return (
@@ -52,9 +54,16 @@ export function pathText(bytes: Uint8Array): string | null {
   }
 }
 
+function isPrintableAscii(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte < 0x20 || byte >= 0x7f) return false
+  return true
+}
+
 /** Format a path for people, with controls escaped. If it is not UTF-8, `\xHH` replaces all but printable ASCII. */
 export function printablePath(path: string | Uint8Array): string {
   if (typeof path === 'string') return escapeText(path)
+  // Nearly all names are such, and a listing has many.
+  if (isPrintableAscii(path)) return latin1Text(path)
   const text = pathText(path)
   if (text !== null) return escapeText(text)
   let out = ''

@@ -1,3 +1,4 @@
+import type { ExtGroup } from '../../formats/ext/group-descriptor.js'
 import type { ExtInode } from '../../formats/ext/inode.js'
 import type { ExtSuperblock } from '../../formats/ext/superblock.js'
 import type { EntryType, ExtendedAttribute } from '../../formats/manifest/index.js'
@@ -104,6 +105,8 @@ export interface ExtFileSystem {
    * @throws UmlcowError FS_NOT_FOUND when there is no such file, or more than 40 links
    */
   lookup(path: Uint8Array, options?: { readonly followLast?: boolean }): Promise<ExtInode>
+  /** Read the descriptors of all groups, in batches and in order. */
+  groups(): AsyncIterable<readonly ExtGroup[]>
   /** Read all inodes that are in use, in batches and in order, also the reserved ones. */
   inodes(): AsyncIterable<readonly ExtInode[]>
 }

@@ -1,9 +1,12 @@
 export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtJournal, ExtName, ExtOptions } from './ext-file-system.js'
 export { damagedExt, type ExtFinding } from './findings.js'
+export { joinExtExtents } from './join-extents.js'
 export { openExt } from './open-ext.js'
+export { type ExtUsage, extUsage } from './usage.js'
 export {
   type ExtDirectory,
   type ExtEntry,
+  type ExtWalkOptions,
   joinExtPath,
   listExtEntries,
   walkExtDirectories,

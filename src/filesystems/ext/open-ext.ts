@@ -21,7 +21,7 @@ import { lookUp } from './lookup.js'
 import { mapFile } from './map/map-file.js'
 import { listOrphans } from './orphans.js'
 import { readFile, readLinkTarget } from './read-file.js'
-import { openVolume } from './volume.js'
+import { openVolume, scanGroups } from './volume.js'
 
 /**
  * Open the ext2, ext3 or ext4 file system that an image holds, to read only. The caller closes the image.
@@ -101,6 +101,7 @@ async function mountExt(
     readLink: (inode) => readLinkTarget(volume, inode),
     attributes: (inode) => readAttributes(volume, inode),
     lookup: (path, { followLast = true } = {}) => lookUp(volume, path, followLast),
+    groups: () => scanGroups(volume),
     inodes: () => scanInodes(volume),
   }
 }

@@ -69,6 +69,22 @@ export function openVolume(image: Image, superblock: ExtSuperblock, findings: Ex
   return volume
 }
 
+/** Descriptors that are read between two turns of the caller. */
+const groupsPerBatch = 1024
+
+/** Read all group descriptors, with a wait only where the cache lacks a block. */
+export async function* scanGroups(volume: ExtVolume): AsyncGenerator<readonly ExtGroup[]> {
+  const { groupCount } = volume.superblock
+  for (let first = 0; first < groupCount; first += groupsPerBatch) {
+    const groups: ExtGroup[] = []
+    for (let number = first; number < Math.min(groupCount, first + groupsPerBatch); number++) {
+      const group = volume.group(number)
+      groups.push(group instanceof Promise ? await group : group)
+    }
+    yield groups
+  }
+}
+
 async function readThrough(get: PieceAt, offset: number, target: Uint8Array): Promise<void> {
   let done = 0
   while (done < target.length) {

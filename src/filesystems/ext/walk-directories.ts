@@ -14,8 +14,13 @@ export interface ExtDirectory {
   /** From where the walk began, without a slash at either end. Empty for the directory where the walk began. */
   readonly path: Uint8Array
   readonly inode: ExtInode
-  /** Sorted by name, byte by byte. */
+  /** Sorted by name, byte by byte, unless the caller chose another order. */
   readonly entries: readonly ExtEntry[]
+}
+
+export interface ExtWalkOptions {
+  /** Choose and sort the entries of a directory. The walk goes into the directories that are left, in their order. */
+  readonly arrange?: ((entries: readonly ExtEntry[]) => readonly ExtEntry[]) | undefined
 }
 
 const slash = 0x2f
@@ -27,13 +32,17 @@ const slash = 0x2f
  *
  * @throws UmlcowError FS_DAMAGED when a directory has two names, so that a walk would not end
  */
-export async function* walkExtDirectories(files: ExtFileSystem, top: ExtInode): AsyncGenerator<ExtDirectory> {
+export async function* walkExtDirectories(
+  files: ExtFileSystem,
+  top: ExtInode,
+  { arrange = (entries) => entries }: ExtWalkOptions = {},
+): AsyncGenerator<ExtDirectory> {
   const seen = new Set<number>([top.number])
   /** The next one last. */
   const waiting: { path: Uint8Array; inode: ExtInode }[] = [{ path: new Uint8Array(0), inode: top }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { path, inode } = next
-    const entries = await listExtEntries(files, inode)
+    const entries = arrange(await listExtEntries(files, inode))
     yield { path, inode, entries }
     for (let i = entries.length - 1; i >= 0; i--) {
       const { name, inode: child } = entries[i]!

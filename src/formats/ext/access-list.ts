@@ -26,6 +26,11 @@ export function toProgramAccessList(stored: Uint8Array): Uint8Array | null {
   return list
 }
 
+/** True when an ACL in the form for programs says no more than the mode does: owner, group and others. */
+export function isMinimalAccessList(list: Uint8Array): boolean {
+  return list.length <= 4 + 3 * 8
+}
+
 function parseEntries(stored: Uint8Array) {
   const entries: { tag: number; permissions: number; id: number }[] = []
   let at = 4

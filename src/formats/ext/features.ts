@@ -44,22 +44,102 @@ export const extReadOnlyCompatible = {
   orphansPresent: 0x10000,
 } as const
 
-/** Names of e2fsprogs, for messages: the features that a reader must know and this one does not. */
-const unreadable: readonly (readonly [bit: number, name: string])[] = [
-  [extIncompatible.compression, 'compression'],
-  [extIncompatible.journalDevice, 'journal_dev'],
-  [extIncompatible.directoryData, 'dirdata'],
+// Names that e2fsprogs gives to the features.  Source: ext4(5), "FILE SYSTEM FEATURES"; Linux
+// Documentation/filesystems/ext4/super.rst. Each set in the order of its bits, as dumpe2fs prints them.
+type Names = readonly (readonly [bit: number, name: string])[]
+
+const compatibleNames: Names = [
+  [0x1, 'dir_prealloc'],
+  [0x2, 'imagic_inodes'],
+  [0x4, 'has_journal'],
+  [0x8, 'ext_attr'],
+  [0x10, 'resize_inode'],
+  [0x20, 'dir_index'],
+  [0x200, 'sparse_super2'],
+  [0x400, 'fast_commit'],
+  [0x800, 'stable_inodes'],
+  [0x1000, 'orphan_file'],
 ]
 
+const incompatibleNames: Names = [
+  [0x1, 'compression'],
+  [0x2, 'filetype'],
+  [0x4, 'needs_recovery'],
+  [0x8, 'journal_dev'],
+  [0x10, 'meta_bg'],
+  [0x40, 'extent'],
+  [0x80, '64bit'],
+  [0x100, 'mmp'],
+  [0x200, 'flex_bg'],
+  [0x400, 'ea_inode'],
+  [0x1000, 'dirdata'],
+  [0x2000, 'metadata_csum_seed'],
+  [0x4000, 'large_dir'],
+  [0x8000, 'inline_data'],
+  [0x10000, 'encrypt'],
+  [0x20000, 'casefold'],
+]
+
+const readOnlyCompatibleNames: Names = [
+  [0x1, 'sparse_super'],
+  [0x2, 'large_file'],
+  [0x8, 'huge_file'],
+  [0x10, 'uninit_bg'],
+  [0x20, 'dir_nlink'],
+  [0x40, 'extra_isize'],
+  [0x100, 'quota'],
+  [0x200, 'bigalloc'],
+  [0x400, 'metadata_csum'],
+  [0x1000, 'read-only'],
+  [0x2000, 'project'],
+  [0x4000, 'shared_blocks'],
+  [0x8000, 'verity'],
+  [0x10000, 'orphan_present'],
+]
+
+/** What a superblock says about its features. */
+interface FeatureSets {
+  readonly compatible: number
+  readonly incompatible: number
+  readonly readOnlyCompatible: number
+}
+
+/** Name all features of a file system as e2fsprogs names them: `FEATURE_I5` is bit 5 of the incompatible ones. */
+export function extFeatureNames({ compatible, incompatible, readOnlyCompatible }: FeatureSets): string[] {
+  return [
+    ...namesOf(compatible, compatibleNames, 'C'),
+    ...namesOf(incompatible, incompatibleNames, 'I'),
+    ...namesOf(readOnlyCompatible, readOnlyCompatibleNames, 'R'),
+  ]
+}
+
+/** Features of ext4 that an ext3 file system does not have. */
+const ext3Incompatible = 0x2 + 0x4 + 0x8 + 0x10
+const ext3ReadOnlyCompatible = 0x1 + 0x2 + 0x4
+
+/** Name the kind of a file system by its features. */
+export function extKind({ compatible, incompatible, readOnlyCompatible }: FeatureSets): 'ext2' | 'ext3' | 'ext4' {
+  const isNew = hasBit(incompatible, ~ext3Incompatible) || hasBit(readOnlyCompatible, ~ext3ReadOnlyCompatible)
+  if (isNew) return 'ext4'
+  return hasBit(compatible, extCompatible.hasJournal) ? 'ext3' : 'ext2'
+}
+
+function namesOf(bits: number, names: Names, letter: string): string[] {
+  const found: string[] = []
+  for (let index = 0; index < 32; index++) {
+    const bit = 2 ** index
+    if (hasBit(bits, bit)) found.push(names.find(([one]) => one === bit)?.[1] ?? `FEATURE_${letter}${index}`)
+  }
+  return found
+}
+
+const { compression, journalDevice, directoryData } = extIncompatible
 const readable = Object.values(extIncompatible).reduce((sum, bit) => sum + bit, 0)
+const unreadable = ~readable | compression | journalDevice | directoryData
 
 /** Name the features of a set of incompatible ones that umlcow cannot read: none is an empty list. */
 export function unreadableExtFeatures(incompatible: number): string[] {
-  const names = unreadable.filter(([bit]) => hasBit(incompatible, bit)).map(([, name]) => name)
-  for (let bit = 1; bit < 2 ** 32; bit *= 2) {
-    if (hasBit(incompatible, bit) && !hasBit(readable, bit)) names.push(`FEATURE_I${Math.log2(bit)}`)
-  }
-  return names
+  return namesOf(incompatible & unreadable, incompatibleNames, 'I')
 }
 
 /** True when a number of 32 bits has this bit. */

@@ -100,6 +100,15 @@ export function hasExtBackup(superblock: ExtSuperblock, group: number): boolean 
   return group === 1 || [3, 5, 7].some((base) => isPowerOf(base, group))
 }
 
+/** Count the groups before `end` that hold a copy of the superblock. */
+export function countExtBackups(superblock: ExtSuperblock, end: number): number {
+  const isSparse2 = hasBit(superblock.compatible, extCompatible.sparseSuper2)
+  if (!isSparse2 && !hasBit(superblock.readOnlyCompatible, extReadOnlyCompatible.sparseSuper)) return end
+  const groups = new Set<number>(isSparse2 ? [0, ...superblock.backupGroups] : [0, 1])
+  if (!isSparse2) for (const base of [3, 5, 7]) for (let power = base; power < end; power *= base) groups.add(power)
+  return [...groups].filter((group) => group < end).length
+}
+
 function isPowerOf(base: number, value: number): boolean {
   let power = base
   while (power < value) power *= base

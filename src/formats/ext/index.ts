@@ -1,4 +1,4 @@
-export { toProgramAccessList } from './access-list.js'
+export { isMinimalAccessList, toProgramAccessList } from './access-list.js'
 export {
   isAttributeBlockRight,
   parseAttributeBlock,
@@ -15,16 +15,16 @@ export {
   maxExtentDepth,
   parseExtentNode,
 } from './extent-node.js'
-export { extCompatible, extIncompatible, extReadOnlyCompatible, hasBit } from './features.js'
-export { type ExtGroup, extGroupPlace, hasExtBackup, parseExtGroup } from './group-descriptor.js'
+export { extCompatible, extFeatureNames, extIncompatible, extKind, extReadOnlyCompatible, hasBit } from './features.js'
+export { countExtBackups, type ExtGroup, extGroupPlace, hasExtBackup, parseExtGroup } from './group-descriptor.js'
 export {
   type ExtInode,
   type ExtTime,
-  extInodeFlags,
   extInodeSeed,
   isExtInodeRight,
   parseExtInode,
 } from './inode.js'
+export { extFlagNames, extInodeFlags } from './inode-flags.js'
 export * from './journal/index.js'
 export { isOrphanBlockRight, parseOrphanBlock } from './orphan-block.js'
 export {

@@ -3,6 +3,7 @@ import type { DeviceNumber, EntryType } from '../manifest/index.js'
 import { decodeDevice } from '../manifest/index.js'
 import { crc32c, crc32cWord } from './checksums.js'
 import { extIncompatible, extReadOnlyCompatible, hasBit } from './features.js'
+import { extInodeFlags } from './inode-flags.js'
 import type { ExtSuperblock } from './superblock.js'
 
 // Inode, little-endian.  Source: Linux Documentation/filesystems/ext4/inodes.rst
@@ -43,20 +44,6 @@ import type { ExtSuperblock } from './superblock.js'
 // Extended attributes follow.
 const classicSize = 0x80
 
-/** Flags of an inode, each a bit. */
-export const extInodeFlags = {
-  immutable: 0x10,
-  appendOnly: 0x20,
-  encrypted: 0x800,
-  indexed: 0x1000,
-  hugeFile: 0x40000,
-  extents: 0x80000,
-  verity: 0x100000,
-  attributeInode: 0x200000,
-  inlineData: 0x10000000,
-  caseFolded: 0x40000000,
-} as const
-
 /** A time of an inode. */
 export interface ExtTime {
   /** Since 1970; negative before. */
@@ -96,6 +83,8 @@ export interface ExtInode {
   readonly attributeBlock: number
   /** Bytes of the fields beyond 128; the extended attributes in the inode follow. */
   readonly extraSize: number
+  /** It may have extended attributes: a block of them, or some after the fields. */
+  readonly hasAttributes: boolean
   /** 60 bytes: the block map, extent tree, fast symlink or inline data. */
   readonly map: Uint8Array
 }
@@ -119,6 +108,7 @@ export function parseExtInode(superblock: ExtSuperblock, number: number, bytes: 
   for (let i = 0; i < 60; i++) map[i] = bytes[at + 0x28 + i]!
   const flags = readWord(bytes, at + 0x20)
   const isWide = hasBit(superblock.incompatible, extIncompatible.wide)
+  const attributeBlock = readWord(bytes, at + 0x68) + (isWide ? readHalf(bytes, at + 0x76) * 2 ** 32 : 0)
   return {
     number,
     type,
@@ -137,10 +127,17 @@ export function parseExtInode(superblock: ExtSuperblock, number: number, bytes: 
     crtime: extraSize >= 0x18 ? timeOf(bytes, at + 0x90, at + 0x94) : null,
     dtime: readWord(bytes, at + 0x14),
     device: type === 'character' || type === 'block' ? deviceOf(map) : null,
-    attributeBlock: readWord(bytes, at + 0x68) + (isWide ? readHalf(bytes, at + 0x76) * 2 ** 32 : 0),
+    attributeBlock,
     extraSize,
+    hasAttributes: attributeBlock !== 0 || hasInodeAttributes(superblock, bytes, at, extraSize),
     map,
   }
+}
+
+function hasInodeAttributes({ inodeSize }: ExtSuperblock, bytes: Uint8Array, at: number, extraSize: number): boolean {
+  const from = classicSize + extraSize
+  // Their magic number, not to be read as a word beyond the inode.
+  return extraSize > 0 && from + 4 <= inodeSize && readWord(bytes, at + from) !== 0
 }
 
 /** A size that does not fit into the inode counts as none: the fields and attributes there are not to be believed. */

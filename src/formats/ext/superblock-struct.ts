@@ -59,7 +59,8 @@ const fields = [
   ['wantExtraSize', 'u16'], //        0x15e
   ['flags', 'u32'], //                0x160
   ['strideAndMmp', 28], //            0x164 RAID stride, multiple mount protection, checksum type, counters
-  ['snapshotsAndErrors', 204], //     0x180
+  ['snapshotsAndErrors', 200], //     0x180
+  ['overheadClusters', 'u32'], //     0x248 clusters of metadata that df does not count; 0: not computed
   ['backupGroups', 8], //             0x24c with sparse_super2: the two groups that hold a copy
   ['encryption', 20], //              0x254
   ['lostAndFoundInode', 'u32'], //    0x268

@@ -21,6 +21,10 @@ export interface ExtSuperblock {
   readonly freeBlockCount: number
   /** Blocks that only the superuser may fill. */
   readonly reservedBlockCount: number
+  /** Blocks that each copy of the group descriptors may grow by. */
+  readonly reservedGroupBlockCount: number
+  /** Blocks of metadata of all groups, and of the journal; 0 when the file system does not say it. */
+  readonly overheadBlockCount: number
   /** Blocks that are allocated together: 1 without the feature bigalloc. */
   readonly blocksPerCluster: number
   readonly inodeCount: number
@@ -111,13 +115,16 @@ function sizesOf(raw: RawSuperblock) {
   // Bounded here: a block size of 2^(10 + 2^32) has no number.
   const blockSize = 2 ** (10 + Math.min(raw.logBlockSize, 7))
   const hasClusters = hasBit(raw.readOnlyCompatible, extReadOnlyCompatible.clusters)
+  const blocksPerCluster = hasClusters ? 2 ** (Math.min(raw.logClusterSize, 32) - Math.min(raw.logBlockSize, 7)) : 1
   const blockCount = whole(raw.blockCountLo, raw.blockCountHi)
   return {
     blockSize,
     blockCount,
     freeBlockCount: whole(raw.freeBlockCountLo, raw.freeBlockCountHi),
     reservedBlockCount: whole(raw.reservedCountLo, raw.reservedCountHi),
-    blocksPerCluster: hasClusters ? 2 ** (Math.min(raw.logClusterSize, 32) - Math.min(raw.logBlockSize, 7)) : 1,
+    reservedGroupBlockCount: raw.reservedGroupBlocks,
+    overheadBlockCount: raw.overheadClusters * blocksPerCluster,
+    blocksPerCluster,
     inodeCount: raw.inodeCount,
     freeInodeCount: raw.freeInodeCount,
     inodeSize: raw.inodeSize,
