@@ -33,6 +33,18 @@ export type { Qcow2Info } from './verbs/info-qcow2.js'
 export { type ImageMap, type MapOptions, map } from './verbs/map/index.js'
 export { type WriteBmapOptions, type WrittenBmap, writeBmap } from './verbs/map/write-bmap.js'
 
+// Look into file systems
+
+export { type FileSystemOptions, type OpenedFileSystem, openFileSystem } from './overlays/open-file-system.js'
+export type { Arrangement } from './verbs/files/arrange.js'
+export type { FileConditions } from './verbs/files/file-filter.js'
+export { type FileSystemUsage, fileSystemUsage } from './verbs/files/file-system-usage.js'
+export type { ListedDirectory, ListedFile } from './verbs/files/list-directories.js'
+export { type FileListing, type ListFilesOptions, listFiles } from './verbs/files/list-files.js'
+export type { OwnerNames } from './verbs/files/owner-names.js'
+export { type ReadFilesOptions, readFiles } from './verbs/files/read-files.js'
+export { type FileStatus, type StatFilesOptions, statFiles } from './verbs/files/stat-files.js'
+
 // Make and change overlays
 
 export type { PathStyle } from './overlays/stored-path.js'

@@ -32,6 +32,9 @@ type Call = (options: never) => unknown
 const noItems = (async function* () {})()
 const source = { top: Buffer.of(), parts: [], warnings: [], survey: () => noItems, items: () => noItems } as never
 
+/** Options of all operations on a file system. */
+const fileSystem = ['force', 'relativeTo', 'chain', 'backing', 'backingRoot', 'partition', 'noReplay']
+
 /** Each exported operation that takes options, what it cannot do without, and the names of its options by kind. */
 const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: readonly string[] }>> = {
   openImage: {
@@ -39,6 +42,20 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     takes: ['force', 'relativeTo', 'chain', 'backing', 'backingRoot'],
   },
   openCow: { call: (o) => library.openCow('x', o), takes: ['force', 'relativeTo', 'chain', 'backing', 'backingRoot'] },
+  openFileSystem: { call: (o) => library.openFileSystem('x', o), takes: fileSystem },
+  listFiles: {
+    call: (o) => library.listFiles('x', o),
+    takes: [
+      ...[...fileSystem, 'paths', 'recursive', 'directoriesAsFiles', 'details', 'ownerNames', 'hidden', 'sort'],
+      ...['reverse', 'types', 'pattern', 'newer', 'newerThan'],
+    ],
+  },
+  readFiles: { call: (o) => library.readFiles('x', ['/y'], o).next(), takes: [...fileSystem, 'onEnd'] },
+  statFiles: {
+    call: (o) => library.statFiles('x', ['/y'], o).next(),
+    takes: [...fileSystem, 'followLinks', 'ownerNames', 'onEnd'],
+  },
+  fileSystemUsage: { call: (o) => library.fileSystemUsage('x', o), takes: fileSystem },
   info: { call: (o) => library.info('x', o), takes: ['relativeTo', 'chain', 'backing', 'fast', 'noBacking'] },
   infoChain: { call: (o) => library.infoChain('x', o), takes: ['relativeTo', 'chain', 'fast', 'noBacking'] },
   map: {
@@ -192,6 +209,11 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
 const knownWords: Readonly<Record<string, readonly string[]>> = {
   openImage: ['mtime', 'size'],
   openCow: ['mtime', 'size'],
+  openFileSystem: ['mtime', 'size', 'damage'],
+  listFiles: ['mtime', 'size', 'damage'],
+  readFiles: ['mtime', 'size', 'damage'],
+  statFiles: ['mtime', 'size', 'damage'],
+  fileSystemUsage: ['mtime', 'size', 'damage'],
   map: ['mtime', 'size'],
   writeBmap: ['in-use', 'mtime', 'size', 'leaks'],
   check: ['in-use'],
@@ -224,6 +246,7 @@ const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
   ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath', 'compress'],
   ...['delta', 'keepHeaders', 'relative', 'reuseMemory'],
+  ...['noReplay', 'recursive', 'directoriesAsFiles', 'details', 'ownerNames', 'reverse', 'followLinks'],
 ]
 const plainPaths = ['directory', 'backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 
@@ -267,6 +290,15 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   owner: { types: [null, {}], values: [-1, 0.5] },
   format: { types: [1, null], values: ['zip', 'toString'] },
   from: { types: [1, null], values: ['zip', 'toString'] },
+  partition: { types: ['1', null], values: [0, 0.5, 2 ** 16 + 1] },
+  paths: { types: ['/etc', [1]], values: [] },
+  hidden: { types: [true], values: ['some'] },
+  sort: { types: [null], values: ['inode', 'toString'] },
+  types: { types: ['file', [1]], values: [['f'], ['file', 'toString']] },
+  pattern: { types: [1, null], values: [] },
+  newer: { types: ['2026', null], values: [Number.NaN, Number.POSITIVE_INFINITY] },
+  newerThan: { types: [1, null], values: [] },
+  onEnd: { types: ['x', {}], values: [] },
   signal: { types: [{ aborted: false }, true], values: [] },
   onProgress: { types: ['x', {}], values: [] },
 }

@@ -9,6 +9,8 @@ export interface CliContext {
   readonly signal: AbortSignal
   /** Resolves when the text is written. @throws UmlcowError INTERRUPTED, or the system's code */
   print(text: string): Promise<void>
+  /** The same for bytes. The caller must not change them before that. */
+  printBytes(bytes: Uint8Array): Promise<void>
   printJson(value: unknown): Promise<void>
   /** Print what was done. A signal that comes now is too late to stop it, so it is no failure. */
   printDone(text: string): Promise<void>
@@ -41,9 +43,10 @@ export function createContext(signal: AbortSignal, statusOf: CliContext['statusO
   const output = openPipeStore(1, 'standard output')
   const context: CliContext = {
     signal,
-    async print(text) {
+    print: (text) => context.printBytes(Buffer.from(text)),
+    async printBytes(bytes) {
       try {
-        await orInterrupted(writeExact(output, output.size, Buffer.from(text)), signal)
+        await orInterrupted(writeExact(output, output.size, bytes), signal)
       } catch (error) {
         throw hasCode(error, 'EPIPE') ? new ReaderGone() : error
       }

@@ -53,6 +53,35 @@ export const verbGroups: readonly VerbGroup[] = [
     ],
   },
   {
+    title: 'Look into file systems',
+    verbs: [
+      {
+        name: 'ls',
+        summary: 'list files inside an image or overlay, without root and without a mount',
+        writes: false,
+        load: async () => (await import('./commands/ls.js')).configureLs,
+      },
+      {
+        name: 'cat',
+        summary: 'print the content of files inside an image',
+        writes: false,
+        load: async () => (await import('./commands/cat.js')).configureCat,
+      },
+      {
+        name: 'stat',
+        summary: 'show all that the file system of an image says about files',
+        writes: false,
+        load: async () => (await import('./commands/stat.js')).configureStat,
+      },
+      {
+        name: 'df',
+        summary: 'show how full the file system of an image is, its label, state and features',
+        writes: false,
+        load: async () => (await import('./commands/df.js')).configureDf,
+      },
+    ],
+  },
+  {
     title: 'Make images',
     verbs: [
       {

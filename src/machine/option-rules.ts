@@ -83,6 +83,20 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Rule {
   }
 }
 
+/** Accept a point in time: seconds since 1970, with fractions. */
+export const timePoint: Rule = (value, name) => {
+  if (typeof value !== 'number') throw wrongType(name, 'seconds since 1970', value)
+  if (!Number.isFinite(value)) throw wrongValue(name, 'seconds since 1970', value)
+  return value
+}
+
+/** Accept a path inside a file system, as text or as bytes. Returns its bytes. */
+export const innerPath: Rule = (value, name) => {
+  if (value instanceof Uint8Array) return value
+  if (typeof value === 'string') return Buffer.from(value)
+  throw wrongType(name, 'a path as a string or as bytes', value)
+}
+
 /** Accept a name or a whole number. */
 export const nameOrNumber: Rule = (value, name) => {
   if (typeof value === 'string') return value
@@ -115,6 +129,11 @@ export function checkItems(items: unknown): void {
 /** Check a path that a caller passes: `textPath('path', path)`. */
 export function textPath(name: string, value: string | URL): string {
   return plainPath(value, name) as string
+}
+
+/** Check paths inside a file system that a caller passes. */
+export function innerPaths(name: string, value: readonly (string | Uint8Array)[]): Uint8Array[] {
+  return listOf(innerPath)(value, name) as Uint8Array[]
 }
 
 /** Check a path that a caller passes as text, as bytes or as a file: URL. */

@@ -4,7 +4,7 @@ import { type ExtFileSystem, openExt } from '../filesystems/ext/index.js'
 import { findFileSystem } from '../filesystems/find-file-system.js'
 import type { Partition } from '../images/partitions/index.js'
 import { type HostPath, localHostFiles } from '../machine/host-files.js'
-import { flag, forceOf, type Rules } from '../machine/option-rules.js'
+import { checkedOptions, flag, forceOf, hostPath, type Rules } from '../machine/option-rules.js'
 import { closeOnFailure } from './open.js'
 import { type FileImage, type OpenImageOptions, openFileImage, openImageRules } from './open-image.js'
 import { partition, splitPartitionPath } from './partition-path.js'
@@ -38,19 +38,21 @@ export interface OpenedFileSystem extends AsyncDisposable {
 }
 
 /**
- * Open the file system inside an image: raw, overlay or qcow2, with all its backing files. Nothing is written.
+ * Open the ext2, ext3 or ext4 file system inside an image: raw, overlay or qcow2, with all its backing files. Nothing is
+ * written.
  *
  * @param name  the path of an image, or `IMAGE@N` for one of its partitions
  * @throws UmlcowError FS_UNKNOWN, FS_UNSUPPORTED, FS_DAMAGED; PARTITION_MISSING when there is no such partition or the
  *         caller must choose one; and what opening the image throws
  */
-export async function openFileSystem(name: HostPath, options: FileSystemOptions): Promise<OpenedFileSystem> {
-  const { files: host = localHostFiles, force, noReplay } = options
-  const { path, partition: named } = await splitPartitionPath(host, name)
-  const image = await openFileImage(host, path, options)
+export async function openFileSystem(name: HostPath | URL, options: FileSystemOptions = {}): Promise<OpenedFileSystem> {
+  const checked = checkedOptions(options, fileSystemRules)
+  const { files: host = localHostFiles, force, noReplay } = checked
+  const { path, partition: named } = await splitPartitionPath(host, hostPath('path', name))
+  const image = await openFileImage(host, path, checked)
   return closeOnFailure(image, () =>
     namingImage(path, async () => {
-      const found = await findFileSystem(image, options.partition ?? named)
+      const found = await findFileSystem(image, checked.partition ?? named)
       const damage = force?.includes('damage') ? 'report' : 'refuse'
       const files = await openExt(found.image, { replay: !noReplay, damage })
       const close = () => image.close()

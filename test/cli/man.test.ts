@@ -21,7 +21,7 @@ const verbsWithOptions = verbs.filter((verb) => !withoutOptions.includes(verb))
 const fewOptions = ['moo', 'mkcow']
 
 function withoutHelp(options: HelpOption[]): string[] {
-  return options.flatMap((option) => option.names).filter((name) => name !== '-h' && name !== '--help')
+  return options.flatMap(({ names }) => (names.includes('--help') ? [] : names))
 }
 
 describe('the man page', () => {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { listPairs, unpackPair } from '../../fixtures/unpack.js'
 import { errorCodes } from '../../src/errors.js'
 import { type Outcome, umlcow } from '../support/command.js'
+import { extentNode, HandExt } from '../support/ext-by-hand.js'
 import { assertUsableSchema, type Json, validate } from '../support/json-schema.js'
 import { root, temporaryDirectory } from '../support/paths.js'
 import { killMerge } from './killed.js'
@@ -50,6 +51,7 @@ describe('the schemas', () => {
       'convert',
       'copy',
       'create',
+      'df',
       'error',
       'humfs-check',
       'humfs-export',
@@ -58,6 +60,7 @@ describe('the schemas', () => {
       'humfs-restore',
       'humfsify',
       'info',
+      'ls',
       'map',
       'merge',
       'merge-in-place',
@@ -66,6 +69,7 @@ describe('the schemas', () => {
       'progress',
       'rebase',
       'reset',
+      'stat',
       'unpack',
     ])
   })
@@ -143,6 +147,38 @@ describe('info --json', () => {
     const document = checked('info', run('info', '--json', '-b', 'root_fs', 'cow'))
     expect(JSON.stringify(document)).toContain(`"backing-state":"${state}"`)
     checked('check', run('check', '--json', '-b', 'root_fs', 'cow'))
+  })
+})
+
+describe('ls --json, stat --json and df --json', () => {
+  it('of the files of an overlay', () => {
+    const { run } = unpacked('ext4')
+    const listed = checked('ls', run('ls', '--json', '-aR', '--names', '-b', 'root_fs', 'cow'))
+    expect(JSON.stringify(listed)).toContain('"path":"/lost+found"')
+    expect(checked('stat', run('stat', '--json', '--names', '-b', 'root_fs', 'cow', '/', '/lost+found'))).toHaveLength(
+      2,
+    )
+    expect(checked('df', run('df', '--json', '-b', 'root_fs', 'cow'))).toMatchObject({ image: 'cow', type: 'ext4' })
+    expect(checked('error', run('ls', '--json', '-b', 'root_fs', 'cow', '/none'))).toMatchObject({
+      error: { code: 'FS_NOT_FOUND' },
+    })
+  })
+
+  it('of names and devices of all kinds', () => {
+    const hand = new HandExt()
+    hand.file(Buffer.from([0xff]), 12, { type: 'symlink', size: 1, blocks: 0, map: Buffer.alloc(60, 0xfe) })
+    hand.file('null', 13, { type: 'character', map: [0x103] })
+    hand.file('file', 14, { flags: 0x80000, size: 1024, map: extentNode(0, [[0, 1 + 32768, 30]]) })
+    const image = path.join(temporaryDirectory(), 'image')
+    writeFileSync(image, hand.bytes)
+    expect(checked('ls', umlcow(['ls', '--json', image]))).toMatchObject([
+      { path: '/file', type: 'file', mode: '0644' },
+      { path: '/null', device: { major: 1, minor: 3 } },
+      { path: String.raw`/\xff`, 'path-base64': 'L/8=', target: String.raw`\xfe`, 'target-base64': '/g==' },
+    ])
+    const extents = [{ logical: 0, physical: 30, length: 1, unwritten: true }]
+    expect(checked('stat', umlcow(['stat', '--json', image, '/file']))).toMatchObject([{ extents }])
+    expect(checked('ls', umlcow(['ls', '--json', '--type', 'd', image]))).toEqual([])
   })
 })
 

@@ -13,8 +13,8 @@ export function words(line: string): string[] {
   return line.split(' ').filter((word) => word !== '')
 }
 
-function isLetter(character: string | undefined): boolean {
-  return character !== undefined && character.toLowerCase() !== character.toUpperCase()
+function isLetterOrDigit(character: string): boolean {
+  return character.toLowerCase() !== character.toUpperCase() || (character >= '0' && character <= '9')
 }
 
 /** What is under a heading, up to the next of its rank. */
@@ -37,7 +37,7 @@ export function optionsOfPage(text: readonly string[]): Set<string> {
       if (word !== 'Fl') return
       for (const option of all.slice(i + 1)) {
         if (macrosAfterAnOption.includes(option)) break
-        if (option.length > 1 || isLetter(option)) found.add(`-${option}`)
+        if (option.length > 1 || isLetterOrDigit(option)) found.add(`-${option}`)
       }
     })
   }

@@ -8,6 +8,7 @@ function unused(): never {
 export const unusedContext: CliContext = {
   signal: new AbortController().signal,
   print: unused,
+  printBytes: unused,
   printJson: unused,
   printDone: unused,
   printJsonDone: unused,

@@ -19,6 +19,7 @@ import {
   backingFlags,
   sizeArgument,
 } from '../options.js'
+import { printPieces } from '../print-pieces.js'
 
 interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'backing' | 'noBacking'> {
   readonly backing?: string | false
@@ -140,20 +141,6 @@ async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise
     for (const warning of (await writeBytes(path, bytes, options)).warnings) warnings.add(warning)
   }
   for (const warning of warnings) context.warn(warning)
-}
-
-/** Text is printed in pieces of about this many characters. */
-const pieceLength = 32 * 1024
-
-async function printPieces(context: CliContext, lines: AsyncIterable<string>): Promise<void> {
-  let piece = ''
-  for await (const line of lines) {
-    piece += line
-    if (piece.length < pieceLength) continue
-    await context.print(piece)
-    piece = ''
-  }
-  await context.print(piece)
 }
 
 /** Prints one object a line, as qemu-img does, and keeps none: a map can be larger than memory. */

@@ -1,0 +1,29 @@
+import { type ExtFinding, type ExtUsage, extUsage } from '../../filesystems/ext/index.js'
+import { type ExtSuperblock, extFeatureNames, extKind } from '../../formats/ext/index.js'
+import type { HostPath } from '../../machine/host-files.js'
+import { type FileSystemOptions, openFileSystem } from '../../overlays/open-file-system.js'
+
+/** What `fileSystemUsage` returns. */
+export interface FileSystemUsage extends ExtUsage {
+  readonly kind: 'ext2' | 'ext3' | 'ext4'
+  /** Names of e2fsprogs. */
+  readonly features: readonly string[]
+  readonly superblock: ExtSuperblock
+  /** What the reader found, such as wrong checksums. */
+  readonly findings: readonly ExtFinding[]
+}
+
+/**
+ * Count how full the file system inside an image is, as df does.
+ *
+ * @throws UmlcowError FS_UNKNOWN, FS_DAMAGED, and what opening the image throws
+ */
+export async function fileSystemUsage(
+  image: HostPath | URL,
+  options: FileSystemOptions = {},
+): Promise<FileSystemUsage> {
+  await using opened = await openFileSystem(image, options)
+  const { superblock, findings } = opened.files
+  const usage = await extUsage(opened.files)
+  return { ...usage, kind: extKind(superblock), features: extFeatureNames(superblock), superblock, findings }
+}
