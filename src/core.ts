@@ -62,6 +62,14 @@ export {
   openExt,
   walkExtDirectories,
 } from './filesystems/ext/index.js'
+export {
+  type ExtFile,
+  type ExtItem,
+  type ExtItemsOptions,
+  type ExtOmission,
+  extItems,
+  findExtFiles,
+} from './filesystems/ext/items/index.js'
 export { type FoundFileSystem, findFileSystem } from './filesystems/find-file-system.js'
 export {
   type ExtGroup,

@@ -1,0 +1,3 @@
+export { type ExtItem, type ExtItemsOptions, type ExtOmission, extItems } from './ext-items.js'
+export { findExtFiles } from './find-tops.js'
+export type { ExtFile } from './walk-files.js'
