@@ -67,6 +67,7 @@ export {
   type ExtItem,
   type ExtItemsOptions,
   type ExtOmission,
+  type ExtReading,
   extItems,
   findExtFiles,
 } from './filesystems/ext/items/index.js'

@@ -162,13 +162,16 @@ export function addBackingOptions(command: Command): Command {
     .option('--chain', 'the backing file may itself be an overlay (the kernel would read it as plain data)')
 }
 
-/** Options of verbs that read the file system inside an image. */
-export function addFileSystemOptions(command: Command): Command {
+/** Options of verbs that read the file system inside an image. @param words  those of `--force` */
+export function addFileSystemOptions(
+  command: Command,
+  words: readonly ForceWord[] = ['mtime', 'size', 'damage'],
+): Command {
   addPartitionOption(addBackingOptions(command), 'read this partition, from 1; 0 for the whole image').option(
     '--no-replay',
     'look at the bare disk: do not replay the journal in memory',
   )
-  return addForceOption(command, ['mtime', 'size', 'damage'])
+  return addForceOption(command, words)
 }
 
 export interface FileSystemFlags extends Pick<FileSystemOptions, 'backingRoot' | 'chain' | 'partition' | 'force'> {

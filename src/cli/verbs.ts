@@ -157,6 +157,18 @@ export const verbGroups: readonly VerbGroup[] = [
     ],
   },
   {
+    title: 'Look into file systems',
+    verbs: [
+      {
+        name: 'tar',
+        summary: 'write files of an image as a tar archive, with their true owners',
+        writes: true,
+        dash: '--file',
+        load: async () => (await import('./commands/tar.js')).configureTar,
+      },
+    ],
+  },
+  {
     title: 'Work with humfs trees',
     verbs: [
       {

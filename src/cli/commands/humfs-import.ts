@@ -1,19 +1,26 @@
 import { type Command, Option } from 'commander'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
-import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../../trees/kinds/table.js'
+import { type ImageSourceOptions, imageForceWords } from '../../trees/kinds/image/source.js'
 import { duplicateRules } from '../../trees/new-tree/tree-plan.js'
 import { importHumfs } from '../../trees/transfer/import-humfs.js'
-import type { ImportHumfsResult } from '../../trees/transfer/import-options.js'
+import { type ImportFormat, type ImportHumfsResult, importFormats } from '../../trees/transfer/import-options.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import { humfsSize } from '../humfs-size.js'
 import { importMistake } from '../mistakes/humfs-mistakes.js'
-import { addJsonOptions, addProgressOptions } from '../options.js'
+import {
+  addFileSystemOptions,
+  addJsonOptions,
+  addProgressOptions,
+  type FileSystemFlags,
+  fileSystemFlags,
+} from '../options.js'
 import { withProgress } from '../progress.js'
 
-interface Flags extends CommonFlags {
-  readonly from: StreamFormat | TreeFormat
+interface Flags extends CommonFlags, Omit<FileSystemFlags, 'force'> {
+  readonly force?: (typeof imageForceWords)[number][]
+  readonly from: ImportFormat
   readonly tree?: string
   readonly size?: string
   readonly owner?: string
@@ -30,16 +37,15 @@ const description =
   'It reads a file to its end before it makes anything. DIR appears complete or not at all. mtree text, save files ' +
   'of fakeroot and pseudo files for mksquashfs hold no content: name the directory with the files by --tree. The ' +
   'pseudo file that "unsquashfs -pf FILE IMAGE" writes holds it, and needs no --tree. With directory, 9p and humfs, ' +
-  'INPUT is the directory of the tree. Without DIR, only --dry-run works. A dry run reads no content, ' +
+  'INPUT is the directory of the tree. With image, INPUT is a raw image, an overlay or a qcow2 image with an ext2, ' +
+  'ext3 or ext4 file system; -b, --chain, --partition, --no-replay and --force are for it. Without DIR, only --dry-run works. A dry run reads no content, ' +
   'so it does not check digests in mtree text.'
 
 export function configureHumfsImport(command: Command, context: CliContext, finish: Finish): void {
   command
     .arguments('<input> [dir]')
     .description(description)
-    .addOption(
-      new Option('--from <format>', 'what INPUT is').choices([...streamFormats, ...treeFormats]).makeOptionMandatory(),
-    )
+    .addOption(new Option('--from <format>', 'what INPUT is').choices(importFormats).makeOptionMandatory())
     .option('--tree <dir>', 'mtree, fakeroot, squashfs: the directory with the files')
     .option('--size <size>', 'the size that the guest sees, also with K, M, G or T; default: twice the used size')
     .option('--owner <user>', 'as root: the user who will own the files, a name or number; default: you')
@@ -53,7 +59,7 @@ export function configureHumfsImport(command: Command, context: CliContext, fini
     )
     .option('--no-sync', 'skip every fsync')
     .option('-n, --dry-run', 'check everything, make nothing')
-  addProgressOptions(addJsonOptions(command))
+  addProgressOptions(addJsonOptions(addFileSystemOptions(command, imageForceWords)))
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow humfs import --from tar --size 4G root.tar tree\n  zcat root.tar.gz | umlcow humfs ' +
@@ -83,6 +89,7 @@ async function runImport(
   const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
     importHumfs(source, directory ?? null, {
       from,
+      image: imageOptions(flags),
       tree,
       size,
       owner,
@@ -100,6 +107,17 @@ async function runImport(
   if (!flags.quiet) for (const warning of result.warnings) context.warn(warning)
   if (wantsJson(flags)) await context.printJsonDone(document(result))
   else if (!flags.quiet) await context.printDone(text(result))
+}
+
+/** The options of `--from image`. @throws UmlcowError USAGE for one with another input */
+function imageOptions(flags: Flags): ImageSourceOptions | undefined {
+  const { from, backing, backingRoot, chain, partition, replay, force } = flags
+  if (from === 'image') return { ...fileSystemFlags({ ...flags, force: undefined }), force }
+  const noReplay = replay === false ? true : undefined
+  const given = { backing, 'backing-root': backingRoot, chain, partition, 'no-replay': noReplay, force }
+  const foreign = Object.entries(given).find(([, value]) => value !== undefined)
+  if (foreign !== undefined) throw new UmlcowError('USAGE', `--from ${from} does not support --${foreign[0]}`)
+  return undefined
 }
 
 function standardInput() {

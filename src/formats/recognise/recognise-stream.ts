@@ -4,8 +4,14 @@ import { parseFakerootLine } from '../fakeroot/index.js'
 import { blockSize, hasRightChecksum } from '../tar/layout.js'
 import { type Compression, compressionOf } from './compressions.js'
 
+/** Of a COW file in either byte order, and of a qcow2 image.  Source: Linux arch/um, QEMU docs/interop/qcow2.rst */
+const diskImageMagics: readonly string[] = ['OOOM', 'MOOO', 'QFI\xfb']
+
+/** Where ext2, ext3 and ext4 have their magic number.  Source: Linux Documentation/filesystems/ext4/super.rst */
+const extMagicAt = 1024 + 0x38
+
 /** Bytes from the start of a stream that show its kind. */
-export const kindLength = blockSize
+export const kindLength = extMagicAt + 2
 
 /** What a stream holds, by its first bytes. */
 export type RecognisedStream =
@@ -13,7 +19,7 @@ export type RecognisedStream =
   /** A form of cpio that umlcow does not read. */
   | { readonly kind: 'old cpio'; readonly form: 'odc' | 'binary' }
   | { readonly kind: 'compressed'; readonly by: Compression }
-  | { readonly kind: 'zip' | 'squashfs image' }
+  | { readonly kind: 'zip' | 'squashfs image' | 'disk image' }
 
 /** Find out what a stream holds. @param start  its first `kindLength` bytes. @returns null when nothing shows it */
 export function recogniseStream(start: Uint8Array): RecognisedStream | null {
@@ -26,8 +32,15 @@ export function recogniseStream(start: Uint8Array): RecognisedStream | null {
   if (isFakeroot(start)) return { kind: 'fakeroot' }
   if (text.startsWith('PK\x03\x04')) return { kind: 'zip' }
   if (text.startsWith('hsqs')) return { kind: 'squashfs image' }
+  if (isDiskImage(start, text)) return { kind: 'disk image' }
   const by = compressionOf(start)
   return by === null ? null : { kind: 'compressed', by }
+}
+
+/** A COW file, a qcow2 image, or a raw one that begins with a file system. */
+function isDiskImage(start: Uint8Array, text: string): boolean {
+  if (diskImageMagics.some((magic) => text.startsWith(magic))) return true
+  return start.length >= kindLength && start[extMagicAt] === 0x53 && start[extMagicAt + 1] === 0xef
 }
 
 function isFakeroot(start: Uint8Array): boolean {

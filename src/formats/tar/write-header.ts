@@ -3,6 +3,7 @@ import { allocate, concatBytes, latin1Bytes, latin1Text, utf8Bytes, writeZeros }
 import type { Gatherer } from '../../bytes/gather.js'
 import type { EntryType, ManifestEntry } from '../manifest/entry.js'
 import { splitTime } from '../manifest/time.js'
+import { aclRecord } from './acl-text.js'
 import { blockSize, posixMagic, tarHeader } from './layout.js'
 import { paxTime, serializePaxRecord } from './pax-records.js'
 import { sparseRecord } from './sparse/layout.js'
@@ -66,7 +67,10 @@ export function writeHeader(out: Gatherer, entry: ManifestEntry, sparseSize: num
   if (entry.gid > maxOctalId) records.push(['gid', latin1Bytes(String(entry.gid))])
   if (size > maxOctalLong) records.push(['size', latin1Bytes(String(size))])
   if (!fitsTime) records.push(['mtime', latin1Bytes(paxTime(entry.mtimeNs))])
-  for (const xattr of entry.xattrs ?? []) records.push([`SCHILY.xattr.${latin1Text(xattr.name)}`, xattr.value])
+  for (const xattr of entry.xattrs ?? []) {
+    const name = latin1Text(xattr.name)
+    records.push(aclRecord(name, xattr.value) ?? [`SCHILY.xattr.${name}`, xattr.value])
+  }
   if (records.length > 0) writeExtension(out, records)
 
   writeBlock(out, {

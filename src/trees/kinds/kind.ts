@@ -36,7 +36,7 @@ export interface StreamSink {
   /** The stream is plain text that is safe on a terminal. */
   readonly isText: boolean
   /** @throws UmlcowError ENTRY_UNFIT when the format cannot hold it */
-  check(entry: ManifestEntry, hostType: EntryType): void
+  check(entry: ManifestEntry, hostType: EntryType | null): void
   write(items: AsyncIterable<SourceItem>, options: WriteOptions): AsyncGenerator<Uint8Array>
 }
 

@@ -5,6 +5,8 @@ export interface WatchedItems {
   readonly items: AsyncIterable<SourceItem>
   /** Whether the host's file of the last item has the type of its entry. */
   isAsInTree(): boolean
+  /** Whether the host's file of the last item has another type. */
+  isOtherInTree(): boolean
 }
 
 /** Pass items on, so that a writer can ask about the last one. */
@@ -16,5 +18,6 @@ export function watchHostTypes(items: AsyncIterable<SourceItem>): WatchedItems {
       yield item
     }
   }
-  return { items: passed(), isAsInTree: () => last !== null && last.entry.type === last.hostType }
+  const isAsInTree = () => last !== null && last.entry.type === last.hostType
+  return { items: passed(), isAsInTree, isOtherInTree: () => !isAsInTree() && last?.hostType !== null }
 }

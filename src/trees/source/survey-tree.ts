@@ -102,7 +102,7 @@ function isFirstName({ facts: hostFacts }: FoundName, facts: NameFacts, links: L
 
 function refuseUnfit({ check }: SurveyOptions, found: FoundName, facts: NameFacts, problems: Problems): void {
   try {
-    check?.(entryOf(found, facts, null), found)
+    check?.(entryOf(found, facts, null), found.facts.type, found.facts)
   } catch (error) {
     if (!(error instanceof UmlcowError) || error.code !== 'ENTRY_UNFIT') throw error
     problems.addText(error.message)

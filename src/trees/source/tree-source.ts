@@ -2,6 +2,8 @@ import { printablePath } from '../../bytes/escape.js'
 import { type ErrorCode, errorCodes, UmlcowError } from '../../errors.js'
 import type { FileIdentity } from '../../formats/fakeroot/index.js'
 import type { EntryType, ManifestEntry, ManifestItem } from '../../formats/manifest/index.js'
+import type { TimedFacts } from '../host/tree-facts.js'
+import type { LinkFacts } from '../link-table.js'
 import type { FoundName } from '../walk/walk-open-directories.js'
 
 /** The facts of a name of a tree, except its path, its times and its other names. */
@@ -37,17 +39,24 @@ export interface TreeReading {
 
 /** An item with the host's file that it comes from. */
 export interface SourceItem extends ManifestItem {
-  /** The host's file. */
-  readonly identity: FileIdentity
-  /** The type of the host's file. */
-  readonly hostType: EntryType
+  /** The host's file; null when the item comes from inside an image. */
+  readonly identity: FileIdentity | null
+  /** The type of the host's file. From an image: the type that an extracted tree has; null where it lacks the file. */
+  readonly hostType: EntryType | null
 }
 
+/** What a check of an entry needs to know of the host's file. */
+export type HostFile = Pick<TimedFacts, 'type' | 'device' | 'inode'>
+
 export interface SurveyOptions {
-  /** Checks an entry. @throws UmlcowError ENTRY_UNFIT when the target cannot represent it */
-  readonly check?: ((entry: ManifestEntry, found: FoundName) => void) | undefined
+  /**
+   * Checks an entry; `host` is null when it comes from inside an image, and `hostType` is as in `SourceItem`.
+   *
+   * @throws UmlcowError ENTRY_UNFIT when the target cannot represent it
+   */
+  readonly check?: ((entry: ManifestEntry, hostType: EntryType | null, host: HostFile | null) => void) | undefined
   /** Called with every name. */
-  readonly onName?: ((found: FoundName) => void) | undefined
+  readonly onName?: ((found: { readonly path: Buffer; readonly facts: LinkFacts }) => void) | undefined
   /** The caller will read content, so the survey checks read permission. */
   readonly content?: boolean | undefined
   /** The target is a copy of the tree, so the survey warns about every extended attribute. */
@@ -59,6 +68,8 @@ export interface SurveyOptions {
 export interface ItemsOptions {
   /** Receives 1 after each item, and the number of bytes after each piece of content: for progress. */
   readonly onAdvance?: ((count: number) => void) | undefined
+  /** False: nothing will read the content. Default: true */
+  readonly content?: boolean | undefined
 }
 
 export interface TreeSurvey {
@@ -68,7 +79,7 @@ export interface TreeSurvey {
   readonly size: number
 }
 
-/** A tree on the disk, open for reading. */
+/** A tree on the disk or inside an image, open for reading. */
 export interface TreeSource {
   readonly top: Buffer
   /** Files and directories of the tree. No output may be one of them, or lie in one. */

@@ -59,7 +59,7 @@ async function exportStream(
   if (dryRun) return { ...result, written: null, warnings: warnings.list() }
 
   const counter = itemCounter(survey, sink.hasContent, options)
-  const items = source.items(counter)
+  const items = source.items({ ...counter, content: sink.hasContent })
   const bytes = sink.write(options.noSockets ? withoutSockets(items) : items, { onWarning: warnings.add })
   const pipe = typeof target === 'string' ? null : target.pipe
   let written = 0
@@ -140,6 +140,6 @@ async function* withoutSockets(items: AsyncIterable<SourceItem>): AsyncGenerator
 /** List the names that are another type in the tree: mksquashfs must not take them from there. */
 async function* exclusionsOf(source: TreeSource): AsyncGenerator<Uint8Array> {
   for await (const { entry, hostType } of source.items()) {
-    if (entry.type !== hostType) yield serializeExclusion(entry.path)
+    if (hostType !== null && entry.type !== hostType) yield serializeExclusion(entry.path)
   }
 }

@@ -11,8 +11,8 @@ import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-t
 import type { TreeReader } from '../host/tree-reader.js'
 import { streamKinds } from '../kinds/table.js'
 import { newTreeWork } from '../new-tree/make-new-tree.js'
-import type { TreeSource } from '../source/tree-source.js'
-import { type FoundName, isSameInode } from '../walk/walk-open-directories.js'
+import type { SurveyOptions, TreeSource } from '../source/tree-source.js'
+import { isSameInode } from '../walk/walk-open-directories.js'
 import type { ExportOptions } from './export-options.js'
 
 /** The place of an output. The name is free, or its file may be replaced. */
@@ -113,15 +113,16 @@ export async function refuseSamePlace(files: HostFiles, first: GuardedOutput, se
 export function entryCheck(
   outputs: readonly GuardedOutput[],
   { format, noSockets, excludeFile }: ExportOptions,
-): (entry: ManifestEntry, found: FoundName) => void {
+): NonNullable<SurveyOptions['check']> {
   const { sink } = streamKinds[format]
-  return (entry, { facts }) => {
+  return (entry, hostType, host) => {
     for (const { existing, name } of outputs) {
-      if (existing === null || !isSameInode(existing, facts)) continue
+      if (existing === null || host === null || !isSameInode(existing, host)) continue
       throw new UmlcowError('SAME_FILE', `${name}: is the same file as ${printablePath(entry.path)} in the tree`)
     }
-    if (format === 'squashfs' && entry.type !== facts.type) checkExclusion(entry, excludeFile !== undefined)
-    if (!noSockets || entry.type !== 'socket') sink.check(entry, facts.type)
+    const isOther = hostType !== null && entry.type !== hostType
+    if (format === 'squashfs' && isOther) checkExclusion(entry, excludeFile !== undefined)
+    if (!noSockets || entry.type !== 'socket') sink.check(entry, hostType)
   }
 }
 

@@ -15,7 +15,7 @@ import {
   importRules,
   isStream,
 } from './import-options.js'
-import { importSource } from './import-source.js'
+import { type ImportSource, importSource } from './import-source.js'
 
 /** A dry run without a directory checks path lengths with this short name. */
 const anyDirectory = 'humfs'
@@ -38,13 +38,27 @@ export async function importHumfs(
   const input = isStream(given) ? given : textPath('input', given)
   const directory = place === null ? null : textPath('directory', place)
   const options = checkedOptions(givenOptions, importRules)
-  const { from, dryRun = false } = options
-  if (directory === null && !dryRun) throw new TypeError('directory: expected a path, got null without dryRun')
+  if (directory === null && !options.dryRun) throw new TypeError('directory: expected a path, got null without dryRun')
   const { reader } = treeHostOf(options)
   const owner = await ownerOf(options, reader.user())
   if (options.renameMetadata !== undefined) checkSuffix(options.renameMetadata)
   if (directory !== null) guardNewTree(reader, directory)
   const source = await importSource(input, directory, options)
+  try {
+    return await importFrom(source, directory, options, owner)
+  } finally {
+    await source.close?.()
+  }
+}
+
+async function importFrom(
+  source: ImportSource,
+  directory: string | null,
+  options: ImportHumfsOptions,
+  owner: Owner,
+): Promise<ImportHumfsResult> {
+  const { from, dryRun = false } = options
+  const { reader } = treeHostOf(options)
   const found = await source.look()
   const sinkOptions: WriteHumfsOptions = { ...options, owner, name: source.name }
   const plan = humfsPlan(sinkOptions)

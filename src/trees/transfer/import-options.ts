@@ -1,13 +1,31 @@
-import { flag, nameOrNumber, oneOf, paths, type Rules, required, text, whole } from '../../machine/option-rules.js'
+import {
+  flag,
+  nameOrNumber,
+  object,
+  oneOf,
+  paths,
+  type Rules,
+  required,
+  text,
+  whole,
+} from '../../machine/option-rules.js'
+import type { ImageSourceOptions } from '../kinds/image/source.js'
 import { type StreamFormat, streamFormats, type TreeFormat, treeFormats } from '../kinds/table.js'
 import { duplicateRules } from '../new-tree/tree-plan.js'
 import { type TreeOptions, treeRules } from '../tree-options.js'
+
+/** What an import reads: a stream, a tree, or the file system inside an image. */
+export type ImportFormat = StreamFormat | TreeFormat | 'image'
+
+export const importFormats: readonly ImportFormat[] = [...streamFormats, ...treeFormats, 'image']
 
 /** The input of an import: a file, the directory of a tree, or bytes that can be read once. */
 export type ImportInput = string | { readonly name: string; readonly bytes: AsyncIterable<Uint8Array> }
 
 export interface ImportHumfsOptions extends TreeOptions {
-  readonly from: StreamFormat | TreeFormat
+  readonly from: ImportFormat
+  /** For `image`: how to open the image and the file system in it. */
+  readonly image?: ImageSourceOptions | undefined
   /** The directory with the files that mtree text, a save file or a pseudo file without data describes. */
   readonly tree?: string | undefined
   /** Name or number; the default is the user who runs umlcow. */
@@ -24,7 +42,8 @@ export interface ImportHumfsOptions extends TreeOptions {
 
 export const importRules: Rules = {
   ...treeRules,
-  from: required(oneOf([...streamFormats, ...treeFormats])),
+  from: required(oneOf(importFormats)),
+  image: object,
   tree: paths.plain,
   owner: nameOrNumber,
   group: nameOrNumber,
@@ -42,7 +61,7 @@ export function isStream(input: unknown): input is Exclude<ImportInput, string> 
 export interface ImportHumfsResult {
   /** Null if none was given. */
   readonly directory: string | null
-  readonly from: StreamFormat | TreeFormat
+  readonly from: ImportFormat
   /** Names in data, the top included. */
   readonly entries: number
   /** Null after a dry run, which does not know how many bytes the host would store. */

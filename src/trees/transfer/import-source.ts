@@ -7,6 +7,7 @@ import { lostInDirectory } from '../attributes/search-losses.js'
 import type { StreamBytes, StreamInput } from '../host/file-content.js'
 import { treeHostOf } from '../host/tree-host.js'
 import type { TreeReader } from '../host/tree-reader.js'
+import { openImageSource } from '../kinds/image/source.js'
 import type { StreamSource } from '../kinds/kind.js'
 import { isTreeFormat, type StreamFormat, streamKinds, type TreeFormat, treeKinds } from '../kinds/table.js'
 import { ContentTree } from '../source/content-tree.js'
@@ -21,6 +22,7 @@ export interface ImportSource {
   /** Looks at the files of a tree before anything is read. @returns warnings about them */
   look(): Promise<readonly string[]>
   items(onWarning: (message: string) => void): AsyncIterable<ManifestItem>
+  close?(): Promise<void>
 }
 
 /**
@@ -35,6 +37,7 @@ export async function importSource(
   options: ImportHumfsOptions,
 ): Promise<ImportSource> {
   const { from, tree } = options
+  if (from === 'image') return await imageSource(input, options)
   const read = [input, tree].filter((one) => typeof one === 'string')
   if (directory !== null) refuseInWork(treeHostOf(options).reader, read, directory)
   return isTreeFormat(from)
@@ -61,6 +64,24 @@ async function treeSource(
       return source.warnings
     },
     items: () => source.items(),
+  }
+}
+
+/** Open the file system inside an image. The survey of all its files comes before anything is made. */
+async function imageSource(input: ImportInput, options: ImportHumfsOptions): Promise<ImportSource> {
+  const { tree, image, files, signal } = options
+  if (typeof input !== 'string') throw new UmlcowError('USAGE', '--from image takes the path of an image')
+  if (tree !== undefined) throw new UmlcowError('USAGE', '--tree: an image has its content in itself')
+  const source = await openImageSource(input, { ...image, files, signal })
+  return {
+    name: printablePath(input),
+    isRepeatable: true,
+    async look() {
+      await source.survey()
+      return source.warnings
+    },
+    items: () => source.items(),
+    close: () => source.close(),
   }
 }
 

@@ -69,6 +69,10 @@ function explain(found: RecognisedStream, words: ImportWords): { readonly what: 
         what: 'is a squashfs image',
         hint: `unpack it as root: unsquashfs -d TREE ${file}, then use --from directory TREE`,
       }
+    case 'disk image': {
+      if (path === null) return { what: 'is a disk image', hint: 'give its path, and use --from image' }
+      return { what: 'is a disk image', hint: 'use --from image' }
+    }
     default:
       return { what: `is ${articles[found.kind]}, and --from says ${from}`, hint: `use --from ${found.kind}` }
   }

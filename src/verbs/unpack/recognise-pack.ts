@@ -2,6 +2,7 @@ import { InputReader } from '../../bytes/input-reader.js'
 import { UmlcowError } from '../../errors.js'
 import { foreignFormatOf } from '../../formats/recognise/foreign-format.js'
 import { kindLength, recogniseStream } from '../../formats/recognise/recognise-stream.js'
+import { blockSize } from '../../formats/tar/layout.js'
 import { formatOf, isPlain } from '../../images/image-formats.js'
 
 /**
@@ -36,7 +37,7 @@ function otherThanTar(start: Uint8Array): { readonly what: string; readonly hint
   }
   if (found?.kind === 'old cpio') return { what: 'it is a cpio archive', hint: toPack }
   if (found !== null) return { what: `it is ${nouns[found.kind]}`, hint: toPack }
-  if (start.length < kindLength) return null
+  if (start.length < blockSize) return null
   return { what: 'it begins as no tar archive does; it may be a raw image, or damaged', hint: toPack }
 }
 
@@ -46,4 +47,5 @@ const nouns = {
   fakeroot: 'a save file of fakeroot',
   zip: 'a zip archive',
   'squashfs image': 'a squashfs image',
+  'disk image': 'a disk image',
 } as const

@@ -6,6 +6,14 @@ import type { ExtFileSystem } from '../ext-file-system.js'
 
 const pieceSize = 256 * 1024
 
+/** What a caller wants to know and do while content is read. */
+export interface ExtReading {
+  /** Receives the number of bytes after each piece of content: for progress. */
+  readonly onRead?: ((bytes: number) => void) | undefined
+  /** Is called before each item and each piece, and may make the reader wait: so that signals get through. */
+  readonly pause?: (() => Promise<void> | undefined) | undefined
+}
+
 /** Files up to this size are read before anyone asks: one wait for the whole file. */
 const wholeSize = 64 * 1024
 
@@ -16,12 +24,11 @@ const maxStretches = 2 ** 20
 export class ExtContents {
   private readonly files: ExtFileSystem
   private readonly room = allocateUnsafe(pieceSize)
-  private readonly onRead: ((bytes: number) => void) | undefined
+  private readonly reading: ExtReading
 
-  /** @param onRead  receives the number of bytes of each piece */
-  constructor(files: ExtFileSystem, onRead?: (bytes: number) => void) {
+  constructor(files: ExtFileSystem, reading: ExtReading = {}) {
     this.files = files
-    this.onRead = onRead
+    this.reading = reading
   }
 
   /** Make the content of a file that nothing may read. */
@@ -38,7 +45,7 @@ export class ExtContents {
     if (size > wholeSize) return this.unread(inode)
     const bytes = this.room.subarray(0, size)
     await this.files.read(inode, 0, bytes)
-    this.onRead?.(size)
+    this.reading.onRead?.(size)
     return { ...this.unread(inode), whole: () => bytes }
   }
 
@@ -53,11 +60,13 @@ export class ExtContents {
     for (let i = 0; i < stretches.length; i += 2) {
       const end = stretches[i + 1]!
       for (let at = stretches[i]!; at < end; ) {
+        const pause = this.reading.pause?.()
+        if (pause !== undefined) await pause
         const piece = this.room.subarray(0, Math.min(pieceSize, end - at))
         await this.files.read(inode, at, piece)
         at += piece.length
         yield piece
-        this.onRead?.(piece.length)
+        this.reading.onRead?.(piece.length)
       }
     }
   }

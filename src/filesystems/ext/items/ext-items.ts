@@ -1,20 +1,18 @@
 import { type ExtInode, extInodeFlags, hasBit } from '../../../formats/ext/index.js'
 import type { ExtendedAttribute, ManifestEntry, ManifestItem } from '../../../formats/manifest/entry.js'
 import type { ExtFileSystem } from '../ext-file-system.js'
-import { ExtContents } from './content.js'
+import { ExtContents, type ExtReading } from './content.js'
 import { type ExtFile, walkExtFiles } from './walk-files.js'
 
 /** Why an item is left out. */
 export type ExtOmission = 'encrypted' | 'damaged'
 
 /** How to read files as a manifest. */
-export interface ExtItemsOptions {
+export interface ExtItemsOptions extends ExtReading {
   /** False: nothing will read the content of most files. Default: true */
   readonly content?: boolean | undefined
   /** Is called for each file that is left out, and for an encrypted directory, whose content is. */
   readonly onOmitted?: ((path: Uint8Array, why: ExtOmission) => void) | undefined
-  /** Receives the number of bytes after each piece of content: for progress. */
-  readonly onRead?: ((bytes: number) => void) | undefined
 }
 
 /** An item of a manifest, and the inode that it comes from. */
@@ -32,12 +30,14 @@ export interface ExtItem extends ManifestItem {
 export async function* extItems(
   files: ExtFileSystem,
   tops: readonly ExtFile[],
-  { content = true, onOmitted, onRead }: ExtItemsOptions = {},
+  { content = true, onOmitted, ...reading }: ExtItemsOptions = {},
 ): AsyncGenerator<ExtItem> {
-  const contents = new ExtContents(files, onRead)
+  const contents = new ExtContents(files, reading)
   const links = new FirstPaths()
   for await (const batch of walkExtFiles(files, tops)) {
     for (const { path, inode } of batch) {
+      const pause = reading.pause?.()
+      if (pause !== undefined) await pause
       const omission = omissionOf(inode)
       if (omission !== null) onOmitted?.(path, omission)
       if (omission !== null && inode.type !== 'directory') continue

@@ -1,3 +1,4 @@
+import { UmlcowError } from '../../../errors.js'
 import { fakerootRecord, writeFakeroot } from '../../../formats/fakeroot/index.js'
 import { checkEntry } from '../../../formats/manifest/index.js'
 import type { SourceItem } from '../../source/tree-source.js'
@@ -14,6 +15,7 @@ export const fakerootSink: StreamSink = {
 /** Make one record for each file: further names have the same one. */
 async function* recordsOf(items: AsyncIterable<SourceItem>): AsyncGenerator<ReturnType<typeof fakerootRecord>> {
   for await (const { entry, identity } of items) {
+    if (identity === null) throw new UmlcowError('USAGE', 'a save file of fakeroot describes files of the host only')
     if (entry.hardLinkTo === null) yield fakerootRecord(entry, identity)
   }
 }

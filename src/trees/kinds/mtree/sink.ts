@@ -13,7 +13,7 @@ export const mtreeSink: StreamSink = {
   check: checkEntry,
   write(items, options) {
     const watched = watchHostTypes(warnOfSocket(items, options))
-    return writeMtree(entriesOf(watched.items), { ...options, isOtherInTree: () => !watched.isAsInTree() })
+    return writeMtree(entriesOf(watched.items), { ...options, isOtherInTree: watched.isOtherInTree })
   },
 }
 
