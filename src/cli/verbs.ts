@@ -166,6 +166,13 @@ export const verbGroups: readonly VerbGroup[] = [
         dash: '--file',
         load: async () => (await import('./commands/tar.js')).configureTar,
       },
+      {
+        name: 'extract',
+        summary: 'copy files of an image to a directory, or into an archive',
+        writes: true,
+        dash: '--file',
+        load: async () => (await import('./commands/extract.js')).configureExtract,
+      },
     ],
   },
   {

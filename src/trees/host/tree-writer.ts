@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import type { HostPath } from '../../machine/host-files.js'
+import type { AttributeSetting } from '../../machine/programs/setfattr.js'
 import { timeArgument } from '../../machine/time-argument.js'
 import { named } from './named.js'
 import { createFile, type HeldDirectory, holdDirectory, type NewTreeFile, timeOf } from './new-tree-file.js'
@@ -47,6 +48,8 @@ export interface TreeWriter {
   rename(from: HostPath, to: HostPath): void
   unlink(path: HostPath): void
   removeDirectory(path: HostPath): void
+  /** Sets extended attributes of files below a directory. @param list  a file, as `attributeLines` of setfattr makes it */
+  setAttributes(directory: HostPath, list: HostPath, signal: AbortSignal | undefined): Promise<AttributeSetting>
   holdDirectory(path: HostPath): HeldDirectory
   syncFile(path: HostPath): void
   /**
@@ -112,6 +115,7 @@ export const localTreeWriter: TreeWriter = {
   unlink: (path) => named(path, 'remove it', () => fs.unlinkSync(path)),
   removeDirectory: (path) => named(path, 'remove it', () => fs.rmdirSync(path)),
   syncFile: (path) => named(path, 'sync it', () => withDescriptor(path, O_RDONLY, 0, (fd) => fs.fsyncSync(fd))),
+  setAttributes: async (...what) => (await import('../../machine/programs/setfattr.js')).setAttributes(...what),
   holdDirectory,
   syncFileSystem: async (directory, signal) =>
     (await import('../../machine/programs/sync-file-system.js')).syncFileSystem(directory, signal),

@@ -2,7 +2,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../machine/host-files.js'
 import type { HostUser } from '../../machine/host-user.js'
-import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
+import { baseName, directoryName, joinPath, pathBytes } from '../../machine/path-bytes.js'
 import { refuseWithoutLocks } from '../../machine/platform.js'
 import type { HeldDirectory } from '../host/new-tree-file.js'
 import type { TreeFacts } from '../host/tree-facts.js'
@@ -12,16 +12,17 @@ import type { TreeWriter } from '../host/tree-writer.js'
 import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
 import type { NewTree, NewTreeOptions } from './new-tree.js'
-import { placeNewTree, removeNewTree } from './place-new-tree.js'
+import { guardNewNames, placeNewName, placeNewTree, removeNewTree } from './place-new-tree.js'
 
 // A new tree is built in a work directory that no other user can enter, beside its final place:
 //   .umlcow-new-NAME/tree    the tree
 //   .umlcow-new-NAME/draft   a node, before it gets its name
+//   .umlcow-new-NAME/attributes   extended attributes, for the program that sets them
 // The name is the same for every run, so that the next run finds what a killed run left.
 const workPrefix = '.umlcow-new-'
 /** Bytes of the final name that go into the name of the work directory; the system takes names of 255. */
 const longestPart = 200
-const namesInWork = ['tree', 'draft', 'draft-socket']
+const namesInWork = ['tree', 'draft', 'draft-socket', 'attributes']
 
 /** Get the path of the work directory for a new tree. */
 export function newTreeWork(directory: HostPath): Buffer {
@@ -62,10 +63,56 @@ export function guardNewTree(reader: TreeReader, directory: HostPath): void {
 export async function makeNewTree<T>(
   directory: HostPath,
   options: NewTreeOptions,
-  build: (tree: NewTree, warn: (message: string) => void) => Promise<T>,
-): Promise<{ readonly result: T; readonly warnings: readonly string[] }> {
+  build: BuildTree<T>,
+): Promise<MadeInWork<T>> {
+  return makeInWork(directory, options, build, {
+    guard: (reader) => guardNewTree(reader, directory),
+    place: (tree) => placeNewTree(tree, tree.top, directory),
+  })
+}
+
+/** Makes a tree, its `top` included. */
+export type BuildTree<T> = (tree: NewTree, warn: (message: string) => void) => Promise<T>
+
+export interface MadeInWork<T> {
+  readonly result: T
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Make new names in a directory that exists. They are built together, in a tree of their own, and then get their places
+ * one after another: each appears whole or not at all. The names must be free.
+ *
+ * @throws  UmlcowError TARGET_EXISTS, and as `makeNewTree`
+ */
+export async function makeNewNames<T>(
+  directory: HostPath,
+  names: readonly Buffer[],
+  options: NewTreeOptions,
+  build: BuildTree<T>,
+): Promise<MadeInWork<T>> {
+  const places = names.map((name) => joinPath(pathBytes(directory), name))
+  return makeInWork(places[0]!, options, build, {
+    guard: (reader) => guardNewNames(reader, directory, names),
+    place(tree) {
+      for (const [i, name] of names.entries()) placeNewName(tree, joinPath(tree.top, name), places[i]!)
+    },
+  })
+}
+
+interface PlaceOfWork {
+  guard(reader: TreeReader): void
+  place(tree: NewTree): void
+}
+
+async function makeInWork<T>(
+  directory: HostPath,
+  options: NewTreeOptions,
+  build: BuildTree<T>,
+  { guard, place }: PlaceOfWork,
+): Promise<MadeInWork<T>> {
   const host = treeHostOf(options)
-  guardNewTree(host.reader, directory)
+  guard(host.reader)
   // Before the work directory exists: its lock is the first that this takes.
   refuseWithoutLocks()
   const work = newTreeWork(directory)
@@ -79,6 +126,7 @@ export async function makeNewTree<T>(
         ...host,
         top: joinPath(held.path, 'tree'),
         draft: joinPath(held.path, 'draft'),
+        attributes: joinPath(held.path, 'attributes'),
         options,
         umask: host.reader.user().umask,
       }
@@ -86,7 +134,7 @@ export async function makeNewTree<T>(
         const result = await build(tree, (message) => warnings.push(message))
         await syncNewTree(tree)
         throwIfAborted(options.signal)
-        placeNewTree(tree, directory)
+        place(tree)
         return { result, warnings }
       } catch (error) {
         throw withPlace(error, held, work)

@@ -18,6 +18,8 @@ export interface NewTree extends TreeHost {
   readonly top: Buffer
   /** A free name in the work directory, on the same file system. */
   readonly draft: Buffer
+  /** A free name in the work directory, for a list of extended attributes. */
+  readonly attributes: Buffer
   readonly options: NewTreeOptions
   /** The umask of this process. */
   readonly umask: number

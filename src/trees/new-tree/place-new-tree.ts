@@ -1,12 +1,12 @@
 import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { HostPath } from '../../machine/host-files.js'
-import { baseName, directoryName, joinPath } from '../../machine/path-bytes.js'
+import { baseName, directoryName, joinPath, pathBytes } from '../../machine/path-bytes.js'
 import type { TreeHost } from '../host/tree-host.js'
+import type { TreeReader } from '../host/tree-reader.js'
 import { removeTree } from '../remove-tree.js'
 import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
-import type { NewTree } from './new-tree.js'
 
 const ownerBits = 0o700
 
@@ -16,7 +16,7 @@ const ownerBits = 0o700
  *
  * @throws UmlcowError TARGET_EXISTS
  */
-export function placeNewTree({ reader, writer, top }: NewTree, directory: HostPath): void {
+export function placeNewTree({ reader, writer }: TreeHost, top: Buffer, directory: HostPath): void {
   const { mode } = reader.lstat(top)
   const isLocked = reader.user().uid !== 0 && (mode & ownerBits) !== ownerBits
   if (isLocked) writer.setMode(top, mode | ownerBits)
@@ -32,6 +32,43 @@ export function placeNewTree({ reader, writer, top }: NewTree, directory: HostPa
   } finally {
     held?.close()
   }
+}
+
+/**
+ * Give a file or directory of a new tree its name in a directory that exists.
+ *
+ * @throws UmlcowError TARGET_EXISTS; the name stays as it is
+ */
+export function placeNewName(host: TreeHost, made: Buffer, place: Buffer): void {
+  if (host.reader.lstatOrNull(place) !== null) throw nameTaken(place)
+  if (host.reader.lstat(made).type === 'directory') {
+    placeNewTree(host, made, place)
+    return
+  }
+  try {
+    // Unlike a rename, this replaces nothing.
+    host.writer.link(made, place)
+  } catch (error) {
+    throw hasCode(error, 'EEXIST') ? nameTaken(place) : error
+  }
+  host.writer.unlink(made)
+}
+
+/** Check that new names are free, and that their directory exists. @throws UmlcowError TARGET_EXISTS */
+export function guardNewNames(reader: TreeReader, directory: HostPath, names: readonly Buffer[]): void {
+  const above = pathBytes(directory)
+  // With the dot at its end, this fails for anything but a directory.
+  reader.lstat(joinPath(above, '.'))
+  for (const name of names) {
+    const place = joinPath(above, name)
+    if (reader.lstatOrNull(place) !== null) throw nameTaken(place)
+  }
+}
+
+function nameTaken(place: Buffer): UmlcowError {
+  return new UmlcowError('TARGET_EXISTS', `${printablePath(place)}: exists`, {
+    hint: 'remove it first, or extract to another directory',
+  })
 }
 
 /** Remove a tree that did not get its name. Users other than root may need new modes on its directories first. */

@@ -6,7 +6,7 @@ import { type ImageSourceOptions, imageSourceRules, openImageSource } from '../.
 import type { ExportOptions, ExportResult } from '../../trees/transfer/export-options.js'
 import { exportTree } from '../../trees/transfer/export-tree.js'
 
-/** A save file of fakeroot names files of the host: `extractFiles` writes it, with the tree. */
+/** All streams but a save file of fakeroot, which names files of the host by their inodes. */
 export const imageArchives = ['tar', 'cpio', 'mtree', 'squashfs'] as const
 
 export type ImageArchive = (typeof imageArchives)[number]

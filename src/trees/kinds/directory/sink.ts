@@ -4,15 +4,9 @@ import { type HostPath, localHostFiles } from '../../../machine/host-files.js'
 import { checkedOptions, checkItems, flag, hostPath, paths } from '../../../machine/option-rules.js'
 import { inspectTarget, writeNewFile } from '../../../machine/write-new-file.js'
 import { makeNewTree } from '../../new-tree/make-new-tree.js'
-import { type NewTree, type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
-import { buildTree } from '../../new-tree/tree-builder.js'
-import { missingDirectory, TreePlan } from '../../new-tree/tree-plan.js'
-import { watchEntries } from '../../new-tree/watch-entries.js'
-import { createPace } from '../../pace.js'
-import { inTree } from '../../tree-path.js'
-import { walkTree } from '../../walk/walk-tree.js'
+import { type NewTreeOptions, newTreeRules } from '../../new-tree/new-tree.js'
 import { FakerootSave } from '../fakeroot/save.js'
-import { DirectoryBuilder } from './builder.js'
+import { buildDirectory } from './build-directory.js'
 
 export interface WriteDirectoryOptions extends NewTreeOptions {
   /** Give everything its own owner and type. This needs root, and is the default for root. */
@@ -53,12 +47,12 @@ export async function writeDirectory(
   let isSaved = false
   try {
     const { result, warnings } = await makeNewTree(directory, options, async (tree, warn) => {
-      if (save === null) return await build(items, tree, options, null, warn)
+      if (save === null) return await buildDirectory(items, tree, options, warn)
       let built = { entries: 0, differing: 0 }
       // Write this file before the tree gets its name: without it the tree would lack its owners and types.
       await writeNewFile(files, save, { permissions: 0o644, noSync, signal }, async (store) => {
         const records = new FakerootSave(store, tree)
-        built = await build(items, tree, options, records, warn)
+        built = await buildDirectory(items, tree, { ...options, records }, warn)
         await records.flush()
       })
       isSaved = true
@@ -68,47 +62,5 @@ export async function writeDirectory(
   } catch (error) {
     if (isSaved && save !== null) await files.unlink(save.path)
     throw error
-  }
-}
-
-async function build(
-  items: AsyncIterable<ManifestItem>,
-  tree: NewTree,
-  options: WriteDirectoryOptions,
-  records: FakerootSave | null,
-  warn: (message: string) => void,
-): Promise<Pick<DirectoryTreeResult, 'entries' | 'differing'>> {
-  const { asRoot = tree.reader.user().uid === 0, name = 'the input', duplicates, signal, onProgress } = options
-  const plan = new TreePlan(name, { duplicates })
-  const builder = new DirectoryBuilder(tree, asRoot, (path, entry) => records?.add(path, entry))
-  const pace = createPace({ signal, onProgress, description: 'laying out' })
-  const watch = watchEntries('directory')
-  await buildTree(items, plan, builder, pace, (entry) => {
-    watch.look(entry)
-    return true
-  })
-  await complete(tree, builder, plan, records)
-  for (const warning of [...plan.warnings(), ...watch.warnings()]) warn(warning)
-  const { differing } = builder
-  if (differing > 0) warn(`${differing} names do not have the owner, type or bits above 0777 that they should`)
-  return { entries: plan.entries + plan.missing, differing }
-}
-
-/** Set modes and times of directories last: new content changes the times, and a mode may deny access. */
-async function complete(
-  tree: NewTree,
-  builder: DirectoryBuilder,
-  plan: TreePlan,
-  records: FakerootSave | null,
-): Promise<void> {
-  const { reader, writer, top, options } = tree
-  const pace = createPace({ signal: options.signal, description: 'completing' })
-  for (const { path, facts, isLeaving } of walkTree(reader, top)) {
-    if (pace.step()) await pace.rest()
-    if (facts.type !== 'directory' || !isLeaving) continue
-    const told = plan.directory(path)
-    if (told === null) await records?.addMissing(path)
-    else writer.setMtime(inTree(top, path), told.mtimeNs)
-    writer.setMode(inTree(top, path), builder.modeOf((told ?? missingDirectory).mode))
   }
 }
