@@ -43,8 +43,8 @@ export interface ExtExtent {
 export interface ExtJournal {
   /**
    * `clean`: the file system was unmounted, so its journal holds nothing. `replayed`: it was not, and the reader shows
-   * it after the replay of the journal. `not-replayed`: the reader shows the disk as it is, because the caller asked for
-   * it, or because the journal is damaged and damage is reported.
+   * it after the replay of the journal. `not-replayed`: the reader shows the disk as it is, because the caller asked
+   * for it, or because the journal is damaged and damage is reported.
    */
   readonly state: 'none' | 'clean' | 'replayed' | 'not-replayed'
   /** Transactions that were replayed. */

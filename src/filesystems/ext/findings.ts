@@ -40,7 +40,7 @@ export class ExtFindings {
     this.add({ kind, message })
   }
 
-  /** Keep an error as a finding, where a reader can do without what failed. @throws the error unless damage is reported */
+  /** Keep an error as a finding, where a reader can do without what failed. @throws it unless damage is reported */
   passOver(kind: DamageKind, error: Error): void {
     if (this.#refuses) throw error
     this.add({ kind, message: error.message })

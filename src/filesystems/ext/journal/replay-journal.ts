@@ -19,8 +19,8 @@ export interface Replay {
 }
 
 /**
- * Find what a replay of the journal would write, as Linux and e2fsck do: how far the log is whole, what was revoked, and
- * the last data of each block. Nothing is written.
+ * Find what a replay of the journal would write, as Linux and e2fsck do: how far the log is whole, what was revoked,
+ * and the last data of each block. Nothing is written.
  *
  * @param volume    the file system before the replay; reports damage, which the replay may mend
  * @param findings  of the journal itself

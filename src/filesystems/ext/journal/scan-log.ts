@@ -34,8 +34,8 @@ const emptyTransaction = (): OpenTransaction => ({ blocks: [], isSuspicious: fal
 /**
  * Find how many transactions of the log are whole.
  *
- * As in Linux: a commit with a wrong checksum is damage, unless it is older than the one before it. Then it is left over
- * from an earlier turn around the log, which ends here.
+ * As in Linux: a commit with a wrong checksum is damage, unless it is older than the one before it. Then it is left
+ * over from an earlier turn around the log, which ends here.
  *
  * @throws UmlcowError FS_DAMAGED when a transaction is damaged, unless damage is reported: then the log ends before it
  */

@@ -4,8 +4,8 @@ import { crc32c, crcStart } from '../checksums.js'
 import { hasBit } from '../features.js'
 import { journalBlockTypes, parseJournalHeader } from './header.js'
 
-// Superblock of a journal, big-endian, packed, in its first block.  Source: Linux Documentation/filesystems/ext4/journal.rst
-// Version 1 ends before the features.
+// Superblock of a journal, big-endian, packed, in its first block. Version 1 ends before the features.
+// Source: Linux Documentation/filesystems/ext4/journal.rst
 const fields = [
   ['header', 12], //                 0x00
   ['blockSize', 'u32'], //           0x0c
