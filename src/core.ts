@@ -36,6 +36,7 @@ export { openMemoryStore } from './stores/memory-store.js'
 // Images
 
 export type { Extent } from './bytes/extents.js'
+export type { ByteRange } from './images/compare-ranges.js'
 export { findTruncation, openCowImage, type Truncation } from './images/cow-image.js'
 export type { Image } from './images/image.js'
 export { type ImageFormat, type Layer, parseLayer } from './images/image-formats.js'
@@ -47,10 +48,18 @@ export { openRawImage } from './images/raw-image.js'
 
 export { type ImageContents, readContents, readPartition } from './filesystems/contents.js'
 export {
+  diffExt,
+  type ExtBlockClass,
+  type ExtChange,
+  type ExtChangeStatus,
+  type ExtDifferences,
+  type ExtDiffOptions,
   type ExtDirectory,
   type ExtEntry,
   type ExtExtent,
   type ExtentOptions,
+  type ExtField,
+  type ExtFileChange,
   type ExtFileSystem,
   type ExtFinding,
   type ExtJournal,

@@ -32,7 +32,7 @@ function isStretch(bytes: Uint8Array, offset: number, pattern: Uint8Array): bool
 }
 
 /** Find the lowest set bit of `word`, which must not be 0. */
-function lowestSet(word: number): number {
+export function lowestSetBit(word: number): number {
   return 31 - Math.clz32(word & -word)
 }
 
@@ -60,7 +60,7 @@ function nextBit(bytes: Uint8Array, words: Int32Array, from: number, end: number
     if (index > lastWord) return end
     word = words[index]! ^ boringWord
   }
-  return Math.min(end, index * 32 + lowestSet(word))
+  return Math.min(end, index * 32 + lowestSetBit(word))
 }
 
 /**
@@ -87,7 +87,8 @@ export function forEachSetRun(
   return end
 }
 
-function popCount(word: number): number {
+/** Count the set bits of a word. */
+export function popCount(word: number): number {
   const pairs = word - ((word >>> 1) & 0x55555555)
   const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
   return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24

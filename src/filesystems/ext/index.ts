@@ -1,3 +1,13 @@
+export { diffExt } from './diff/diff-ext.js'
+export type {
+  ExtBlockClass,
+  ExtChange,
+  ExtChangeStatus,
+  ExtDifferences,
+  ExtDiffOptions,
+  ExtField,
+  ExtFileChange,
+} from './diff/ext-differences.js'
 export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtJournal, ExtName, ExtOptions } from './ext-file-system.js'
 export { damagedExt, type ExtFinding } from './findings.js'
 export { joinExtExtents } from './join-extents.js'

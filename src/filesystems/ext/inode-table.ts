@@ -51,8 +51,24 @@ function checkedInode(volume: ExtVolume, number: number, bytes: Uint8Array, at: 
   return parseExtInode(superblock, number, bytes, at)
 }
 
+/** Records of inodes that are in use, out of one group. */
+export interface InodeWindow {
+  readonly numbers: readonly number[]
+  /** Valid until the next window. */
+  readonly bytes: Uint8Array
+  /** Where the record of each number is in the bytes. */
+  readonly places: readonly number[]
+}
+
 /** Read all inodes that the bitmaps say are in use, in batches. */
 export async function* scanInodes(volume: ExtVolume): AsyncGenerator<readonly ExtInode[]> {
+  for await (const { numbers, bytes, places } of scanRecords(volume)) {
+    yield numbers.map((number, i) => checkedInode(volume, number, bytes, places[i]!))
+  }
+}
+
+/** Read the records of all inodes that the bitmaps say are in use, unchecked, in windows. */
+export async function* scanRecords(volume: ExtVolume): AsyncGenerator<InodeWindow> {
   const window = allocateUnsafe(windowLength)
   for (let number = 0; number < volume.superblock.groupCount; number++) {
     const group = await volume.group(number)
@@ -60,20 +76,21 @@ export async function* scanInodes(volume: ExtVolume): AsyncGenerator<readonly Ex
   }
 }
 
-async function* scanGroup(volume: ExtVolume, group: ExtGroup, window: Uint8Array): AsyncGenerator<readonly ExtInode[]> {
+async function* scanGroup(volume: ExtVolume, group: ExtGroup, window: Uint8Array): AsyncGenerator<InodeWindow> {
   const { inodesPerGroup, inodeSize, blockSize } = volume.superblock
   const bitmap = await readBitmap(volume, group)
   const count = Math.max(0, inodesPerGroup - group.unusedInodeCount)
   checkBlocks(volume, group.inodeTable, Math.ceil((inodesPerGroup * inodeSize) / blockSize))
   const step = windowLength / inodeSize
+  const base = group.number * inodesPerGroup + 1
   for (let first = 0; first < count; first += step) {
     const used = usedBetween(bitmap, first, Math.min(count, first + step))
     if (used.length === 0) continue
     const start = used[0]!
     const bytes = window.subarray(0, (used[used.length - 1]! + 1 - start) * inodeSize)
     await volume.image.read(group.inodeTable * blockSize + start * inodeSize, bytes)
-    const base = group.number * inodesPerGroup + 1
-    yield used.map((index) => checkedInode(volume, base + index, bytes, (index - start) * inodeSize))
+    const numbers = used.map((index) => base + index)
+    yield { numbers, bytes, places: used.map((index) => (index - start) * inodeSize) }
   }
 }
 

@@ -1,0 +1,175 @@
+import { latin1Text } from '../../../bytes/fast.js'
+import type { ExtInode } from '../../../formats/ext/index.js'
+import { type InodePair, pairOf } from './changed-inodes.js'
+import { type ChangedName, findChangedNames } from './changed-names.js'
+import { compareContent } from './compare-content.js'
+import { changedFields } from './compare-fields.js'
+import type { ExtChange, ExtChangeStatus, ExtDiffOptions, ExtField, ExtFileChange } from './ext-differences.js'
+import { findKnownNames, type KnownNames } from './known-names.js'
+import { NameChanges } from './name-changes.js'
+import type { Comparison } from './side.js'
+
+/** All that is known about the changed files. */
+interface Scene {
+  readonly comparison: Comparison
+  readonly pairs: ReadonlyMap<number, InodePair>
+  readonly changes: NameChanges
+  readonly names: KnownNames
+  /** Directories whose names changed: their size, mtime and link count follow from that. */
+  readonly busy: ReadonlySet<number>
+  readonly options: ExtDiffOptions
+}
+
+const unchanged: ExtFileChange = { fields: [], ranges: [], isMoved: false }
+
+/** List the changes of the files whose inodes or blocks changed, by path. @param pairs  gets those that names add */
+export async function listChanges(
+  comparison: Comparison,
+  pairs: Map<number, InodePair>,
+  options: ExtDiffOptions,
+): Promise<ExtChange[]> {
+  const names: ChangedName[] = []
+  for (const pair of [...pairs.values()]) {
+    const isDirectory = pair.old?.type === 'directory' || pair.now?.type === 'directory'
+    if (isDirectory) for (const name of await findChangedNames(comparison, pair)) names.push(name)
+  }
+  for (const target of names.flatMap(({ old, now }) => [old, now])) {
+    if (target !== null && !pairs.has(target.inode)) pairs.set(target.inode, await pairOf(comparison, target.inode))
+  }
+  const busy = new Set(names.flatMap(({ old, now }) => [old, now].map((target) => target?.directory ?? -1)))
+  // What changed about the files decides which names must be found.
+  const infos = new Map<number, ExtFileChange>()
+  const byName = new NameChanges(pairs, names)
+  for (const pair of pairs.values()) {
+    if (pair.isSameFile) infos.set(pair.number, await fileChange({ comparison, changes: byName, busy, options }, pair))
+  }
+  const known = await findKnownNames(comparison, { pairs, names, infos, changes: byName })
+  const all = [...names, ...known.takenOver]
+  const scene: Scene = { comparison, pairs, names: known, busy, options, changes: new NameChanges(pairs, all) }
+  const changes: ExtChange[] = []
+  for (const pair of pairs.values()) {
+    if (pair.isSameFile) changes.push(...changesOfFile(scene, pair, infos.get(pair.number)!))
+    else changes.push(...deleted(scene, pair), ...(await added(scene, pair)))
+  }
+  return sortByPath(changes)
+}
+
+function sortByPath(changes: ExtChange[]): ExtChange[] {
+  const keyed = changes.map((change) => ({ key: latin1Text(change.path), change }))
+  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+  return keyed.map(({ change }) => change)
+}
+
+/** Compare a file with itself. What follows from changed names is no change of its own. */
+async function fileChange(
+  { comparison, changes, busy, options }: Pick<Scene, 'comparison' | 'changes' | 'busy' | 'options'>,
+  { number, old, now }: InodePair,
+): Promise<ExtFileChange> {
+  const implied: ExtField[] = busy.has(number) ? ['size', 'mtime', 'links', 'ctime'] : []
+  if (changes.gainedBy(number).length + changes.lostBy(number).length > 0) implied.push('links')
+  return compareFiles(comparison, old!, now!, { options, implied })
+}
+
+async function compareFiles(
+  comparison: Comparison,
+  old: ExtInode,
+  now: ExtInode,
+  { options, implied }: { options: ExtDiffOptions; implied: readonly ExtField[] },
+): Promise<ExtFileChange> {
+  const fields = (await changedFields(comparison, old, now, options)).filter((field) => !implied.includes(field))
+  return { fields, ...(await compareContent(comparison, old, now)) }
+}
+
+/** The status of a file that kept its name; null when nothing changed. */
+function statusOf({ fields, ranges, isMoved }: ExtFileChange): ExtChangeStatus | null {
+  if (ranges.length > 0) return 'modified'
+  if (fields.length > 0) return 'metadata'
+  return isMoved ? 'moved' : null
+}
+
+interface Event {
+  readonly status: ExtChangeStatus
+  readonly path: Uint8Array
+  readonly oldPath?: Uint8Array | null
+  readonly old: ExtInode | null
+  readonly now: ExtInode | null
+  readonly replaces?: boolean
+  readonly info?: ExtFileChange
+}
+
+function changeOf({ status, path, oldPath = null, old, now, replaces = false, info = unchanged }: Event): ExtChange {
+  return {
+    status,
+    path,
+    oldPath,
+    oldInode: old?.number ?? null,
+    newInode: now?.number ?? null,
+    oldType: old?.type ?? null,
+    newType: now?.type ?? null,
+    oldSize: old?.size ?? null,
+    newSize: now?.size ?? null,
+    replaces,
+    ...info,
+  }
+}
+
+/** List the changes of a file that is there on both sides: by its new names, its old ones, and its content. */
+function changesOfFile({ changes, names }: Scene, pair: InodePair, info: ExtFileChange): ExtChange[] {
+  const { number, old, now } = pair
+  const gained = sorted(changes.gainedBy(number), (name) => names.newPath(name))
+  const lost = sorted(changes.lostBy(number), (name) => names.oldPath(name))
+  const kept = names
+    .newNames(number)
+    .filter(({ directory, name }) => !gained.some((one) => isName(one, directory, name)))
+  const found: ExtChange[] = []
+  const status = statusOf(info)
+  if (status !== null) for (const { path } of kept) found.push(changeOf({ status, path, old, now, info }))
+  for (const [i, name] of gained.entries()) {
+    const from = lost[i]
+    const replaces = name.old !== null
+    const path = names.newPath(name)
+    const other = kept[0]?.path ?? null
+    if (from === undefined) found.push(changeOf({ status: 'linked', path, oldPath: other, old, now, replaces }))
+    else found.push(changeOf({ status: 'renamed', path, oldPath: names.oldPath(from), old, now, replaces, info }))
+  }
+  for (const name of lost.slice(gained.length)) {
+    // Without a name, what is left of a file is no file any more.
+    const isGone = kept.length + gained.length === 0
+    const end = isGone ? { status: 'deleted' as const, now: null } : { status: 'unlinked' as const, now }
+    if (name.now === null) found.push(changeOf({ ...end, path: names.oldPath(name), old }))
+  }
+  return found
+}
+
+function isName({ name, now }: ChangedName, directory: number, other: Uint8Array): boolean {
+  return now?.directory === directory && latin1Text(name) === latin1Text(other)
+}
+
+function sorted(names: readonly ChangedName[], pathOf: (name: ChangedName) => Uint8Array): ChangedName[] {
+  const keyed = names.map((name) => ({ key: latin1Text(pathOf(name)), name }))
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ name }) => name)
+}
+
+/** The names of a file that is gone. A name that another file has now is a change of that file. */
+function deleted({ changes, names }: Scene, { number, old }: InodePair): ExtChange[] {
+  const gone = changes.lostBy(number).filter((name) => name.now === null)
+  return gone.map((name) => changeOf({ status: 'deleted', path: names.oldPath(name), old, now: null }))
+}
+
+/** The names of a new file: added, or taken over from another file. */
+async function added(scene: Scene, { number, now }: InodePair): Promise<ExtChange[]> {
+  const { changes, names, pairs, comparison, options } = scene
+  const found: ExtChange[] = []
+  for (const name of changes.gainedBy(number)) {
+    const path = names.newPath(name)
+    const old = name.old === null ? null : (pairs.get(name.old.inode)?.old ?? null)
+    if (old === null || now === null) found.push(changeOf({ status: 'added', path, old: null, now }))
+    else if (old.type !== now.type) found.push(changeOf({ status: 'type', path, old, now, replaces: true }))
+    else {
+      const info = await compareFiles(comparison, old, now, { options, implied: [] })
+      const status = statusOf(info)
+      if (status !== null) found.push(changeOf({ status, path, old, now, replaces: true, info }))
+    }
+  }
+  return found
+}
