@@ -36,7 +36,7 @@ export { openMemoryStore } from './stores/memory-store.js'
 // Images
 
 export type { Extent } from './bytes/extents.js'
-export type { ByteRange } from './images/compare-ranges.js'
+export type { ByteRange, ComparedRange } from './images/compare-ranges.js'
 export { findTruncation, openCowImage, type Truncation } from './images/cow-image.js'
 export type { Image } from './images/image.js'
 export { type ImageFormat, type Layer, parseLayer } from './images/image-formats.js'

@@ -27,6 +27,8 @@ export { type OpenImageOptions, openCow, openImage } from './overlays/open-image
 export type { RawInput } from './overlays/raw-source.js'
 export { type CheckFinding, type CheckResult, check } from './verbs/check/index.js'
 export type { CheckOptions } from './verbs/check/options.js'
+export { type DiffOptions, diffFiles, diffRanges, type FileDiff, type RangeDiff } from './verbs/diff/index.js'
+export type { FilePatch } from './verbs/diff/patch.js'
 export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type OverlayInfo } from './verbs/info.js'
 export type { ContentsInfo, PartitionInfo } from './verbs/info-contents.js'
 export type { Qcow2Info } from './verbs/info-qcow2.js'

@@ -4,8 +4,12 @@ import { type ErrorEntry, errorCodes } from '../errors.js'
 export const exitStatus = {
   done: 0,
   failed: 1,
+  /** diff: the images differ */
+  different: 1,
   /** check: damaged */
   damaged: 2,
+  /** diff: failed, as diff(1) */
+  trouble: 2,
   /** check: waste only */
   waste: 3,
   /** A verb that writes refused to protect data; nothing was changed. */
@@ -19,9 +23,9 @@ export const exitStatus = {
 
 /** What each exit status means, for the help and docs/errors.md. */
 export const statusMeanings: readonly (readonly [status: number, meaning: string])[] = [
-  [exitStatus.done, 'done; check, humfs check: consistent'],
-  [exitStatus.failed, 'failed: an input or output error, or a damaged input'],
-  [exitStatus.damaged, 'check, humfs check: damaged'],
+  [exitStatus.done, 'done; check, humfs check: consistent; diff: no differences'],
+  [exitStatus.failed, 'failed: an input or output error, or a damaged input; diff: differences'],
+  [exitStatus.damaged, 'check, humfs check: damaged; diff: failed'],
   [exitStatus.waste, 'check, humfs check: consistent, but some space is wasted'],
   [exitStatus.refused, 'refused to protect data; nothing was changed'],
   [exitStatus.notThisFormat, 'the verb does not handle this format'],

@@ -16,6 +16,8 @@ import { findVerb } from './verbs.js'
 interface Running {
   status: number
   writes: boolean
+  /** The exit status of a failure that has no other. */
+  failedStatus: number
 }
 
 const signalStatus = {
@@ -44,12 +46,12 @@ export async function main(argv: readonly string[]): Promise<number> {
       stop.abort()
     })
   }
-  const running: Running = { status: exitStatus.done, writes: false }
+  const running: Running = { status: exitStatus.done, writes: false, failedStatus: exitStatus.failed }
   try {
     refuseMangled(given)
     return await dispatch(name, args, stop.signal, running)
   } catch (error) {
-    if (!hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args, running.writes)
+    if (!hasCode(error, 'INTERRUPTED', 'ABORT_ERR')) return reportFailure(error, args, running)
     tell(stopLines(error))
     // Exit at once: a write to a pipe that nobody reads still waits in the thread pool. Without a signal, the write
     // went to a terminal that is gone: SIGHUP is on its way, or goes to the jobs in the foreground only.
@@ -75,14 +77,14 @@ async function dispatch(name: string, args: string[], signal: AbortSignal, runni
   }
   const words = args.includes('help') ? (await import('./help-words.js')).helpWords(args, findVerb) : args
   let help = ''
-  const context = createContext(signal, (error) => statusOf(error, running.writes))
+  const context = createContext(signal, (error) => statusIn(running, error))
   const program = createProgram({
     context,
     finish: (status) => {
       running.status = status
     },
-    onStart: (writes) => {
-      running.writes = writes
+    onStart: (writes, failedStatus) => {
+      Object.assign(running, { writes, failedStatus })
     },
     readVersion,
     writeOut: (text) => {
@@ -129,14 +131,19 @@ function wantsJson(args: readonly string[]): boolean {
   )
 }
 
-function reportFailure(thrown: unknown, args: readonly string[], writes: boolean): number {
-  if (thrown instanceof ReaderGone) return exitStatus.failed
+function reportFailure(thrown: unknown, args: readonly string[], running: Running): number {
+  if (thrown instanceof ReaderGone) return running.failedStatus
   // Everything may need a file descriptor, even loading a part of the program.
   const error = hasCode(thrown, 'EMFILE', 'ENFILE') ? fileError('umlcow', 'open a file', thrown) : thrown
   if (!(error instanceof UmlcowError)) tell(internalErrorNote(error))
   if (wantsJson(args)) printDocument(errorDocument(error))
   tell(errorLines(error))
-  return statusOf(error, writes)
+  return statusIn(running, error)
+}
+
+function statusIn({ writes, failedStatus }: Running, error: unknown): number {
+  const status = statusOf(error, writes)
+  return status === exitStatus.failed ? failedStatus : status
 }
 
 /** Does not use the context: a signal may have stopped it. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { refuseClosedOutput } from '../machine/processes/standard-descriptors.js'
 import { type CliContext, type Finish, wantsJson } from './context.js'
-import { statusMeanings } from './exit-status.js'
+import { exitStatus, statusMeanings } from './exit-status.js'
 import { refuseDash, refuseEarlyOptions, refuseEmpty } from './mistakes/refuse-arguments.js'
 import type { Verb } from './verb.js'
 import { findVerb, verbGroups } from './verbs.js'
@@ -11,8 +11,8 @@ const sizeHelp = 'Sizes take K, M, G, T and P, powers of 1024. Run "umlcow VERB 
 export interface ProgramParts {
   readonly context: CliContext
   readonly finish: Finish
-  /** Learns, before the command starts, whether it writes. */
-  readonly onStart: (writes: boolean) => void
+  /** Learns, before the command starts, whether it writes, and its exit status for a failure. */
+  readonly onStart: (writes: boolean, failedStatus: number) => void
   readonly readVersion: () => string
   /** Takes the help. */
   readonly writeOut: (text: string) => void
@@ -53,7 +53,7 @@ export function createProgram(parts: ProgramParts): Command {
   }
   return program.hook('preAction', (_, command) => {
     const verb = verbOf.get(command)
-    parts.onStart(writes(verb, command))
+    parts.onStart(writes(verb, command), verb?.failedStatus ?? exitStatus.failed)
     refuseEmpty(command)
     refuseDash(command, verb?.dash)
     if (wantsJson(command.opts())) refuseClosedOutput()

@@ -14,6 +14,8 @@ export interface Verb {
   readonly summary: string
   /** The command changes or makes files: always, never, or when it gets these options and arguments. */
   readonly writes: boolean | ((options: GivenOptions, args: readonly string[]) => boolean)
+  /** The exit status where other verbs have 1: for a verb whose status 1 is an answer. */
+  readonly failedStatus?: number
   /** Verbs below this one, with options of their own. */
   readonly actions?: readonly Verb[]
   /** Actions that share the options of this verb. */

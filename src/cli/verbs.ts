@@ -79,6 +79,13 @@ export const verbGroups: readonly VerbGroup[] = [
         writes: false,
         load: async () => (await import('./commands/df.js')).configureDf,
       },
+      {
+        name: 'diff',
+        summary: 'show the files that an overlay changed, or that differ between two images',
+        writes: false,
+        failedStatus: 2,
+        load: async () => (await import('./commands/diff.js')).configureDiff,
+      },
     ],
   },
   {

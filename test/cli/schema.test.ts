@@ -52,6 +52,7 @@ describe('the schemas', () => {
       'copy',
       'create',
       'df',
+      'diff',
       'error',
       'humfs-check',
       'humfs-export',
@@ -104,6 +105,12 @@ describe('info --json', () => {
     checked('info', run('info', '--json', 'root_fs'))
     expect(checked('info', run('info', '--output=json', 'root_fs', 'cow'))).toHaveLength(2)
     expect(checked('info', run('info', '--json', '--backing-chain', '-b', 'root_fs', 'cow'))).toHaveLength(2)
+  })
+
+  it('of files and of bytes that differ', () => {
+    const { run } = unpacked('ext4')
+    checked('diff', run('diff', '--json', '-b', 'root_fs', 'cow'))
+    checked('diff', run('diff', '--json', '--ranges', '-b', 'root_fs', 'cow'))
   })
 
   it('of standard input', () => {

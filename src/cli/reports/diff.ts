@@ -1,0 +1,153 @@
+import { printablePath } from '../../bytes/escape.js'
+import { formatSize } from '../../bytes/size-text.js'
+import type { ExtBlockClass, ExtChange, ExtChangeStatus } from '../../filesystems/ext/index.js'
+import type { ComparedRange } from '../../images/compare-ranges.js'
+import type { FileDiff } from '../../verbs/diff/index.js'
+import type { FilePatch } from '../../verbs/diff/patch.js'
+import { jsonPath } from './backing.js'
+
+const letters: Record<ExtChangeStatus, string> = {
+  added: 'A',
+  deleted: 'D',
+  modified: 'M',
+  metadata: 'm',
+  renamed: 'R',
+  linked: 'L',
+  unlinked: 'U',
+  type: 'T',
+  moved: 'V',
+}
+
+/** More ranges of a file than this are counted, not listed. */
+const maxShown = 4
+
+function shownPath(path: Uint8Array): string {
+  return `/${printablePath(path)}`
+}
+
+/** One line: the letter, the path before and the path, and what changed, between tabs. */
+export function changeLine(change: ExtChange, { isNameOnly = false } = {}): string {
+  const { status, path, oldPath } = change
+  if (isNameOnly) return shownPath(path)
+  const parts = [letters[status]]
+  if (oldPath !== null) parts.push(shownPath(oldPath))
+  parts.push(shownPath(path))
+  const details = detailsOf(change)
+  if (details !== '') parts.push(details)
+  return parts.join('\t')
+}
+
+function detailsOf({ fields, ranges, status, oldType, newType, replaces }: ExtChange): string {
+  const parts: string[] = []
+  if (status === 'type') parts.push(`${oldType} -> ${newType}`)
+  const shown = ranges.slice(0, maxShown).map(({ start, end }) => `${start}-${end}`)
+  if (ranges.length > maxShown) shown.push(`${ranges.length - maxShown} more`)
+  if (shown.length > 0) parts.push(`bytes ${shown.join(',')}`)
+  if (fields.length > 0) parts.push(fields.join(','))
+  if (replaces && status !== 'type') parts.push('replaced')
+  return parts.join('; ')
+}
+
+/** The heading of a file above its lines: the whole report of a file without lines. */
+export function patchHeading(change: ExtChange, patch: FilePatch | null): string {
+  const why = { text: '', binary: ' (binary files differ)', large: ' (large files differ)' }
+  return `${changeLine(change)}${patch === null ? '' : why[patch.kind]}\n`
+}
+
+const classNames: Record<ExtBlockClass, string> = {
+  fileData: 'file data',
+  directories: 'directories',
+  attributes: 'extended attributes',
+  maps: 'block maps',
+  inodeTables: 'inode tables',
+  bitmaps: 'bitmaps',
+  descriptors: 'group descriptors',
+  superblocks: 'superblocks',
+  journal: 'journal',
+  orphanFile: 'orphan file',
+  resizeInode: 'resize inode',
+  other: 'other',
+  free: 'free space',
+  outside: 'outside the file system',
+}
+
+/** How many files of each status, and how many bytes of each class. */
+export function statText({ changes, classes, changedLength, sameLength }: FileDiff): string {
+  const lines: string[] = []
+  for (const [status, letter] of Object.entries(letters)) {
+    const count = changes.filter((change) => change.status === status).length
+    if (count > 0) lines.push(`${letter} ${status}: ${count}`)
+  }
+  for (const [name, shown] of Object.entries(classNames)) {
+    const length = classes[name as ExtBlockClass]
+    if (length > 0) lines.push(`${formatSize(length).padStart(10)}  ${shown}`)
+  }
+  lines.push(`${formatSize(changedLength).padStart(10)}  in all blocks that differ`)
+  if (sameLength > 0) lines.push(`${formatSize(sameLength).padStart(10)}  compared and equal`)
+  return `${lines.join('\n')}\n`
+}
+
+/** Schema: docs/schema/diff.json */
+export function fileDiffDocument({ kind, changes, classes, changedLength, sameLength, notes }: FileDiff): unknown {
+  return {
+    fileSystem: kind,
+    changes: changes.map(({ path, oldPath, ranges, ...change }) => ({
+      status: change.status,
+      path: jsonPath(path),
+      pathBytes: hexUnlessText(path),
+      oldPath: oldPath === null ? null : jsonPath(oldPath),
+      oldPathBytes: oldPath === null ? null : hexUnlessText(oldPath),
+      oldInode: change.oldInode,
+      newInode: change.newInode,
+      oldType: change.oldType,
+      newType: change.newType,
+      oldSize: change.oldSize,
+      newSize: change.newSize,
+      fields: change.fields,
+      ranges: ranges.map(({ start, end }) => ({ start, length: end - start })),
+      moved: change.isMoved,
+      replaces: change.replaces,
+    })),
+    changedLength,
+    sameLength,
+    classes,
+    notes,
+  }
+}
+
+/** The bytes of a path that `jsonPath` cannot show exactly, in hexadecimal; null for all others. */
+function hexUnlessText(path: Uint8Array): string | null {
+  const bytes = Buffer.from(path)
+  return bytes.equals(Buffer.from(bytes.toString('utf8'))) ? null : bytes.toString('hex')
+}
+
+export function rangeLine({ start, end, isSame }: ComparedRange): string {
+  return `${start}\t${end - start}\t${isSame ? 'same' : 'changed'}\n`
+}
+
+export interface GatheredRanges {
+  readonly ranges: readonly ComparedRange[]
+  readonly changedLength: number
+  readonly sameLength: number
+}
+
+export async function gatherRanges(found: AsyncIterable<ComparedRange>): Promise<GatheredRanges> {
+  const ranges: ComparedRange[] = []
+  let [changedLength, sameLength] = [0, 0]
+  for await (const range of found) {
+    ranges.push(range)
+    if (range.isSame) sameLength += range.end - range.start
+    else changedLength += range.end - range.start
+  }
+  return { ranges, changedLength, sameLength }
+}
+
+/** Schema: docs/schema/diff.json */
+export function rangeDiffDocument(virtualSize: number, { ranges, changedLength, sameLength }: GatheredRanges): unknown {
+  return {
+    virtualSize,
+    ranges: ranges.map(({ start, end, isSame }) => ({ start, length: end - start, same: isSame })),
+    changedLength,
+    sameLength,
+  }
+}

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { unpackPair } from '../../../fixtures/unpack.js'
+import { diffFiles, diffRanges, type ExtChange, merge } from '../../../src/index.js'
+import { unifiedText } from '../../../src/verbs/diff/patch.js'
+import { temporaryDirectory } from '../../support/paths.js'
+
+function unpack(kind: string) {
+  const directory = temporaryDirectory()
+  const { paths } = unpackPair(kind, directory)
+  return { merged: `${directory}/merged`, cow: paths.overlays[0]!, backing: paths.backing }
+}
+
+function shown({ status, path, oldPath, ranges, fields }: ExtChange): string {
+  const from = status === 'renamed' ? ` from ${Buffer.from(oldPath!)}` : ''
+  return `${status} ${Buffer.from(path)}${from} ${ranges.map(({ start, end }) => `${start}-${end}`)} ${fields}`.trim()
+}
+
+/** What fixtures/make/kernel.py has the guest do. */
+const session = [
+  'deleted data/file3',
+  'renamed data/moved from data/file4',
+  'added etc/link',
+  'modified etc/motd 6-23 size,mtime',
+  ...Array.from({ length: 9 }, (_, i) => [`added new/d${i + 1}`, `added new/d${i + 1}/f`]).flat(),
+]
+
+describe('an overlay that the kernel wrote', () => {
+  test.each(['ext4', 'ext4-1k'])('%s: names exactly what the guest did', async (kind) => {
+    const { cow, backing, merged } = unpack(kind)
+    const diff = await diffFiles(cow, { backing })
+    expect(diff.changes.map(shown)).toEqual(session)
+    expect(Object.values(diff.classes).reduce((sum, length) => sum + length, 0)).toBe(diff.changedLength)
+    expect(diff.classes.journal).toBeGreaterThan(0)
+    const motd = diff.changes.find(({ path }) => `${Buffer.from(path)}` === 'etc/motd')!
+    expect(await diff.patch(motd)).toEqual({
+      kind: 'text',
+      text: '--- a/etc/motd\n+++ b/etc/motd\n@@ -1 +1,2 @@\n hello\n+changed by guest\n',
+    })
+    await diff.close()
+
+    // Two images, of which neither knows the other.
+    await merge(cow, merged, { backing, noSync: true })
+    const other = await diffFiles(merged, { old: backing })
+    expect(other).toMatchObject({ kind: 'same', changes: diff.changes, classes: diff.classes, notes: [] })
+    await other.close()
+    const same = await diffFiles(merged, { old: cow, backing })
+    expect(same).toMatchObject({ changes: [], changedLength: 0 })
+    await same.close()
+  })
+
+  test('lists the bytes that differ, and those that the overlay stores in vain', async () => {
+    const { cow, backing, merged } = unpack('ext4')
+    await merge(cow, merged, { backing, noSync: true })
+    const listed = async (path: string, old?: string) => {
+      const diff = await diffRanges(path, { backing: old === undefined ? backing : undefined, old })
+      const found: string[] = []
+      for await (const { start, end, isSame } of diff.ranges) found.push(`${start}-${end} ${isSame}`)
+      await diff.close()
+      return found
+    }
+    const stored = await listed(cow)
+    expect(stored.some((line) => line.endsWith('true'))).toBe(true)
+    const differing = (lines: readonly string[]) => lines.filter((line) => line.endsWith('false'))
+    expect(differing(await listed(merged, backing))).toEqual(differing(stored))
+  })
+
+  test('refuses an image that has no backing file, and one without a file system', async () => {
+    const { backing } = unpack('ext4')
+    await expect(diffFiles(backing)).rejects.toMatchObject({ code: 'NOT_COW' })
+    const odd = unpack('odd')
+    await expect(diffFiles(odd.cow, { backing: odd.backing })).rejects.toMatchObject({ code: 'FS_UNKNOWN' })
+  })
+})
+
+test.each([
+  ['', 'a\n', '@@ -0,0 +1 @@\n+a\n'],
+  ['a\nb', 'a\nb\n', '@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+b\n'],
+  ['1\n2\n3\n4\n5\n6\n7\n8\n9\n', '1\n2\n3\n4\nx\n5\n6\n7\n8\n9\n', '@@ -2,6 +2,7 @@\n 2\n 3\n 4\n+x\n 5\n 6\n 7\n'],
+  [
+    'a\n1\n2\n3\n4\n5\n6\n7\nb\n',
+    '1\n2\n3\n4\n5\n6\n7\n',
+    '@@ -1,4 +1,3 @@\n-a\n 1\n 2\n 3\n@@ -6,4 +5,3 @@\n 5\n 6\n 7\n-b\n',
+  ],
+])('formats changes of lines as diff -u does: %j', (old, now, hunks) => {
+  expect(unifiedText(old, now, ['a/f', 'b/f'])).toBe(`--- a/f\n+++ b/f\n${hunks}`)
+})
