@@ -1,4 +1,5 @@
 import { equalBytes } from '../../../bytes/fast.js'
+import { NumberSet } from '../../../bytes/number-set.js'
 import type { ExtSuperblock } from '../../../formats/ext/index.js'
 import type { ByteRange } from '../../../images/compare-ranges.js'
 import type { ExtFileSystem } from '../ext-file-system.js'
@@ -26,7 +27,8 @@ export async function diffExt(
 ): Promise<ExtDifferences> {
   const { blockSize } = now.superblock
   const { signal } = options
-  const blocks = await findChangedBlocks(old.image, now.image, ranges, { blockSize, signal })
+  const all = withReplayed(old, now, ranges)
+  const blocks = await findChangedBlocks(old.image, now.image, all, { blockSize, signal })
   const kind = kindOf(old.superblock, now.superblock)
   const comparison: Comparison = { old: openSide(old), now: openSide(now), changed: blocks.changed, signal }
   const classes = new BlockClasses(blocks.changed)
@@ -39,6 +41,29 @@ export async function diffExt(
   const pairs = await findPairs(comparison, classes)
   const changes = await listChanges(comparison, pairs, options)
   return { kind, changes, ...lengthsOf(blocks, classes, now) }
+}
+
+/** Add the blocks that a replay changed on either side. The images below it may be equal there. */
+async function* withReplayed(
+  old: ExtFileSystem,
+  now: ExtFileSystem,
+  ranges: AsyncIterable<ByteRange> | Iterable<ByteRange>,
+): AsyncGenerator<ByteRange> {
+  const replayed = new NumberSet()
+  for (const { journal } of [old, now]) for (const block of journal.blocks) replayed.add(block)
+  const { blockSize } = now.superblock
+  const blocks = replayed.runs()
+  let next = blocks.next()
+  for await (const range of ranges) {
+    for (; !next.done && next.value[0] * blockSize < range.start; next = blocks.next())
+      yield bytesOf(next.value, blockSize)
+    yield range
+  }
+  for (; !next.done; next = blocks.next()) yield bytesOf(next.value, blockSize)
+}
+
+function bytesOf([start, end]: readonly [number, number], blockSize: number): ByteRange {
+  return { start: start * blockSize, end: end * blockSize }
 }
 
 function kindOf(old: ExtSuperblock, now: ExtSuperblock): ExtDifferences['kind'] {

@@ -5,8 +5,9 @@ import type { Side } from './side.js'
 
 /** True when the block bitmaps say what is in use: a guest that was killed leaves old ones, unless it has a journal. */
 export function hasTrustedBitmaps({ superblock, files }: Side): boolean {
+  if (files.journal.state === 'clean' || files.journal.state === 'replayed') return true
   const isClean = hasBit(superblock.state, 1) && !hasBit(superblock.state, 2)
-  return (isClean || superblock.journalInode !== 0) && files.findings.every(({ kind }) => kind !== 'not-replayed')
+  return isClean && files.journal.state === 'none'
 }
 
 /** Find out whether the bitmaps say that any of the blocks which are left is in use. */
