@@ -33,13 +33,14 @@ async function openFile(image: string): Promise<ExtFileSystem> {
 async function diffFiles(
   oldPath: string,
   newPath: string,
-): Promise<ExtDifferences & { lines: string[]; expected: string[] }> {
+): Promise<ExtDifferences & { lines: string[]; expected: string[]; notes: string[] }> {
   const [old, now] = [await openFile(oldPath), await openFile(newPath)]
   const differences = await diffExt(old, now, [{ start: 0, end: now.image.virtualSize }])
   const sum = Object.values(differences.classes).reduce((total, length) => total + length, 0)
   expect(sum).toBe(differences.changedLength)
   expect(sum + differences.sameLength).toBe(now.image.virtualSize)
-  return { ...differences, lines: changeLines(differences.changes), expected: await expectedLines(old, now) }
+  const notes = now.findings.map(({ kind }) => kind)
+  return { ...differences, lines: changeLines(differences.changes), expected: await expectedLines(old, now), notes }
 }
 
 function makeBase(directory: string, dice: Dice, { args, size }: ExtConfig): string {
@@ -158,5 +159,21 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
       if (dice.once(2)) copyFileSync(now, old)
     }
     tally('debugfs scripts that diffExt explained', runs)
+  })
+
+  test('finds what only the journal holds', async () => {
+    const config = configs[2]!
+    const directory = temporaryDirectory()
+    const old = makeBase(directory, diceFor('journal'), config)
+    const now = path.join(directory, 'now')
+    copyFileSync(old, now)
+    const source = path.join(directory, 'block')
+    writeFileSync(source, Buffer.alloc(1024, 'q'))
+    const block = /\d+/.exec(debugfs(old, ['bmap /d0/z 1'])[0]!)![0]
+    debugfs(now, ['jo', `jw -b ${block} ${source}`, 'jc'], ['-w'])
+    const { lines, expected, notes } = await diffFiles(old, now)
+    expect(lines).toEqual(['modified /d0/z  1024-2048'])
+    expect(lines).toEqual(expected)
+    expect(notes).toContain('replayed')
   })
 })

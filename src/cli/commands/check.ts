@@ -31,7 +31,10 @@ export function configureCheck(command: Command, context: CliContext, finish: Fi
         'consistent, 2 damaged, 3 consistent with wasted space, 63 neither COW nor qcow2, 1 the check failed.',
     )
     .option('--repair', 'repair bits past the last sector, bytes past the end, and a header rewrite that was cut short')
-    .option('--deep', 'read the data, too, and find allocated sectors that equal those of the backing file')
+    .option(
+      '--deep',
+      'read the data, too: find allocated sectors that equal those of the backing file, and a file system that was not unmounted',
+    )
     .option('-n, --dry-run', 'with --repair: show what it would repair, change nothing')
   addProgressOptions(addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['in-use']))
   command.addHelpText('after', '\nExamples:\n  umlcow check cow.node0 cow.node1\n  umlcow check --repair cow.node0')

@@ -34,7 +34,7 @@ import {
 
 /** One thing that `check` found in an overlay or a qcow2 image. */
 export interface CheckFinding {
-  /** An error code, or one of BITS_PAST_END, TRAILING_BYTES, LEFTOVER_JOURNAL, SAME_AS_BACKING, KERNEL_…, QCOW2_… */
+  /** An error code, or one of BITS_PAST_END, TRAILING_BYTES, LEFTOVER_JOURNAL, SAME_AS_BACKING, FS_STATE, KERNEL_…, QCOW2_… */
   readonly code: string
   readonly severity: Severity
   readonly message: string

@@ -13,6 +13,7 @@ import { findMergeAround } from '../../overlays/unfinished/find-merge-around.js'
 import { unfinishedFindings } from '../../overlays/unfinished/unfinished-merge.js'
 import { type BlockStore, readPadded, writeExact } from '../../stores/block-store.js'
 import { countSameSectors } from './count-equal-sectors.js'
+import { fileSystemState } from './file-system-state.js'
 import type { CheckOptions, Severity } from './options.js'
 
 /** A finding, with its repair if there is a certain one. */
@@ -174,8 +175,13 @@ export async function checkBacking(files: HostFiles, overlay: Overlay, options: 
 }
 
 async function checkData(overlay: Overlay, backing: FileImage, options: CheckOptions): Promise<Problem[]> {
+  const problems: Problem[] = []
   const same = await countSameSectors(overlay, backing, options)
-  if (same === 0) return []
-  const message = `${printablePath(overlay.path)}: ${same} allocated sectors equal the backing file's`
-  return [{ code: 'SAME_AS_BACKING', severity: 'waste', message }]
+  if (same > 0) {
+    const message = `${printablePath(overlay.path)}: ${same} allocated sectors equal the backing file's`
+    problems.push({ code: 'SAME_AS_BACKING', severity: 'waste', message })
+  }
+  const state = await fileSystemState(overlay, backing)
+  if (state !== null) problems.push({ code: 'FS_STATE', severity: 'note', message: state })
+  return problems
 }
