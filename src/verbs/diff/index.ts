@@ -5,11 +5,14 @@ import {
   type ExtFileSystem,
   openExt,
 } from '../../filesystems/ext/index.js'
-import { type ComparedRange, compareRanges } from '../../images/compare-ranges.js'
+import { findFileSystem } from '../../filesystems/find-file-system.js'
+import { type ByteRange, type ComparedRange, compareRanges } from '../../images/compare-ranges.js'
 import { type HostPath, localHostFiles } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
 import { checkedOptions, flag, hostPath, paths, type Rules } from '../../machine/option-rules.js'
-import { type FileSystemOptions, fileSystemRules } from '../../overlays/open-file-system.js'
+import { type FileSystemOptions, fileSystemRules, namingImage } from '../../overlays/open-file-system.js'
+import type { FileImage } from '../../overlays/open-image.js'
+import { splitPartitionPath } from '../../overlays/partition-path.js'
 import { type ImagePair, openTwoImages, openWithBacking } from './open-images.js'
 import { type FilePatch, patchOf } from './patch.js'
 
@@ -65,11 +68,16 @@ export async function diffRanges(path: HostPath | URL, options: DiffOptions = {}
  *         FS_DAMAGED, and what opening throws
  */
 export async function diffFiles(path: HostPath | URL, options: DiffOptions = {}): Promise<FileDiff> {
-  const checked = checkedOptions(options, diffRules)
-  const pair = await openPair(hostPath('path', path), checked)
+  const given = checkedOptions(options, diffRules)
+  const { path: place, partition } = await splitPartitionPath(given.files ?? localHostFiles, hostPath('path', path))
+  const checked = { ...given, partition: given.partition ?? partition ?? undefined }
+  const pair = await openPair(place, checked)
   try {
-    const [old, now] = [await filesIn(pair.old, checked), await filesIn(pair.now, checked)]
-    const differences = await diffExt(old, now, pair.ranges(), { atime: checked.atime, signal: checked.signal })
+    const [{ files: old, start }, found] = [await filesIn(pair.old, checked), await filesIn(pair.now, checked)]
+    const { files: now } = found
+    const isInPlace = start === found.start
+    const ranges = isInPlace ? rangesFrom(pair.ranges(), start, now) : [{ start: 0, end: now.image.virtualSize }]
+    const differences = await diffExt(old, now, ranges, { atime: checked.atime, signal: checked.signal })
     return {
       ...differences,
       notes: notesOf(old, now, differences),
@@ -89,8 +97,33 @@ async function openPair(path: HostPath, options: DiffOptions): Promise<ImagePair
     : openTwoImages(files, [hostPath('old', options.old), path], options)
 }
 
-async function filesIn(image: ImagePair['old'], { force, noReplay }: DiffOptions): Promise<ExtFileSystem> {
-  return openExt(image, { replay: !noReplay, damage: force?.includes('damage') ? 'report' : 'refuse' })
+/** A file system, and where it starts in the image: bytes. */
+interface PlacedFiles {
+  readonly files: ExtFileSystem
+  readonly start: number
+}
+
+async function filesIn(image: FileImage, options: DiffOptions): Promise<PlacedFiles> {
+  const { force, noReplay, partition } = options
+  return namingImage(image.files[0]!.path, async () => {
+    const found = await findFileSystem(image, partition)
+    const damage = force?.includes('damage') ? 'report' : 'refuse'
+    const files = await openExt(found.image, { replay: !noReplay, damage })
+    return { files, start: found.partition?.start ?? 0 }
+  })
+}
+
+/** Cut ranges of the image to those of a file system that starts inside it. */
+async function* rangesFrom(
+  ranges: AsyncIterable<ByteRange>,
+  offset: number,
+  { image }: ExtFileSystem,
+): AsyncGenerator<ByteRange> {
+  for await (const range of ranges) {
+    const start = Math.max(0, range.start - offset)
+    const end = Math.min(image.virtualSize, range.end - offset)
+    if (start < end) yield { start, end }
+  }
 }
 
 function notesOf(old: ExtFileSystem, now: ExtFileSystem, { kind }: ExtDifferences): string[] {

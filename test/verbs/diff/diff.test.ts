@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { unpackPair } from '../../../fixtures/unpack.js'
 import { diffFiles, diffRanges, type ExtChange, merge } from '../../../src/index.js'
@@ -46,6 +47,27 @@ describe('an overlay that the kernel wrote', () => {
     const same = await diffFiles(merged, { old: cow, backing })
     expect(same).toMatchObject({ changes: [], changedLength: 0 })
     await same.close()
+  })
+
+  test('finds the only file system in a partition', async () => {
+    const { cow, backing, merged } = unpack('ext4')
+    await merge(cow, merged, { backing, noSync: true })
+    const [old, now] = [backing, merged].map((file) => {
+      const content = readFileSync(file)
+      const disk = Buffer.alloc(2 ** 20 + content.length)
+      // A DOS partition table with one partition of Linux, from 1 MiB on.
+      disk.set([0, 0, 0, 0, 0x83], 446)
+      disk.writeUInt32LE(2048, 454)
+      disk.writeUInt32LE(content.length / 512, 458)
+      disk.writeUInt16BE(0x55aa, 510)
+      disk.set(content, 2 ** 20)
+      writeFileSync(`${file}.disk`, disk)
+      return `${file}.disk`
+    })
+    const diff = await diffFiles(`${now}@1`, { old: old! })
+    expect(diff.changes.map(shown)).toEqual(session)
+    await diff.close()
+    await expect(diffFiles(now!, { old: old!, partition: 2 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
   })
 
   test('lists the bytes that differ, and those that the overlay stores in vain', async () => {
