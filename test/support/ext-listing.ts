@@ -31,7 +31,8 @@ const typeNames = {
   socket: 'socket',
 } as const
 
-function line(inode: ExtInode, name: Uint8Array): string {
+/** A name as debugfs prints it with "ls -l -p". */
+export function lineOf(inode: ExtInode, name: Uint8Array): string {
   const mode = (typeBits[inode.type!] * 4096 + inode.mode).toString(8).padStart(6, '0')
   // debugfs shows ids as signed numbers, and no size of directories.
   const size = inode.type === 'directory' ? '' : inode.size
@@ -73,7 +74,7 @@ export async function ownListing(files: ExtFileSystem): Promise<ExtListing> {
     for await (const names of files.entries(directory)) {
       const inodes = await files.inodesOf(names.map(({ inode }) => inode))
       for (const [i, inode] of inodes.entries()) {
-        lines.push(line(inode, names[i]!.name))
+        lines.push(lineOf(inode, names[i]!.name))
         if (!listing.inodes.has(inode.number)) {
           listing.inodes.set(inode.number, await factsOf(files, inode))
           if (inode.type === 'directory') left.push(inode)
@@ -148,7 +149,8 @@ export function debugfsListing(image: string, own: ExtListing): ExtListing {
   return listing
 }
 
-function listedLines(text: string): string[] {
+/** The lines of "ls -l -p", without `.` and `..`. */
+export function listedLines(text: string): string[] {
   return [...text.matchAll(/\/\d+\/\d{6}\/-?\d+\/-?\d+\/[^/]+\/\d*\//gs)]
     .map(([found]) => found)
     .filter((found) => !/^((\/[^/]*){4}\/\.\.?\/|\/0\/)/.test(found))
