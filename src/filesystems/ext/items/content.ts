@@ -20,6 +20,31 @@ const wholeSize = 64 * 1024
 /** Stretches of a file: at most 16 MiB. Of a file in more pieces, the holes at its end count as data. */
 const maxStretches = 2 ** 20
 
+/** The content of a file. A class, as a million objects with functions of their own would take long to make. */
+class ExtContent implements ItemContent {
+  readonly sparse?: SparseBytes
+  private readonly contents: ExtContents
+  private readonly inode: ExtInode
+  private readonly bytes: Uint8Array | null
+
+  constructor(contents: ExtContents, inode: ExtInode, bytes: Uint8Array | null, stretches: Stretches | null) {
+    this.contents = contents
+    this.inode = inode
+    this.bytes = bytes
+    if (stretches !== null) {
+      this.sparse = { stretches, data: { [Symbol.asyncIterator]: () => contents.pieces(inode, stretches) } }
+    }
+  }
+
+  whole(): Uint8Array | null {
+    return this.bytes
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    return this.contents.pieces(this.inode, Float64Array.of(0, this.inode.size))
+  }
+}
+
 /** Reads the content of files, one after another, into the same memory. */
 export class ExtContents {
   private readonly files: ExtFileSystem
@@ -33,30 +58,26 @@ export class ExtContents {
 
   /** Make the content of a file that nothing may read. */
   unread(inode: ExtInode): ItemContent {
-    const stretches = Float64Array.of(0, inode.size)
-    return { [Symbol.asyncIterator]: () => this.pieces(inode, stretches) }
+    return new ExtContent(this, inode, null, null)
   }
 
   /** Make the content of a file, with its holes. It reads a small file at once. */
   async of(inode: ExtInode): Promise<ItemContent> {
     const { size } = inode
-    const sparse = mayHaveHoles(this.files, inode) ? await this.sparse(inode) : null
-    if (sparse !== null) return { ...this.unread(inode), sparse }
+    if (mayHaveHoles(this.files, inode)) {
+      const stretches = await stretchesOf(this.files, inode)
+      const isWhole = stretches.length === 2 && stretches[0] === 0 && stretches[1] === size
+      if (!isWhole) return new ExtContent(this, inode, null, stretches)
+    }
     if (size > wholeSize) return this.unread(inode)
     const bytes = this.room.subarray(0, size)
-    await this.files.read(inode, 0, bytes)
+    if (size > 0) await this.files.read(inode, 0, bytes)
     this.reading.onRead?.(size)
-    return { ...this.unread(inode), whole: () => bytes }
+    return new ExtContent(this, inode, bytes, null)
   }
 
-  /** Find the holes of a file; null when it has none. */
-  private async sparse(inode: ExtInode): Promise<SparseBytes | null> {
-    const stretches = await stretchesOf(this.files, inode)
-    const isWhole = stretches.length === 2 && stretches[0] === 0 && stretches[1] === inode.size
-    return isWhole ? null : { stretches, data: { [Symbol.asyncIterator]: () => this.pieces(inode, stretches) } }
-  }
-
-  private async *pieces(inode: ExtInode, stretches: Stretches): AsyncGenerator<Uint8Array> {
+  /** Read stretches of a file. */
+  async *pieces(inode: ExtInode, stretches: Stretches): AsyncGenerator<Uint8Array> {
     for (let i = 0; i < stretches.length; i += 2) {
       const end = stretches[i + 1]!
       for (let at = stretches[i]!; at < end; ) {
