@@ -91,7 +91,7 @@ export async function ownNames(files: ExtFileSystem, directory: ExtInode): Promi
   const lines: string[] = []
   for await (const names of files.entries(directory)) {
     const inodes = await files.inodesOf(names.map(({ inode }) => inode))
-    for (const [i, inode] of inodes.entries()) lines.push(line(inode, names[i]!.name))
+    for (const [i, inode] of inodes.entries()) lines.push(lineOf(inode, names[i]!.name))
   }
   return lines
 }
