@@ -90,7 +90,22 @@ export { type HumfsInfo, humfsInfo } from './humfs/info.js'
 export { type RestoreHumfsOptions, type RestoreHumfsResult, restoreHumfs } from './humfs/restore/index.js'
 export type { HumfsForceWord } from './trees/kinds/humfs/workspace.js'
 export { importHumfs } from './trees/transfer/import-humfs.js'
-export type { ImportHumfsOptions, ImportHumfsResult, ImportInput } from './trees/transfer/import-options.js'
+export type {
+  ImportFormat,
+  ImportHumfsOptions,
+  ImportHumfsResult,
+  ImportInput,
+} from './trees/transfer/import-options.js'
+
+// Take files out of images
+
+export {
+  type ArchiveFilesOptions,
+  archiveFiles,
+  type ImageArchive,
+} from './verbs/extract/archive-files.js'
+export { type ExtractFilesOptions, type ExtractResult, extractFiles } from './verbs/extract/extract-files.js'
+export type { Loss, LossKind } from './verbs/extract/losses.js'
 
 // Read and write trees
 
@@ -100,6 +115,7 @@ export { type DirectoryTreeResult, type WriteDirectoryOptions, writeDirectory } 
 export { openDirectorySource, readDirectory } from './trees/kinds/directory/source.js'
 export { type HumfsTreeResult, type WriteHumfsOptions, writeHumfsTree } from './trees/kinds/humfs/sink.js'
 export { openHumfsSource, readHumfsTree } from './trees/kinds/humfs/source.js'
+export { type ImageSource, type ImageSourceOptions, openImageSource } from './trees/kinds/image/source.js'
 export type { NewTreeOptions } from './trees/new-tree/new-tree.js'
 export type { SourceItem, TreeSource } from './trees/source/tree-source.js'
 export type { ExportOptions, ExportResult, ExportTreeOptions } from './trees/transfer/export-options.js'

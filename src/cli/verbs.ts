@@ -86,6 +86,20 @@ export const verbGroups: readonly VerbGroup[] = [
         failedStatus: 2,
         load: async () => (await import('./commands/diff.js')).configureDiff,
       },
+      {
+        name: 'tar',
+        summary: 'write files of an image as a tar archive, with their true owners',
+        writes: true,
+        dash: '--file',
+        load: async () => (await import('./commands/tar.js')).configureTar,
+      },
+      {
+        name: 'extract',
+        summary: 'copy files of an image to a directory, or into an archive',
+        writes: true,
+        dash: '--file',
+        load: async () => (await import('./commands/extract.js')).configureExtract,
+      },
     ],
   },
   {
@@ -160,25 +174,6 @@ export const verbGroups: readonly VerbGroup[] = [
         writes: ({ list, verify }) => list !== true && verify !== true,
         dash: 'pack',
         load: async () => (await import('./commands/unpack.js')).configureUnpack,
-      },
-    ],
-  },
-  {
-    title: 'Look into file systems',
-    verbs: [
-      {
-        name: 'tar',
-        summary: 'write files of an image as a tar archive, with their true owners',
-        writes: true,
-        dash: '--file',
-        load: async () => (await import('./commands/tar.js')).configureTar,
-      },
-      {
-        name: 'extract',
-        summary: 'copy files of an image to a directory, or into an archive',
-        writes: true,
-        dash: '--file',
-        load: async () => (await import('./commands/extract.js')).configureExtract,
       },
     ],
   },

@@ -54,6 +54,7 @@ describe('the schemas', () => {
       'df',
       'diff',
       'error',
+      'extract',
       'humfs-check',
       'humfs-export',
       'humfs-import',
@@ -71,6 +72,7 @@ describe('the schemas', () => {
       'rebase',
       'reset',
       'stat',
+      'tar',
       'unpack',
     ])
   })

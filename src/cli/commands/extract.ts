@@ -55,12 +55,12 @@ export function configureExtract(command: Command, context: CliContext, finish: 
 }
 
 async function run(image: string, paths: readonly string[], flags: Flags, context: CliContext): Promise<void> {
-  const { directory = '.', file, overwrite, sockets, force, dryRun, sync } = flags
+  const { directory = '.', file, overwrite, sockets, dryRun, sync } = flags
   const foreign = Object.entries({ file, overwrite, 'no-sockets': sockets === false ? true : undefined })
   const given = foreign.find(([, value]) => value !== undefined)
   if (given !== undefined) throw new UmlcowError('USAGE', `--${given[0]} needs --to`)
   const { signal } = context
-  const source = { ...fileSystemFlags({ ...flags, force: undefined }), force, paths }
+  const source = { ...fileSystemFlags(flags), paths }
   const result = await withProgress(flags, wantsJson(flags), ({ onProgress }) =>
     extractFiles(image, directory, { ...source, dryRun, noSync: !sync, signal, onProgress }),
   )

@@ -18,8 +18,7 @@ import {
 } from '../options.js'
 import { withProgress } from '../progress.js'
 
-interface Flags extends CommonFlags, Omit<FileSystemFlags, 'force'> {
-  readonly force?: (typeof imageForceWords)[number][]
+interface Flags extends CommonFlags, FileSystemFlags {
   readonly from: ImportFormat
   readonly tree?: string
   readonly size?: string
@@ -112,7 +111,7 @@ async function runImport(
 /** The options of `--from image`. @throws UmlcowError USAGE for one with another input */
 function imageOptions(flags: Flags): ImageSourceOptions | undefined {
   const { from, backing, backingRoot, chain, partition, replay, force } = flags
-  if (from === 'image') return { ...fileSystemFlags({ ...flags, force: undefined }), force }
+  if (from === 'image') return fileSystemFlags(flags)
   const noReplay = replay === false ? true : undefined
   const given = { backing, 'backing-root': backingRoot, chain, partition, 'no-replay': noReplay, force }
   const foreign = Object.entries(given).find(([, value]) => value !== undefined)

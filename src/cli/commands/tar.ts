@@ -20,11 +20,10 @@ import { withProgress } from '../progress.js'
 import { jsonPath } from '../reports/backing.js'
 
 /** The flags of verbs that write an archive of files of an image. */
-export interface ArchiveFlags extends CommonFlags, Omit<FileSystemFlags, 'force'> {
+export interface ArchiveFlags extends CommonFlags, FileSystemFlags {
   readonly file?: string
   readonly overwrite?: boolean
   readonly sockets?: boolean
-  readonly force?: (typeof imageForceWords)[number][]
   readonly dryRun?: boolean
   readonly sync: boolean
 }
@@ -64,7 +63,7 @@ export async function runArchive(
   flags: ArchiveFlags,
   context: CliContext,
 ): Promise<void> {
-  const { file = '-', overwrite, sockets = true, dryRun, sync, force } = flags
+  const { file = '-', overwrite, sockets = true, dryRun, sync } = flags
   const isPipe = file === '-'
   if (isPipe && wantsJson(flags)) {
     throw new UmlcowError('USAGE', 'standard output cannot take both the archive and JSON: name a file with -o')
@@ -74,7 +73,7 @@ export async function runArchive(
   const result = await withProgress(flags, isPipe || wantsJson(flags), ({ onProgress }) => {
     const what = streamKinds[format].sink.isText ? null : 'an archive'
     const common = { overwrite, noSockets: !sockets, dryRun, noSync: !sync, signal, onProgress }
-    const source = { ...fileSystemFlags({ ...flags, force: undefined }), force, paths }
+    const source = { ...fileSystemFlags(flags), paths }
     return archiveFiles(image, isPipe ? standardOutput(what) : file, { ...source, ...common, format })
   }).catch((error: unknown) => {
     throw isPipe ? withIncompleteOutput(error) : error

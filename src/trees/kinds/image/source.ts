@@ -53,7 +53,7 @@ const root = Buffer.from('/')
 export async function openImageSource(image: HostPath | URL, given: ImageSourceOptions = {}): Promise<ImageSource> {
   const path = hostPath('image', image)
   const options = checkedOptions(given, imageSourceRules)
-  const opened = await openFileSystem(path, options)
+  const opened = await openFileSystem(path, { ...options, force: options.force?.filter((word) => word !== 'in-use') })
   try {
     const { files = localHostFiles, force } = options
     refuseUnlessForced(await findWriters(files, opened.image.files), force)
