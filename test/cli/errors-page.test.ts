@@ -40,6 +40,6 @@ describe('the table of errors', () => {
   )
 
   it('explains every exit status once', () => {
-    expect(statusMeanings.map(([status]) => status)).toEqual(Object.values(exitStatus))
+    expect(statusMeanings.map(([status]) => status)).toEqual([...new Set(Object.values(exitStatus))])
   })
 })

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { createLineFilter } from '../../src/cli/progress.js'
 import { verbGroups } from '../../src/cli/verbs.js'
 import { umlcow } from '../support/command.js'
+import { HandExt } from '../support/ext-by-hand.js'
 import { validate } from '../support/json-schema.js'
 import { root, temporaryDirectory } from '../support/paths.js'
 import { makeScene } from './scene.js'
@@ -36,6 +37,10 @@ const onImages = [
   ['pack', 'pair.pack', 'cow'],
   ['unpack', '--verify', 'pair.pack'],
 ]
+const onFiles = [
+  ['tar', '-o', 'files.tar', 'image'],
+  ['extract', 'image', '-C', 'files'],
+]
 const inAnotherScene = ['commit', 'cow']
 const ids = [`${process.geteuid?.()}`, `${process.getegid?.()}`]
 const onTrees = [
@@ -55,6 +60,14 @@ describe('docs/schema/progress.json', () => {
     checkLines(makeScene().directory, inAnotherScene)
   })
 
+  it('describes the lines of verbs on files of an image', () => {
+    const directory = temporaryDirectory()
+    const hand = new HandExt()
+    hand.file('hello', 12, { size: 3, map: [30] })
+    writeFileSync(path.join(directory, 'image'), hand.bytes)
+    for (const args of onFiles) checkLines(directory, args)
+  })
+
   it('describes the lines of verbs on trees', () => {
     // With the size of the file system as the size of the work, the share of progress was next to nothing.
     const directory = temporaryDirectory()
@@ -64,7 +77,7 @@ describe('docs/schema/progress.json', () => {
   })
 
   it('is tested with every verb that has --progress', () => {
-    const tested = [...onImages, inAnotherScene, ...onTrees].map(([verb, action]) =>
+    const tested = [...onImages, ...onFiles, inAnotherScene, ...onTrees].map(([verb, action]) =>
       verb === 'humfs' ? `${verb} ${action}` : verb,
     )
     const verbs = verbGroups.flatMap(({ verbs: all }) => all.map(({ name }) => name)).filter((name) => name !== 'humfs')

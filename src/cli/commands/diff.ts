@@ -7,12 +7,12 @@ import { exitStatus } from '../exit-status.js'
 import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
 import {
   changeLine,
+  diffStatText,
   fileDiffDocument,
   gatherRanges,
   patchHeading,
   rangeDiffDocument,
   rangeLine,
-  statText,
 } from '../reports/diff.js'
 
 interface Flags extends CommonFlags, FileSystemFlags {
@@ -90,7 +90,7 @@ async function showFiles(context: CliContext, path: string, options: DiffOptions
   try {
     for (const note of diff.notes) context.warn(note)
     if (wantsJson(flags)) await context.printJson(fileDiffDocument(diff))
-    else if (flags.stat) await context.print(statText(diff))
+    else if (flags.stat) await context.print(diffStatText(diff))
     else if (flags.nameOnly) await printNames(context, diff, flags.nul === true)
     else if (flags.content) await printContent(context, diff)
     else await context.print(diff.changes.map((change) => `${changeLine(change)}\n`).join(''))

@@ -72,7 +72,7 @@ const classNames: Record<ExtBlockClass, string> = {
 }
 
 /** How many files of each status, and how many bytes of each class. */
-export function statText({ changes, classes, changedLength, sameLength }: FileDiff): string {
+export function diffStatText({ changes, classes, changedLength, sameLength }: FileDiff): string {
   const lines: string[] = []
   for (const [status, letter] of Object.entries(letters)) {
     const count = changes.filter((change) => change.status === status).length
