@@ -56,7 +56,10 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     takes: [...fileSystem, 'followLinks', 'ownerNames', 'onEnd'],
   },
   fileSystemUsage: { call: (o) => library.fileSystemUsage('x', o), takes: fileSystem },
-  info: { call: (o) => library.info('x', o), takes: ['partition', 'relativeTo', 'chain', 'backing', 'fast', 'noBacking'] },
+  info: {
+    call: (o) => library.info('x', o),
+    takes: ['partition', 'relativeTo', 'chain', 'backing', 'fast', 'noBacking'],
+  },
   infoChain: { call: (o) => library.infoChain('x', o), takes: ['relativeTo', 'chain', 'fast', 'noBacking'] },
   diffFiles: { call: (o) => library.diffFiles('x', o), takes: [...fileSystem, 'old', 'atime'] },
   diffRanges: { call: (o) => library.diffRanges('x', o), takes: [...fileSystem, 'old', 'atime'] },
