@@ -30,8 +30,8 @@ describe('diff', () => {
   it('prints paths, lines and sums', () => {
     const run = unpacked()
     expect(run('--name-only', '-z', '-b', 'root_fs', 'cow').stdout.split('\0').slice(0, 2)).toEqual([
-      'data/file3',
-      'data/moved',
+      '/data/file3',
+      '/data/moved',
     ])
     expect(run('--content', '-b', 'root_fs', 'cow').stdout).toContain('\n hello\n+changed by guest\n')
     expect(run('--stat', '-b', 'root_fs', 'cow').stdout).toMatch(

@@ -9,6 +9,7 @@ import {
   changeLine,
   diffStatText,
   fileDiffDocument,
+  fromRoot,
   gatherRanges,
   patchHeading,
   rangeDiffDocument,
@@ -104,7 +105,7 @@ async function showFiles(context: CliContext, path: string, options: DiffOptions
 async function printNames(context: CliContext, { changes }: FileDiff, endsWithNul: boolean): Promise<void> {
   if (!endsWithNul)
     return context.print(changes.map((change) => `${changeLine(change, { isNameOnly: true })}\n`).join(''))
-  await context.printBytes(concatBytes(changes.flatMap(({ path }) => [path, Uint8Array.of(0)])))
+  await context.printBytes(concatBytes(changes.flatMap(({ path }) => [fromRoot(path), Uint8Array.of(0)])))
 }
 
 async function printContent(context: CliContext, diff: FileDiff): Promise<void> {

@@ -4,7 +4,7 @@ import type { ExtBlockClass, ExtChange, ExtChangeStatus } from '../../filesystem
 import type { ComparedRange } from '../../images/compare-ranges.js'
 import type { FileDiff } from '../../verbs/diff/index.js'
 import type { FilePatch } from '../../verbs/diff/patch.js'
-import { jsonPath } from './backing.js'
+import { nameKeys } from '../listing/json-names.js'
 
 const letters: Record<ExtChangeStatus, string> = {
   added: 'A',
@@ -90,35 +90,41 @@ export function diffStatText({ changes, classes, changedLength, sameLength }: Fi
 /** Schema: docs/schema/diff.json */
 export function fileDiffDocument({ kind, changes, classes, changedLength, sameLength, notes }: FileDiff): unknown {
   return {
-    fileSystem: kind,
-    changes: changes.map(({ path, oldPath, ranges, ...change }) => ({
-      status: change.status,
-      path: jsonPath(path),
-      pathBytes: hexUnlessText(path),
-      oldPath: oldPath === null ? null : jsonPath(oldPath),
-      oldPathBytes: oldPath === null ? null : hexUnlessText(oldPath),
-      oldInode: change.oldInode,
-      newInode: change.newInode,
-      oldType: change.oldType,
-      newType: change.newType,
-      oldSize: change.oldSize,
-      newSize: change.newSize,
-      fields: change.fields,
-      ranges: ranges.map(({ start, end }) => ({ start, length: end - start })),
-      moved: change.isMoved,
-      replaces: change.replaces,
-    })),
-    changedLength,
-    sameLength,
-    classes,
+    'file-system': kind,
+    changes: changes.map(changeDocument),
+    'changed-length': changedLength,
+    'same-length': sameLength,
+    classes: Object.fromEntries(Object.entries(classes).map(([name, length]) => [hyphened(name), length])),
     notes,
   }
 }
 
-/** The bytes of a path that `jsonPath` cannot show exactly, in hexadecimal; null for all others. */
-function hexUnlessText(path: Uint8Array): string | null {
-  const bytes = Buffer.from(path)
-  return bytes.equals(Buffer.from(bytes.toString('utf8'))) ? null : bytes.toString('hex')
+function changeDocument({ path, oldPath, ranges, ...change }: ExtChange): unknown {
+  return {
+    status: change.status,
+    ...nameKeys('path', fromRoot(path)),
+    ...(oldPath === null ? { 'old-path': null } : nameKeys('old-path', fromRoot(oldPath))),
+    'old-inode': change.oldInode,
+    'new-inode': change.newInode,
+    'old-type': change.oldType,
+    'new-type': change.newType,
+    'old-size': change.oldSize,
+    'new-size': change.newSize,
+    fields: change.fields,
+    ranges: ranges.map(({ start, end }) => ({ start, length: end - start })),
+    moved: change.isMoved,
+    replaces: change.replaces,
+  }
+}
+
+/** Write a path of a file system from its root directory. */
+export function fromRoot(path: Uint8Array): Uint8Array {
+  return Buffer.concat([Buffer.from('/'), path])
+}
+
+/** Write a name of the library as the documents do: `fileData` as `file-data`. */
+function hyphened(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 export function rangeLine({ start, end, isSame }: ComparedRange): string {
@@ -145,9 +151,9 @@ export async function gatherRanges(found: AsyncIterable<ComparedRange>): Promise
 /** Schema: docs/schema/diff.json */
 export function rangeDiffDocument(virtualSize: number, { ranges, changedLength, sameLength }: GatheredRanges): unknown {
   return {
-    virtualSize,
+    'virtual-size': virtualSize,
     ranges: ranges.map(({ start, end, isSame }) => ({ start, length: end - start, same: isSame })),
-    changedLength,
-    sameLength,
+    'changed-length': changedLength,
+    'same-length': sameLength,
   }
 }
