@@ -201,6 +201,13 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
     needs: { format: 'directory' },
     takes: ['format', 'noSync', 'dryRun'],
   },
+  archiveFiles: {
+    call: (o) => library.archiveFiles('x', 'y', o),
+    needs: { format: 'tar' },
+    takes: [...fileSystem, 'format', 'overwrite', 'noSockets', 'noSync', 'dryRun'],
+  },
+  extractFiles: { call: (o) => library.extractFiles('x', 'y', o), takes: [...fileSystem, 'noSync', 'dryRun'] },
+  openImageSource: { call: (o) => library.openImageSource('x', o), takes: [...fileSystem] },
   importHumfs: {
     call: (o) => library.importHumfs('x', 'y', o),
     needs: { from: 'tar' },

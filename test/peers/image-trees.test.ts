@@ -8,8 +8,10 @@ import { readDirectory } from '../../src/trees/kinds/directory/source.js'
 import { readHumfsTree } from '../../src/trees/kinds/humfs/source.js'
 import { archiveFiles } from '../../src/verbs/extract/archive-files.js'
 import { extractFiles } from '../../src/verbs/extract/extract-files.js'
+import { commandPath } from '../support/command.js'
 import { makeExtImage } from '../support/ext-images.js'
 import { isRoot, makeNastyTree, removeTree, snapshot } from '../support/humfs-tree.js'
+import { canBeOtherUser, otherUser } from '../support/other-user.js'
 import { havePeers } from '../support/peers.js'
 import { readAll } from '../trees/scenes.js'
 
@@ -96,6 +98,43 @@ describe.runIf(havePeers(mke2fs, tar, bsdtar, getfattr) && isRoot)('the nasty tr
       code: 'TARGET_EXISTS',
     })
     expect(snapshot(out)).toEqual(before)
+  })
+
+  it.runIf(canBeOtherUser())('is extracted by an ordinary user as far as that can be, and the rest is reported', () => {
+    const out = path.join(top, 'of nobody')
+    fs.mkdirSync(out)
+    fs.chmodSync(top, 0o755)
+    fs.chownSync(out, otherUser.uid, otherUser.gid)
+    const locked = path.join(top, 'locked')
+    fs.mkdirSync(path.join(locked, 'tree'), { recursive: true })
+    fs.writeFileSync(path.join(locked, 'tree/read only'), 'x')
+    run('/usr/bin/setfattr', ['-n', 'user.note', '-v', 'y', path.join(locked, 'tree/read only')], top)
+    fs.chmodSync(path.join(locked, 'tree/read only'), 0o444)
+    makeExtImage(`${image}2`, ext4, locked)
+    const extract = (...args: string[]) => {
+      const command = [commandPath, 'extract', '--no-sync', '--json', '-C', out, ...args]
+      const done = spawnSync(process.execPath, command, { ...otherUser, cwd: '/', encoding: 'utf8' })
+      expect(done.status, done.stderr).toBe(0)
+      return { ...JSON.parse(done.stdout), lines: done.stderr.split('\n') }
+    }
+    const { losses, lines } = extract(image, '/dir', 'mode0', 'metadata', 'plain', 'null', 'big')
+    expect(losses).toMatchObject({
+      devices: { count: 4, files: expect.arrayContaining(['dir/disk', 'null', 'big']) },
+      modes: { count: 1, files: ['mode0'] },
+      attributes: { count: 2, files: ['dir: trusted.t', 'metadata: system.posix_acl_access'] },
+    })
+    expect(losses.owners.count).toBeGreaterThan(10)
+    expect(lines).toHaveLength(5)
+    expect(fs.readdirSync(out).sort()).toEqual(['dir', 'metadata', 'mode0', 'plain'])
+    expect(fs.statSync(path.join(out, 'mode0')).mode & 0o7777).toBe(0o755)
+    expect(extract(`${image}2`, 'tree').losses.attributes.count).toBe(0)
+    expect(fs.statSync(path.join(out, 'tree/read only')).mode & 0o7777).toBe(0o444)
+    expect(attributesOf(out)).toEqual([
+      '',
+      '# file: dir/second name\nuser.note=0x612076616c7565',
+      '# file: plain\nuser.note=0x612076616c7565',
+      '# file: tree/read only\nuser.note=0x79',
+    ])
   })
 
   it.each([

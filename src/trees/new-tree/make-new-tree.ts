@@ -83,6 +83,7 @@ export interface MadeInWork<T> {
  * Make new names in a directory that exists. They are built together, in a tree of their own, and then get their places
  * one after another: each appears whole or not at all. The names must be free.
  *
+ * @returns also the places that were filled: `build` may leave names out
  * @throws  UmlcowError TARGET_EXISTS, and as `makeNewTree`
  */
 export async function makeNewNames<T>(
@@ -90,14 +91,21 @@ export async function makeNewNames<T>(
   names: readonly Buffer[],
   options: NewTreeOptions,
   build: BuildTree<T>,
-): Promise<MadeInWork<T>> {
+): Promise<MadeInWork<T> & { readonly placed: readonly Buffer[] }> {
+  const placed: Buffer[] = []
   const places = names.map((name) => joinPath(pathBytes(directory), name))
-  return makeInWork(places[0]!, options, build, {
+  const made = await makeInWork(places[0]!, options, build, {
     guard: (reader) => guardNewNames(reader, directory, names),
     place(tree) {
-      for (const [i, name] of names.entries()) placeNewName(tree, joinPath(tree.top, name), places[i]!)
+      for (const [i, name] of names.entries()) {
+        const own = joinPath(tree.top, name)
+        if (tree.reader.lstatOrNull(own) === null) continue
+        placeNewName(tree, own, places[i]!)
+        placed.push(places[i]!)
+      }
     },
   })
+  return { ...made, placed }
 }
 
 interface PlaceOfWork {

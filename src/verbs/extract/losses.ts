@@ -1,7 +1,8 @@
 import { latin1Text } from '../../bytes/fast.js'
 import { shownPath } from '../../formats/manifest/archive-error.js'
-import type { ManifestEntry } from '../../formats/manifest/index.js'
+import { isDevice, type ManifestEntry } from '../../formats/manifest/index.js'
 import type { Owner } from '../../trees/host/tree-facts.js'
+import { canSet } from '../../trees/kinds/directory/new-attributes.js'
 
 /** What an extracted file lacks. */
 export const lossKinds = ['devices', 'owners', 'modes', 'attributes'] as const
@@ -27,22 +28,32 @@ const meanings: Readonly<Record<LossKind, string>> = {
 
 /** Collects what the files of an extraction lack. */
 export class Losses {
+  private readonly user: Owner
   private readonly counts: Record<LossKind, number> = { devices: 0, owners: 0, modes: 0, attributes: 0 }
   private readonly files: Record<LossKind, string[]> = { devices: [], owners: [], modes: [], attributes: [] }
 
-  add(kind: LossKind, path: Uint8Array, what = ''): void {
+  constructor(user: Owner) {
+    this.user = user
+  }
+
+  private add(kind: LossKind, path: Uint8Array, what = ''): void {
     this.counts[kind]++
     if (this.files[kind].length < mostListed) this.files[kind].push(`${shownPath(path)}${what}`)
   }
 
-  /** Add what a file lacks that an ordinary user makes. */
-  addForUser({ path, type, mode, uid, gid }: ManifestEntry, user: Owner): void {
-    if (uid !== user.uid || gid !== user.gid) this.add('owners', path)
-    if (type !== 'symlink' && mode > permissionBits) this.add('modes', path)
-  }
-
-  addAttributes(path: Uint8Array, names: readonly Uint8Array[]): void {
-    if (names.length > 0) this.add('attributes', path, `: ${names.map((name) => shownPath(name)).join(', ')}`)
+  /** Look at an entry of the image. */
+  look(entry: ManifestEntry): void {
+    const { path, type, mode, uid, gid } = entry
+    const isRoot = this.user.uid === 0
+    if (!isRoot && isDevice(type)) {
+      this.add('devices', path)
+      return
+    }
+    if (entry.hardLinkTo !== null) return
+    if (!isRoot && (uid !== this.user.uid || gid !== this.user.gid)) this.add('owners', path)
+    if (!isRoot && type !== 'symlink' && mode > permissionBits) this.add('modes', path)
+    const lost = (entry.xattrs ?? []).filter((one) => !canSet(entry, one, isRoot) && !isOfHost(one.name))
+    if (lost.length > 0) this.add('attributes', path, `: ${lost.map(({ name }) => shownPath(name)).join(', ')}`)
   }
 
   result(): Readonly<Record<LossKind, Loss>> {
@@ -63,7 +74,7 @@ export class Losses {
 }
 
 /** A label of a security module, and the like: the host sets its own. */
-export function isOfHost(name: Uint8Array): boolean {
+function isOfHost(name: Uint8Array): boolean {
   const text = latin1Text(name)
   return text.startsWith('security.') && text !== 'security.capability'
 }

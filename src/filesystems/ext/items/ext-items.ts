@@ -4,8 +4,8 @@ import type { ExtFileSystem } from '../ext-file-system.js'
 import { ExtContents, type ExtReading } from './content.js'
 import { type ExtFile, walkExtFiles } from './walk-files.js'
 
-/** Why an item is left out. */
-export type ExtOmission = 'encrypted' | 'damaged'
+/** Why an item is left out. `repeated`: its directory has the name twice. */
+export type ExtOmission = 'encrypted' | 'damaged' | 'repeated'
 
 /** How to read files as a manifest. */
 export interface ExtItemsOptions extends ExtReading {
@@ -34,7 +34,7 @@ export async function* extItems(
 ): AsyncGenerator<ExtItem> {
   const contents = new ExtContents(files, reading)
   const links = new FirstPaths()
-  for await (const batch of walkExtFiles(files, tops)) {
+  for await (const batch of walkExtFiles(files, tops, (path) => onOmitted?.(path, 'repeated'))) {
     for (const { path, inode } of batch) {
       const pause = reading.pause?.()
       if (pause !== undefined) await pause

@@ -19,9 +19,14 @@ const batchSize = 1024
  *
  * Memory follows the directories that wait for their turn, and the names of the largest one.
  *
- * @throws UmlcowError FS_DAMAGED when a directory has two names, so that a walk would not end
+ * @param onRepeated  is called where a directory has a name again; only the first of them comes
+ * @throws            UmlcowError FS_DAMAGED when a directory has two names, so that a walk would not end
  */
-export async function* walkExtFiles(files: ExtFileSystem, tops: readonly ExtFile[]): AsyncGenerator<ExtFile[]> {
+export async function* walkExtFiles(
+  files: ExtFileSystem,
+  tops: readonly ExtFile[],
+  onRepeated: (path: Uint8Array) => void,
+): AsyncGenerator<ExtFile[]> {
   const seen = new Set<number>()
   /** The next one last. */
   const waiting = [...tops].reverse()
@@ -32,7 +37,7 @@ export async function* walkExtFiles(files: ExtFileSystem, tops: readonly ExtFile
     if (seen.has(inode.number)) throw damagedExt(`the directory at inode ${inode.number} has two names`)
     seen.add(inode.number)
     if (hasBit(inode.flags, extInodeFlags.encrypted)) continue
-    const names = await sortedNames(files, inode)
+    const names = await sortedNames(files, inode, (name) => onRepeated(joinExtPath(path, name)))
     const directories: ExtFile[] = []
     for (let i = 0; i < names.length; i += batchSize) {
       yield await filesOf(files, path, names.slice(i, i + batchSize), directories)
@@ -56,12 +61,21 @@ async function filesOf(
   return found
 }
 
-async function sortedNames(files: ExtFileSystem, directory: ExtInode): Promise<ExtName[]> {
+async function sortedNames(
+  files: ExtFileSystem,
+  directory: ExtInode,
+  onRepeated: (name: Uint8Array) => void,
+): Promise<ExtName[]> {
   const keyed: { readonly key: string; readonly name: ExtName }[] = []
   for await (const batch of files.entries(directory)) {
     // Text of one character for each byte sorts as the bytes do, and much faster.
     for (const name of batch) keyed.push({ key: latin1Text(name.name), name })
   }
   keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  return keyed.map(({ name }) => name)
+  const names: ExtName[] = []
+  for (const [i, { key, name }] of keyed.entries()) {
+    if (key === keyed[i - 1]?.key) onRepeated(name.name)
+    else names.push(name)
+  }
+  return names
 }

@@ -12,6 +12,13 @@ const ownerMayWrite = 0o200
 /** What root sets besides the attributes of users. The host sets all others, such as labels of SELinux, itself. */
 const rootStarts: readonly string[] = ['trusted.', 'system.posix_acl_', capability]
 
+/** Whether a user can set an attribute. The kernel gives none of users to links and special files. */
+export function canSet({ type }: ManifestEntry, { name }: ExtendedAttribute, isRoot: boolean): boolean {
+  const text = latin1Text(name)
+  if (text.startsWith('user.')) return type === 'file' || type === 'directory'
+  return isRoot && rootStarts.some((start) => text.startsWith(start))
+}
+
 /** Collects the extended attributes of new files, and sets them when all files are made. */
 export class NewAttributes {
   private readonly tree: NewTree
@@ -27,16 +34,9 @@ export class NewAttributes {
     this.isRoot = isRoot
   }
 
-  /** Whether the user can set an attribute. The kernel gives none of users to links and special files. */
-  takes({ type }: ManifestEntry, { name }: ExtendedAttribute): boolean {
-    const text = latin1Text(name)
-    if (text.startsWith('user.')) return type === 'file' || type === 'directory'
-    return this.isRoot && rootStarts.some((start) => text.startsWith(start))
-  }
-
   /** Note the attributes of a file. @returns  the entry that the new file gets first */
   add(entry: ManifestEntry): ManifestEntry {
-    const taken = (entry.xattrs ?? []).filter((one) => this.takes(entry, one))
+    const taken = (entry.xattrs ?? []).filter((one) => canSet(entry, one, this.isRoot))
     if (taken.length === 0 || entry.hardLinkTo !== null) return entry
     const line = attributeLines(entry.path, taken)
     this.lines.push(line)

@@ -133,8 +133,9 @@ class FileSystemSource implements ImageSource {
   private omission(path: Uint8Array, why: ExtOmission): string {
     const shown = shownPath(path)
     if (why === 'encrypted') return `${shown}: left out: its content is encrypted`
-    if (this.options.force?.includes('damage')) return `${shown}: left out: its inode is damaged`
-    throw new UmlcowError('FS_DAMAGED', `the file system is damaged: ${shown} has an inode that cannot be right`, {
+    const what = why === 'damaged' ? 'has an inode that cannot be right' : 'is twice in its directory'
+    if (this.options.force?.includes('damage')) return `${shown}: left out: it ${what}`
+    throw new UmlcowError('FS_DAMAGED', `the file system is damaged: ${shown} ${what}`, {
       hint: 'run "e2fsck -fn" on the image to see all damage; --force=damage leaves the file out',
     })
   }
