@@ -10,7 +10,7 @@ import {
   isDirectoryBlockRight,
   parseDirectoryBlock,
 } from '../../formats/ext/index.js'
-import type { ExtName } from './ext-file-system.js'
+import type { ExtName, ExtNameFilter } from './ext-file-system.js'
 import { damagedExt } from './findings.js'
 import { mapFile } from './map/map-file.js'
 import { inlineParts } from './read-file.js'
@@ -22,10 +22,14 @@ const slash = 0x2f
 const parentLength = 4
 
 /** List the names of a directory, an array for each block. */
-export async function* listDirectory(volume: ExtVolume, directory: ExtInode): AsyncGenerator<readonly ExtName[]> {
+export async function* listDirectory(
+  volume: ExtVolume,
+  directory: ExtInode,
+  isWanted: ExtNameFilter = isAny,
+): AsyncGenerator<readonly ExtName[]> {
   if (directory.type !== 'directory') throw new TypeError(`inode ${directory.number} is no directory`)
   if (hasBit(directory.flags, extInodeFlags.inlineData)) {
-    yield* listInline(volume, directory)
+    yield* listInline(volume, directory, isWanted)
     return
   }
   const { blockSize, blockCount } = volume.superblock
@@ -39,24 +43,44 @@ export async function* listDirectory(volume: ExtVolume, directory: ExtInode): As
       if (read > blockCount) throw damagedDirectory(directory)
       for (let block = physical; block < physical + length; block++) {
         const found = volume.block(block)
-        yield namesIn(volume, directory, found instanceof Promise ? await found : found, block)
+        const bytes = found instanceof Promise ? await found : found
+        verify(volume, directory, bytes, block)
+        yield namesIn(volume, directory, [{ bytes, from: 0 }], isWanted)
       }
     }
   }
 }
 
-function namesIn(volume: ExtVolume, directory: ExtInode, bytes: Uint8Array, block: number): DirectoryRecord[] {
-  const { checksumSeed, incompatible } = volume.superblock
-  if (checksumSeed !== null) {
-    const seed = extInodeSeed(checksumSeed, directory.number, directory.generation)
-    const isIndexed = hasBit(directory.flags, extInodeFlags.indexed)
-    if (!isDirectoryBlockRight(bytes, seed, isIndexed)) {
-      volume.findings.damage('checksum', `wrong checksum of block ${block}, directory inode ${directory.number}`)
-    }
-  }
-  const records = parseDirectoryBlock(bytes, 0, bytes.length, hasBit(incompatible, extIncompatible.fileTypes))
-  if (records === null) throw damagedDirectory(directory)
-  return possibleNames(volume, directory, records)
+const isAny = () => true
+
+function verify(
+  { superblock: { checksumSeed }, findings }: ExtVolume,
+  { number, generation, flags }: ExtInode,
+  bytes: Uint8Array,
+  block: number,
+): void {
+  if (checksumSeed === null) return
+  const seed = extInodeSeed(checksumSeed, number, generation)
+  if (isDirectoryBlockRight(bytes, seed, hasBit(flags, extInodeFlags.indexed))) return
+  findings.damage('checksum', `wrong checksum of block ${block}, directory inode ${number}`)
+}
+
+/** Records of a directory: all bytes from `from` on. */
+interface RecordBytes {
+  readonly bytes: Uint8Array
+  readonly from: number
+}
+
+function namesIn(
+  volume: ExtVolume,
+  directory: ExtInode,
+  parts: readonly RecordBytes[],
+  isWanted: ExtNameFilter,
+): DirectoryRecord[] {
+  const hasTypes = hasBit(volume.superblock.incompatible, extIncompatible.fileTypes)
+  const found = parts.map(({ bytes, from }) => parseDirectoryBlock(bytes, from, bytes.length, { hasTypes, isWanted }))
+  if (!found.every((records) => records !== null)) throw damagedDirectory(directory)
+  return possibleNames(volume, directory, found.length === 1 ? found[0]! : found.flat())
 }
 
 /** Leave out names that no program can ask for. They would lead a careless reader to other files. */
@@ -72,13 +96,17 @@ function possibleNames(volume: ExtVolume, directory: ExtInode, records: Director
   })
 }
 
-async function* listInline(volume: ExtVolume, directory: ExtInode): AsyncGenerator<readonly ExtName[]> {
+async function* listInline(
+  volume: ExtVolume,
+  directory: ExtInode,
+  isWanted: ExtNameFilter,
+): AsyncGenerator<readonly ExtName[]> {
   const { first, second } = await inlineParts(volume, directory)
-  const hasTypes = hasBit(volume.superblock.incompatible, extIncompatible.fileTypes)
-  const inInode = parseDirectoryBlock(first, parentLength, first.length, hasTypes)
-  const inAttribute = parseDirectoryBlock(second, 0, second.length, hasTypes)
-  if (inInode === null || inAttribute === null) throw damagedDirectory(directory)
-  yield possibleNames(volume, directory, [...inInode, ...inAttribute])
+  const parts = [
+    { bytes: first, from: parentLength },
+    { bytes: second, from: 0 },
+  ]
+  yield namesIn(volume, directory, parts, isWanted)
 }
 
 function damagedDirectory(directory: ExtInode): Error {

@@ -28,6 +28,9 @@ export interface ExtName {
   readonly type: EntryType | null
 }
 
+/** Chooses names of a directory by what they lead to. */
+export type ExtNameFilter = (inode: number, type: EntryType | null) => boolean
+
 /** Consecutive blocks of a file. All numbers are blocks of the file system. */
 export interface ExtExtent {
   /** First block within the file. */
@@ -73,6 +76,8 @@ export interface ExtFileSystem {
   readonly orphans: readonly number[]
   /** The bytes that the file system is read from: after the replay of the journal. */
   readonly image: Image
+  /** Get the bytes of a block of metadata, at once where they are in memory. Nothing changes them. */
+  block(number: number): Uint8Array | Promise<Uint8Array>
   /** Read an inode. A free inode has the link count 0. */
   inode(number: number): Promise<ExtInode>
   /** Read many inodes, with a wait for each read of the image only. @returns  in the order of the numbers */
@@ -80,8 +85,10 @@ export interface ExtFileSystem {
   /**
    * List a directory, in the order on the disk, without `.` and `..`. In a damaged file system a directory may lead back
    * to one above it: a walk must remember which directories it has seen.
+   *
+   * @param isWanted  chooses names before they are copied: a walk for a few names among millions takes a fraction
    */
-  entries(directory: ExtInode): AsyncIterable<readonly ExtName[]>
+  entries(directory: ExtInode, isWanted?: ExtNameFilter): AsyncIterable<readonly ExtName[]>
   /**
    * List where the blocks of a file are, in order. The extents tile the file from block 0 to its end, and go on to the
    * last block that it has beyond its end. Empty for inline data, fast symlinks and devices.

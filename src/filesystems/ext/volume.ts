@@ -10,6 +10,9 @@ const maxCachedRead = 16 * 1024
 /** Bytes of a piece: 16 blocks of 4 KiB, or 256 inodes. Blocks are never larger. */
 const pieceLength = 64 * 1024
 
+/** An image, and the superblock in it. */
+type ExtPlace = Pick<ExtVolume, 'image' | 'superblock'>
+
 /** What all parts of the reader share: the image, its caches and the findings. */
 export interface ExtVolume {
   readonly image: Image
@@ -25,6 +28,13 @@ export interface ExtVolume {
 
 /** Open the parts of an image that the reader needs, once its superblock is known. */
 export function openVolume(image: Image, superblock: ExtSuperblock, findings: ExtFindings): ExtVolume {
+  return volumeOver(image, superblock, findings, openCaches(image, superblock))
+}
+
+/** How a volume reads an image. */
+type VolumeReads = Pick<ExtVolume, 'block' | 'readData'>
+
+function openCaches(image: Image, superblock: ExtSuperblock): VolumeReads {
   const pieces = {
     read: (offset: number, target: Uint8Array) => image.read(offset, target),
     length: image.virtualSize,
@@ -34,15 +44,27 @@ export function openVolume(image: Image, superblock: ExtSuperblock, findings: Ex
   const data = cachePieces({ ...pieces, maxPieces: 32 })
   const { blockSize } = superblock
   const blocksPerPiece = pieceLength / blockSize
-  let lastGroup: ExtGroup | null = null
-
-  function block(number: number): Uint8Array | Promise<Uint8Array> {
-    checkBlocks(volume, number, 1)
-    const rest = number % blocksPerPiece
-    const cut = (piece: Uint8Array) => piece.subarray(rest * blockSize, (rest + 1) * blockSize)
-    const piece = metadata((number - rest) / blocksPerPiece)
-    return piece instanceof Uint8Array ? cut(piece) : piece.then(cut)
+  return {
+    block(number) {
+      checkBlocks({ superblock, image }, number, 1)
+      const rest = number % blocksPerPiece
+      const cut = (piece: Uint8Array) => piece.subarray(rest * blockSize, (rest + 1) * blockSize)
+      const piece = metadata((number - rest) / blocksPerPiece)
+      return piece instanceof Uint8Array ? cut(piece) : piece.then(cut)
+    },
+    readData: (offset, target) =>
+      target.length > maxCachedRead ? image.read(offset, target) : readThrough(data, offset, target),
   }
+}
+
+/** Make a volume that reads an image as the caller chooses: several may share one cache. */
+export function volumeOver(
+  image: Image,
+  superblock: ExtSuperblock,
+  findings: ExtFindings,
+  { block, readData }: VolumeReads,
+): ExtVolume {
+  let lastGroup: ExtGroup | null = null
 
   function group(number: number): ExtGroup | Promise<ExtGroup> {
     if (lastGroup?.number === number) return lastGroup
@@ -57,16 +79,7 @@ export function openVolume(image: Image, superblock: ExtSuperblock, findings: Ex
     return bytes instanceof Uint8Array ? parse(bytes) : bytes.then(parse)
   }
 
-  const volume: ExtVolume = {
-    image,
-    superblock,
-    findings,
-    block,
-    group,
-    readData: (offset, target) =>
-      target.length > maxCachedRead ? image.read(offset, target) : readThrough(data, offset, target),
-  }
-  return volume
+  return { image, superblock, findings, block, group, readData }
 }
 
 /** Descriptors that are read between two turns of the caller. */
@@ -97,7 +110,7 @@ async function readThrough(get: PieceAt, offset: number, target: Uint8Array): Pr
 }
 
 /** @throws UmlcowError FS_DAMAGED unless the file system and the image have these blocks */
-export function checkBlocks({ superblock, image }: ExtVolume, block: number, length: number): void {
+export function checkBlocks({ superblock, image }: ExtPlace, block: number, length: number): void {
   const { blockCount, blockSize } = superblock
   const end = block + length
   if (!(block > 0 && end <= blockCount)) throw damagedExt(`it names block ${end - 1}, and has ${blockCount}`)

@@ -35,18 +35,25 @@ export interface DirectoryRecord {
   readonly type: EntryType | null
 }
 
+/** How to read a directory. */
+export interface DirectoryReading {
+  /** The file system has the feature filetype. */
+  readonly hasTypes: boolean
+  /** Chooses records before their names are copied. */
+  readonly isWanted: (inode: number, type: EntryType | null) => boolean
+}
+
 /**
  * List the names in a part of a directory, without `.` and `..`.
  *
- * @param bytes     records from `from` to `to`
- * @param hasTypes  the file system has the feature filetype
- * @returns         null when the records do not tile the part, or a name cannot be one
+ * @param bytes  records from `from` to `to`
+ * @returns      null when the records do not tile the part, or a name cannot be one
  */
 export function parseDirectoryBlock(
   bytes: Uint8Array,
   from: number,
   to: number,
-  hasTypes: boolean,
+  { hasTypes, isWanted }: DirectoryReading,
 ): DirectoryRecord[] | null {
   const records: DirectoryRecord[] = []
   let at = from
@@ -57,10 +64,11 @@ export function parseDirectoryBlock(
     if (inode !== 0) {
       const nameLength = bytes[at + 6]!
       if (nameLength === 0 || headerSize + nameLength > length) return null
-      if (!isDots(bytes, at + headerSize, nameLength)) {
+      const type = hasTypes ? (types[bytes[at + 7]!] ?? null) : null
+      if (!isDots(bytes, at + headerSize, nameLength) && isWanted(inode, type)) {
         const name = new Uint8Array(nameLength)
         for (let i = 0; i < nameLength; i++) name[i] = bytes[at + headerSize + i]!
-        records.push({ name, inode, type: hasTypes ? (types[bytes[at + 7]!] ?? null) : null })
+        records.push({ name, inode, type })
       }
     }
     at += length

@@ -1,3 +1,4 @@
+import { floorDivide } from '../../../bytes/align.js'
 import { compareBytes } from '../../../bytes/fast.js'
 import { throwIfAborted } from '../../../errors.js'
 import { type ExtGroup, type ExtInode, extInodeFlags, hasBit } from '../../../formats/ext/index.js'
@@ -86,17 +87,39 @@ async function addRecordChanges(
   }
 }
 
-/** Read an inode in both file systems. Reserved inodes, and those that hold values of attributes, are no files. */
-export async function pairOf({ old, now }: Comparison, number: number): Promise<InodePair> {
-  const [before, after] = [await fileInode(old, number), await fileInode(now, number)]
+/**
+ * Find an inode in both file systems. Reserved inodes, and those that hold values of attributes, are no files.
+ *
+ * @param inUse  the inode in the new file system; null where it is not in use
+ */
+export async function pairOf(comparison: Comparison, number: number, inUse: ExtInode | null): Promise<InodePair> {
+  const { old, now } = comparison
+  const after = fileOf(now, number, inUse)
+  const isSameRecord = await isRecordShared(comparison, number)
+  const before = isSameRecord ? after : fileOf(old, number, await inodeInUse(old, number))
   return { number, old: before, now: after, isSameFile: before !== null && after !== null && isSame(before, after) }
 }
 
-async function fileInode(side: Side, number: number): Promise<ExtInode | null> {
-  if (!isNameable(side, number)) return null
-  const inode = await inodeInUse(side, number)
-  return inode === null || hasBit(inode.flags, extInodeFlags.attributeInode) ? null : inode
+function fileOf(side: Side, number: number, inode: ExtInode | null): ExtInode | null {
+  if (inode === null || !isNameable(side, number)) return null
+  return hasBit(inode.flags, extInodeFlags.attributeInode) ? null : inode
 }
+
+/** True where nothing that tells of an inode differs: content can change without a trace in the inode. */
+async function isRecordShared(comparison: Comparison, number: number): Promise<boolean> {
+  const { old, now, changed } = comparison
+  if (number > Math.min(old.superblock.inodeCount, now.superblock.inodeCount)) return false
+  if (recordKeys.some((key) => old.superblock[key] !== now.superblock[key])) return false
+  const { inodesPerGroup, inodeSize, blockSize } = now.superblock
+  const index = (number - 1) % inodesPerGroup
+  const group = (number - 1 - index) / inodesPerGroup
+  const [before, after] = [await old.volume.group(group), await now.volume.group(group)]
+  if (before.inodeTable !== after.inodeTable || isUseChanged(comparison, before, after)) return false
+  return !changed.has(after.inodeTable + floorDivide(index * inodeSize, blockSize))
+}
+
+/** What a record is read by. */
+const recordKeys = ['incompatible', 'readOnlyCompatible', 'checksumSeed', 'firstInode'] as const
 
 /** A new file gets another generation from the kernel, and its own time of creation. */
 function isSame(old: ExtInode, now: ExtInode): boolean {

@@ -1,9 +1,10 @@
-import { allocateUnsafe, compareBytes } from '../../../bytes/fast.js'
+import { compareBytes } from '../../../bytes/fast.js'
 import { throwIfAborted } from '../../../errors.js'
 import { type ExtInode, extInodeFlags, hasBit } from '../../../formats/ext/index.js'
 import type { ByteRange } from '../../../images/compare-ranges.js'
 import type { ExtExtent } from '../ext-file-system.js'
 import { damagedExt } from '../findings.js'
+import { readFile } from '../read-file.js'
 import type { Comparison, Side } from './side.js'
 
 /** How the content of two files differs. */
@@ -12,9 +13,6 @@ export interface ContentChange {
   readonly ranges: readonly ByteRange[]
   readonly isMoved: boolean
 }
-
-/** Bytes read from each file at once. A multiple of every block size. */
-const windowLength = 128 * 1024
 
 const nothing: ContentChange = { ranges: [], isMoved: false }
 
@@ -143,20 +141,18 @@ function cursorOf({ files }: Side, inode: ExtInode): (at: number) => Promise<Pla
 
 /** Read a part of both files, and add the stretches of blocks that differ, without equal bytes at their ends. */
 async function compareBetween(
-  { old: before, now: after, signal }: Comparison,
+  { old: before, now: after, signal, windows: [left, right] }: Comparison,
   old: ExtInode,
   now: ExtInode,
   [start, end]: readonly [number, number],
   ranges: ChangedRanges,
 ): Promise<void> {
   const { blockSize } = after.superblock
-  const length = Math.min(windowLength, end - start)
-  const [left, right] = [allocateUnsafe(length), allocateUnsafe(length)]
-  for (let at = start; at < end; at += windowLength) {
+  for (let at = start; at < end; at += left.length) {
     throwIfAborted(signal)
     const [a, b] = [left.subarray(0, end - at), right.subarray(0, end - at)]
-    await before.files.read(old, at, a)
-    await after.files.read(now, at, b)
+    await readFile(before.volume, old, at, a)
+    await readFile(after.volume, now, at, b)
     if (compareBytes(a, 0, a.length, b, 0, b.length) === 0) continue
     const isSameAt = (from: number) => {
       const to = Math.min(a.length, from + blockSize)

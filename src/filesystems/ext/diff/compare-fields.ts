@@ -2,7 +2,7 @@ import { compareBytes, latin1Text } from '../../../bytes/fast.js'
 import type { ExtInode, ExtTime } from '../../../formats/ext/index.js'
 import type { ExtendedAttribute } from '../../../formats/manifest/index.js'
 import type { ExtDiffOptions, ExtField } from './ext-differences.js'
-import type { Comparison } from './side.js'
+import type { Comparison, Side } from './side.js'
 
 /** Flags that users set with chattr. The others say how the file system stores a file. */
 const userFlags = 0x6213ccff
@@ -26,9 +26,13 @@ export async function changedFields(
     ['links', old.linkCount !== now.linkCount],
     ['flags', (old.flags & userFlags) !== (now.flags & userFlags)],
     ['device', old.device?.major !== now.device?.major || old.device?.minor !== now.device?.minor],
-    ['attributes', !isSameList(await before.files.attributes(old), await after.files.attributes(now))],
+    ['attributes', !isSameList(await attributesOf(before, old), await attributesOf(after, now))],
   ]
   return differs.filter(([, isChanged]) => isChanged).map(([field]) => field)
+}
+
+async function attributesOf({ files }: Side, inode: ExtInode): Promise<readonly ExtendedAttribute[]> {
+  return inode.hasAttributes ? files.attributes(inode) : []
 }
 
 function isSameTime(a: ExtTime, b: ExtTime): boolean {

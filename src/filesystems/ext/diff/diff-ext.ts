@@ -1,6 +1,6 @@
 import { equalBytes } from '../../../bytes/fast.js'
 import { NumberSet } from '../../../bytes/number-set.js'
-import type { ExtSuperblock } from '../../../formats/ext/index.js'
+import type { ExtInode, ExtSuperblock } from '../../../formats/ext/index.js'
 import type { ByteRange } from '../../../images/compare-ranges.js'
 import type { ExtFileSystem } from '../ext-file-system.js'
 import { BlockClasses, claimHiddenInodes, claimInode, claimLayout } from './block-classes.js'
@@ -10,7 +10,7 @@ import type { ExtBlockClass, ExtDifferences, ExtDiffOptions } from './ext-differ
 import { findOwners } from './find-owners.js'
 import { claimRest, hasTrustedBitmaps, isAnyInUse } from './free-blocks.js'
 import { listChanges } from './list-changes.js'
-import { type Comparison, inodeInUse, openSide } from './side.js'
+import { type Comparison, inodeInUse, openComparison } from './side.js'
 
 /**
  * Find the files that differ between two states of one file system. It reads what may have changed, and what it must to
@@ -30,7 +30,7 @@ export async function diffExt(
   const all = withReplayed(old, now, ranges)
   const blocks = await findChangedBlocks(old.image, now.image, all, { blockSize, signal })
   const kind = kindOf(old.superblock, now.superblock)
-  const comparison: Comparison = { old: openSide(old), now: openSide(now), changed: blocks.changed, signal }
+  const comparison = openComparison(old, now, blocks.changed, signal)
   const classes = new BlockClasses(blocks.changed)
   const end = now.superblock.blockCount
   classes.claim('outside', end, Math.max(0, Math.ceil(now.image.virtualSize / blockSize) - end))
@@ -77,9 +77,9 @@ function kindOf(old: ExtSuperblock, now: ExtSuperblock): ExtDifferences['kind'] 
 async function findPairs(comparison: Comparison, classes: BlockClasses): Promise<Map<number, InodePair>> {
   const { now, signal } = comparison
   const pairs = new Map<number, InodePair>()
-  const add = async (number: number) => {
-    pairs.set(number, await pairOf(comparison, number))
-    const inode = await inodeInUse(now, number)
+  const add = async (number: number, found?: ExtInode) => {
+    const inode = found ?? (await inodeInUse(now, number))
+    pairs.set(number, await pairOf(comparison, number, inode))
     if (inode !== null) await claimInode(now, inode, classes)
   }
   await claimLayout(now, classes)
@@ -87,7 +87,8 @@ async function findPairs(comparison: Comparison, classes: BlockClasses): Promise
   for (const number of await findChangedInodes(comparison)) await add(number)
   // A write within the same second, through a map of memory, or before a crash leaves no trace in the inode.
   if (classes.left.count > 0 && (!hasTrustedBitmaps(now) || (await isAnyInUse(now, classes)))) {
-    for (const number of await findOwners(now, classes.left, signal)) if (!pairs.has(number)) await add(number)
+    const owners = await findOwners(now, classes.left, signal)
+    for (const inode of owners) if (!pairs.has(inode.number)) await add(inode.number, inode)
   }
   await claimRest(now, classes)
   return pairs

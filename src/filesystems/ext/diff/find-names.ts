@@ -1,6 +1,7 @@
 import { NumberSet } from '../../../bytes/number-set.js'
 import { throwIfAborted } from '../../../errors.js'
 import type { ExtInode } from '../../../formats/ext/index.js'
+import type { EntryType } from '../../../formats/manifest/index.js'
 import type { ExtName } from '../ext-file-system.js'
 import { joinExtPath } from '../walk-directories.js'
 import type { Side } from './side.js'
@@ -51,7 +52,10 @@ export async function findNames(
     const { number: directory, way } = next
     const inode = await side.files.inode(directory)
     if (inode.type !== 'directory') continue
-    for await (const names of side.files.entries(inode)) {
+    // Most names are of files that nobody asked for: millions of them.
+    const isOfUse = (number: number, type: EntryType | null) =>
+      type === 'directory' || type === null || wanted.has(number)
+    for await (const names of side.files.entries(inode, isOfUse)) {
       for (const { name, inode: number } of names) {
         if (wanted.has(number)) add(number, { directory, name, path: joinExtPath(pathOf(way), name) })
       }

@@ -1,7 +1,14 @@
 import type { NumberSet } from '../../../bytes/number-set.js'
 import { readHalf, readWord } from '../../../bytes/words.js'
 import { throwIfAborted } from '../../../errors.js'
-import { extIncompatible, extInodeFlags, hasBit, parseExtInode } from '../../../formats/ext/index.js'
+import {
+  type ExtInode,
+  extIncompatible,
+  extInodeFlags,
+  hasBit,
+  isExtInodeRight,
+  parseExtInode,
+} from '../../../formats/ext/index.js'
 import { type InodeWindow, scanRecords } from '../inode-table.js'
 import { visitBlocks } from './block-classes.js'
 import type { Side } from './side.js'
@@ -12,21 +19,28 @@ const mapAt = 0x28
 const directCount = 12
 const maxWritten = 32768
 
-/** Find the inodes that have any of the blocks: data, a part of the map, or extended attributes. */
-export async function findOwners(side: Side, blocks: NumberSet, signal?: AbortSignal): Promise<number[]> {
-  const owners: number[] = []
+/** Find the inodes with a link that have any of the blocks: data, a part of the map, or extended attributes. */
+export async function findOwners(side: Side, blocks: NumberSet, signal?: AbortSignal): Promise<ExtInode[]> {
+  const owners: ExtInode[] = []
   for await (const window of scanRecords(side.volume)) {
     throwIfAborted(signal)
     const { numbers, bytes, places } = window
-    const unsure: number[] = []
     for (let i = 0; i < numbers.length; i++) {
       const answer = hasAnyOf(side, bytes, places[i]!, blocks)
-      if (answer === true) owners.push(numbers[i]!)
-      else if (answer === null) unsure.push(i)
+      if (answer === false || (answer === null && !(await hasAnyByMap(side, window, i, blocks)))) continue
+      const inode = await ownerAt(side, window, i)
+      if (inode.type !== null && inode.linkCount > 0) owners.push(inode)
     }
-    for (const i of unsure) if (await hasAnyByMap(side, window, i, blocks)) owners.push(numbers[i]!)
   }
   return owners
+}
+
+/** Parse a record that is right. What to do about another one, the file system knows. */
+async function ownerAt({ files, superblock }: Side, { numbers, bytes, places }: InodeWindow, i: number) {
+  const [number, at] = [numbers[i]!, places[i]!]
+  return isExtInodeRight(superblock, number, bytes, at)
+    ? parseExtInode(superblock, number, bytes, at)
+    : files.inode(number)
 }
 
 /** Look at what the record itself says. @returns  null when the map goes on elsewhere */

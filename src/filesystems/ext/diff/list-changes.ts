@@ -7,7 +7,7 @@ import { changedFields } from './compare-fields.js'
 import type { ExtChange, ExtChangeStatus, ExtDiffOptions, ExtField, ExtFileChange } from './ext-differences.js'
 import { findKnownNames, type KnownNames } from './known-names.js'
 import { NameChanges } from './name-changes.js'
-import type { Comparison } from './side.js'
+import { type Comparison, inodeInUse } from './side.js'
 
 /** All that is known about the changed files. */
 interface Scene {
@@ -34,7 +34,8 @@ export async function listChanges(
     if (isDirectory) for (const name of await findChangedNames(comparison, pair)) names.push(name)
   }
   for (const target of names.flatMap(({ old, now }) => [old, now])) {
-    if (target !== null && !pairs.has(target.inode)) pairs.set(target.inode, await pairOf(comparison, target.inode))
+    if (target === null || pairs.has(target.inode)) continue
+    pairs.set(target.inode, await pairOf(comparison, target.inode, await inodeInUse(comparison.now, target.inode)))
   }
   const busy = new Set(names.flatMap(({ old, now }) => [old, now].map((target) => target?.directory ?? -1)))
   // What changed about the files decides which names must be found.

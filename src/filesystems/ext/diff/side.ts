@@ -1,19 +1,24 @@
+import { allocateUnsafe } from '../../../bytes/fast.js'
 import type { NumberSet } from '../../../bytes/number-set.js'
 import type { ExtGroup, ExtInode, ExtSuperblock } from '../../../formats/ext/index.js'
 import type { ExtFileSystem } from '../ext-file-system.js'
 import { ExtFindings } from '../findings.js'
-import { type ExtVolume, openVolume } from '../volume.js'
+import { type ExtVolume, volumeOver } from '../volume.js'
 
-/** One of the two file systems. `volume` is for structures that the file system does not show. */
+/**
+ * One of the two file systems. `volume` is for structures that the file system does not show, and for content: it keeps
+ * no data in memory, as the blocks that changed lie far apart.
+ */
 export interface Side {
   readonly files: ExtFileSystem
   readonly volume: ExtVolume
   readonly superblock: ExtSuperblock
 }
 
-export function openSide(files: ExtFileSystem): Side {
+function openSide(files: ExtFileSystem): Side {
   const { image, superblock } = files
-  return { files, superblock, volume: openVolume(image, superblock, new ExtFindings('report')) }
+  const reads = { block: files.block, readData: (offset: number, target: Uint8Array) => image.read(offset, target) }
+  return { files, superblock, volume: volumeOver(image, superblock, new ExtFindings('report'), reads) }
 }
 
 /** What the parts of a comparison share. */
@@ -22,7 +27,22 @@ export interface Comparison {
   readonly now: Side
   /** Blocks that differ. */
   readonly changed: NumberSet
+  /** Room for content of both, one piece at a time. A multiple of every block size. */
+  readonly windows: readonly [Uint8Array, Uint8Array]
   readonly signal: AbortSignal | undefined
+}
+
+/** Bytes of content read from each file at once. */
+const windowLength = 128 * 1024
+
+export function openComparison(
+  old: ExtFileSystem,
+  now: ExtFileSystem,
+  changed: NumberSet,
+  signal: AbortSignal | undefined,
+): Comparison {
+  const windows = [allocateUnsafe(windowLength), allocateUnsafe(windowLength)] as const
+  return { old: openSide(old), now: openSide(now), changed, windows, signal }
 }
 
 /** The inodes of a group that may be in use: the bits of its bitmap, and how many count. */
