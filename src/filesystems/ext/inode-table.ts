@@ -31,15 +31,22 @@ function recordIn(volume: ExtVolume, group: ExtGroup, index: number): InodeRecor
   return bytes instanceof Promise ? bytes.then((read) => ({ bytes: read, at })) : { bytes, at }
 }
 
-/** Read inodes, with a wait only where the cache lacks a block. */
+/** Read inodes, with a wait only where the cache lacks a block: by number, as a directory has them in any order. */
 export async function readInodes(volume: ExtVolume, numbers: readonly number[]): Promise<ExtInode[]> {
-  const inodes: ExtInode[] = []
-  for (const number of numbers) {
+  const inodes = new Array<ExtInode>(numbers.length)
+  for (const i of orderOf(numbers)) {
+    const number = numbers[i]!
     const found = inodeRecord(volume, number)
     const { bytes, at } = found instanceof Promise ? await found : found
-    inodes.push(checkedInode(volume, number, bytes, at))
+    inodes[i] = checkedInode(volume, number, bytes, at)
   }
   return inodes
+}
+
+/** List the places of numbers, the lowest number first. */
+function orderOf(numbers: readonly number[]): Iterable<number> {
+  const isSorted = numbers.every((number, i) => i === 0 || number >= numbers[i - 1]!)
+  return isSorted ? numbers.keys() : Uint32Array.from(numbers.keys()).sort((a, b) => numbers[a]! - numbers[b]!)
 }
 
 function checkedInode(volume: ExtVolume, number: number, bytes: Uint8Array, at: number): ExtInode {

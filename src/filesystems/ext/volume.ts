@@ -7,8 +7,17 @@ import { damagedExt, type ExtFindings } from './findings.js'
 /** Reads up to this size go through the cache: small files often lie beside one another. */
 const maxCachedRead = 16 * 1024
 
-/** Bytes of a piece: 16 blocks of 4 KiB, or 256 inodes. Blocks are never larger. */
-const pieceLength = 64 * 1024
+/** Bytes of a piece of data: 16 blocks of 4 KiB. */
+const dataPieceLength = 64 * 1024
+
+/**
+ * Bytes of a piece of metadata, unless a block is longer: 64 inodes. Longer pieces would save little where all is read,
+ * and cost memory and time where one inode of thousands is.
+ */
+const minPieceLength = 16 * 1024
+
+/** Metadata in memory, bytes. */
+const cachedMetadata = 4 * 2 ** 20
 
 /** An image, and the superblock in it. */
 type ExtPlace = Pick<ExtVolume, 'image' | 'superblock'>
@@ -35,14 +44,11 @@ export function openVolume(image: Image, superblock: ExtSuperblock, findings: Ex
 type VolumeReads = Pick<ExtVolume, 'block' | 'readData'>
 
 function openCaches(image: Image, superblock: ExtSuperblock): VolumeReads {
-  const pieces = {
-    read: (offset: number, target: Uint8Array) => image.read(offset, target),
-    length: image.virtualSize,
-    pieceSize: pieceLength,
-  }
-  const metadata = cachePieces({ ...pieces, maxPieces: 128 })
-  const data = cachePieces({ ...pieces, maxPieces: 32 })
   const { blockSize } = superblock
+  const pieceLength = Math.max(minPieceLength, blockSize)
+  const bytes = { read: (offset: number, target: Uint8Array) => image.read(offset, target), length: image.virtualSize }
+  const metadata = cachePieces({ ...bytes, pieceSize: pieceLength, maxPieces: cachedMetadata / pieceLength })
+  const data = cachePieces({ ...bytes, pieceSize: dataPieceLength, maxPieces: 32 })
   const blocksPerPiece = pieceLength / blockSize
   return {
     block(number) {
@@ -101,8 +107,8 @@ export async function* scanGroups(volume: ExtVolume): AsyncGenerator<readonly Ex
 async function readThrough(get: PieceAt, offset: number, target: Uint8Array): Promise<void> {
   let done = 0
   while (done < target.length) {
-    const at = (offset + done) % pieceLength
-    const piece = await get((offset + done - at) / pieceLength)
+    const at = (offset + done) % dataPieceLength
+    const piece = await get((offset + done - at) / dataPieceLength)
     const length = Math.min(target.length - done, piece.length - at)
     target.set(piece.subarray(at, at + length), done)
     done += length
