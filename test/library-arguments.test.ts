@@ -63,13 +63,6 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   infoChain: { call: (o) => library.infoChain('x', o), takes: ['relativeTo', 'chain', 'fast', 'noBacking'] },
   diffFiles: { call: (o) => library.diffFiles('x', o), takes: [...fileSystem, 'old', 'atime'] },
   diffRanges: { call: (o) => library.diffRanges('x', o), takes: [...fileSystem, 'old', 'atime'] },
-  archiveFiles: {
-    call: (o) => library.archiveFiles('x', 'y', o),
-    needs: { format: 'tar' },
-    takes: [...fileSystem, 'paths', 'format', 'overwrite', 'noSockets', 'noSync', 'dryRun'],
-  },
-  extractFiles: { call: (o) => library.extractFiles('x', 'y', o), takes: [...fileSystem, 'paths', 'dryRun', 'noSync'] },
-  openImageSource: { call: (o) => library.openImageSource('x', o), takes: [...fileSystem, 'paths'] },
   map: {
     call: (o) => library.map('x', o),
     takes: ['force', 'relativeTo', 'chain', 'startOffset', 'maxLength', 'detectZeroes', 'noBacking'],
