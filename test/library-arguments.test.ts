@@ -53,7 +53,7 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   readFiles: { call: (o) => library.readFiles('x', ['/y'], o).next(), takes: [...fileSystem, 'onEnd'] },
   statFiles: {
     call: (o) => library.statFiles('x', ['/y'], o).next(),
-    takes: [...fileSystem, 'followLinks', 'ownerNames', 'onEnd'],
+    takes: [...fileSystem, 'followLinks', 'ownerNames', 'onEnd', 'onLeftOut'],
   },
   fileSystemUsage: { call: (o) => library.fileSystemUsage('x', o), takes: fileSystem },
   info: {
@@ -317,6 +317,7 @@ const wrong: Readonly<Record<string, { types: readonly unknown[]; values: readon
   newer: { types: ['2026', null], values: [Number.NaN, Number.POSITIVE_INFINITY] },
   newerThan: { types: [1, null], values: [] },
   onEnd: { types: ['x', {}], values: [] },
+  onLeftOut: { types: ['x', {}], values: [] },
   signal: { types: [{ aborted: false }, true], values: [] },
   onProgress: { types: ['x', {}], values: [] },
 }

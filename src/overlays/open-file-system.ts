@@ -61,7 +61,14 @@ export async function openFileSystem(name: HostPath | URL, options: FileSystemOp
   )
 }
 
-const aboutFileSystems: readonly string[] = ['FS_UNKNOWN', 'FS_UNSUPPORTED', 'FS_DAMAGED', 'PARTITION_MISSING']
+const aboutFileSystems: readonly string[] = [
+  'FS_UNKNOWN',
+  'FS_UNSUPPORTED',
+  'FS_DAMAGED',
+  'FS_NOT_FOUND',
+  'NOT_A_FILE',
+  'PARTITION_MISSING',
+]
 
 /** The core knows no paths: name the image in its messages. */
 export async function namingImage<T>(path: HostPath, run: () => Promise<T>): Promise<T> {

@@ -18,6 +18,35 @@ function makeImage(): { cwd: string; hand: HandExt } {
   return { cwd, hand }
 }
 
+describe('ls, stat and cat', () => {
+  test('say which path does not exist, and show the others', () => {
+    const { cwd } = makeImage()
+    const missing = 'umlcow: image: /none does not exist in the file system\n'
+    const seen = (...args: string[]) => umlcow(args, { cwd })
+    expect(seen('ls', '-1', 'image', '/none', 'dir')).toMatchObject({
+      status: 1,
+      stdout: 'dir:\ninside\n',
+      stderr: missing,
+    })
+    expect(seen('stat', 'image', '/none', '/dir')).toMatchObject({ status: 1, stderr: missing })
+    expect(seen('stat', 'image', '/none', '/dir').stdout).toContain('File: /dir\n')
+    const cat = seen('cat', 'image', '/none', '/dir', '/dir/inside')
+    expect(cat).toMatchObject({
+      status: 1,
+      stderr: `${missing}umlcow: image: /dir is a directory in the file system\n`,
+    })
+    expect(cat.stdout.length).toBe(600_000)
+  })
+
+  test('take options that change nothing here', () => {
+    const { cwd } = makeImage()
+    const lines = umlcow(['ls', '-l', 'image'], { cwd }).stdout
+    expect(umlcow(['ls', '-n', 'image'], { cwd }).stdout).toBe(lines)
+    expect(umlcow(['ls', '-n', '--names', 'image'], { cwd }).status).toBe(64)
+    expect(umlcow(['df', '-P', 'image'], { cwd }).stdout).toBe(umlcow(['df', 'image'], { cwd }).stdout)
+  })
+})
+
 describe('ls', () => {
   test('prints names escaped, and with --null as they are', () => {
     const { cwd } = makeImage()

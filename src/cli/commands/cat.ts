@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { readFiles } from '../../verbs/files/read-files.js'
 import type { CliContext, Finish } from '../context.js'
-import { exitStatus } from '../exit-status.js'
+import { LeftOut } from '../left-out.js'
 import { warnOfDamage } from '../listing/findings.js'
 import { addFileSystemOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
 
@@ -10,8 +10,7 @@ export function configureCat(command: Command, context: CliContext, finish: Fini
     .arguments('<image> <path...>')
     .description(
       'Print the content of files inside an image or overlay, one after the other. Paths start at the root directory ' +
-        'of its ext2, ext3 or ext4 file system. Symbolic links lead to files of the image, never to files of this host. ' +
-        'If a path does not exist, umlcow prints nothing.',
+        'of its ext2, ext3 or ext4 file system. Symbolic links lead to files of the image, never to files of this host.',
     )
   addFileSystemOptions(command)
   command.addHelpText(
@@ -22,9 +21,10 @@ export function configureCat(command: Command, context: CliContext, finish: Fini
   )
   command.action(async (image: string, paths: string[], flags: FileSystemFlags) => {
     const onEnd = (findings: Parameters<typeof warnOfDamage>[1]) => warnOfDamage(context, findings)
-    const options = { ...fileSystemFlags(flags), onEnd, signal: context.signal }
+    const leftOut = new LeftOut(context)
+    const options = { ...fileSystemFlags(flags), onEnd, onLeftOut: leftOut.onLeftOut, signal: context.signal }
     await printAll(context, readFiles(image, paths, options))
-    finish(exitStatus.done)
+    finish(leftOut.status)
   })
 }
 

@@ -20,6 +20,7 @@ export function configureDf(command: Command, context: CliContext, finish: Finis
         'UUID, state, journal and features. The file system is ext2, ext3 or ext4.',
     )
     .option('-h, --human-readable', 'show sizes as 1.5K, 12M')
+    .option('-P, --portability', 'print each file system in one line, as umlcow always does')
     .option('-i, --inodes', 'count inodes in the place of bytes')
   addFileSystemOptions(addJsonOptions(command))
   command.addHelpText(

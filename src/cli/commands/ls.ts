@@ -8,7 +8,7 @@ import { joinPath } from '../../machine/path-bytes.js'
 import type { ListedDirectory, ListedFile } from '../../verbs/files/list-directories.js'
 import { type FileListing, type ListFilesOptions, listFiles } from '../../verbs/files/list-files.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
-import { exitStatus } from '../exit-status.js'
+import { LeftOut } from '../left-out.js'
 import { painterOf } from '../listing/colours.js'
 import { warnOfDamage } from '../listing/findings.js'
 import { inodeKeys } from '../listing/inode-keys.js'
@@ -22,6 +22,7 @@ import { pieceLength, printPieces } from '../print-pieces.js'
 
 interface Flags extends CommonFlags, FileSystemFlags {
   readonly long?: boolean
+  readonly numericUidGid?: boolean
   readonly recursive?: boolean
   readonly all?: boolean
   readonly almostAll?: boolean
@@ -61,6 +62,8 @@ export function configureLs(command: Command, context: CliContext, finish: Finis
     .option('-t, --sort-time', 'sort by time, the newest first')
     .option('-r, --reverse', 'reverse the order')
     .option('--names', "show the names of users and groups from the image's own /etc/passwd and /etc/group")
+    .option('-1', 'print one name in a line, as umlcow always does')
+    .option('-n, --numeric-uid-gid', 'the same as -l: owners are numbers')
     .option('-0, --null', 'print paths only, as they are, each with a NUL byte at its end')
     .addOption(new Option('--time-style <style>', 'how to show times, in the zone of TZ').choices(timeStyles))
     .addOption(new Option('--color <when>', 'colour names by LS_COLORS').choices(['auto', 'always', 'never']))
@@ -74,16 +77,19 @@ export function configureLs(command: Command, context: CliContext, finish: Finis
       '  umlcow ls -R --type f --newer 2026-01-31 cow.node0 /home\n' +
       '\nExit status: 0 done, 1 a path does not exist, or the file system is damaged, 63 no ext file system.',
   )
-  command.action(async (image: string, paths: string[], flags: Flags) => {
+  command.action(async (image: string, paths: string[], given: Flags) => {
+    const flags = { ...given, long: given.long === true || given.numericUidGid === true }
     refuseForeign(flags)
-    const listing = await listFiles(image, { ...listOptions(paths, flags), signal: context.signal })
+    const leftOut = new LeftOut(context)
+    const options = { ...listOptions(paths, flags), onLeftOut: leftOut.onLeftOut, signal: context.signal }
+    const listing = await listFiles(image, options)
     try {
       await print(context, listing, paths.length, flags)
       warnOfDamage(context, listing.findings)
     } finally {
       await listing.close()
     }
-    finish(exitStatus.done)
+    finish(leftOut.status)
   })
 }
 
@@ -101,6 +107,7 @@ function refuseForeign(flags: Flags): void {
   if (flags.null && foreign !== null) {
     throw new UmlcowError('USAGE', `--null prints paths only: it does not support ${foreign}`)
   }
+  if (flags.numericUidGid && flags.names) throw new UmlcowError('USAGE', '--numeric-uid-gid does not support --names')
   if (flags.sortSize && flags.sortTime) throw new UmlcowError('USAGE', '--sort-size does not support --sort-time')
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { statFiles } from '../../verbs/files/stat-files.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
-import { exitStatus } from '../exit-status.js'
+import { LeftOut } from '../left-out.js'
 import { warnOfDamage } from '../listing/findings.js'
 import { statJson, statText } from '../listing/status.js'
 import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
@@ -28,14 +28,16 @@ export function configureStat(command: Command, context: CliContext, finish: Fin
       '\nExit status: 0 done, 1 a path does not exist, or the file system is damaged, 63 no ext file system.',
   )
   command.action(async (image: string, paths: string[], flags: Flags) => {
+    const leftOut = new LeftOut(context)
     const statuses = statFiles(image, paths, {
       ...fileSystemFlags(flags),
       followLinks: flags.dereference,
       ownerNames: flags.names,
       onEnd: (findings) => warnOfDamage(context, findings),
+      onLeftOut: leftOut.onLeftOut,
       signal: context.signal,
     })
     await printPieces(context, wantsJson(flags) ? statJson(statuses) : statText(statuses))
-    finish(exitStatus.done)
+    finish(leftOut.status)
   })
 }

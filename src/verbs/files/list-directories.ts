@@ -8,9 +8,11 @@ import {
   walkExtDirectories,
 } from '../../filesystems/ext/index.js'
 import { type ExtInode, isMinimalAccessList } from '../../formats/ext/index.js'
+import type { HostPath } from '../../machine/host-files.js'
 import { type Arrangement, arrange, sortByName } from './arrange.js'
 import type { FileFilter } from './file-filter.js'
 import { targetOf } from './link-target.js'
+import { type LeftOutOptions, lookUpEach } from './look-up-each.js'
 
 /** One name in a listing. */
 export interface ListedFile {
@@ -31,7 +33,7 @@ export interface ListedDirectory {
 }
 
 /** What `listDirectories` needs of the options of `listFiles`. */
-export interface ListOptions extends Arrangement {
+export interface ListOptions extends Arrangement, LeftOutOptions {
   readonly paths?: readonly (string | Uint8Array)[] | undefined
   readonly recursive?: boolean | undefined
   readonly directoriesAsFiles?: boolean | undefined
@@ -47,19 +49,18 @@ export interface ListTop extends ExtEntry {
 
 const [slash, dotDot] = [Buffer.from('/'), Buffer.from('..')]
 
-/** Look up all paths that the caller gave. */
+/** Look up all paths that the caller gave. @param image  for messages */
 export async function lookUpTops(
   files: ExtFileSystem,
-  { paths = [slash], details, directoriesAsFiles }: ListOptions,
+  image: HostPath,
+  { paths = [slash], details, directoriesAsFiles, onLeftOut }: ListOptions,
 ): Promise<ListTop[]> {
-  const tops: ListTop[] = []
-  for (const path of paths) {
+  return lookUpEach(image, paths, { onLeftOut }, async (path) => {
     const name = Buffer.from(path as Uint8Array)
     const inode = await lookUpTop(files, name, details === true || directoriesAsFiles === true)
     const above = inode.type === 'directory' ? await files.lookup(joinExtPath(name, dotDot)) : inode
-    tops.push({ name, inode, above })
-  }
-  return tops
+    return { name, inode, above }
+  })
 }
 
 /** Follow a path that is a link only where it leads to a directory, and never for details, as ls does. */

@@ -1,14 +1,25 @@
 import type { ExtFinding } from '../../filesystems/ext/index.js'
 import type { HostPath } from '../../machine/host-files.js'
-import { checkedOptions, flag, innerPath, listOf, oneOf, type Rules, timePoint } from '../../machine/option-rules.js'
+import {
+  callable,
+  checkedOptions,
+  flag,
+  hostPath,
+  innerPath,
+  listOf,
+  oneOf,
+  type Rules,
+  timePoint,
+} from '../../machine/option-rules.js'
 import { closeOnFailure } from '../../overlays/open.js'
 import { type FileSystemOptions, fileSystemRules, openFileSystem } from '../../overlays/open-file-system.js'
 import type { Arrangement } from './arrange.js'
 import { type FileConditions, makeFilter } from './file-filter.js'
 import { type ListedDirectory, listDirectories, lookUpTops } from './list-directories.js'
+import type { LeftOutOptions } from './look-up-each.js'
 import { type OwnerNames, readOwnerNames } from './owner-names.js'
 
-export interface ListFilesOptions extends FileSystemOptions, FileConditions, Arrangement {
+export interface ListFilesOptions extends FileSystemOptions, FileConditions, Arrangement, LeftOutOptions {
   /** What to list: paths from the root directory of the file system. Default: the root directory */
   readonly paths?: readonly (string | Uint8Array)[] | undefined
   /** List all directories below, too. */
@@ -37,6 +48,7 @@ const listRules: Rules = {
   pattern: innerPath,
   newer: timePoint,
   newerThan: innerPath,
+  onLeftOut: callable,
 }
 
 /** The listing of an image. Close it when done. */
@@ -53,7 +65,7 @@ export interface FileListing extends AsyncDisposable {
 /**
  * List files inside an image, as ls does: no root, no mount.
  *
- * All paths are looked up before the first directory is read, so a path that does not exist lists nothing.
+ * All paths are looked up before the first directory is read.
  *
  * @throws UmlcowError FS_NOT_FOUND, FS_DAMAGED, and what opening the image throws
  */
@@ -63,7 +75,7 @@ export async function listFiles(image: HostPath | URL, options: ListFilesOptions
   return closeOnFailure(opened, async () => {
     const { files } = opened
     const filter = await makeFilter(files, checked)
-    const tops = await lookUpTops(files, checked)
+    const tops = await lookUpTops(files, hostPath('image', image), checked)
     const ownerNames = checked.ownerNames ? await readOwnerNames(files) : null
     const close = () => opened.close()
     const directories = listDirectories(files, tops, filter, checked)

@@ -4,15 +4,16 @@ import { throwIfAborted, UmlcowError } from '../../errors.js'
 import type { ExtFileSystem, ExtFinding } from '../../filesystems/ext/index.js'
 import type { ExtInode } from '../../formats/ext/index.js'
 import type { HostPath } from '../../machine/host-files.js'
-import { callable, checkedOptions, innerPaths, type Rules } from '../../machine/option-rules.js'
+import { callable, checkedOptions, hostPath, innerPaths, type Rules } from '../../machine/option-rules.js'
 import { type FileSystemOptions, fileSystemRules, openFileSystem } from '../../overlays/open-file-system.js'
+import { type LeftOutOptions, lookUpEach } from './look-up-each.js'
 
-export interface ReadFilesOptions extends FileSystemOptions {
+export interface ReadFilesOptions extends FileSystemOptions, LeftOutOptions {
   /** Called at the end with what the reader found, such as wrong checksums. */
   readonly onEnd?: ((findings: readonly ExtFinding[]) => void) | undefined
 }
 
-const readRules: Rules = { ...fileSystemRules, onEnd: callable }
+const readRules: Rules = { ...fileSystemRules, onEnd: callable, onLeftOut: callable }
 
 /** Bytes that are read at a time. */
 const pieceSize = 256 * 1024
@@ -20,7 +21,7 @@ const pieceSize = 256 * 1024
 /**
  * Read the content of files inside an image, one after the other. Symbolic links lead to files inside the image.
  *
- * All paths are looked up before the first byte is read, so a path that does not exist reads nothing.
+ * All paths are looked up before the first byte is read.
  *
  * @throws UmlcowError FS_NOT_FOUND, NOT_A_FILE for a directory or device, FS_UNSUPPORTED for encrypted content, and what
  *         opening the image throws
@@ -33,8 +34,8 @@ export async function* readFiles(
   const checked = checkedOptions(options, readRules)
   const inner = innerPaths('paths', paths)
   await using opened = await openFileSystem(image, checked)
-  const inodes: ExtInode[] = []
-  for (const path of inner) inodes.push(await lookUpFile(opened.files, path))
+  const find = (path: Uint8Array) => lookUpFile(opened.files, path)
+  const inodes = await lookUpEach(hostPath('image', image), inner, checked, find)
   for (const inode of inodes) yield* contentOf(opened.files, inode, checked.signal)
   checked.onEnd?.(opened.files.findings)
 }

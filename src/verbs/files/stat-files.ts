@@ -2,12 +2,13 @@ import { type ExtExtent, type ExtFileSystem, type ExtFinding, joinExtExtents } f
 import type { ExtInode } from '../../formats/ext/index.js'
 import type { ExtendedAttribute } from '../../formats/manifest/index.js'
 import type { HostPath } from '../../machine/host-files.js'
-import { callable, checkedOptions, flag, innerPaths, type Rules } from '../../machine/option-rules.js'
+import { callable, checkedOptions, flag, hostPath, innerPaths, type Rules } from '../../machine/option-rules.js'
 import { type FileSystemOptions, fileSystemRules, openFileSystem } from '../../overlays/open-file-system.js'
 import { targetOf } from './link-target.js'
+import { type LeftOutOptions, lookUpEach } from './look-up-each.js'
 import { type OwnerNames, readOwnerNames } from './owner-names.js'
 
-export interface StatFilesOptions extends FileSystemOptions {
+export interface StatFilesOptions extends FileSystemOptions, LeftOutOptions {
   /** Describe what a symbolic link leads to. Default: the link itself */
   readonly followLinks?: boolean | undefined
   /** Read the names of users and groups from the image's own /etc/passwd and /etc/group. */
@@ -16,7 +17,13 @@ export interface StatFilesOptions extends FileSystemOptions {
   readonly onEnd?: ((findings: readonly ExtFinding[]) => void) | undefined
 }
 
-const statRules: Rules = { ...fileSystemRules, followLinks: flag, ownerNames: flag, onEnd: callable }
+const statRules: Rules = {
+  ...fileSystemRules,
+  followLinks: flag,
+  ownerNames: flag,
+  onEnd: callable,
+  onLeftOut: callable,
+}
 
 /** All that a file system says about one file. */
 export interface FileStatus {
@@ -51,8 +58,9 @@ export async function* statFiles(
   const inner = innerPaths('paths', paths)
   await using opened = await openFileSystem(image, checked)
   const { files } = opened
-  const found: (readonly [Uint8Array, ExtInode])[] = []
-  for (const path of inner) found.push([path, await files.lookup(path, { followLast: checked.followLinks === true })])
+  const found = await lookUpEach(hostPath('image', image), inner, checked, async (path) => {
+    return [path, await files.lookup(path, { followLast: checked.followLinks === true })] as const
+  })
   const names = checked.ownerNames ? await readOwnerNames(files) : null
   for (const [path, inode] of found) yield await statusOf(files, path, inode, names)
   checked.onEnd?.(files.findings)

@@ -152,6 +152,15 @@ describe('listFiles', () => {
     await expect(listed({ newerThan: '/none' })).rejects.toMatchObject({ code: 'FS_NOT_FOUND' })
   })
 
+  test('goes on without a path that does not exist, if the caller takes note', async () => {
+    const left: string[] = []
+    const onLeftOut = ({ code, message }: { code: string; message: string }) =>
+      left.push(`${code} ${path.basename(message)}`)
+    await using listing = await listFiles(image, { paths: ['/none', '/etc'], onLeftOut })
+    for await (const directory of listing.directories) expect(`${directory.path}`).toBe('/etc')
+    expect(left).toEqual(['FS_NOT_FOUND none does not exist in the file system'])
+  })
+
   test('stops when its signal fires', async () => {
     const stop = new AbortController()
     await using listing = await listFiles(image, { signal: stop.signal })
