@@ -65,9 +65,13 @@ export {
   type ExtJournal,
   type ExtName,
   type ExtOptions,
+  type ExtOwner,
+  type ExtOwnersOptions,
   type ExtUsage,
   type ExtWalkOptions,
+  extOwners,
   extUsage,
+  type OwnedRange,
   openExt,
   walkExtDirectories,
 } from './filesystems/ext/index.js'

@@ -33,6 +33,7 @@ export { type ImageInfo, type InfoOptions, info, infoChain, infoOfHeader, type O
 export type { ContentsInfo, PartitionInfo } from './verbs/info-contents.js'
 export type { Qcow2Info } from './verbs/info-qcow2.js'
 export { type ImageMap, type MapOptions, map } from './verbs/map/index.js'
+export type { MapExtent } from './verbs/map/split-owners.js'
 export { type WriteBmapOptions, type WrittenBmap, writeBmap } from './verbs/map/write-bmap.js'
 
 // Look into file systems

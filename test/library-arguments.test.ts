@@ -65,7 +65,18 @@ const operations: Readonly<Record<string, { call: Call; needs?: Options; takes: 
   diffRanges: { call: (o) => library.diffRanges('x', o), takes: [...fileSystem, 'old', 'atime'] },
   map: {
     call: (o) => library.map('x', o),
-    takes: ['force', 'relativeTo', 'chain', 'startOffset', 'maxLength', 'detectZeroes', 'noBacking'],
+    takes: [
+      'force',
+      'relativeTo',
+      'chain',
+      'startOffset',
+      'maxLength',
+      'detectZeroes',
+      'noBacking',
+      'owners',
+      'partition',
+      'noReplay',
+    ],
   },
   writeBmap: {
     call: (o) => library.writeBmap('x', 'y', o),
@@ -231,7 +242,7 @@ const knownWords: Readonly<Record<string, readonly string[]>> = {
   archiveFiles: ['mtime', 'size', 'damage', 'in-use'],
   extractFiles: ['mtime', 'size', 'damage', 'in-use'],
   openImageSource: ['mtime', 'size', 'damage', 'in-use'],
-  map: ['mtime', 'size'],
+  map: ['mtime', 'size', 'damage'],
   writeBmap: ['in-use', 'mtime', 'size', 'leaks'],
   check: ['in-use'],
   createOverlay: ['in-use'],
@@ -263,7 +274,8 @@ const flags = [
   ...['chain', 'fast', 'noBacking', 'detectZeroes', 'repair', 'deep', 'dryRun', 'overwrite', 'noSync', 'verify'],
   ...['allowShort', 'keepSiblings', 'perlCompat', 'noSockets', 'asRoot', 'preserve', 'keepPath', 'compress'],
   ...['delta', 'keepHeaders', 'relative', 'reuseMemory'],
-  ...['noReplay', 'recursive', 'directoriesAsFiles', 'details', 'ownerNames', 'reverse', 'followLinks', 'atime'],
+  ...['noReplay', 'recursive', 'directoriesAsFiles', 'details', 'ownerNames', 'reverse', 'followLinks'],
+  ...['owners', 'atime'],
 ]
 const plainPaths = ['directory', 'backing', 'backingRoot', 'backup', 'excludeFile', 'tree', 'fakerootSave']
 

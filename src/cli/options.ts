@@ -167,11 +167,12 @@ export function addFileSystemOptions(
   command: Command,
   words: readonly ForceWord[] = ['mtime', 'size', 'damage'],
 ): Command {
-  addPartitionOption(addBackingOptions(command), 'read this partition, from 1; 0 for the whole image').option(
-    '--no-replay',
-    'look at the bare disk: do not replay the journal in memory',
-  )
-  return addForceOption(command, words)
+  addPartitionOption(addBackingOptions(command), 'read this partition, from 1; 0 for the whole image')
+  return addForceOption(addReplayOption(command), words)
+}
+
+export function addReplayOption(command: Command): Command {
+  return command.option('--no-replay', 'look at the bare disk: do not replay the journal in memory')
 }
 
 export interface FileSystemFlags extends Pick<FileSystemOptions, 'backingRoot' | 'chain' | 'partition' | 'force'> {

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { unpackPair } from '../../fixtures/unpack.js'
 import { umlcow } from '../support/command.js'
+import { HandExt } from '../support/ext-by-hand.js'
 import { root, temporaryDirectory } from '../support/paths.js'
 import {
   dataOffsetOf,
@@ -294,6 +295,49 @@ describe('map --bmap', () => {
       expect(run('--bmap', 'y.bmap', ...args, 'cow').status, args[0]).toBe(64)
     }
     expect(namesIn(directory)).not.toContain('y.bmap')
+  })
+})
+
+describe('map --owners', () => {
+  function imageOfFile() {
+    const directory = temporaryDirectory()
+    const hand = new HandExt(64)
+    hand.file('file', 12, { size: 1024, map: [30] })
+    writeFileSync(path.join(directory, 'image'), hand.bytes)
+    return { directory, run: (...args: string[]) => umlcow(['map', '--owners', ...args], { cwd: directory }) }
+  }
+
+  it('shows what the bytes are for, in the table, as JSON and in pictures', () => {
+    const { directory, run } = imageOfFile()
+    const lines = run('image')
+      .stdout.split('\n')
+      .map((line) => line.replace(/ {2,}/g, '|'))
+    expect(lines.slice(0, 5)).toEqual([
+      'Offset|Length|Mapped to|Owner|File',
+      '0|0x1400|0|other metadata|image',
+      '0x1400|0x2000|0x1400|inode tables|image',
+      '0x3400|0x1c00|0x3400|free|image',
+      '0x5000|0x400|0x5000|directories|image',
+    ])
+    const extents: MapExtent[] = JSON.parse(run('--json', 'image').stdout)
+    expect(extents.reduce((sum, { length }) => sum + length, 0)).toBe(64 * 1024)
+    expect(extents).toContainEqual(expect.objectContaining({ start: 30 * 1024, length: 1024, owner: 'fileData' }))
+    const picture = run('--picture', 'image').stdout
+    expect(picture.slice(0, 64)).toBe('M'.repeat(64))
+    expect(picture).toContain('\nF  file data           1 KiB\n')
+    expect(run('--svg', 'new.svg', '--png', 'new.png', 'image')).toMatchObject({ status: 0, stdout: '', stderr: '' })
+    expect(readFileSync(path.join(directory, 'new.svg'), 'utf8')).toContain('blue file data')
+  })
+
+  it('refuses what means nothing with it, or without it', () => {
+    const { directory, run } = imageOfFile()
+    for (const args of [['--no-backing'], ['--bmap', 'x']]) expect(run(...args, 'image').status, args[0]).toBe(64)
+    for (const args of [['--partition', '1'], ['--no-replay'], ['--force=damage']]) {
+      expect(umlcow(['map', ...args, 'image'], { cwd: directory }).status, args[0]).toBe(64)
+    }
+    writeFileSync(path.join(directory, 'zeros'), Buffer.alloc(8192))
+    const { status, stderr } = run('zeros')
+    expect({ status, stderr }).toEqual({ status: 63, stderr: expect.stringContaining('without --owners, map shows') })
   })
 })
 

@@ -188,6 +188,9 @@ describe('ls --json, stat --json and df --json', () => {
     const extents = [{ logical: 0, physical: 30, length: 1, unwritten: true }]
     expect(checked('stat', umlcow(['stat', '--json', image, '/file']))).toMatchObject([{ extents }])
     expect(checked('ls', umlcow(['ls', '--json', '--type', 'd', image]))).toEqual([])
+    expect(checked('map', umlcow(['map', '--json', '--owners', image]))).toContainEqual(
+      expect.objectContaining({ start: 20 * 1024, owner: 'directories' }),
+    )
   })
 })
 

@@ -2,11 +2,7 @@ import type { Command } from 'commander'
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
 import { UmlcowError } from '../../errors.js'
-import { gatherCells } from '../../formats/picture/cells.js'
-import { encodePng } from '../../formats/picture/png.js'
-import { encodeSvg } from '../../formats/picture/svg.js'
-import { encodeText } from '../../formats/picture/text.js'
-import { writeBytes } from '../../overlays/write-bytes.js'
+import { ownerLooks } from '../../formats/picture/owner-paint.js'
 import { type ImageMap, type MapOptions, map } from '../../verbs/map/index.js'
 import { writeBmap } from '../../verbs/map/write-bmap.js'
 import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
@@ -16,18 +12,21 @@ import {
   addForceOption,
   addJsonOptions,
   addNoBackingOption,
+  addPartitionOption,
+  addReplayOption,
   backingFlags,
   sizeArgument,
 } from '../options.js'
 import { printPieces } from '../print-pieces.js'
+import { drawMap, isPicture, type PictureFlags } from '../reports/map-pictures.js'
 
-interface Flags extends CommonFlags, Omit<MapOptions, 'signal' | 'files' | 'backing' | 'noBacking'> {
+interface Flags
+  extends CommonFlags,
+    PictureFlags,
+    Omit<MapOptions, 'signal' | 'files' | 'backing' | 'noBacking' | 'noReplay'> {
   readonly backing?: string | false
-  readonly picture?: boolean
-  readonly svg?: string
-  readonly png?: string
+  readonly replay?: boolean
   readonly bmap?: string
-  readonly overwrite?: boolean
 }
 
 export function configureMap(command: Command, context: CliContext, finish: Finish): void {
@@ -44,13 +43,20 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
     .option('--png <file>', 'write the picture as PNG to this file')
     .option('--bmap <file>', 'write a bmap file for bmaptool: the blocks with data, and their SHA-256 digests')
     .option('--overwrite', 'replace the file of the picture, or the bmap file')
+    .option(
+      '--owners',
+      'show what the bytes are for, in the map or the picture: journal, inode tables, directories, file data, other ' +
+        'metadata, free space, or outside the ext2, ext3 or ext4 file system',
+    )
     .option('--holes', 'show the holes of raw files, where the host can list them')
     .option('--detect-zeroes', 'read all data and show what is zeros')
-  addForceOption(addJsonOptions(addNoBackingOption(addBackingOptions(command))), ['mtime', 'size', 'in-use', 'leaks'])
+  addNoBackingOption(addBackingOptions(command))
+  addReplayOption(addPartitionOption(command, 'with --owners: the file system in this partition, from 1; 0: the image'))
+  addForceOption(addJsonOptions(command), ['mtime', 'size', 'in-use', 'leaks', 'damage'])
   command.addHelpText(
     'after',
     '\nExamples:\n  umlcow map cow.node0\n  umlcow map --json cow.node0 > map.json\n  umlcow map --picture ' +
-      'cow.node0\n  umlcow map --bmap disk.bmap disk.img\n\nExit status: 0 done, 1 a file is damaged, or the backing file ' +
+      'cow.node0\n  umlcow map --owners --svg owners.svg cow.node0\n  umlcow map --bmap disk.bmap disk.img\n\nExit status: 0 done, 1 a file is damaged, or the backing file ' +
       'is missing or does not fit, 4 refused to write the file of a picture or the bmap file; with --svg, --png and ' +
       '--bmap also if the backing file does not fit, 64 wrong usage.',
   )
@@ -68,12 +74,17 @@ export function configureMap(command: Command, context: CliContext, finish: Fini
       maxLength: flags.maxLength,
       holes: flags.holes,
       detectZeroes: flags.detectZeroes,
-      force: flags.force?.filter((word) => word === 'mtime' || word === 'size'),
+      owners: flags.owners,
+      partition: flags.partition,
+      noReplay: flags.replay === false,
+      force: flags.force?.filter((word) => word === 'mtime' || word === 'size' || word === 'damage'),
       signal: context.signal,
     })
     try {
-      if (flags.picture || flags.svg !== undefined || flags.png !== undefined) await draw(context, image, flags)
-      else await (wantsJson(flags) ? printJsonMap(context, image) : printTable(context, image))
+      for (const note of image.notes) context.warn(note)
+      if (isPicture(flags) && wantsJson(flags)) throw new UmlcowError('USAGE', 'a picture cannot be printed as JSON')
+      if (isPicture(flags)) await drawMap(context, image, flags)
+      else await (wantsJson(flags) ? printJsonMap(context, image) : printTable(context, image, flags))
     } finally {
       await image.close()
     }
@@ -86,19 +97,35 @@ function refuseForeign(flags: Flags): void {
   if (flags.backing === false && flags.detectZeroes) {
     throw new UmlcowError('USAGE', '--detect-zeroes reads the backing file: it does not support --no-backing')
   }
-  const isPicture = flags.picture || flags.svg !== undefined || flags.png !== undefined
-  if (flags.bmap !== undefined) refuseWithBmap(flags, isPicture)
+  if (flags.owners) refuseWithOwners(flags)
+  else refuseWithoutOwners(flags)
+  if (flags.bmap !== undefined) refuseWithBmap(flags)
   else if (flags.force?.includes('leaks')) throw new UmlcowError('USAGE', '--force=leaks is for --bmap')
-  if (flags.bmap !== undefined || flags.svg !== undefined || flags.png !== undefined) return
+  const inFiles = flags.svg !== undefined || flags.png !== undefined
+  if (flags.picture && inFiles) throw new UmlcowError('USAGE', '--picture does not support --svg and --png')
+  if (flags.bmap !== undefined || inFiles) return
   const hint = 'is for a file that map writes: add --svg, --png or --bmap'
   if (flags.overwrite) throw new UmlcowError('USAGE', `--overwrite ${hint}`)
   if (flags.force?.includes('in-use')) throw new UmlcowError('USAGE', `--force=in-use ${hint}`)
 }
 
+function refuseWithOwners(flags: Flags): void {
+  if (flags.backing === false) {
+    throw new UmlcowError('USAGE', '--owners reads the backing file: it does not support --no-backing')
+  }
+  if (flags.bmap !== undefined) throw new UmlcowError('USAGE', '--bmap does not support --owners')
+}
+
+function refuseWithoutOwners(flags: Flags): void {
+  if (flags.partition !== undefined) throw new UmlcowError('USAGE', '--partition is for --owners')
+  if (flags.replay === false) throw new UmlcowError('USAGE', '--no-replay is for --owners')
+  if (flags.force?.includes('damage')) throw new UmlcowError('USAGE', '--force=damage is for --owners')
+}
+
 /** A bmap file is about a whole image. */
-function refuseWithBmap(flags: Flags, isPicture: boolean): void {
+function refuseWithBmap(flags: Flags): void {
   const isPart = flags.startOffset !== undefined || flags.maxLength !== undefined
-  if (isPicture || isPart || flags.backing === false || wantsJson(flags)) {
+  if (isPicture(flags) || isPart || flags.backing === false || wantsJson(flags)) {
     throw new UmlcowError('USAGE', '--bmap writes the map of a whole image: give it without options for other maps', {
       hint: '--detect-zeroes, --backing, --backing-root and --chain go with it',
     })
@@ -115,40 +142,13 @@ async function printBmap(context: CliContext, path: string, target: string, flag
   await context.printDone(`${printablePath(target)}: ${what}\n`)
 }
 
-const terminalGrid = { columns: 64, rows: 16 }
-const pictureGrid = { columns: 128, rows: 64 }
-const pngScale = 6
-
-/** Draws all pictures from one walk over the map. */
-async function draw(context: CliContext, image: ImageMap, flags: Flags): Promise<void> {
-  const inFiles = flags.svg !== undefined || flags.png !== undefined
-  if (flags.picture && inFiles) throw new UmlcowError('USAGE', '--picture does not support --svg and --png')
-  if (wantsJson(flags)) throw new UmlcowError('USAGE', 'a picture cannot be printed as JSON')
-  const { columns, rows } = inFiles ? pictureGrid : terminalGrid
-  const grid = await gatherCells(image.extents, image.mappedLength, columns, rows)
-  if (flags.picture) {
-    const legend = 'overlay ░▒▓█  backing file ·  zeros blank; each character is'
-    await context.print(
-      `${encodeText(grid)}${legend} ${formatSize(Math.round(image.mappedLength / (columns * rows)))}\n`,
-    )
-  }
-  const options = { overwrite: flags.overwrite, force: flags.force, inputs: image.layers, signal: context.signal }
-  const pictures: [string, Uint8Array][] = []
-  if (flags.svg !== undefined) pictures.push([flags.svg, Buffer.from(encodeSvg(grid))])
-  if (flags.png !== undefined) pictures.push([flags.png, await encodePng(grid, pngScale)])
-  const warnings = new Set<string>()
-  for (const [path, bytes] of pictures) {
-    for (const warning of (await writeBytes(path, bytes, options)).warnings) warnings.add(warning)
-  }
-  for (const warning of warnings) context.warn(warning)
-}
-
 /** Prints one object a line, as qemu-img does, and keeps none: a map can be larger than memory. */
 async function printJsonMap(context: CliContext, image: ImageMap): Promise<void> {
   async function* lines(): AsyncGenerator<string> {
     let separator = '['
-    for await (const { start, length, depth, present = true, zero, data, offset } of image.extents) {
-      const extent = { start, length, depth, present, zero, data, ...(offset === undefined ? {} : { offset }) }
+    for await (const { start, length, depth, present = true, zero, data, offset, owner } of image.extents) {
+      const more = { ...(offset === undefined ? {} : { offset }), ...(owner === undefined ? {} : { owner }) }
+      const extent = { start, length, depth, present, zero, data, ...more }
       yield `${separator}${JSON.stringify(extent)}`
       separator = ',\n'
     }
@@ -157,20 +157,17 @@ async function printJsonMap(context: CliContext, image: ImageMap): Promise<void>
   await printPieces(context, lines())
 }
 
-async function printTable(context: CliContext, image: ImageMap): Promise<void> {
-  const row = (columns: string[]) => `${columns.map((column, i) => (i < 3 ? column.padEnd(16) : column)).join('')}\n`
+async function printTable(context: CliContext, image: ImageMap, { owners }: Flags): Promise<void> {
+  const row = (columns: string[], last: string) => `${columns.map((column) => column.padEnd(16)).join('')}${last}\n`
   const names = image.layers.map((layer) => printablePath(layer))
   const hex = (value: number) => (value === 0 ? '0' : `0x${value.toString(16)}`)
   async function* lines(): AsyncGenerator<string> {
-    yield row(['Offset', 'Length', 'Mapped to', 'File'])
-    for await (const extent of image.extents) {
-      if (!extent.data || extent.zero) continue
-      yield row([
-        hex(extent.start),
-        hex(extent.length),
-        extent.offset === undefined ? 'compressed' : hex(extent.offset),
-        names[extent.depth] ?? '',
-      ])
+    yield row(['Offset', 'Length', 'Mapped to', ...(owners ? ['Owner'] : [])], 'File')
+    for await (const { start, length, offset, depth, data, zero, owner } of image.extents) {
+      if (!data || zero) continue
+      const place = offset === undefined ? 'compressed' : hex(offset)
+      const shown = owner === undefined ? [] : [ownerLooks[owner].name]
+      yield row([hex(start), hex(length), place, ...shown], names[depth] ?? '')
     }
   }
   await printPieces(context, lines())

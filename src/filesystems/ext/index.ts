@@ -12,6 +12,8 @@ export type { ExtExtent, ExtentOptions, ExtFileSystem, ExtJournal, ExtName, ExtO
 export { damagedExt, type ExtFinding } from './findings.js'
 export { joinExtExtents } from './join-extents.js'
 export { openExt } from './open-ext.js'
+export { type ExtOwnersOptions, extOwners } from './owners/ext-owners.js'
+export type { ExtOwner, OwnedRange } from './owners/owner-window.js'
 export { type ExtUsage, extUsage } from './usage.js'
 export {
   type ExtDirectory,

@@ -1,18 +1,31 @@
-import type { Extent } from '../../bytes/extents.js'
-
-/** One of the equal parts of an image: how many of its bytes come from each source. */
-export interface Cell {
-  overlay: number
-  backing: number
-  zero: number
-}
+/** One of the equal parts of an image: how many of its bytes are in each state. */
+export type Cell<State extends string> = Record<State, number>
 
 /** A picture of an image: `columns * rows` cells, row by row. */
-export interface CellGrid {
+export interface CellGrid<State extends string> {
   readonly columns: number
   readonly rows: number
-  readonly cells: readonly Cell[]
+  readonly cells: readonly Readonly<Cell<State>>[]
   readonly virtualSize: number
+}
+
+/** Red, green and blue, 0 to 255. */
+export type Colour = readonly [red: number, green: number, blue: number]
+
+/** How cells are drawn. */
+export interface Paint<State extends string> {
+  readonly states: readonly State[]
+  colour(cell: Readonly<Cell<State>>): Colour
+  /** For a terminal. */
+  character(cell: Readonly<Cell<State>>): string
+  /** What the colours mean. */
+  readonly legend: string
+}
+
+/** Some bytes that follow those before them, in one state. */
+export interface Stretch<State extends string> {
+  readonly length: number
+  readonly state: State
 }
 
 /** Compute where cell `index` starts, in bytes. It is exact up to 2^53 divided by the number of cells. */
@@ -21,29 +34,27 @@ function cellStart(index: number, count: number, virtualSize: number): number {
 }
 
 /**
- * Add up extents by cell. A long extent takes a step for each cell that it touches, not for each byte.
+ * Add up stretches by cell. A long one takes a step for each cell that it touches, not for each byte.
  *
- * @param extents  extents that tile `virtualSize` bytes, in order
+ * @param stretches  stretches that tile `virtualSize` bytes, in order
  */
-export async function gatherCells(
-  extents: AsyncIterable<Extent>,
-  virtualSize: number,
-  columns: number,
-  rows: number,
-): Promise<CellGrid> {
+export async function gatherCells<State extends string>(
+  stretches: AsyncIterable<Stretch<State>>,
+  { states }: Pick<Paint<State>, 'states'>,
+  { columns, rows, virtualSize }: Omit<CellGrid<State>, 'cells'>,
+): Promise<CellGrid<State>> {
   const count = columns * rows
-  const cells: Cell[] = Array.from({ length: count }, () => ({ overlay: 0, backing: 0, zero: 0 }))
+  const cells = Array.from({ length: count }, () => emptyCell(states))
   let index = 0
   let at = 0
-  for await (const { length, depth, data, zero } of extents) {
-    const state = zero || !data ? 'zero' : depth === 0 ? 'overlay' : 'backing'
+  for await (const { length, state } of stretches) {
     const end = at + length
     while (at < end) {
       while (index < count - 1 && cellStart(index + 1, count, virtualSize) <= at) index++
       const cellEnd = index === count - 1 ? virtualSize : cellStart(index + 1, count, virtualSize)
       const part = Math.min(end, cellEnd) - at
       const cell = cells[index]
-      if (cell === undefined || part <= 0) throw new Error('unreachable: an extent beyond the image')
+      if (cell === undefined || part <= 0) throw new Error('unreachable: a stretch beyond the image')
       cell[state] += part
       at += part
     }
@@ -51,21 +62,12 @@ export async function gatherCells(
   return { columns, rows, cells, virtualSize }
 }
 
-/** Compute the part of a cell that the overlay supplies, 0 to 1. */
-export function overlayShare({ overlay, backing, zero }: Cell): number {
-  const total = overlay + backing + zero
-  return total === 0 ? 0 : overlay / total
+function emptyCell<State extends string>(states: readonly State[]): Cell<State> {
+  return Object.fromEntries(states.map((state) => [state, 0])) as Cell<State>
 }
 
-/** Mix the colour of a cell: blue for the backing file, white for zeros, and over both a red that always shows. */
-export function cellColour(cell: Cell): readonly [red: number, green: number, blue: number] {
-  const total = cell.overlay + cell.backing + cell.zero
-  if (total === 0) return [255, 255, 255]
-  const rest = cell.backing + cell.zero
-  const below = rest === 0 ? 0 : cell.backing / rest
-  const base = [255 - 105 * below, 255 - 70 * below, 255 - 25 * below]
-  const top = [200, 40, 30]
-  const weight = cell.overlay === 0 ? 0 : 0.3 + 0.7 * overlayShare(cell)
-  const mix = base.map((value, i) => Math.round(value + ((top[i] ?? 0) - value) * weight))
-  return [mix[0] ?? 0, mix[1] ?? 0, mix[2] ?? 0]
+/** Put a colour over another one. @param weight  0 to 1 */
+export function mixColours(below: Colour, above: Colour, weight: number): Colour {
+  const mix = (a: number, b: number) => Math.round(a + (b - a) * weight)
+  return [mix(below[0], above[0]), mix(below[1], above[1]), mix(below[2], above[2])]
 }

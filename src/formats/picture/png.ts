@@ -1,7 +1,7 @@
 import { crc32 } from '../../bytes/crc32.js'
 import { concatBytes, latin1Bytes } from '../../bytes/fast.js'
 import { viewOf } from '../../bytes/struct.js'
-import { type CellGrid, cellColour } from './cells.js'
+import type { CellGrid, Paint } from './cells.js'
 
 // Source: Portable Network Graphics (PNG) Specification, third edition, W3C: 5 (chunks), 11.2 (IHDR, IDAT, IEND).
 
@@ -25,7 +25,11 @@ async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
 }
 
 /** Draw a PNG with a square of `scale` pixels for each cell, and 8 bits for each of red, green and blue. */
-export async function encodePng(grid: CellGrid, scale: number): Promise<Uint8Array> {
+export async function encodePng<State extends string>(
+  grid: CellGrid<State>,
+  paint: Paint<State>,
+  scale: number,
+): Promise<Uint8Array> {
   const width = grid.columns * scale
   const height = grid.rows * scale
   const header = new Uint8Array(13)
@@ -41,7 +45,7 @@ export async function encodePng(grid: CellGrid, scale: number): Promise<Uint8Arr
     for (let column = 0; column < grid.columns; column++) {
       const cell = grid.cells[row * grid.columns + column]
       if (cell === undefined) continue
-      const colour = cellColour(cell)
+      const colour = paint.colour(cell)
       for (let x = 0; x < scale; x++) line.set(colour, 1 + (column * scale + x) * 3)
     }
     for (let y = 0; y < scale; y++) pixels.set(line, (row * scale + y) * lineLength)

@@ -1,16 +1,17 @@
-import { type CellGrid, cellColour } from './cells.js'
+import type { CellGrid, Paint } from './cells.js'
 
 const side = 10
 
 /** Draw an SVG with a rectangle for each stretch of cells of one colour. */
-export function encodeSvg(grid: CellGrid): string {
+export function encodeSvg<State extends string>(grid: CellGrid<State>, paint: Paint<State>): string {
   const width = grid.columns * side
   const height = grid.rows * side
   const shapes: string[] = []
   for (let row = 0; row < grid.rows; row++) {
     const colours = grid.cells.slice(row * grid.columns, (row + 1) * grid.columns).map(
       (cell) =>
-        `#${cellColour(cell)
+        `#${paint
+          .colour(cell)
           .map((value) => value.toString(16).padStart(2, '0'))
           .join('')}`,
     )
@@ -24,7 +25,7 @@ export function encodeSvg(grid: CellGrid): string {
   }
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
-    `shape-rendering="crispEdges">\n<title>${grid.virtualSize} bytes: red overlay, blue backing file, white zeros</title>\n` +
+    `shape-rendering="crispEdges">\n<title>${grid.virtualSize} bytes: ${paint.legend}</title>\n` +
     `${shapes.join('\n')}\n</svg>\n`
   )
 }

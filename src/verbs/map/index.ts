@@ -5,8 +5,9 @@ import { throwIfAborted, UmlcowError } from '../../errors.js'
 import { type Finding, refuseUnlessForced } from '../../machine/findings.js'
 import { type HostFiles, type HostPath, localHostFiles } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
-import { checkedOptions, flag, hostPath, type Rules, whole } from '../../machine/option-rules.js'
+import { checkedOptions, flag, forceOf, hostPath, type Rules, whole } from '../../machine/option-rules.js'
 import { inspectBacking } from '../../overlays/inspect-backing.js'
+import { closeOnFailure } from '../../overlays/open.js'
 import {
   type FileImage,
   type OpenImageOptions,
@@ -16,7 +17,9 @@ import {
   openLayers,
 } from '../../overlays/open-image.js'
 import type { Overlay, Qcow2Overlay } from '../../overlays/open-overlay.js'
+import { partition, splitPartitionPath } from '../../overlays/partition-path.js'
 import { splitHoles } from './split-holes.js'
+import { type MapExtent, ownersIn, splitOwners } from './split-owners.js'
 import { splitZeroes } from './split-zeroes.js'
 
 export interface MapOptions extends OperationOptions, OpenImageOptions {
@@ -30,6 +33,11 @@ export interface MapOptions extends OperationOptions, OpenImageOptions {
   readonly detectZeroes?: boolean | undefined
   /** Do not look for the backing file: report all that the overlay does not supply as data one layer down. */
   readonly noBacking?: boolean | undefined
+  /** Say what the bytes are for, as the ext2, ext3 or ext4 file system in the image has it. Reads its metadata. */
+  readonly owners?: boolean | undefined
+  /** With `owners`: see `FileSystemOptions`. */
+  readonly partition?: number | undefined
+  readonly noReplay?: boolean | undefined
 }
 
 const mapRules: Rules = {
@@ -39,6 +47,10 @@ const mapRules: Rules = {
   holes: flag,
   detectZeroes: flag,
   noBacking: flag,
+  owners: flag,
+  partition,
+  noReplay: flag,
+  force: forceOf('mtime', 'size', 'damage'),
 }
 
 /** The extents of an image. Close it when done. */
@@ -49,16 +61,21 @@ export interface ImageMap {
   /** The file of each depth. */
   readonly layers: readonly HostPath[]
   /** Extents that tile the mapped bytes exactly. Iterate them once only. */
-  readonly extents: AsyncIterable<Extent>
+  readonly extents: AsyncIterable<MapExtent>
+  /** With `owners`: what a report should say about the file system. */
+  readonly notes: readonly string[]
   close(): Promise<void>
 }
 
 /**
  * Map the bytes of an image to the files that supply them, in the shape of `qemu-img map`.
  *
- * It stats the backing file. It reads data only with `detectZeroes`, and looks for holes only with `holes`.
+ * It stats the backing file. It reads data only with `detectZeroes`, metadata of a file system only with `owners`, and
+ * looks for holes only with `holes`.
  *
- * @throws UmlcowError for a damaged header, a backing file that is missing or does not fit, OUT_OF_RANGE
+ * @param path  of an image; with `owners` also `IMAGE@N`: the file system in a partition. The map is of the whole image
+ * @throws      UmlcowError for a damaged header, a backing file that is missing or does not fit, OUT_OF_RANGE; with
+ *              `owners` also FS_UNKNOWN, FS_UNSUPPORTED, FS_DAMAGED, PARTITION_MISSING
  */
 export async function map(path: HostPath | URL, options: MapOptions = {}): Promise<ImageMap> {
   return mapFile(hostPath('path', path), checkedOptions(options, mapRules))
@@ -66,19 +83,31 @@ export async function map(path: HostPath | URL, options: MapOptions = {}): Promi
 
 async function mapFile(path: HostPath, options: MapOptions): Promise<ImageMap> {
   const files = options.files ?? localHostFiles
-  const { image, layers } = await openMapped(files, path, options)
-  try {
-    const start = options.startOffset ?? 0
-    if (start > image.virtualSize) {
-      throw new UmlcowError('OUT_OF_RANGE', `no offset ${start} in an image of ${image.virtualSize} bytes`)
-    }
-    const length = Math.min(options.maxLength ?? Number.POSITIVE_INFINITY, image.virtualSize - start)
-    const extents = interruptible(await extentsOf(files, image, start, length, options), options.signal)
-    return { virtualSize: image.virtualSize, mappedLength: length, layers, extents, close: () => image.close() }
-  } catch (error) {
-    await image.close()
-    throw error
-  }
+  // Only a file system has a place for `@N`: a name that ends so may be that of any image.
+  const { path: place, partition: named } = options.owners
+    ? await splitPartitionPath(files, path)
+    : { path, partition: null }
+  const opened = await openMapped(files, place, options)
+  return closeOnFailure(opened.image, () =>
+    mapImage(files, opened, { ...options, partition: options.partition ?? named ?? undefined }),
+  )
+}
+
+async function mapImage(
+  files: HostFiles,
+  { image, layers }: { readonly image: FileImage; readonly layers: readonly HostPath[] },
+  options: MapOptions,
+): Promise<ImageMap> {
+  const { virtualSize } = image
+  const start = options.startOffset ?? 0
+  if (start > virtualSize)
+    throw new UmlcowError('OUT_OF_RANGE', `no offset ${start} in an image of ${virtualSize} bytes`)
+  const mappedLength = Math.min(options.maxLength ?? Number.POSITIVE_INFINITY, virtualSize - start)
+  const owners = options.owners ? await ownersIn(image, options) : null
+  const supplied = await extentsOf(files, image, start, mappedLength, options)
+  const split = owners === null ? supplied : splitOwners(supplied, owners.ranges)
+  const extents = interruptible(split, options.signal)
+  return { virtualSize, mappedLength, layers, extents, notes: owners?.notes ?? [], close: () => image.close() }
 }
 
 /** List the extents of an image, with as much about its zeros as the options ask for. */
@@ -103,7 +132,8 @@ async function openMapped(
 ): Promise<{ image: FileImage; layers: HostPath[] }> {
   const layers = [path]
   const openBelow = async (overlay: Overlay) => {
-    if (!options.chain && !options.holes && !options.detectZeroes) return unreadBacking(files, overlay, options, layers)
+    const isRead = options.chain || options.holes || options.detectZeroes || options.owners
+    if (!isRead) return unreadBacking(files, overlay, options, layers)
     const below = await openBackingOf(files, overlay, options)
     layers.push(...below.files.map((file) => file.path))
     return below
@@ -160,7 +190,7 @@ function withNoBackingHint(finding: Finding): Finding {
 /** Extents between two turns of the event loop: without a turn, extents from memory would block every signal. */
 const extentsPerTurn = 4096
 
-async function* interruptible(extents: AsyncIterable<Extent>, signal?: AbortSignal): AsyncGenerator<Extent> {
+async function* interruptible(extents: AsyncIterable<MapExtent>, signal?: AbortSignal): AsyncGenerator<MapExtent> {
   let count = 0
   for await (const extent of extents) {
     if (++count % extentsPerTurn === 0) {

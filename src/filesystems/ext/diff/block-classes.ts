@@ -11,8 +11,15 @@ import {
 import type { ExtBlockClass } from './ext-differences.js'
 import type { Side } from './side.js'
 
-/** Gives each block of a set to one class: the first one that claims it. */
-export class BlockClasses {
+/** Takes claims on blocks: each block goes to the first class that claims it. */
+export interface BlockClaims {
+  /** How many blocks no class has yet. */
+  readonly leftCount: number
+  claim(name: ExtBlockClass, start: number, length?: number): void
+}
+
+/** Gives each block of a set to one class, and counts the blocks of each class. */
+export class BlockClasses implements BlockClaims {
   /** The blocks that no class has yet. */
   readonly left: NumberSet
   readonly counts: Record<ExtBlockClass, number> = {
@@ -31,29 +38,28 @@ export class BlockClasses {
     free: 0,
     outside: 0,
   }
-  readonly #onClaim: ((name: ExtBlockClass, start: number, end: number) => void) | undefined
 
-  /** @param onClaim  is called for each stretch that holds a block which the class got */
-  constructor(blocks: NumberSet, onClaim?: (name: ExtBlockClass, start: number, end: number) => void) {
+  constructor(blocks: NumberSet) {
     this.left = blocks.copy()
-    this.#onClaim = onClaim
+  }
+
+  get leftCount(): number {
+    return this.left.count
   }
 
   claim(name: ExtBlockClass, start: number, length = 1): void {
-    const count = this.left.remove(start, start + length)
-    this.counts[name] += count
-    if (count > 0) this.#onClaim?.(name, start, start + length)
+    this.counts[name] += this.left.remove(start, start + length)
   }
 }
 
 /** Claim what a file system has at fixed places, by its superblock and its group descriptors. */
-export async function claimLayout(side: Side, classes: BlockClasses): Promise<void> {
+export async function claimLayout(side: Side, classes: BlockClaims): Promise<void> {
   const { superblock, volume } = side
   const { blockSize, inodesPerGroup, inodeSize, groupCount, firstDataBlock, blocksPerGroup } = superblock
   const tableLength = ceilDivide(inodesPerGroup * inodeSize, blockSize)
   // The primary superblock is at byte 1024.
   classes.claim('superblocks', blockSize === 1024 ? 1 : 0)
-  for (let number = 0; number < groupCount && classes.left.count > 0; number++) {
+  for (let number = 0; number < groupCount && classes.leftCount > 0; number++) {
     const start = firstDataBlock + number * blocksPerGroup
     if (number > 0 && hasExtBackup(superblock, number)) classes.claim('superblocks', start)
     classes.claim('descriptors', extGroupPlace(superblock, number).block)
@@ -66,7 +72,7 @@ export async function claimLayout(side: Side, classes: BlockClasses): Promise<vo
 }
 
 /** Claim the copies of group descriptors in a group. */
-function claimCopies({ superblock }: Side, number: number, start: number, classes: BlockClasses): void {
+function claimCopies({ superblock }: Side, number: number, start: number, classes: BlockClaims): void {
   const { blockSize, descriptorSize, groupCount, firstMetaGroup } = superblock
   const perBlock = blockSize / descriptorSize
   const hasSuperblock = hasExtBackup(superblock, number)
@@ -81,7 +87,10 @@ function claimCopies({ superblock }: Side, number: number, start: number, classe
 }
 
 /** The class of the blocks that a file has. */
-export function classOfFile({ superblock }: Side, { number, type, flags }: ExtInode): ExtBlockClass {
+export function classOfFile(
+  { superblock }: Side,
+  { number, type, flags }: Pick<ExtInode, 'number' | 'type' | 'flags'>,
+): ExtBlockClass {
   if (number === superblock.journalInode) return 'journal'
   if (number === superblock.orphanFileInode && number !== 0) return 'orphanFile'
   if (number === resizeInode) return 'resizeInode'
@@ -111,7 +120,7 @@ export async function visitBlocks({ files }: Side, inode: ExtInode, places: File
 }
 
 /** Claim all blocks of an inode. */
-export async function claimInode(side: Side, inode: ExtInode, classes: BlockClasses): Promise<void> {
+export async function claimInode(side: Side, inode: ExtInode, classes: BlockClaims): Promise<void> {
   const name = classOfFile(side, inode)
   await visitBlocks(side, inode, {
     onData: (start, length) => classes.claim(name, start, length),
@@ -121,12 +130,12 @@ export async function claimInode(side: Side, inode: ExtInode, classes: BlockClas
 }
 
 /** Claim what the file system keeps in inodes without a name: the journal first, which changes most. */
-export async function claimHiddenInodes(side: Side, classes: BlockClasses): Promise<void> {
+export async function claimHiddenInodes(side: Side, classes: BlockClaims): Promise<void> {
   const { journalInode, orphanFileInode, firstInode, inodeCount } = side.superblock
   const hidden = new Set([journalInode, orphanFileInode])
   for (let number = 1; number < Math.min(firstInode, maxReserved); number++) if (number !== 2) hidden.add(number)
   for (const number of hidden) {
-    if (classes.left.count === 0) return
+    if (classes.leftCount === 0) return
     if (number < 1 || number > inodeCount) continue
     const inode = await side.files.inode(number)
     if (inode.linkCount > 0 || number === resizeInode || number === badBlocksInode)

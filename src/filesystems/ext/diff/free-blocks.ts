@@ -12,8 +12,12 @@ export function hasTrustedBitmaps({ superblock, files }: Side): boolean {
 
 /** Find out whether the bitmaps say that any of the blocks which are left is in use. */
 export async function isAnyInUse(side: Side, classes: BlockClasses): Promise<boolean> {
+  let isAny = false
   for (const [start, end] of classes.left.runs()) {
-    for (let block = start; block < end; block++) if (await isInUse(side, block)) return true
+    await visitUse(side, start, end, (_start, _end, isUsed) => {
+      isAny ||= isUsed
+    })
+    if (isAny) return true
   }
   return false
 }
@@ -22,23 +26,60 @@ export async function isAnyInUse(side: Side, classes: BlockClasses): Promise<boo
 export async function claimRest(side: Side, classes: BlockClasses): Promise<void> {
   // A copy: claims change the set.
   for (const [start, end] of classes.left.copy().runs()) {
-    for (let block = start; block < end; block++) {
-      classes.claim((await isInUse(side, block)) ? 'other' : 'free', block)
-    }
+    await visitUse(side, start, end, (from, to, isUsed) => classes.claim(isUsed ? 'other' : 'free', from, to - from))
   }
 }
 
-async function isInUse({ superblock, volume }: Side, block: number): Promise<boolean> {
+/** Visit stretches of blocks that are all in use or all free, by the block bitmaps. They tile the blocks, in order. */
+export async function visitUse(
+  { superblock, volume }: Side,
+  start: number,
+  end: number,
+  visit: (start: number, end: number, isUsed: boolean) => void,
+): Promise<void> {
   const { firstDataBlock, blocksPerGroup, blockCount, blocksPerCluster } = superblock
   // Blocks before the first one of group 0 hold a boot loader.
-  if (block < firstDataBlock) return true
-  if (block >= blockCount) return false
-  const number = floorDivide(block - firstDataBlock, blocksPerGroup)
-  const found = volume.group(number)
-  const group = found instanceof Promise ? await found : found
-  if (group.hasNoBlockBitmap) return false
-  const index = floorDivide(block - firstDataBlock - number * blocksPerGroup, blocksPerCluster)
-  const read = volume.block(group.blockBitmap)
-  const bitmap = read instanceof Promise ? await read : read
-  return ((bitmap[index >>> 3]! >>> (index & 7)) & 1) === 1
+  if (start < firstDataBlock) visit(start, Math.min(end, firstDataBlock), true)
+  const last = Math.min(end, blockCount)
+  for (let at = Math.max(start, firstDataBlock); at < last; ) {
+    const number = floorDivide(at - firstDataBlock, blocksPerGroup)
+    const first = firstDataBlock + number * blocksPerGroup
+    const stop = Math.min(last, first + blocksPerGroup)
+    const found = volume.group(number)
+    const group = found instanceof Promise ? await found : found
+    if (group.hasNoBlockBitmap) visit(at, stop, false)
+    else {
+      const read = volume.block(group.blockBitmap)
+      const bitmap = read instanceof Promise ? await read : read
+      visitBits(bitmap, { first, start: at, end: stop, blocksPerCluster }, visit)
+    }
+    at = stop
+  }
+  if (end > Math.max(start, blockCount)) visit(Math.max(start, blockCount), end, false)
+}
+
+interface GroupPart {
+  /** The block of the first bit. */
+  readonly first: number
+  readonly start: number
+  readonly end: number
+  readonly blocksPerCluster: number
+}
+
+function visitBits(
+  bitmap: Uint8Array,
+  { first, start, end, blocksPerCluster }: GroupPart,
+  visit: (start: number, end: number, isUsed: boolean) => void,
+): void {
+  const bitAt = (block: number) => {
+    const index = floorDivide(block - first, blocksPerCluster)
+    return (bitmap[index >>> 3]! >>> (index & 7)) & 1
+  }
+  for (let from = start; from < end; ) {
+    const bit = bitAt(from)
+    let to = from + 1
+    while (to < end && bitAt(to) === bit) to++
+    visit(from, to, bit === 1)
+    from = to
+  }
 }

@@ -15,7 +15,7 @@ export interface Side {
   readonly superblock: ExtSuperblock
 }
 
-function openSide(files: ExtFileSystem): Side {
+export function openSide(files: ExtFileSystem): Side {
   const { image, superblock } = files
   const reads = { block: files.block, readData: (offset: number, target: Uint8Array) => image.read(offset, target) }
   return { files, superblock, volume: volumeOver(image, superblock, new ExtFindings('report'), reads) }
