@@ -176,4 +176,64 @@ describe.runIf(havePeers('/usr/sbin/mke2fs', '/usr/sbin/debugfs', '/usr/sbin/e2f
     expect(lines).toEqual(expected)
     expect(notes).toContain('replayed')
   })
+
+  test('a file system that grew has the same files', async () => {
+    const directory = temporaryDirectory()
+    const old = makeBase(directory, diceFor('grown'), configs[3]!)
+    const now = path.join(directory, 'now')
+    copyFileSync(old, now)
+    e2fsprogs('resize2fs', ['-f', now, '12M'])
+    debugfs(now, ['rm /d1/f1'], ['-w'])
+    const { kind, lines, classes } = await diffFiles(old, now)
+    expect({ kind, lines }).toEqual({ kind: 'grown', lines: ['deleted /d1/f1  '] })
+    expect(classes.descriptors).toBeGreaterThan(0)
+  })
+
+  test('a file system that was made anew has nothing in common', async () => {
+    const directory = temporaryDirectory()
+    const old = makeBase(directory, diceFor('anew'), configs[2]!)
+    const now = path.join(directory, 'now')
+    copyFileSync(old, now)
+    e2fsprogs('mke2fs', ['-q', '-F', ...configs[2]!.args, now])
+    expect(await diffFiles(old, now)).toMatchObject({ kind: 'new', changes: [] })
+  })
+
+  test('a directory whose tree of hashes was made anew has the same names', async () => {
+    const directory = temporaryDirectory()
+    const tree = path.join(directory, 'tree')
+    mkdirSync(path.join(tree, 'many'), { recursive: true })
+    for (let i = 0; i < 150; i++) writeFileSync(path.join(tree, 'many', `a name of a certain length ${i}`), '')
+    const old = path.join(directory, 'old')
+    const now = path.join(directory, 'now')
+    e2fsprogs('mke2fs', ['-q', '-F', ...configs[2]!.args, '-d', tree, old, '6M'])
+    copyFileSync(old, now)
+    e2fsprogs('e2fsck', ['-fyD', now], [0, 1])
+    const rebuilt = await diffFiles(old, now)
+    expect(rebuilt.lines).toEqual([])
+    expect(rebuilt.classes.directories).toBeGreaterThan(0)
+    const commands = ['unlink "/many/a name of a certain length 7"', 'mkdir /many/new']
+    debugfs(now, commands, ['-w'])
+    const { lines, expected } = await diffFiles(old, now)
+    expect(lines).toEqual(['added /many/new  ', 'deleted /many/a name of a certain length 7  '])
+    expect(lines).toEqual(expected)
+  })
+
+  test('values of attributes in inodes of their own are attributes, no files', async () => {
+    const directory = temporaryDirectory()
+    const old = makeBase(directory, diceFor('ea_inode'), {
+      ...configs[2]!,
+      args: [...configs[2]!.args.slice(0, -1), 'ea_inode,metadata_csum,64bit'],
+    })
+    const value = path.join(directory, 'value')
+    writeFileSync(value, Buffer.alloc(1024, 'v'))
+    debugfs(old, [`ea_set -f ${value} /d1/f1 user.large`], ['-w'])
+    const now = path.join(directory, 'now')
+    copyFileSync(old, now)
+    writeFileSync(value, Buffer.alloc(1024, 'w'))
+    debugfs(now, [`ea_set -f ${value} /d1/f1 user.large`], ['-w'])
+    const { lines, expected, classes } = await diffFiles(old, now)
+    expect(lines).toEqual(['metadata /d1/f1 attributes '])
+    expect(lines).toEqual(expected)
+    expect(classes).toMatchObject({ attributes: 1024 })
+  })
 })

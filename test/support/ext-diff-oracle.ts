@@ -49,7 +49,8 @@ async function factsOf(files: ExtFileSystem, inode: ExtInode): Promise<Pick<Entr
     uid,
     gid,
     project: projectId ?? 0,
-    size,
+    // Directories of the same names can have other sizes.
+    size: inode.type === 'directory' ? 0 : size,
     mtime,
     links: linkCount,
     // chattr +i, +a and such.
@@ -114,7 +115,7 @@ export async function expectedLines(old: ExtFileSystem, now: ExtFileSystem): Pro
     const away = byPath(lost.get(id))
     const implied = [
       ...(mine.length + away.length > 0 ? ['links'] : []),
-      ...(entry.inode.type === 'directory' ? (busy.has(id) ? ['size', 'mtime', 'links'] : []) : []),
+      ...(entry.inode.type === 'directory' ? (busy.has(id) ? ['mtime', 'links'] : []) : []),
     ]
     const { fields, ranges, text } = compare(origin, entry, implied)
     if (fields.length + ranges.length > 0) {

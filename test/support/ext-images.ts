@@ -43,7 +43,11 @@ export const extConfigs: readonly ExtConfig[] = [
 ]
 
 /** Run a program of e2fsprogs. e2fsck has status 1 when it changed something. */
-export function e2fsprogs(program: 'mke2fs' | 'debugfs' | 'e2fsck', args: readonly string[], statuses = [0]): Buffer {
+export function e2fsprogs(
+  program: 'mke2fs' | 'debugfs' | 'e2fsck' | 'resize2fs',
+  args: readonly string[],
+  statuses = [0],
+): Buffer {
   const done = spawnSync(`/usr/sbin/${program}`, args, { maxBuffer: 2 ** 28, env: { LC_ALL: 'C', TZ: 'UTC' } })
   if (!statuses.includes(done.status ?? -1)) {
     throw new Error(`${program} ${args.join(' ')}: status ${done.status}: ${done.stdout}${done.stderr}`)

@@ -19,7 +19,8 @@ export async function changedFields(
     ['uid', old.uid !== now.uid],
     ['gid', old.gid !== now.gid],
     ['project', (old.projectId ?? 0) !== (now.projectId ?? 0)],
-    ['size', old.size !== now.size],
+    // That of a directory says how its names are stored.
+    ['size', old.type !== 'directory' && old.size !== now.size],
     ['mtime', !isSameTime(old.mtime, now.mtime)],
     ['atime', atime && !isSameTime(old.atime, now.atime)],
     ['ctime', atime && !isSameTime(old.ctime, now.ctime)],

@@ -10,7 +10,7 @@ import type { ExtBlockClass, ExtDifferences, ExtDiffOptions } from './ext-differ
 import { findOwners } from './find-owners.js'
 import { claimRest, hasTrustedBitmaps, isAnyInUse } from './free-blocks.js'
 import { listChanges } from './list-changes.js'
-import { type Comparison, inodeInUse, openComparison } from './side.js'
+import { type Comparison, inodeWithBlocks, openComparison } from './side.js'
 
 /**
  * Find the files that differ between two states of one file system. It reads what may have changed, and what it must to
@@ -78,8 +78,9 @@ async function findPairs(comparison: Comparison, classes: BlockClasses): Promise
   const { now, signal } = comparison
   const pairs = new Map<number, InodePair>()
   const add = async (number: number, found?: ExtInode) => {
-    const inode = found ?? (await inodeInUse(now, number))
-    pairs.set(number, await pairOf(comparison, number, inode))
+    const inode = found ?? (await inodeWithBlocks(now, number))
+    const named = inode !== null && inode.linkCount > 0 ? inode : null
+    pairs.set(number, await pairOf(comparison, number, named))
     if (inode !== null) await claimInode(now, inode, classes)
   }
   await claimLayout(now, classes)

@@ -4,9 +4,9 @@ import { type ExtInode, isExtInodeRight, parseExtInode } from '../../../formats/
 import { type InodeWindow, scanRecords } from '../inode-table.js'
 import { visitBlocks } from './block-classes.js'
 import { visitRecord } from './record-places.js'
-import type { Side } from './side.js'
+import { hasOwnBlocks, type Side } from './side.js'
 
-/** Find the inodes with a link that have any of the blocks: data, a part of the map, or extended attributes. */
+/** Find the inodes that have any of the blocks: data, a part of the map, or extended attributes. */
 export async function findOwners(side: Side, blocks: NumberSet, signal?: AbortSignal): Promise<ExtInode[]> {
   const owners: ExtInode[] = []
   let isAny = false
@@ -22,7 +22,7 @@ export async function findOwners(side: Side, blocks: NumberSet, signal?: AbortSi
       const isAll = visitRecord(side.superblock, bytes, places[i]!, visitor)
       if (!isAny && (isAll || !(await hasAnyByMap(side, window, i, blocks)))) continue
       const inode = await ownerAt(side, window, i)
-      if (inode.type !== null && inode.linkCount > 0) owners.push(inode)
+      if (hasOwnBlocks(side, inode)) owners.push(inode)
     }
   }
   return owners

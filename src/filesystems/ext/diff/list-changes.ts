@@ -15,7 +15,7 @@ interface Scene {
   readonly pairs: ReadonlyMap<number, InodePair>
   readonly changes: NameChanges
   readonly names: KnownNames
-  /** Directories whose names changed: their size, mtime and link count follow from that. */
+  /** Directories whose names changed: their mtime and link count follow from that. */
   readonly busy: ReadonlySet<number>
   readonly options: ExtDiffOptions
 }
@@ -66,7 +66,7 @@ async function fileChange(
   { comparison, changes, busy, options }: Pick<Scene, 'comparison' | 'changes' | 'busy' | 'options'>,
   { number, old, now }: InodePair,
 ): Promise<ExtFileChange> {
-  const implied: ExtField[] = busy.has(number) ? ['size', 'mtime', 'links', 'ctime'] : []
+  const implied: ExtField[] = busy.has(number) ? ['mtime', 'links', 'ctime'] : []
   if (changes.gainedBy(number).length + changes.lostBy(number).length > 0) implied.push('links')
   return compareFiles(comparison, old!, now!, { options, implied })
 }

@@ -66,13 +66,24 @@ export function isUsed({ bits, count }: UsedInodes, index: number): boolean {
 
 /** Read an inode that is in use and has a name; null for any other. */
 export async function inodeInUse(side: Side, number: number): Promise<ExtInode | null> {
+  const inode = await inodeWithBlocks(side, number)
+  return inode !== null && inode.linkCount > 0 ? inode : null
+}
+
+/** Read an inode whose blocks are its own: it has a name, or was deleted while open. Null for any other. */
+export async function inodeWithBlocks(side: Side, number: number): Promise<ExtInode | null> {
   const { inodeCount, inodesPerGroup } = side.superblock
   if (!(number >= 1 && number <= inodeCount)) return null
   const index = (number - 1) % inodesPerGroup
   const group = await side.volume.group((number - 1 - index) / inodesPerGroup)
   if (!isUsed(await usedInodesOf(side, group), index)) return null
   const inode = await side.files.inode(number)
-  return inode.type !== null && inode.linkCount > 0 ? inode : null
+  return hasOwnBlocks(side, inode) ? inode : null
+}
+
+/** True for an inode that has a name, or was deleted while open. */
+export function hasOwnBlocks({ files }: Side, { number, type, linkCount }: ExtInode): boolean {
+  return type !== null && (linkCount > 0 || files.orphans.includes(number))
 }
 
 /** True for an inode that a name can lead to: not reserved, unless it is the root directory. */
