@@ -22,13 +22,14 @@ export function configureCat(command: Command, context: CliContext, finish: Fini
   command.action(async (image: string, paths: string[], flags: FileSystemFlags) => {
     const onEnd = (findings: Parameters<typeof warnOfDamage>[1]) => warnOfDamage(context, findings)
     const leftOut = new LeftOut(context)
-    const options = { ...fileSystemFlags(flags), onEnd, onLeftOut: leftOut.onLeftOut, signal: context.signal }
+    const reported = { onEnd, onLeftOut: leftOut.onLeftOut }
+    const options = { ...fileSystemFlags(flags), ...reported, reuseMemory: true, signal: context.signal }
     await printAll(context, readFiles(image, paths, options))
     finish(leftOut.status)
   })
 }
 
-/** Print pieces in order. While one is written, the next is read. */
+/** Print pieces in order. While one is written, the next is read: so two of them are in use at a time. */
 async function printAll(context: CliContext, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   let writing = Promise.resolve()
   for await (const bytes of pieces) {

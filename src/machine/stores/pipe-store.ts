@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import tty from 'node:tty'
+import { nextTurn } from '../../bytes/next-turn.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { BlockStore } from '../../stores/block-store.js'
 import { fileError } from './file-store.js'
@@ -21,6 +22,14 @@ function terminalGone(name: string, cause: unknown): UmlcowError {
   return new UmlcowError('INTERRUPTED', `${name}: the terminal is gone`, { cause })
 }
 
+/** So often a full pipe is tried again at once: a reader that reads has emptied it by then. */
+const quickTries = 50
+
+/** Wait for a reader who reads, and then for one who does something else: milliseconds. */
+function untilRead(tries: number): Promise<void> {
+  return tries <= quickTries ? nextTurn() : sleep(tries <= 2 * quickTries ? 1 : 5)
+}
+
 /**
  * Make a store that takes bytes once, from start to end: standard output, a pipe or a terminal.
  *
@@ -33,16 +42,15 @@ export function openPipeStore(fd: number, name: string): BlockStore {
 
   return sequentialStore(name, async (bytes, position) => {
     if (position === 0) makeNonBlocking(fd)
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       try {
         return await new Promise<number>((resolve, reject) => {
           fs.write(fd, bytes, 0, bytes.length, null, (error, written) => (error ? reject(error) : resolve(written)))
         })
       } catch (error) {
         if (isTerminal && hasCode(error, 'EIO')) throw terminalGone(name, error)
-        // The reader needs a moment.
         if (!hasCode(error, 'EAGAIN')) throw fileError(name, 'write', error)
-        await sleep(5)
+        await untilRead(tries)
       }
     }
   })
