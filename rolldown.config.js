@@ -14,6 +14,8 @@ const command = defineConfig({
   // Loaded when a bar is drawn; commander is always.
   external: ['cli-progress'],
   logLevel: 'warn',
+  // No module does anything when it is loaded. So an index brings a verb only what that verb uses.
+  treeshake: { moduleSideEffects: false },
   output: {
     dir: 'dist/command',
     format: 'esm',
