@@ -234,6 +234,25 @@ describe('directories', () => {
     await expect(names(files, 12)).rejects.toEqual(damaged)
   })
 
+  test('a caller chooses names before they are copied', async () => {
+    const files = await openHand((hand) => {
+      hand.file('a', 12, {})
+      hand.file('b', 13, {})
+    })
+    const found: string[] = []
+    const root = await files.inode(2)
+    for await (const batch of files.entries(root, (number, type) => number === 13 && type === null)) {
+      found.push(...batch.map(({ name }) => Buffer.from(name).toString('latin1')))
+    }
+    expect(found).toEqual(['b'])
+  })
+
+  test('inodes come in the order that the caller asks for', async () => {
+    const files = await openHand((hand) => hand.file('a', 12, {}))
+    const inodes = await files.inodesOf([12, 2, 31, 2])
+    expect(inodes.map(({ number }) => number)).toEqual([12, 2, 31, 2])
+  })
+
   test('inode numbers that do not exist are refused', async () => {
     const files = await openHand(() => {})
     for (const number of [0, 33, 2 ** 32]) await expect(files.inode(number)).rejects.toEqual(damaged)

@@ -178,6 +178,17 @@ describe('readFiles', () => {
     return Buffer.concat(pieces).toString('latin1')
   }
 
+  test('uses two pieces of memory in turn when asked to', async () => {
+    const pieces: Uint8Array[] = []
+    for await (const piece of readFiles(image, ['/b.txt', '/a.TXT', '/a.TXT'], { reusesMemory: true })) {
+      pieces.push(piece)
+      if (pieces.length === 2) expect(Buffer.from(pieces[0]!)).toEqual(Buffer.from('content of b'))
+    }
+    const [first, second, third] = pieces.map(({ buffer }) => buffer)
+    expect(third).toBe(first)
+    expect(second).not.toBe(first)
+  })
+
   test('gives files in order, also through links', async () => {
     expect(await read(['/b.txt', '!first', 'to etc/passwd', 'a.TXT'])).toBe(`content of b${passwd}a`)
   })
