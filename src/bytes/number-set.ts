@@ -40,12 +40,9 @@ export class NumberSet {
 
   /** True when a number from `start` to `end`, half-open, is in the set. */
   hasAny(start: number, end: number): boolean {
-    for (let at = start; at < end; ) {
-      const index = floorDivide(at, pieceLength)
-      const stop = Math.min(end, (index + 1) * pieceLength)
-      const piece = this.#pieces.get(index)
-      if (piece !== undefined && hasBits(piece.words, at - index * pieceLength, stop - index * pieceLength)) return true
-      at = stop
+    if (this.#isWide(start, end)) return this.#indexes(start, end).some((index) => this.#hasIn(index, start, end))
+    for (let index = floorDivide(start, pieceLength); index * pieceLength < end; index++) {
+      if (this.#hasIn(index, start, end)) return true
     }
     return false
   }
@@ -57,18 +54,19 @@ export class NumberSet {
     return copy
   }
 
-  /** List the runs of numbers that follow one another, in order, half-open. */
-  *runs(): Generator<readonly [start: number, end: number]> {
+  /** List the runs of members that follow one another, in order, half-open; only what is from `start` to `end`. */
+  *runs(start = 0, end = Number.MAX_SAFE_INTEGER): Generator<readonly [start: number, end: number]> {
     let [from, to] = [0, 0]
-    for (const index of [...this.#pieces.keys()].sort((a, b) => a - b)) {
-      const { words } = this.#pieces.get(index)!
-      for (const [start, end] of runsOf(words)) {
-        const at = index * pieceLength + start
-        if (at !== to) {
+    for (const index of this.#indexes(start, end)) {
+      const words = this.#pieces.get(index)?.words
+      if (words === undefined) continue
+      const base = index * pieceLength
+      for (const [first, last] of runsOf(words, Math.max(0, start - base), Math.min(pieceLength, end - base))) {
+        if (base + first !== to) {
           if (to > from) yield [from, to]
-          from = at
+          from = base + first
         }
-        to = index * pieceLength + end
+        to = base + last
       }
     }
     if (to > from) yield [from, to]
@@ -76,20 +74,37 @@ export class NumberSet {
 
   #change(start: number, end: number, isMember: boolean): number {
     let changed = 0
-    for (let at = start; at < end; ) {
-      const index = floorDivide(at, pieceLength)
-      const stop = Math.min(end, (index + 1) * pieceLength)
+    for (const index of isMember ? everyIndex(start, end) : this.#indexes(start, end)) {
       const piece = isMember ? this.#pieceAt(index) : this.#pieces.get(index)
-      if (piece !== undefined) {
-        const count = changeBits(piece.words, at - index * pieceLength, stop - index * pieceLength, isMember)
-        piece.count += isMember ? count : -count
-        if (piece.count === 0) this.#pieces.delete(index)
-        changed += count
-      }
-      at = stop
+      if (piece === undefined) continue
+      const base = index * pieceLength
+      const [from, to] = [Math.max(0, start - base), Math.min(pieceLength, end - base)]
+      const count = changeBits(piece.words, from, to, isMember)
+      piece.count += isMember ? count : -count
+      if (piece.count === 0) this.#pieces.delete(index)
+      changed += count
     }
     this.count += isMember ? changed : -changed
     return changed
+  }
+
+  #hasIn(index: number, start: number, end: number): boolean {
+    const words = this.#pieces.get(index)?.words
+    if (words === undefined) return false
+    const base = index * pieceLength
+    return hasBits(words, Math.max(0, start - base), Math.min(pieceLength, end - base))
+  }
+
+  /** The range has more pieces than the set: a range can span a disk of petabytes. */
+  #isWide(start: number, end: number): boolean {
+    return end - start > (this.#pieces.size + 1) * pieceLength
+  }
+
+  /** List the pieces of a range in order, without most of those that the set does not have. */
+  #indexes(start: number, end: number): number[] {
+    if (!this.#isWide(start, end)) return everyIndex(start, end)
+    const isInside = (index: number) => (index + 1) * pieceLength > start && index * pieceLength < end
+    return [...this.#pieces.keys()].filter(isInside).sort((a, b) => a - b)
   }
 
   #pieceAt(index: number): Piece {
@@ -99,6 +114,12 @@ export class NumberSet {
     this.#pieces.set(index, piece)
     return piece
   }
+}
+
+function everyIndex(start: number, end: number): number[] {
+  if (start >= end) return []
+  const first = floorDivide(start, pieceLength)
+  return Array.from({ length: floorDivide(end - 1, pieceLength) - first + 1 }, (_, i) => first + i)
 }
 
 /** The bits of word `index` that lie between `start` and `end`. */
@@ -128,9 +149,9 @@ function changeBits(words: Int32Array, start: number, end: number, isSet: boolea
   return count
 }
 
-function* runsOf(words: Int32Array): Generator<readonly [start: number, end: number]> {
-  for (let index = 0; index < words.length; index++) {
-    for (let word = words[index]!; word !== 0; ) {
+function* runsOf(words: Int32Array, from: number, to: number): Generator<readonly [start: number, end: number]> {
+  for (let index = from >>> 5; index * 32 < to; index++) {
+    for (let word = words[index]! & maskOf(index, from, to); word !== 0; ) {
       const start = lowestSetBit(word)
       const rest = ~(word >> start)
       const length = rest === 0 ? 32 - start : Math.min(32 - start, lowestSetBit(rest))

@@ -101,14 +101,8 @@ function* changedIn(
   at: number,
   end: number,
 ): Generator<readonly [from: number, to: number]> {
-  if (block === null || !changed.hasAny(block, block + end - at)) return
-  for (let from = at; from < end; ) {
-    const isChanged = changed.has(block + from - at)
-    let to = from + 1
-    while (to < end && changed.has(block + to - at) === isChanged) to++
-    if (isChanged) yield [from, to]
-    from = to
-  }
+  if (block === null) return
+  for (const [from, to] of changed.runs(block, block + end - at)) yield [at + from - block, at + to - block]
 }
 
 /** Where a block of a file is, and the first block that does not follow it there. Null: it reads as zeros. */
