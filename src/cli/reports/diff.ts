@@ -37,11 +37,11 @@ export function changeLine(change: ExtChange, { isNameOnly = false } = {}): stri
   return parts.join('\t')
 }
 
-function detailsOf({ fields, ranges, status, oldType, newType, replaces }: ExtChange): string {
+function detailsOf({ fields, ranges, rangeCount, status, oldType, newType, replaces }: ExtChange): string {
   const parts: string[] = []
   if (status === 'type') parts.push(`${oldType} -> ${newType}`)
   const shown = ranges.slice(0, maxShown).map(({ start, end }) => `${start}-${end}`)
-  if (ranges.length > maxShown) shown.push(`${ranges.length - maxShown} more`)
+  if (rangeCount > maxShown) shown.push(`${rangeCount - maxShown} more`)
   if (shown.length > 0) parts.push(`bytes ${shown.join(',')}`)
   if (fields.length > 0) parts.push(fields.join(','))
   if (replaces && status !== 'type') parts.push('replaced')
@@ -50,7 +50,12 @@ function detailsOf({ fields, ranges, status, oldType, newType, replaces }: ExtCh
 
 /** The heading of a file above its lines: the whole report of a file without lines. */
 export function patchHeading(change: ExtChange, patch: FilePatch | null): string {
-  const why = { text: '', binary: ' (binary files differ)', large: ' (large files differ)' }
+  const why = {
+    text: '',
+    binary: ' (binary files differ)',
+    large: ' (large files differ)',
+    encrypted: ' (encrypted files)',
+  }
   return `${changeLine(change)}${patch === null ? '' : why[patch.kind]}\n`
 }
 
@@ -112,6 +117,7 @@ function changeDocument({ path, oldPath, ranges, ...change }: ExtChange): unknow
     'new-size': change.newSize,
     fields: change.fields,
     ranges: ranges.map(({ start, end }) => ({ start, length: end - start })),
+    'range-count': change.rangeCount,
     moved: change.isMoved,
     replaces: change.replaces,
   }

@@ -4,6 +4,7 @@ import type { ExtSuperblock } from '../../formats/ext/superblock.js'
 import type { EntryType, ExtendedAttribute } from '../../formats/manifest/index.js'
 import type { Image } from '../../images/image.js'
 import type { ExtFinding } from './findings.js'
+import type { ExtVolume } from './volume.js'
 
 /** How to open a file system. */
 export interface ExtOptions {
@@ -76,8 +77,8 @@ export interface ExtFileSystem {
   readonly orphans: readonly number[]
   /** The bytes that the file system is read from: after the replay of the journal. */
   readonly image: Image
-  /** Get the bytes of a block of metadata, at once where they are in memory. Nothing changes them. */
-  block(number: number): Uint8Array | Promise<Uint8Array>
+  /** What the reader itself reads with: blocks of metadata, descriptors, and what it finds wrong with them. */
+  readonly volume: ExtVolume
   /** Read an inode. A free inode has the link count 0. */
   inode(number: number): Promise<ExtInode>
   /** Read many inodes, with a wait for each read of the image only. @returns  in the order of the numbers */

@@ -1,6 +1,7 @@
 import { allocateUnsafe } from '../../bytes/fast.js'
 import { isZero } from '../../bytes/zeros.js'
-import { crc32c, type ExtGroup, type ExtInode, isExtInodeRight, parseExtInode } from '../../formats/ext/index.js'
+import { type ExtGroup, type ExtInode, isExtInodeRight, parseExtInode } from '../../formats/ext/index.js'
+import { readInodeBitmap } from './bitmaps.js'
 import { damagedExt } from './findings.js'
 import { checkBlocks, type ExtVolume } from './volume.js'
 
@@ -85,7 +86,7 @@ export async function* scanRecords(volume: ExtVolume): AsyncGenerator<InodeWindo
 
 async function* scanGroup(volume: ExtVolume, group: ExtGroup, window: Uint8Array): AsyncGenerator<InodeWindow> {
   const { inodesPerGroup, inodeSize, blockSize } = volume.superblock
-  const bitmap = await readBitmap(volume, group)
+  const bitmap = await readInodeBitmap(volume, group)
   const count = Math.max(0, inodesPerGroup - group.unusedInodeCount)
   checkBlocks(volume, group.inodeTable, Math.ceil((inodesPerGroup * inodeSize) / blockSize))
   const step = windowLength / inodeSize
@@ -99,20 +100,6 @@ async function* scanGroup(volume: ExtVolume, group: ExtGroup, window: Uint8Array
     const numbers = used.map((index) => base + index)
     yield { numbers, bytes, places: used.map((index) => (index - start) * inodeSize) }
   }
-}
-
-async function readBitmap(volume: ExtVolume, group: ExtGroup): Promise<Uint8Array> {
-  const { inodesPerGroup, checksumSeed } = volume.superblock
-  const bitmap = await volume.block(group.inodeBitmap)
-  const { inodeBitmapChecksum: stored } = group
-  if (checksumSeed === null || stored === null) return bitmap
-  const value = crc32c(checksumSeed, bitmap, 0, Math.floor(inodesPerGroup / 8))
-  // Short descriptors have the lower half only.
-  const isWide = volume.superblock.descriptorSize >= 64
-  if ((isWide ? value : value % 2 ** 16) !== stored) {
-    volume.findings.damage('checksum', `wrong checksum of the inode bitmap of group ${group.number}`)
-  }
-  return bitmap
 }
 
 /** List the bits that are set. */

@@ -93,7 +93,7 @@ async function mountExt(
     journal,
     orphans: await listOrphans(volume),
     image,
-    block: volume.block,
+    volume,
     inode: async (number) => (await readInodes(volume, [number]))[0] as ExtInode,
     inodesOf: (numbers) => readInodes(volume, numbers),
     entries: (directory, isWanted) => listDirectory(volume, directory, isWanted),

@@ -1,3 +1,4 @@
+import { NumberSet } from '../../bytes/number-set.js'
 import type { ExtGroup, ExtSuperblock } from '../../formats/ext/index.js'
 import { extGroupPlace, parseExtGroup } from '../../formats/ext/index.js'
 import type { Image } from '../../images/image.js'
@@ -27,6 +28,8 @@ export interface ExtVolume {
   readonly image: Image
   readonly superblock: ExtSuperblock
   readonly findings: ExtFindings
+  /** Bitmaps whose checksums were compared. */
+  readonly checkedBitmaps: NumberSet
   /** Get the cached bytes of a block of metadata. Nothing changes them. */
   block(block: number): Uint8Array | Promise<Uint8Array>
   /** Get the descriptor of a group. */
@@ -37,13 +40,12 @@ export interface ExtVolume {
 
 /** Open the parts of an image that the reader needs, once its superblock is known. */
 export function openVolume(image: Image, superblock: ExtSuperblock, findings: ExtFindings): ExtVolume {
-  return volumeOver(image, superblock, findings, openCaches(image, superblock))
+  const { block, readData } = openCaches(image, superblock)
+  const group = groupReader(superblock, findings, block)
+  return { image, superblock, findings, checkedBitmaps: new NumberSet(), block, group, readData }
 }
 
-/** How a volume reads an image. */
-type VolumeReads = Pick<ExtVolume, 'block' | 'readData'>
-
-function openCaches(image: Image, superblock: ExtSuperblock): VolumeReads {
+function openCaches(image: Image, superblock: ExtSuperblock): Pick<ExtVolume, 'block' | 'readData'> {
   const { blockSize } = superblock
   const pieceLength = Math.max(minPieceLength, blockSize)
   const bytes = { read: (offset: number, target: Uint8Array) => image.read(offset, target), length: image.virtualSize }
@@ -63,16 +65,9 @@ function openCaches(image: Image, superblock: ExtSuperblock): VolumeReads {
   }
 }
 
-/** Make a volume that reads an image as the caller chooses: several may share one cache. */
-export function volumeOver(
-  image: Image,
-  superblock: ExtSuperblock,
-  findings: ExtFindings,
-  { block, readData }: VolumeReads,
-): ExtVolume {
+function groupReader(superblock: ExtSuperblock, findings: ExtFindings, block: ExtVolume['block']): ExtVolume['group'] {
   let lastGroup: ExtGroup | null = null
-
-  function group(number: number): ExtGroup | Promise<ExtGroup> {
+  return (number) => {
     if (lastGroup?.number === number) return lastGroup
     const place = extGroupPlace(superblock, number)
     const parse = (bytes: Uint8Array): ExtGroup => {
@@ -84,8 +79,6 @@ export function volumeOver(
     const bytes = block(place.block)
     return bytes instanceof Uint8Array ? parse(bytes) : bytes.then(parse)
   }
-
-  return { image, superblock, findings, block, group, readData }
 }
 
 /** Descriptors that are read between two turns of the caller. */

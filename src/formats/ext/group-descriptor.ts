@@ -47,6 +47,7 @@ export interface ExtGroup {
   /** Inodes at the end of the table that were never used. */
   readonly unusedInodeCount: number
   /** Null when the file system has none. 16 bits, or 32 with descriptors of 64 bytes. */
+  readonly blockBitmapChecksum: number | null
   readonly inodeBitmapChecksum: number | null
   /** The checksum of the descriptor is right, or it has none. */
   readonly isChecksumRight: boolean
@@ -72,6 +73,7 @@ export function parseExtGroup(superblock: ExtSuperblock, number: number, bytes: 
     hasNoInodes: hasBit(flags, 1),
     hasNoBlockBitmap: hasBit(flags, 2),
     unusedInodeCount: hasFlags ? half(0x1c, 0x32) : 0,
+    blockBitmapChecksum: hasChecksums ? half(0x18, 0x38) : null,
     inodeBitmapChecksum: hasChecksums ? half(0x1a, 0x3a) : null,
     isChecksumRight: !hasFlags || checksumOf(superblock, number, bytes, at) === readHalf(bytes, at + 0x1e),
   }

@@ -24,7 +24,7 @@ export {
   isExtInodeRight,
   parseExtInode,
 } from './inode.js'
-export { extFlagNames, extInodeFlags } from './inode-flags.js'
+export { extFlagNames, extInodeFlags, extUserFlags } from './inode-flags.js'
 export * from './journal/index.js'
 export { isOrphanBlockRight, parseOrphanBlock } from './orphan-block.js'
 export {

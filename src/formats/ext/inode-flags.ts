@@ -35,10 +35,24 @@ const flagNames: readonly (readonly [bit: number, name: string])[] = [
   [0x80000, 'extents'],
   [0x100000, 'verity'],
   [0x200000, 'attribute-value'],
+  [0x2000000, 'dax'],
   [0x10000000, 'inline-data'],
   [0x20000000, 'inherit-project'],
   [0x40000000, 'casefold'],
 ]
+
+/** Flags that say how the file system stores a file. */
+const storageFlags = ['indexed', 'afs-magic', 'huge-file', 'extents', 'attribute-value', 'inline-data']
+
+/**
+ * Flags that users choose: with chattr, or when they turn on encryption or verity for a file.
+ * Source: chattr(1), EXT4_FL_USER_MODIFIABLE in Linux fs/ext4/ext4.h (which has extents, too: chattr +e moves a file),
+ * Documentation/filesystems/fscrypt.rst and fsverity.rst
+ */
+export const extUserFlags = flagNames.reduce(
+  (flags, [bit, name]) => (storageFlags.includes(name) ? flags : flags + bit),
+  0,
+)
 
 /** Name the flags of an inode. A flag without a name is its number, such as `0x400`. */
 export function extFlagNames(flags: number): string[] {

@@ -1,98 +1,81 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { diffExt, type ExtDifferences, openExt } from '../../../src/core.js'
-import { extentNode, HandExt } from '../../support/ext-by-hand.js'
+import { ChangedRanges } from '../../../src/filesystems/ext/diff/changed-ranges.js'
+import { HandExt } from '../../support/ext-by-hand.js'
 import { changeLines } from '../../support/ext-diff-oracle.js'
 
-/** Make a file system twice, change the second one, and compare. */
-async function diffOf(
-  make: (hand: HandExt) => void,
-  change: (hand: HandExt) => void,
-): Promise<ExtDifferences & { lines: string[] }> {
-  const [old, now] = [new HandExt(), new HandExt()]
-  for (const hand of [old, now]) {
-    // All blocks below 100 are in use.
-    hand.block(3).fill(0xff, 0, 12)
-    make(hand)
-  }
-  change(now)
-  const size = now.bytes.length
-  const differences = await diffExt(await openExt(old.open()), await openExt(now.open()), [{ start: 0, end: size }])
-  expect(Object.values(differences.classes).reduce((sum, length) => sum + length, 0)).toBe(differences.changedLength)
-  return { ...differences, lines: changeLines(differences.changes) }
+const encrypted = 0x800
+
+interface Options {
+  readonly damage?: 'report' | 'refuse'
 }
 
-test('content that moved to other blocks is no change of the content', async () => {
-  const content = (hand: HandExt, block: number) => {
-    hand.file('file', 12, { size: 1024, map: [block] })
-    hand.block(block).fill('x')
-  }
-  const { changes } = await diffOf(
-    (hand) => content(hand, 30),
-    (hand) => {
-      hand.inode(12, { size: 1024, map: [31] })
-      hand.block(31).fill('x')
-    },
-  )
-  expect(changes).toMatchObject([{ status: 'moved', isMoved: true, fields: [], ranges: [] }])
-})
+async function compare(old: HandExt, now: HandExt, { damage = 'refuse' }: Options = {}): Promise<ExtDifferences> {
+  const [before, after] = [await openExt(old.open(), { damage }), await openExt(now.open(), { damage })]
+  return await diffExt(before, after, [{ start: 0, end: now.bytes.length }])
+}
 
-test('reserved blocks that were written are a change only where the content is another', async () => {
-  const extents = (hand: HandExt, length: number) =>
-    hand.inode(12, { flags: 0x80000, size: 2048, map: extentNode(0, [[0, length, 40]]) })
-  const make = (hand: HandExt) => {
-    hand.file('file', 12, {})
-    extents(hand, 32768 + 2)
-    // What was in the blocks before nobody sees.
-    hand.block(41).fill('r')
-  }
-  const written = await diffOf(make, (hand) => {
-    extents(hand, 2)
-    hand.block(40).write('new')
+/** Two file systems by one function, which gets 0 for the old one and 1 for the new one. */
+async function diffOf(fill: (hand: HandExt, side: number) => void, options?: Options): Promise<string[]> {
+  const [old, now] = [new HandExt(), new HandExt()]
+  fill(old, 0)
+  fill(now, 1)
+  const { changes } = await compare(old, now, options)
+  return changeLines(changes).map((line) => line.trim())
+}
+
+describe('diffExt, number by number', () => {
+  test('what is encrypted does not end the comparison of all else', async () => {
+    const lines = await diffOf((hand, side) => {
+      hand.file('link', 12, { type: 'symlink', flags: encrypted, size: 70, map: [30], mode: 0o777 - side })
+      hand.block(30).fill(side + 1, 0, 70)
+      hand.file('secret', 13, { flags: encrypted, size: 9 + side, map: [31] })
+      hand.file('plain', 14, { size: 9, map: [32] })
+      hand.block(32).fill(side + 1, 0, 9)
+    })
+    expect(lines).toEqual(['metadata /link mode', 'metadata /secret size', 'modified /plain  0-9'])
   })
-  expect(written.lines).toEqual(['modified /file  0-2048'])
-  const zeros = await diffOf(make, (hand) => {
-    extents(hand, 2)
-    hand.block(41).fill(0)
+  test('the root directory stays the same file, and a path whose directory was made anew has one line', async () => {
+    const lines = await diffOf((hand, side) => {
+      hand.file('lost+found', 11, { type: 'directory', size: 1024, map: [21] })
+      hand.file('d', 12 + side, { type: 'directory', size: 1024, map: [30 + side] })
+      // The generation.
+      for (const number of [2, 11]) hand.record(number).writeUInt32LE(side, 0x64)
+      hand.directory(21, [])
+      const names = [
+        ['f', 'same', 'g'],
+        ['f', 'same', 'h'],
+      ][side]!
+      hand.directory(
+        30 + side,
+        names.map((name, i) => [name, 14 + 3 * side + i]),
+      )
+      for (const [i] of names.entries()) hand.inode(14 + 3 * side + i, { size: 5, map: [40 + i] })
+      if (side === 1) hand.inode(17, { size: 5, map: [50] })
+      hand.block(50).write('other')
+    })
+    expect(lines).toEqual(['added /d/h', 'deleted /d/g', 'modified /d/f  0-5'])
   })
-  expect(zeros.lines.filter((line) => line.startsWith('modified'))).toEqual([])
+
+  test('flags that users choose are a change, and flags of how a file is stored are none', async () => {
+    const lines = await diffOf((hand, side) => {
+      const flags = { 12: 0x10, 13: 0x800, 14: 0x100000, 15: 0x40000000, 16: 0x1000, 17: 0x2000, 18: 0x400000 }
+      for (const [number, flag] of Object.entries(flags)) hand.file(number, Number(number), { flags: side * flag })
+    })
+    expect(lines).toEqual([12, 13, 14, 15].map((number) => `metadata /${number} flags`))
+  })
 })
 
-test('a block of attributes that files share changes each of them', async () => {
-  const attributes = (hand: HandExt, value: string) => {
-    const block = hand.block(50)
-    for (const [at, word] of [0xea020000, 2, 1, 0].entries()) block.writeUInt32LE(word, at * 4)
-    // user.a
-    block.set([1, 1], 32)
-    block.writeUInt16LE(1024 - 4, 34)
-    block.writeUInt32LE(value.length, 40)
-    block.write('a', 48)
-    block.write(value, 1024 - 4)
-  }
-  const { lines, classes } = await diffOf(
-    (hand) => {
-      hand.file('one', 12, { attributeBlock: 50 })
-      hand.file('two', 13, { attributeBlock: 50 })
-      attributes(hand, 'old')
-    },
-    (hand) => attributes(hand, 'new'),
-  )
-  expect(lines).toEqual(['metadata /one attributes ', 'metadata /two attributes '])
-  expect(classes.attributes).toBe(1024)
-})
-
-test('a file that was deleted while open is deleted, and its blocks are still file data', async () => {
-  const { lines, classes } = await diffOf(
-    (hand) => {
-      hand.file('kept', 13, {})
-      hand.file('open', 12, { size: 1024, map: [30] })
-    },
-    (hand) => {
-      hand.directory(20, [['kept', 13]])
-      hand.record(12).writeUInt16LE(0, 26)
-      hand.field(0xe8, 12)
-      hand.block(30).fill('w')
-    },
-  )
-  expect(lines).toEqual(['deleted /open  '])
-  expect(classes.fileData).toBe(1024)
+test('ranges of a file beyond the cap are counted', () => {
+  const ranges = new ChangedRanges(2)
+  for (const start of [0, 10, 30, 50, 70, 75]) ranges.add({ start, end: start + 10 })
+  ranges.add({ start: 85, end: 90 })
+  expect(ranges).toMatchObject({
+    list: [
+      { start: 0, end: 20 },
+      { start: 30, end: 40 },
+    ],
+    count: 5,
+    addCount: 7,
+  })
 })

@@ -180,7 +180,7 @@ describe('readFiles', () => {
 
   test('uses two pieces of memory in turn when asked to', async () => {
     const pieces: Uint8Array[] = []
-    for await (const piece of readFiles(image, ['/b.txt', '/a.TXT', '/a.TXT'], { reusesMemory: true })) {
+    for await (const piece of readFiles(image, ['/b.txt', '/a.TXT', '/a.TXT'], { reuseMemory: true })) {
       pieces.push(piece)
       if (pieces.length === 2) expect(Buffer.from(pieces[0]!)).toEqual(Buffer.from('content of b'))
     }

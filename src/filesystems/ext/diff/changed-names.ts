@@ -16,6 +16,11 @@ export interface NameTarget {
   readonly inode: number
 }
 
+/** A name in a directory, as a key. */
+export function nameKey(directory: number, name: Uint8Array): string {
+  return `${directory}/${latin1Text(name)}`
+}
+
 /** Compare the names in a directory. A directory that is not the same file on both sides has no names in common. */
 export async function findChangedNames(comparison: Comparison, pair: InodePair): Promise<ChangedName[]> {
   const { number, old, now, isSameFile } = pair

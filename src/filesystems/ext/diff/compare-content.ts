@@ -5,33 +5,41 @@ import type { ByteRange } from '../../../images/compare-ranges.js'
 import type { ExtExtent } from '../ext-file-system.js'
 import { damagedExt } from '../findings.js'
 import { readFile } from '../read-file.js'
+import { ChangedRanges } from './changed-ranges.js'
 import type { Comparison, Side } from './side.js'
 
 /** How the content of two files differs. */
 export interface ContentChange {
   /** See `ExtFileChange`. */
   readonly ranges: readonly ByteRange[]
+  readonly rangeCount: number
   readonly isMoved: boolean
 }
 
-const nothing: ContentChange = { ranges: [], isMoved: false }
+/** The most ranges of a file that are listed: a file of many gigabytes may differ in each second block. */
+const maxRanges = 10_000
 
-/** Compare the content of two files, or the targets of two links. It reads only what may differ. */
+const nothing: ContentChange = { ranges: [], rangeCount: 0, isMoved: false }
+
+/**
+ * Compare the content of two files, or the targets of two links. It reads only what may differ. What is
+ * encrypted cannot be read without its key: it counts as equal.
+ */
 export async function compareContent(comparison: Comparison, old: ExtInode, now: ExtInode): Promise<ContentChange> {
-  if (old.type !== now.type) return nothing
+  if (old.type !== now.type || isEncrypted(old) || isEncrypted(now)) return nothing
   if (old.type === 'symlink') return compareLinks(comparison, old, now)
-  if (old.type !== 'file' || isEncrypted(old) || isEncrypted(now)) return nothing
-  const ranges = new ChangedRanges()
+  if (old.type !== 'file') return nothing
+  const ranges = new ChangedRanges(maxRanges)
   const common = Math.min(old.size, now.size)
   let isMoved = false
   for await (const { start, end, isMoved: moved } of doubtfulParts(comparison, old, now, common)) {
-    const count = ranges.count
+    const before = ranges.addCount
     await compareBetween(comparison, old, now, [start, end], ranges)
-    isMoved ||= moved && ranges.count === count
+    isMoved ||= moved && ranges.addCount === before
   }
   const end = Math.max(old.size, now.size)
-  if (end > common) ranges.add(common, end)
-  return { ranges: ranges.list, isMoved }
+  if (end > common) ranges.add({ start: common, end })
+  return { ranges: ranges.list, rangeCount: ranges.count, isMoved }
 }
 
 function isEncrypted({ flags }: ExtInode): boolean {
@@ -41,20 +49,7 @@ function isEncrypted({ flags }: ExtInode): boolean {
 async function compareLinks({ old: before, now: after }: Comparison, old: ExtInode, now: ExtInode) {
   const [a, b] = [await before.files.readLink(old), await after.files.readLink(now)]
   if (compareBytes(a, 0, a.length, b, 0, b.length) === 0) return nothing
-  return { ranges: [{ start: 0, end: Math.max(a.length, b.length) }], isMoved: false }
-}
-
-/** Collects ranges in order, and joins those that touch. */
-class ChangedRanges {
-  readonly list: { start: number; end: number }[] = []
-  count = 0
-
-  add(start: number, end: number): void {
-    this.count++
-    const last = this.list[this.list.length - 1]
-    if (last?.end === start) last.end = end
-    else this.list.push({ start, end })
-  }
+  return { ranges: [{ start: 0, end: Math.max(a.length, b.length) }], rangeCount: 1, isMoved: false }
 }
 
 interface Part extends ByteRange {
@@ -173,5 +168,5 @@ function addTrimmed(
   let [start, end] = [from, to]
   while (a[start] === b[start]) start++
   while (a[end - 1] === b[end - 1]) end--
-  ranges.add(offset + start, offset + end)
+  ranges.add({ start: offset + start, end: offset + end })
 }

@@ -1,11 +1,8 @@
 import { compareBytes, latin1Text } from '../../../bytes/fast.js'
-import type { ExtInode, ExtTime } from '../../../formats/ext/index.js'
+import { type ExtInode, type ExtTime, extUserFlags } from '../../../formats/ext/index.js'
 import type { ExtendedAttribute } from '../../../formats/manifest/index.js'
 import type { ExtDiffOptions, ExtField } from './ext-differences.js'
 import type { Comparison, Side } from './side.js'
-
-/** Flags that users set with chattr. The others say how the file system stores a file. */
-const userFlags = 0x6213ccff
 
 /** List the facts that differ between two inodes. */
 export async function changedFields(
@@ -25,7 +22,7 @@ export async function changedFields(
     ['atime', atime && !isSameTime(old.atime, now.atime)],
     ['ctime', atime && !isSameTime(old.ctime, now.ctime)],
     ['links', old.linkCount !== now.linkCount],
-    ['flags', (old.flags & userFlags) !== (now.flags & userFlags)],
+    ['flags', (old.flags & extUserFlags) !== (now.flags & extUserFlags)],
     ['device', old.device?.major !== now.device?.major || old.device?.minor !== now.device?.minor],
     ['attributes', !isSameList(await attributesOf(before, old), await attributesOf(after, now))],
   ]

@@ -54,8 +54,11 @@ export interface ExtFileChange {
   /**
    * The content of a file, or the target of a link, changed here. Bytes of the file, half-open and in order, from the
    * first to the last byte that differs in a stretch of blocks that differ. Bytes that only one of the files has count.
+   * At most the first 10,000 of them.
    */
   readonly ranges: readonly ByteRange[]
+  /** How many ranges there are. */
+  readonly rangeCount: number
   /** Some content is the same, in other blocks. */
   readonly isMoved: boolean
 }

@@ -1,5 +1,6 @@
 import { floorDivide } from '../../../bytes/align.js'
 import { hasBit } from '../../../formats/ext/index.js'
+import { readBlockBitmap } from '../bitmaps.js'
 import type { BlockClasses } from './block-classes.js'
 import type { Side } from './side.js'
 
@@ -49,7 +50,7 @@ export async function visitUse(
     const group = found instanceof Promise ? await found : found
     if (group.hasNoBlockBitmap) visit(at, stop, false)
     else {
-      const read = volume.block(group.blockBitmap)
+      const read = readBlockBitmap(volume, group)
       const bitmap = read instanceof Promise ? await read : read
       visitBits(bitmap, { first, start: at, end: stop, blocksPerCluster }, visit)
     }

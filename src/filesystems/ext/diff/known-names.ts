@@ -1,7 +1,6 @@
-import { latin1Text } from '../../../bytes/fast.js'
 import { joinExtPath } from '../walk-directories.js'
 import type { InodePair } from './changed-inodes.js'
-import type { ChangedName } from './changed-names.js'
+import { type ChangedName, nameKey } from './changed-names.js'
 import type { ExtFileChange } from './ext-differences.js'
 import { findNames, type InodeName } from './find-names.js'
 import type { NameChanges } from './name-changes.js'
@@ -68,14 +67,10 @@ function takenOverBy(
   found: readonly InodeName[],
   names: readonly ChangedName[],
 ): (readonly [ChangedName, path: Uint8Array])[] {
-  const changed = new Set(names.flatMap(({ name, now }) => (now === null ? [] : [keyOf(now.directory, name)])))
+  const changed = new Set(names.flatMap(({ name, now }) => (now === null ? [] : [nameKey(now.directory, name)])))
   return found
-    .filter(({ directory, name }) => !changed.has(keyOf(directory, name)))
+    .filter(({ directory, name }) => !changed.has(nameKey(directory, name)))
     .map(({ directory, name, path }) => [{ name, old: { directory, inode }, now: { directory, inode } }, path])
-}
-
-function keyOf(directory: number, name: Uint8Array): string {
-  return `${directory}/${latin1Text(name)}`
 }
 
 /** No name leads to a directory that a damaged or a foreign program cut off: its number stands for its path. */

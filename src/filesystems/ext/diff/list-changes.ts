@@ -1,7 +1,7 @@
 import { latin1Text } from '../../../bytes/fast.js'
 import type { ExtInode } from '../../../formats/ext/index.js'
 import { type InodePair, pairOf } from './changed-inodes.js'
-import { type ChangedName, findChangedNames } from './changed-names.js'
+import { type ChangedName, findChangedNames, nameKey } from './changed-names.js'
 import { compareContent } from './compare-content.js'
 import { changedFields } from './compare-fields.js'
 import type { ExtChange, ExtChangeStatus, ExtDiffOptions, ExtField, ExtFileChange } from './ext-differences.js'
@@ -20,7 +20,7 @@ interface Scene {
   readonly options: ExtDiffOptions
 }
 
-const unchanged: ExtFileChange = { fields: [], ranges: [], isMoved: false }
+const unchanged: ExtFileChange = { fields: [], ranges: [], rangeCount: 0, isMoved: false }
 
 /** List the changes of the files whose inodes or blocks changed, by path. @param pairs  gets those that names add */
 export async function listChanges(
@@ -45,14 +45,42 @@ export async function listChanges(
     if (pair.isSameFile) infos.set(pair.number, await fileChange({ comparison, changes: byName, busy, options }, pair))
   }
   const known = await findKnownNames(comparison, { pairs, names, infos, changes: byName })
-  const all = [...names, ...known.takenOver]
+  const all = [...joinByPath(names, known, pairs), ...known.takenOver]
   const scene: Scene = { comparison, pairs, names: known, busy, options, changes: new NameChanges(pairs, all) }
   const changes: ExtChange[] = []
   for (const pair of pairs.values()) {
-    if (pair.isSameFile) changes.push(...changesOfFile(scene, pair, infos.get(pair.number)!))
-    else changes.push(...deleted(scene, pair), ...(await added(scene, pair)))
+    const found = pair.isSameFile
+      ? changesOfFile(scene, pair, infos.get(pair.number)!)
+      : [...deleted(scene, pair), ...(await added(scene, pair))]
+    // One by one: a file may have more names than a call has arguments.
+    for (const change of found) changes.push(change)
   }
   return sortByPath(changes)
+}
+
+/**
+ * Join the old and the new file at a path whose directory was made anew. Other directories show by themselves which
+ * names they kept.
+ */
+function joinByPath(
+  names: readonly ChangedName[],
+  { oldPath, newPath }: KnownNames,
+  pairs: ReadonlyMap<number, InodePair>,
+): ChangedName[] {
+  const isNew = (directory: number) => pairs.get(directory)?.isSameFile !== true
+  const lost = new Map<string, ChangedName>()
+  for (const one of names) {
+    if (one.old !== null && one.now === null && isNew(one.old.directory)) lost.set(latin1Text(oldPath(one)), one)
+  }
+  const joined = new Set<ChangedName>()
+  const all = names.map((one) => {
+    if (lost.size === 0 || one.now === null || one.old !== null || !isNew(one.now.directory)) return one
+    const before = lost.get(latin1Text(newPath(one)))
+    if (before === undefined) return one
+    joined.add(before)
+    return { ...one, old: before.old }
+  })
+  return joined.size === 0 ? all : all.filter((one) => !joined.has(one))
 }
 
 function sortByPath(changes: ExtChange[]): ExtChange[] {
@@ -119,9 +147,8 @@ function changesOfFile({ changes, names }: Scene, pair: InodePair, info: ExtFile
   const { number, old, now } = pair
   const gained = sorted(changes.gainedBy(number), (name) => names.newPath(name))
   const lost = sorted(changes.lostBy(number), (name) => names.oldPath(name))
-  const kept = names
-    .newNames(number)
-    .filter(({ directory, name }) => !gained.some((one) => isName(one, directory, name)))
+  const isGained = new Set(gained.map(({ name, now: target }) => nameKey(target!.directory, name)))
+  const kept = names.newNames(number).filter(({ directory, name }) => !isGained.has(nameKey(directory, name)))
   const found: ExtChange[] = []
   const status = statusOf(info)
   if (status !== null) for (const { path } of kept) found.push(changeOf({ status, path, old, now, info }))
@@ -140,10 +167,6 @@ function changesOfFile({ changes, names }: Scene, pair: InodePair, info: ExtFile
     if (name.now === null) found.push(changeOf({ ...end, path: names.oldPath(name), old }))
   }
   return found
-}
-
-function isName({ name, now }: ChangedName, directory: number, other: Uint8Array): boolean {
-  return now?.directory === directory && latin1Text(name) === latin1Text(other)
 }
 
 function sorted(names: readonly ChangedName[], pathOf: (name: ChangedName) => Uint8Array): ChangedName[] {

@@ -1,13 +1,13 @@
 import { allocateUnsafe } from '../../../bytes/fast.js'
 import type { NumberSet } from '../../../bytes/number-set.js'
 import type { ExtGroup, ExtInode, ExtSuperblock } from '../../../formats/ext/index.js'
+import { readInodeBitmap } from '../bitmaps.js'
 import type { ExtFileSystem } from '../ext-file-system.js'
-import { ExtFindings } from '../findings.js'
-import { type ExtVolume, volumeOver } from '../volume.js'
+import type { ExtVolume } from '../volume.js'
 
 /**
- * One of the two file systems. `volume` is for structures that the file system does not show, and for content: it keeps
- * no data in memory, as the blocks that changed lie far apart.
+ * One of the two file systems. `volume` is for structures that the file system does not show, and for content: unlike the
+ * volume of the file system it keeps no data in memory, as the blocks that changed lie far apart.
  */
 export interface Side {
   readonly files: ExtFileSystem
@@ -17,8 +17,8 @@ export interface Side {
 
 export function openSide(files: ExtFileSystem): Side {
   const { image, superblock } = files
-  const reads = { block: files.block, readData: (offset: number, target: Uint8Array) => image.read(offset, target) }
-  return { files, superblock, volume: volumeOver(image, superblock, new ExtFindings('report'), reads) }
+  const readData = (offset: number, target: Uint8Array) => image.read(offset, target)
+  return { files, superblock, volume: { ...files.volume, readData } }
 }
 
 /** What the parts of a comparison share. */
@@ -57,7 +57,7 @@ const none: UsedInodes = { bits: new Uint8Array(0), count: 0 }
 export async function usedInodesOf({ volume, superblock }: Side, group: ExtGroup): Promise<UsedInodes> {
   if (group.hasNoInodes) return none
   const count = Math.max(0, superblock.inodesPerGroup - group.unusedInodeCount)
-  return { bits: await volume.block(group.inodeBitmap), count }
+  return { bits: await readInodeBitmap(volume, group), count }
 }
 
 export function isUsed({ bits, count }: UsedInodes, index: number): boolean {
