@@ -47,18 +47,32 @@ export interface OpenedFileSystem extends AsyncDisposable {
  */
 export async function openFileSystem(name: HostPath | URL, options: FileSystemOptions = {}): Promise<OpenedFileSystem> {
   const checked = checkedOptions(options, fileSystemRules)
-  const { files: host = localHostFiles, force, noReplay } = checked
+  const { files: host = localHostFiles } = checked
   const { path, partition: named } = await splitPartitionPath(host, hostPath('path', name))
   const image = await openFileImage(host, path, checked)
-  return closeOnFailure(image, () =>
-    namingImage(path, async () => {
-      const found = await findFileSystem(image, checked.partition ?? named)
-      const damage = force?.includes('damage') ? 'report' : 'refuse'
-      const files = await openExt(found.image, { replay: !noReplay, damage })
-      const close = () => image.close()
-      return { files, image, partition: found.partition, close, [Symbol.asyncDispose]: close }
-    }),
-  )
+  return closeOnFailure(image, async () => {
+    const found = await fileSystemIn(image, checked.partition ?? named, checked)
+    const close = () => image.close()
+    return { ...found, image, close, [Symbol.asyncDispose]: close }
+  })
+}
+
+/**
+ * Open the file system inside an open image.
+ *
+ * @param number  of its partition; null for the only file system that umlcow reads
+ */
+export async function fileSystemIn(
+  image: FileImage,
+  number: number | null,
+  { force, noReplay }: FileSystemOptions,
+): Promise<Pick<OpenedFileSystem, 'files' | 'partition'>> {
+  return namingImage(image.files[0]!.path, async () => {
+    const found = await findFileSystem(image, number)
+    const damage = force?.includes('damage') ? 'report' : 'refuse'
+    const files = await openExt(found.image, { replay: !noReplay, damage })
+    return { files, partition: found.partition }
+  })
 }
 
 const aboutFileSystems: readonly string[] = [

@@ -29,7 +29,7 @@ describe('diff', () => {
 
   it('prints paths, lines and sums', () => {
     const run = unpacked()
-    expect(run('--name-only', '-z', '-b', 'root_fs', 'cow').stdout.split('\0').slice(0, 2)).toEqual([
+    expect(run('--name-only', '-0', '-b', 'root_fs', 'cow').stdout.split('\0').slice(0, 2)).toEqual([
       '/data/file3',
       '/data/moved',
     ])
@@ -37,7 +37,7 @@ describe('diff', () => {
     expect(run('--stat', '-b', 'root_fs', 'cow').stdout).toMatch(
       /A added: 19\n.* journal\n.* in all blocks that differ/s,
     )
-    for (const wrong of [['--ranges', '--stat'], ['-z'], ['--json', '--content']]) {
+    for (const wrong of [['--ranges', '--stat'], ['-0'], ['--ranges', '--no-replay'], ['--json', '--content']]) {
       expect(run(...wrong, '-b', 'root_fs', 'cow').status, `${wrong}`).toBe(64)
     }
   })

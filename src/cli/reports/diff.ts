@@ -133,33 +133,22 @@ function hyphened(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-export function rangeLine({ start, end, isSame }: ComparedRange): string {
-  return `${start}\t${end - start}\t${isSame ? 'same' : 'changed'}\n`
+export async function* rangeLines(ranges: AsyncIterable<ComparedRange>): AsyncGenerator<string> {
+  for await (const { start, end, isSame } of ranges) {
+    yield `${start}\t${end - start}\t${isSame ? 'same' : 'changed'}\n`
+  }
 }
 
-export interface GatheredRanges {
-  readonly ranges: readonly ComparedRange[]
-  readonly changedLength: number
-  readonly sameLength: number
-}
-
-export async function gatherRanges(found: AsyncIterable<ComparedRange>): Promise<GatheredRanges> {
-  const ranges: ComparedRange[] = []
+/** Format ranges as one document, without keeping them. Schema: docs/schema/diff.json */
+export async function* rangesJson(virtualSize: number, ranges: AsyncIterable<ComparedRange>): AsyncGenerator<string> {
   let [changedLength, sameLength] = [0, 0]
-  for await (const range of found) {
-    ranges.push(range)
-    if (range.isSame) sameLength += range.end - range.start
-    else changedLength += range.end - range.start
+  yield `{\n  "virtual-size": ${virtualSize},\n  "ranges": [`
+  let separator = '\n'
+  for await (const { start, end, isSame } of ranges) {
+    if (isSame) sameLength += end - start
+    else changedLength += end - start
+    yield `${separator}    ${JSON.stringify({ start, length: end - start, same: isSame })}`
+    separator = ',\n'
   }
-  return { ranges, changedLength, sameLength }
-}
-
-/** Schema: docs/schema/diff.json */
-export function rangeDiffDocument(virtualSize: number, { ranges, changedLength, sameLength }: GatheredRanges): unknown {
-  return {
-    'virtual-size': virtualSize,
-    ranges: ranges.map(({ start, end, isSame }) => ({ start, length: end - start, same: isSame })),
-    'changed-length': changedLength,
-    'same-length': sameLength,
-  }
+  yield `${separator === '\n' ? '' : '\n  '}],\n  "changed-length": ${changedLength},\n  "same-length": ${sameLength}\n}\n`
 }

@@ -1,16 +1,20 @@
-import {
-  diffExt,
-  type ExtChange,
-  type ExtDifferences,
-  type ExtFileSystem,
-  openExt,
-} from '../../filesystems/ext/index.js'
-import { findFileSystem } from '../../filesystems/find-file-system.js'
+import { readContents } from '../../filesystems/contents.js'
+import { diffExt, type ExtChange, type ExtDifferences, type ExtFileSystem } from '../../filesystems/ext/index.js'
+import { pickPartition } from '../../filesystems/find-file-system.js'
 import { type ByteRange, type ComparedRange, compareRanges } from '../../images/compare-ranges.js'
+import type { Image } from '../../images/image.js'
+import { partitionImage } from '../../images/partitions/index.js'
 import { type HostPath, localHostFiles } from '../../machine/host-files.js'
 import type { OperationOptions } from '../../machine/operation-options.js'
 import { checkedOptions, flag, hostPath, paths, type Rules } from '../../machine/option-rules.js'
-import { type FileSystemOptions, fileSystemRules, namingImage } from '../../overlays/open-file-system.js'
+import { closeOnFailure } from '../../overlays/open.js'
+import {
+  type FileSystemOptions,
+  fileSystemIn,
+  fileSystemRules,
+  namingImage,
+  type OpenedFileSystem,
+} from '../../overlays/open-file-system.js'
 import type { FileImage } from '../../overlays/open-image.js'
 import { splitPartitionPath } from '../../overlays/partition-path.js'
 import { type ImagePair, openTwoImages, openWithBacking } from './open-images.js'
@@ -19,6 +23,11 @@ import { type FilePatch, patchOf } from './patch.js'
 export interface DiffOptions extends OperationOptions, FileSystemOptions {
   /** The old image. Default: the backing image of the new one, which must be an overlay or a qcow2 image with one. */
   readonly old?: HostPath | URL | undefined
+  /**
+   * The number of a partition of both images. The paths may also name it, both or one of them: `IMAGE@N`. Without it,
+   * `diffRanges` compares whole images.
+   */
+  readonly partition?: number | undefined
   /** A change of the atime or the ctime alone is a change. */
   readonly atime?: boolean | undefined
 }
@@ -27,6 +36,7 @@ const diffRules: Rules = { ...fileSystemRules, old: paths.any, atime: flag }
 
 /** The bytes of two images that were compared. Close it when done. */
 export interface RangeDiff {
+  /** Of the new image, or of its partition. */
   readonly virtualSize: number
   /** Bytes that an overlay supplies and the old image has, too, are ranges that are the same. Iterate once only. */
   readonly ranges: AsyncIterable<ComparedRange>
@@ -46,19 +56,23 @@ export interface FileDiff extends ExtDifferences {
 const rangeUnit = 512
 
 /**
- * Compare an image with its backing image, or with another image, byte by byte.
+ * Compare an image with its backing image, or with another image, byte by byte. Where the caller names a partition, only
+ * the bytes of the partition are compared, and they count from its start. No journal is replayed: `noReplay` does nothing.
  *
- * @throws UmlcowError NOT_COW for an image without a backing file and without `old`, and what opening throws
+ * @throws UmlcowError PARTITION_MISSING; NOT_COW for an image without a backing file and without `old`, and what opening throws
  */
 export async function diffRanges(path: HostPath | URL, options: DiffOptions = {}): Promise<RangeDiff> {
   const checked = checkedOptions(options, diffRules)
+  const { signal } = checked
   const pair = await openPair(hostPath('path', path), checked)
-  const how = { unit: rangeUnit, signal: checked.signal }
-  return {
-    virtualSize: pair.now.virtualSize,
-    ranges: compareRanges(pair.old, pair.now, pair.ranges(), how),
-    close: pair.close,
-  }
+  return closeOnFailure(pair, async () => {
+    const [old, now] = [await placeIn(pair.old, pair.oldNumber), await placeIn(pair.now, pair.newNumber)]
+    return {
+      virtualSize: now.image.virtualSize,
+      ranges: compareRanges(old.image, now.image, rangesBetween(pair, old, now), { unit: rangeUnit, signal }),
+      close: pair.close,
+    }
+  })
 }
 
 /**
@@ -68,15 +82,13 @@ export async function diffRanges(path: HostPath | URL, options: DiffOptions = {}
  *         FS_DAMAGED, and what opening throws
  */
 export async function diffFiles(path: HostPath | URL, options: DiffOptions = {}): Promise<FileDiff> {
-  const given = checkedOptions(options, diffRules)
-  const { path: place, partition } = await splitPartitionPath(given.files ?? localHostFiles, hostPath('path', path))
-  const checked = { ...given, partition: given.partition ?? partition ?? undefined }
-  const pair = await openPair(place, checked)
-  try {
-    const [{ files: old, start }, found] = [await filesIn(pair.old, checked), await filesIn(pair.now, checked)]
-    const { files: now } = found
-    const isInPlace = start === found.start
-    const ranges = isInPlace ? rangesFrom(pair.ranges(), start, now) : [{ start: 0, end: now.image.virtualSize }]
+  const checked = checkedOptions(options, diffRules)
+  const pair = await openPair(hostPath('path', path), checked)
+  return closeOnFailure(pair, async () => {
+    const before = await fileSystemIn(pair.old, pair.oldNumber, checked)
+    const after = await fileSystemIn(pair.now, pair.newNumber, checked)
+    const [old, now] = [before.files, after.files]
+    const ranges = rangesBetween(pair, placeOf(before), placeOf(after))
     const differences = await diffExt(old, now, ranges, { atime: checked.atime, signal: checked.signal })
     return {
       ...differences,
@@ -84,44 +96,61 @@ export async function diffFiles(path: HostPath | URL, options: DiffOptions = {})
       patch: (change) => patchOf(old, now, change),
       close: pair.close,
     }
-  } catch (error) {
-    await pair.close()
-    throw error
-  }
-}
-
-async function openPair(path: HostPath, options: DiffOptions): Promise<ImagePair> {
-  const files = options.files ?? localHostFiles
-  return options.old === undefined
-    ? openWithBacking(files, path, options)
-    : openTwoImages(files, [hostPath('old', options.old), path], options)
-}
-
-/** A file system, and where it starts in the image: bytes. */
-interface PlacedFiles {
-  readonly files: ExtFileSystem
-  readonly start: number
-}
-
-async function filesIn(image: FileImage, options: DiffOptions): Promise<PlacedFiles> {
-  const { force, noReplay, partition } = options
-  return namingImage(image.files[0]!.path, async () => {
-    const found = await findFileSystem(image, partition)
-    const damage = force?.includes('damage') ? 'report' : 'refuse'
-    const files = await openExt(found.image, { replay: !noReplay, damage })
-    return { files, start: found.partition?.start ?? 0 }
   })
 }
 
-/** Cut ranges of the image to those of a file system that starts inside it. */
+/** Two images, and the partition to compare of each: null for none that the caller named. */
+interface PartitionPair extends ImagePair {
+  readonly oldNumber: number | null
+  readonly newNumber: number | null
+}
+
+/** Open the images. A partition that the caller names for one of them is that of the other, too. */
+async function openPair(path: HostPath, options: DiffOptions): Promise<PartitionPair> {
+  const files = options.files ?? localHostFiles
+  const now = await splitPartitionPath(files, path)
+  const old = options.old === undefined ? null : await splitPartitionPath(files, hostPath('old', options.old))
+  const pair = await (old === null
+    ? openWithBacking(files, now.path, options)
+    : openTwoImages(files, [old.path, now.path], options))
+  const [ofOld, ofNew] = [old?.partition ?? null, now.partition]
+  const { partition = null } = options
+  return { ...pair, oldNumber: partition ?? ofOld ?? ofNew, newNumber: partition ?? ofNew ?? ofOld }
+}
+
+/** The bytes that are compared, and where they start in the image. */
+interface Place {
+  readonly image: Image
+  readonly start: number
+}
+
+function placeOf({ files, partition }: Pick<OpenedFileSystem, 'files' | 'partition'>): Place {
+  return { image: files.image, start: partition?.start ?? 0 }
+}
+
+async function placeIn(image: FileImage, number: number | null): Promise<Place> {
+  if (number === null || number === 0) return { image, start: 0 }
+  return namingImage(image.files[0]!.path, async () => {
+    const partition = pickPartition((await readContents(image)).table, number)
+    return { image: partitionImage(image, partition), start: partition.start }
+  })
+}
+
+/** List the bytes of two places that may differ. Those that start elsewhere in their images are compared as a whole. */
+function rangesBetween(pair: ImagePair, old: Place, now: Place): AsyncIterable<ByteRange> | readonly ByteRange[] {
+  const end = Math.max(old.image.virtualSize, now.image.virtualSize)
+  return old.start === now.start ? rangesFrom(pair.ranges(), now.start, end) : [{ start: 0, end }]
+}
+
+/** Cut ranges of the image to those of a place in it. */
 async function* rangesFrom(
   ranges: AsyncIterable<ByteRange>,
   offset: number,
-  { image }: ExtFileSystem,
+  length: number,
 ): AsyncGenerator<ByteRange> {
   for await (const range of ranges) {
     const start = Math.max(0, range.start - offset)
-    const end = Math.min(image.virtualSize, range.end - offset)
+    const end = Math.min(length, range.end - offset)
     if (start < end) yield { start, end }
   }
 }

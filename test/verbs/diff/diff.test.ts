@@ -1,7 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { unpackPair } from '../../../fixtures/unpack.js'
-import { diffFiles, diffRanges, type ExtChange, merge } from '../../../src/index.js'
+import {
+  type ComparedRange,
+  type DiffOptions,
+  diffFiles,
+  diffRanges,
+  type ExtChange,
+  merge,
+} from '../../../src/index.js'
 import { unifiedText } from '../../../src/verbs/diff/patch.js'
 import { temporaryDirectory } from '../../support/paths.js'
 
@@ -9,6 +16,14 @@ function unpack(kind: string) {
   const directory = temporaryDirectory()
   const { paths } = unpackPair(kind, directory)
   return { merged: `${directory}/merged`, cow: paths.overlays[0]!, backing: paths.backing }
+}
+
+async function differing(path: string, options: DiffOptions): Promise<ComparedRange[]> {
+  const diff = await diffRanges(path, options)
+  const found: ComparedRange[] = []
+  for await (const range of diff.ranges) if (!range.isSame) found.push(range)
+  await diff.close()
+  return found
 }
 
 function shown({ status, path, oldPath, ranges, fields }: ExtChange): string {
@@ -64,9 +79,22 @@ describe('an overlay that the kernel wrote', () => {
       writeFileSync(`${file}.disk`, disk)
       return `${file}.disk`
     })
-    const diff = await diffFiles(`${now}@1`, { old: old! })
-    expect(diff.changes.map(shown)).toEqual(session)
-    await diff.close()
+    for (const [path, other] of [
+      [`${now}@1`, old!],
+      [now!, `${old}@1`],
+    ] as const) {
+      const diff = await diffFiles(path, { old: other })
+      expect(diff.changes.map(shown)).toEqual(session)
+      await diff.close()
+    }
+    const listed = await differing(merged, { old: backing })
+    expect(await differing(`${now}@1`, { old: `${old}@1` })).toEqual(listed)
+    expect(await differing(now!, { old: old!, partition: 1 })).toEqual(listed)
+    // The bytes of a partition, and of a file system that fills the other image.
+    expect(await differing(`${now}@1`, { old: `${backing}@0` })).toEqual(listed)
+    const inDisk = listed.map(({ start, end }) => ({ start: start + 2 ** 20, end: end + 2 ** 20, isSame: false }))
+    expect(await differing(now!, { old: old! })).toEqual(inDisk)
+    await expect(differing(now!, { old: old!, partition: 2 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
     await expect(diffFiles(now!, { old: old!, partition: 2 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
   })
 
@@ -82,8 +110,8 @@ describe('an overlay that the kernel wrote', () => {
     }
     const stored = await listed(cow)
     expect(stored.some((line) => line.endsWith('true'))).toBe(true)
-    const differing = (lines: readonly string[]) => lines.filter((line) => line.endsWith('false'))
-    expect(differing(await listed(merged, backing))).toEqual(differing(stored))
+    const changed = (lines: readonly string[]) => lines.filter((line) => line.endsWith('false'))
+    expect(changed(await listed(merged, backing))).toEqual(changed(stored))
   })
 
   test('refuses an image that has no backing file, and one without a file system', async () => {
