@@ -4,12 +4,17 @@ import { unpackPair } from '../../../fixtures/unpack.js'
 import {
   type ComparedRange,
   type DiffOptions,
+  diffExt,
   diffFiles,
   diffRanges,
   type ExtChange,
   merge,
+  openExt,
+  openMemoryStore,
+  openRawImage,
 } from '../../../src/index.js'
-import { unifiedText } from '../../../src/verbs/diff/patch.js'
+import { patchOf, unifiedText } from '../../../src/verbs/diff/patch.js'
+import { HandExt } from '../../support/ext-by-hand.js'
 import { temporaryDirectory } from '../../support/paths.js'
 
 function unpack(kind: string) {
@@ -134,3 +139,38 @@ test.each([
 ])('formats changes of lines as diff -u does: %j', (old, now, hunks) => {
   expect(unifiedText(old, now, ['a/f', 'b/f'])).toBe(`--- a/f\n+++ b/f\n${hunks}`)
 })
+
+test('patches of files that are encrypted say so', async () => {
+  const [empty, hand] = [new HandExt(), new HandExt()]
+  hand.file('secret', 12, { flags: 0x800, size: 9, map: [30] })
+  const [without, having] = [await openExt(empty.open()), await openExt(hand.open())]
+  for (const [old, now] of [
+    [without, having],
+    [having, without],
+  ] as const) {
+    const { changes } = await diffExt(old, now, [{ start: 0, end: hand.bytes.length }])
+    expect(await patchOf(old, now, changes[0]!)).toEqual({ kind: 'encrypted', text: '' })
+  }
+})
+
+test.each(['inodeBitmap', 'blockBitmap'] as const)(
+  'damage of the %s ends a diff, unless it is reported',
+  async (name) => {
+    const bytes = readFileSync(unpack('ext4').backing)
+    const open = (damage: 'refuse' | 'report') => openExt(openRawImage(openMemoryStore(bytes)), { damage })
+    const group = await (await open('refuse')).volume.group(0)
+    const before = await open('report')
+    const { blockSize } = before.superblock
+    const changed = Buffer.from(bytes)
+    changed[group[name] * blockSize]! ^= 1
+    // A byte that no bitmap calls free.
+    changed[before.superblock.blockCount * blockSize - 1]! ^= 1
+    const run = async (damage: 'refuse' | 'report') => {
+      const now = await openExt(openRawImage(openMemoryStore(changed)), { damage })
+      await diffExt(await open(damage), now, [{ start: 0, end: changed.length }])
+      return now.findings.map(({ message }) => message)
+    }
+    await expect(run('refuse')).rejects.toMatchObject({ code: 'FS_DAMAGED' })
+    expect(await run('report')).toEqual([expect.stringMatching(/wrong checksum of the .* bitmap of group 0/)])
+  },
+)
