@@ -163,7 +163,7 @@ test.each(['inodeBitmap', 'blockBitmap'] as const)(
     const { blockSize } = before.superblock
     const changed = Buffer.from(bytes)
     changed[group[name] * blockSize]! ^= 1
-    // A byte that no bitmap calls free.
+    // A block of no file: the block bitmap says what it is.
     changed[before.superblock.blockCount * blockSize - 1]! ^= 1
     const run = async (damage: 'refuse' | 'report') => {
       const now = await openExt(openRawImage(openMemoryStore(changed)), { damage })
