@@ -188,6 +188,13 @@ describe.runIf(havePeers(gnuTar, bsdtar))('tar archives', () => {
     const through = run(bsdtar, ['-cf', '-', '--format=pax', '@-'], { input: archive })
     expect((await readable(readTar, through))[0]?.entry.xattrs).toEqual(xattrs)
   })
+
+  it('have names of extended attributes in the form of GNU tar', async () => {
+    const xattrs = [{ name: bytesOf('user.a=b%c%3D'), value: bytesOf('x') }]
+    const archive = await collect(writeTar(itemsOf([entry('f', { xattrs })])))
+    const text = run(gnuTar, ['-tvvf', '-', '--xattrs'], { input: archive }).toString('latin1')
+    expect(text).toContain('x: 1 user.a=b%c%3D')
+  })
 })
 
 /** A tree that anybody can make. */

@@ -13,6 +13,7 @@ import type { FirstName } from './first-names.js'
 import type { TarMember } from './member.js'
 import { parsePaxTime } from './pax-records.js'
 import { type SparseHeader, sparseHeaderOf } from './sparse/header.js'
+import { xattrName } from './xattr-keyword.js'
 
 const typesByFlag: Readonly<Record<string, EntryType>> = {
   '0': 'file',
@@ -32,7 +33,6 @@ const refusedTypes: Readonly<Record<string, string>> = {
   N: 'holds long names in the form of old versions of GNU tar, which no longer read it either',
 }
 
-const xattrPrefix = 'SCHILY.xattr.'
 const slash = 0x2f
 
 /** The values of a member, each from its best source: pax records, then GNU long names, then the header. */
@@ -197,15 +197,17 @@ export class EntryFields {
   /** Null when there are none: an archive does not say whether its writer looked for any. */
   private xattrs(): ExtendedAttribute[] | null {
     if (this.member.records.size === 0) return null
-    const found: ExtendedAttribute[] = []
+    /** By name: two keywords may stand for one. */
+    const found = new Map<string, ExtendedAttribute>()
     for (const [keyword, value] of this.member.records) {
-      if (!keyword.startsWith(xattrPrefix)) continue
-      const name = latin1Bytes(keyword.slice(xattrPrefix.length))
+      const text = xattrName(keyword)
+      if (text === null) continue
+      const name = latin1Bytes(text)
       if (name.length === 0 || name.length > maxXattrName || name.includes(0) || value.length > maxXattrValue) {
         throw this.error('BAD_ARCHIVE', 'an extended attribute has a bad name or is too long')
       }
-      found.push({ name, value })
+      found.set(text, { name, value })
     }
-    return found.length === 0 ? null : found
+    return found.size === 0 ? null : [...found.values()]
   }
 }

@@ -1,2 +1,2 @@
 export { readTar } from './reader.js'
-export { checkTarEntry, writeTar } from './writer.js'
+export { writeTar } from './writer.js'

@@ -2,6 +2,7 @@ import { escapeText } from '../../bytes/escape.js'
 import { latin1Text } from '../../bytes/fast.js'
 import { type ReadOptions, warnOf } from '../manifest/archive-error.js'
 import type { TarMember } from './member.js'
+import { xattrKeyword } from './xattr-keyword.js'
 
 // Records of pax headers that umlcow does not read.
 // SCHILY.acl.access, .default, .ace   ACLs as text.  Source: star(5)
@@ -69,7 +70,8 @@ export class UnreadRecords {
   }
 
   private lookAtAttribute(records: TarMember['records'], keyword: string, path: Uint8Array): void {
-    if (records.has(readForm + decodePercent(keyword.slice(libarchive.length)))) return
+    const name = decodePercent(keyword.slice(libarchive.length))
+    if (records.has(xattrKeyword(name)) || records.has(readForm + name)) return
     warnOf(this.options, path, `its extended attribute is left out: ${shownKeyword(keyword)}`)
   }
 }

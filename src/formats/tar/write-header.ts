@@ -7,6 +7,7 @@ import { aclRecord } from './acl-text.js'
 import { blockSize, posixMagic, tarHeader } from './layout.js'
 import { paxTime, serializePaxRecord } from './pax-records.js'
 import { sparseRecord } from './sparse/layout.js'
+import { xattrKeyword } from './xattr-keyword.js'
 
 const typeFlags: Readonly<Partial<Record<EntryType, string>>> = {
   file: '0',
@@ -69,7 +70,7 @@ export function writeHeader(out: Gatherer, entry: ManifestEntry, sparseSize: num
   if (!fitsTime) records.push(['mtime', latin1Bytes(paxTime(entry.mtimeNs))])
   for (const xattr of entry.xattrs ?? []) {
     const name = latin1Text(xattr.name)
-    records.push(aclRecord(name, xattr.value) ?? [`SCHILY.xattr.${name}`, xattr.value])
+    records.push(aclRecord(name, xattr.value) ?? [xattrKeyword(name), xattr.value])
   }
   if (records.length > 0) writeExtension(out, records)
 

@@ -1,8 +1,8 @@
 import { ceilTo } from '../../bytes/align.js'
 import { Gatherer } from '../../bytes/gather.js'
-import { unfit, type WriteOptions, warnOf } from '../manifest/archive-error.js'
+import { type WriteOptions, warnOf } from '../manifest/archive-error.js'
 import { gatherContent, wholeContent } from '../manifest/content.js'
-import type { ManifestEntry, ManifestItem } from '../manifest/entry.js'
+import type { ManifestItem } from '../manifest/entry.js'
 import { checkEntry } from '../manifest/validate.js'
 import { blockSize } from './layout.js'
 import { hasHoles, writeSparse } from './sparse/write.js'
@@ -24,7 +24,7 @@ export async function* writeTar(
   const out = new Gatherer()
   for await (const item of items) {
     const { entry } = item
-    checkTarEntry(entry)
+    checkEntry(entry)
     if (entry.type === 'socket') {
       warnOf(options, entry.path, 'left out: tar archives hold no sockets')
       continue
@@ -45,13 +45,4 @@ export async function* writeTar(
   }
   out.addZeros(2 * blockSize)
   yield* out.takeAll()
-}
-
-/** Check an entry. @throws UmlcowError ENTRY_UNFIT when tar cannot hold it; not for sockets, which are left out */
-export function checkTarEntry(entry: ManifestEntry): void {
-  checkEntry(entry)
-  // An equals sign ends the keyword of a record.
-  for (const { name } of entry.xattrs ?? []) {
-    if (name.includes(0x3d)) throw unfit(entry.path, 'tar holds no extended attribute with "=" in its name')
-  }
 }
