@@ -17,6 +17,7 @@ import { inlineParts } from './read-file.js'
 import type { ExtVolume } from './volume.js'
 
 const slash = 0x2f
+const dot = 0x2e
 
 /** Inline directories have the number of the parent here. */
 const parentLength = 4
@@ -36,7 +37,7 @@ export async function* listDirectory(
   const to = Math.ceil(directory.size / blockSize)
   let read = 0
   for await (const extents of mapFile(volume, directory, { to })) {
-    for (const { physical, length } of extents) {
+    for (const { logical, physical, length } of extents) {
       if (physical === null) continue
       // A block belongs to one place of one directory. Without the limit, a map could repeat one for hours.
       read += length
@@ -45,7 +46,8 @@ export async function* listDirectory(
         const found = volume.block(block)
         const bytes = found instanceof Promise ? await found : found
         verify(volume, directory, bytes, block)
-        yield namesIn(volume, directory, [{ bytes, from: 0 }], isWanted)
+        const isStart = logical === 0 && block === physical
+        yield namesIn(volume, directory, [{ bytes, from: 0, isStart }], isWanted)
       }
     }
   }
@@ -69,6 +71,8 @@ function verify(
 interface RecordBytes {
   readonly bytes: Uint8Array
   readonly from: number
+  /** The records begin with `.` and `..`. Inline directories do not have them. */
+  readonly isStart: boolean
 }
 
 function namesIn(
@@ -78,7 +82,9 @@ function namesIn(
   isWanted: ExtNameFilter,
 ): DirectoryRecord[] {
   const hasTypes = hasBit(volume.superblock.incompatible, extIncompatible.fileTypes)
-  const found = parts.map(({ bytes, from }) => parseDirectoryBlock(bytes, from, bytes.length, { hasTypes, isWanted }))
+  const found = parts.map(({ bytes, from, isStart }) =>
+    parseDirectoryBlock(bytes, from, bytes.length, { hasTypes, isWanted, isStart }),
+  )
   if (!found.every((records) => records !== null)) throw damagedDirectory(directory)
   return possibleNames(volume, directory, found.length === 1 ? found[0]! : found.flat())
 }
@@ -88,12 +94,17 @@ function possibleNames(volume: ExtVolume, directory: ExtInode, records: Director
   // Encrypted names are any bytes.
   if (hasBit(directory.flags, extInodeFlags.encrypted)) return records
   return records.filter(({ name }) => {
-    const isPossible = indexOfByte(name, slash) < 0 && indexOfByte(name, 0) < 0
+    const isPossible = indexOfByte(name, slash) < 0 && indexOfByte(name, 0) < 0 && !isDots(name)
     if (!isPossible) {
       volume.findings.damage('name', `the name ${printablePath(name)} in directory inode ${directory.number}`)
     }
     return isPossible
   })
+}
+
+/** True for `.` and `..`, which lead elsewhere than the directory says. */
+function isDots(name: Uint8Array): boolean {
+  return name.length <= 2 && name.every((byte) => byte === dot)
 }
 
 async function* listInline(
@@ -103,8 +114,8 @@ async function* listInline(
 ): AsyncGenerator<readonly ExtName[]> {
   const { first, second } = await inlineParts(volume, directory)
   const parts = [
-    { bytes: first, from: parentLength },
-    { bytes: second, from: 0 },
+    { bytes: first, from: parentLength, isStart: false },
+    { bytes: second, from: 0, isStart: false },
   ]
   yield namesIn(volume, directory, parts, isWanted)
 }

@@ -41,10 +41,13 @@ export interface DirectoryReading {
   readonly hasTypes: boolean
   /** Chooses records before their names are copied. */
   readonly isWanted: (inode: number, type: EntryType | null) => boolean
+  /** The part is the start of a directory: its first two records are `.` and `..`. */
+  readonly isStart: boolean
 }
 
 /**
- * List the names in a part of a directory, without `.` and `..`.
+ * List the names in a part of a directory, without `.` and `..` at its start. Elsewhere, these are names that no
+ * program can ask for, and the list has them.
  *
  * @param bytes  records from `from` to `to`
  * @returns      null when the records do not tile the part, or a name cannot be one
@@ -53,9 +56,11 @@ export function parseDirectoryBlock(
   bytes: Uint8Array,
   from: number,
   to: number,
-  { hasTypes, isWanted }: DirectoryReading,
+  { hasTypes, isWanted, isStart }: DirectoryReading,
 ): DirectoryRecord[] | null {
   const records: DirectoryRecord[] = []
+  /** Dots that the next record has for a name. */
+  let dots = isStart ? 1 : 3
   let at = from
   while (at < to) {
     const length = at + headerSize <= to ? recordLength(bytes, at, to - from) : 0
@@ -65,12 +70,13 @@ export function parseDirectoryBlock(
       const nameLength = bytes[at + 6]!
       if (nameLength === 0 || headerSize + nameLength > length) return null
       const type = hasTypes ? (types[bytes[at + 7]!] ?? null) : null
-      if (!isDots(bytes, at + headerSize, nameLength) && isWanted(inode, type)) {
+      if (!(dots < 3 && isDots(bytes, at + headerSize, nameLength, dots)) && isWanted(inode, type)) {
         const name = new Uint8Array(nameLength)
         for (let i = 0; i < nameLength; i++) name[i] = bytes[at + headerSize + i]!
         records.push({ name, inode, type })
       }
     }
+    dots++
     at += length
   }
   return records
@@ -84,9 +90,9 @@ function recordLength(bytes: Uint8Array, at: number, blockSize: number): number 
   return length - (length % 4) + (length % 4) * 65536
 }
 
-/** True for `.` and `..`. */
-function isDots(bytes: Uint8Array, at: number, length: number): boolean {
-  return length <= 2 && bytes[at] === 0x2e && (length === 1 || bytes[at + 1] === 0x2e)
+/** True for `.` with one dot, and for `..` with two. */
+function isDots(bytes: Uint8Array, at: number, length: number, dots: number): boolean {
+  return length === dots && bytes[at] === 0x2e && (length === 1 || bytes[at + 1] === 0x2e)
 }
 
 /** True when the checksum of a block is right. @param seed  of the inode  @param isIndexed  the directory has a tree */

@@ -215,7 +215,7 @@ describe('directories', () => {
     await expect(names(files)).rejects.toEqual(damaged)
   })
 
-  test.each(['a/b', 'a\0b'])('refuse the name %j, or leave it out', async (name) => {
+  test.each(['a/b', 'a\0b', '..', '.'])('refuse the name %j, or leave it out', async (name) => {
     const hand = new HandExt()
     hand.file(name, 12, {})
     hand.file('good', 13, {})
