@@ -20,8 +20,8 @@ interface Flags extends ArchiveFlags {
 const description =
   'Copy files of an image, and all that lies below them, to a directory. IMAGE is a raw image, an overlay or a qcow2 ' +
   'image with an ext2, ext3 or ext4 file system. Each PATH gets its last name in DIR; the name must be free. Without ' +
-  'PATH, the whole file system becomes DIR, which must be new or empty. Each appears complete or not at all, and ' +
-  'nothing goes anywhere but into DIR. Holes stay. Root gives the files their owners, modes and attributes, and makes ' +
+  'PATH, the whole file system becomes DIR, which must be new or empty. All of this appears complete, or nothing. The ' +
+  'work directory .umlcow-new-NAME is beside what it makes: without PATH, beside DIR. Holes stay. Root gives the files their owners, modes and attributes, and makes ' +
   'devices; other users get what they can make, and the rest is reported. With --to, the files go into an archive or ' +
   'a manifest that has all of this.'
 
@@ -84,6 +84,7 @@ function document({ losses, ...result }: ExtractResult, image: string): unknown 
 }
 
 function text({ made, entries, size, dryRun }: ExtractResult): string {
+  if (made.length === 0) return 'nothing to make\n'
   const places = made.map((place) => printablePath(place)).join(', ')
   return `${places}: ${dryRun ? 'would get ' : ''}${entries} entries, ${formatSize(size)}\n`
 }

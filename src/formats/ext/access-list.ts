@@ -9,6 +9,7 @@ const programVersion = 2
 const noId = 0xffffffff
 /** Named users and named groups. */
 const namedTags: readonly number[] = [0x02, 0x08]
+const groupTag = 0x04
 const tags: readonly number[] = [0x01, 0x02, 0x04, 0x08, 0x10, 0x20]
 
 /** Convert an ACL from the form on the disk to the form that the kernel gives to programs; null when it is none. */
@@ -29,6 +30,18 @@ export function toProgramAccessList(stored: Uint8Array): Uint8Array | null {
 /** True when an ACL in the form for programs says no more than the mode does: owner, group and others. */
 export function isMinimalAccessList(list: Uint8Array): boolean {
   return list.length <= 4 + 3 * 8
+}
+
+/**
+ * Get the mode that a file has without its ACL, which is in the form for programs. With an ACL, the bits of the group are
+ * the mask of the ACL, and an entry has those of the group. The new bits allow no more than both.
+ */
+export function modeWithoutAccessList(mode: number, list: Uint8Array): number {
+  for (let at = 4; at + 8 <= list.length; at += 8) {
+    if (readHalf(list, at) !== groupTag) continue
+    return mode & (0o7707 | ((readHalf(list, at + 2) & 7) << 3))
+  }
+  return mode
 }
 
 function parseEntries(stored: Uint8Array) {

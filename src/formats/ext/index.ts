@@ -1,4 +1,4 @@
-export { isMinimalAccessList, toProgramAccessList } from './access-list.js'
+export { isMinimalAccessList, modeWithoutAccessList, toProgramAccessList } from './access-list.js'
 export {
   isAttributeBlockRight,
   parseAttributeBlock,

@@ -1,18 +1,18 @@
 import fs from 'node:fs'
-import { printablePath } from '../../bytes/escape.js'
+import { UmlcowError } from '../../errors.js'
 import type { HostPath } from '../host-files.js'
 import { joinPath } from '../path-bytes.js'
 import { findProgram } from './find-program.js'
 import { runProgram } from './run-program.js'
+import { type AttributeFailures, FailureReader } from './setfattr-failures.js'
 
-/** How the setting of extended attributes ended: as `AttributeSearch`. */
-export type AttributeSetting = 'complete' | 'missing' | { readonly incomplete: string }
+/** How the setting of extended attributes ended. `missing`: this machine has no setfattr. */
+export type AttributeSetting = 'complete' | 'missing' | AttributeFailures
 
 /** The directory of the files, and the list, as the program sees them. */
 const top = '/proc/self/fd/3'
 const programArguments = ['-h', '--restore=/proc/self/fd/4']
 
-const keptLength = 500
 const [backslash, newline, carriageReturn] = [0x5c, 0x0a, 0x0d]
 
 /**
@@ -59,21 +59,17 @@ export async function setAttributes(
   try {
     const lines = fs.openSync(list, O_RDONLY | O_NOFOLLOW)
     try {
-      let failures = Buffer.alloc(0)
-      const onStderr = (chunk: Buffer) => {
-        if (failures.length < keptLength) failures = Buffer.concat([failures, chunk.subarray(0, keptLength)])
-      }
+      const failures = new FailureReader(top)
+      const onStderr = (chunk: Buffer) => failures.add(chunk)
       const status = await runProgram(program, programArguments, { signal, descriptors: [place, lines], onStderr })
-      return status === 0 ? 'complete' : { incomplete: shown(failures) || `setfattr ended with ${status}` }
+      if (status === 0) return 'complete'
+      const { count, first } = failures.result()
+      if (count > 0) return { count, first }
+      throw new UmlcowError('HELPER_FAILED', `${program}: ended with ${status}, and did not say why`)
     } finally {
       fs.closeSync(lines)
     }
   } finally {
     fs.closeSync(place)
   }
-}
-
-function shown(failures: Buffer): string {
-  const line = failures.toString('latin1').split('\n')[0]!.replaceAll(`${top}/`, '')
-  return printablePath(Buffer.from(line, 'latin1'))
 }

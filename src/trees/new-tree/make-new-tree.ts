@@ -12,7 +12,14 @@ import type { TreeWriter } from '../host/tree-writer.js'
 import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
 import type { NewTree, NewTreeOptions } from './new-tree.js'
-import { guardNewNames, placeNewName, placeNewTree, removeNewTree } from './place-new-tree.js'
+import {
+  guardNewNames,
+  type PlacedName,
+  placeNewName,
+  placeNewTree,
+  removeNewTree,
+  takeBackNames,
+} from './place-new-tree.js'
 
 // A new tree is built in a work directory that no other user can enter, beside its final place:
 //   .umlcow-new-NAME/tree    the tree
@@ -81,7 +88,7 @@ export interface MadeInWork<T> {
 
 /**
  * Make new names in a directory that exists. They are built together, in a tree of their own, and then get their places
- * one after another: each appears whole or not at all. The names must be free.
+ * one after another, each whole. When one cannot have its place, the others lose theirs. The names must be free.
  *
  * @returns also the places that were filled: `build` may leave names out
  * @throws  UmlcowError TARGET_EXISTS, and as `makeNewTree`
@@ -92,20 +99,26 @@ export async function makeNewNames<T>(
   options: NewTreeOptions,
   build: BuildTree<T>,
 ): Promise<MadeInWork<T> & { readonly placed: readonly Buffer[] }> {
-  const placed: Buffer[] = []
+  const placed: PlacedName[] = []
   const places = names.map((name) => joinPath(pathBytes(directory), name))
   const made = await makeInWork(places[0]!, options, build, {
     guard: (reader) => guardNewNames(reader, directory, names),
     place(tree) {
       for (const [i, name] of names.entries()) {
         const own = joinPath(tree.top, name)
-        if (tree.reader.lstatOrNull(own) === null) continue
-        placeNewName(tree, own, places[i]!)
-        placed.push(places[i]!)
+        const facts = tree.reader.lstatOrNull(own)
+        if (facts === null) continue
+        try {
+          placeNewName(tree, own, places[i]!)
+        } catch (error) {
+          takeBackNames(tree, placed)
+          throw error
+        }
+        placed.push({ place: places[i]!, made: own, facts })
       }
     },
   })
-  return { ...made, placed }
+  return { ...made, placed: placed.map(({ place }) => place) }
 }
 
 interface PlaceOfWork {

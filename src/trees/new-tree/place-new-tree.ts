@@ -2,6 +2,7 @@ import { printablePath } from '../../bytes/escape.js'
 import { hasCode, UmlcowError } from '../../errors.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../../machine/path-bytes.js'
+import type { TreeFacts } from '../host/tree-facts.js'
 import type { TreeHost } from '../host/tree-host.js'
 import type { TreeReader } from '../host/tree-reader.js'
 import { removeTree } from '../remove-tree.js'
@@ -35,7 +36,7 @@ export function placeNewTree({ reader, writer }: TreeHost, top: Buffer, director
 }
 
 /**
- * Give a file or directory of a new tree its name in a directory that exists.
+ * Give a file or directory of a new tree its name in a directory that exists. A file keeps its name in the tree, too.
  *
  * @throws UmlcowError TARGET_EXISTS; the name stays as it is
  */
@@ -51,7 +52,23 @@ export function placeNewName(host: TreeHost, made: Buffer, place: Buffer): void 
   } catch (error) {
     throw hasCode(error, 'EEXIST') ? nameTaken(place) : error
   }
-  host.writer.unlink(made)
+}
+
+/** A name that was placed: where, and where it was in the new tree. */
+export interface PlacedName {
+  readonly place: Buffer
+  readonly made: Buffer
+  readonly facts: TreeFacts
+}
+
+/** Move names back into the new tree, but none that another process has replaced meanwhile. */
+export function takeBackNames(host: TreeHost, placed: readonly PlacedName[]): void {
+  for (const { place, made, facts } of placed) {
+    const found = host.reader.lstatOrNull(place)
+    if (found?.device !== facts.device || found.inode !== facts.inode) continue
+    if (facts.type === 'directory') placeNewTree(host, place, made)
+    else host.writer.unlink(place)
+  }
 }
 
 /** Check that new names are free, and that their directory exists. @throws UmlcowError TARGET_EXISTS */

@@ -1,5 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
-import { isDevice, type ManifestItem } from '../../formats/manifest/index.js'
+import { isDevice, type ManifestEntry, type ManifestItem } from '../../formats/manifest/index.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { checkedOptions, flag, hostPath, type Rules } from '../../machine/option-rules.js'
 import { treeHostOf } from '../../trees/host/tree-host.js'
@@ -12,12 +12,12 @@ import {
   openImageSource,
 } from '../../trees/kinds/image/source.js'
 import { NameCounter, refuseManyNames } from '../../trees/new-tree/link-limit.js'
-import type { NewTree } from '../../trees/new-tree/new-tree.js'
+import type { NewTree, NewTreeOptions } from '../../trees/new-tree/new-tree.js'
 import { itemCounter } from '../../trees/transfer/count-items.js'
 import { refuseInWork } from '../../trees/transfer/guard-output.js'
 import { type TreeOptions, treeRules } from '../../trees/tree-options.js'
 import { createWarnings } from '../../trees/warnings.js'
-import { Losses } from './losses.js'
+import { Losses, plainMode } from './losses.js'
 import { placesOf } from './places.js'
 
 export interface ExtractFilesOptions extends ImageSourceOptions, TreeOptions {
@@ -27,9 +27,9 @@ export interface ExtractFilesOptions extends ImageSourceOptions, TreeOptions {
 
 export interface ExtractResult {
   readonly directory: string
-  /** What was made: the directory itself for the whole file system, else a name in it for each path. */
+  /** What was made: the directory itself for the whole file system, else names in it for paths. */
   readonly made: readonly string[]
-  /** Names in the image. */
+  /** Names that were made, or would be in a dry run. */
   readonly entries: number
   /** Bytes of content, with holes. */
   readonly size: number
@@ -45,7 +45,8 @@ const extractRules: Rules = { ...treeRules, ...imageSourceRules, dryRun: flag }
  * Copy files of an image, and all that lies below them, to a directory of the host.
  *
  * The whole file system becomes the directory, which must be new or empty. Paths get their last names in a directory
- * that exists; these names must be free. Each appears whole or not at all. Root gives the files their owners, modes and
+ * that exists; these names must be free. All of them appear, each whole,
+ * or none. What the user cannot make is left out. Root gives the files their owners, modes and
  * attributes, and makes devices. Other users get what they can make.
  *
  * @throws UmlcowError TARGET_EXISTS, TARGET_KIND, USAGE for two paths with one last name, TOO_MANY_LINKS, and as
@@ -80,24 +81,35 @@ async function extractFrom(
   const losses = new Losses(reader.user())
   const survey = await source.survey({
     onName: ({ path, facts }) => links.add(path, facts),
-    check: (entry) => losses.look(entry),
+    check(entry) {
+      losses.look(entry)
+      if (losses.canMake(entry)) places.expect(entry.path)
+    },
   })
   await refuseManyNames(reader, links.most, places.first, signal)
-  const warnings = createWarnings([...source.warnings, ...losses.warnings()])
-  const result = { directory: printablePath(directory), ...survey, losses: losses.result(), dryRun }
-  if (dryRun) return { ...result, made: places.all.map(printablePath), warnings: warnings.list() }
+  const resultOf = (made: readonly HostPath[], warnings: readonly string[] = []): ExtractResult => ({
+    directory: printablePath(directory),
+    made: made.map(printablePath),
+    entries: survey.entries - losses.result().devices.count,
+    size: survey.size,
+    losses: losses.result(),
+    dryRun,
+    warnings: createWarnings([...source.warnings, ...losses.warnings(), ...warnings]).list(),
+  })
+  if (dryRun) return resultOf(places.expected)
 
   const counter = itemCounter(survey, true, options)
-  const named = { ...options, name: 'the image', onProgress: undefined }
-  const done = await places.make(source.items(counter), named, (items, tree, warn) => build(items, tree, warn))
+  // The walk gives each name once.
+  const named: NewTreeOptions = { ...options, name: 'the image', onProgress: undefined, duplicates: 'refuse' }
+  const done = await places.make(source.items(counter), named, (items, tree, warn) => build(items, tree, losses, warn))
   counter.finish()
-  for (const warning of done.warnings) warnings.add(warning)
-  return { ...result, made: done.made.map(printablePath), warnings: warnings.list() }
+  return resultOf(done.made, done.warnings)
 }
 
 async function build(
   items: AsyncIterable<ManifestItem>,
   tree: NewTree,
+  losses: Losses,
   warn: (message: string) => void,
 ): Promise<void> {
   const isRoot = tree.reader.user().uid === 0
@@ -105,8 +117,9 @@ async function build(
   // The losses tell about attributes and owners.
   const told = { watch: { look: () => {}, warnings: () => [] }, warnsOfDiffering: false }
   const onMade = async () => {
-    const warning = await attributes.set()
-    if (warning !== null) warn(warning)
+    const end = await attributes.set()
+    if (end === 'missing') warn('extended attributes were not set: install the program setfattr (Debian: package attr)')
+    else if (end !== 'complete') losses.addFailures(end)
   }
   await buildDirectory(possibleItems(items, attributes, isRoot), tree, { ...tree.options, ...told, onMade }, warn)
 }
@@ -118,6 +131,12 @@ async function* possibleItems(
   isRoot: boolean,
 ): AsyncGenerator<ManifestItem> {
   for await (const { entry, content } of items) {
-    if (isRoot || !isDevice(entry.type)) yield { entry: attributes.add(entry), content }
+    if (isRoot) yield { entry: attributes.add(entry), content }
+    else if (!isDevice(entry.type)) yield { entry: attributes.add(withoutAccessList(entry)), content }
   }
+}
+
+function withoutAccessList(entry: ManifestEntry): ManifestEntry {
+  const mode = plainMode(entry)
+  return mode === entry.mode ? entry : { ...entry, mode }
 }

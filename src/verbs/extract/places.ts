@@ -22,8 +22,10 @@ interface MadePlaces {
 export interface Places {
   /** One of the new names. */
   readonly first: HostPath
-  /** All new names. */
-  readonly all: readonly HostPath[]
+  /** The new names for which there are files. */
+  readonly expected: readonly HostPath[]
+  /** Note a path of the image that will be made. */
+  expect(path: Uint8Array): void
   /** @throws UmlcowError TARGET_EXISTS, TARGET_KIND */
   guard(reader: TreeReader): void
   /** Make everything, whole or not at all. The build gets the items with their paths in its tree. */
@@ -39,7 +41,8 @@ export function placesOf(source: ImageSource, directory: HostPath): Places {
 function wholePlace(directory: HostPath): Places {
   return {
     first: directory,
-    all: [directory],
+    expected: [directory],
+    expect: () => {},
     guard: (reader) => guardNewTree(reader, directory),
     async make(items, options, build) {
       const { warnings } = await makeNewTree(directory, options, (tree, warn) => build(items, tree, warn))
@@ -52,9 +55,16 @@ function namedPlaces(source: ImageSource, directory: HostPath): Places {
   const tops = lastNames(source)
   const names = tops.map(({ name }) => name)
   const all = names.map((name) => joinPath(pathBytes(directory), name))
+  const found = new Set<number>()
   return {
     first: all[0]!,
-    all,
+    get expected() {
+      return all.filter((_, i) => found.has(i))
+    },
+    expect(path) {
+      const at = tops.findIndex((top) => asBuffer(path).equals(top.path))
+      if (at >= 0) found.add(at)
+    },
     guard: (reader) => guardNewNames(reader, directory, names),
     async make(items, options, build) {
       const { placed, warnings } = await makeNewNames(directory, names, options, (tree, warn) =>

@@ -1,8 +1,11 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { UmlcowError } from '../../../src/errors.js'
 import { archiveFiles, type ExtractFilesOptions, extractFiles, importHumfs } from '../../../src/index.js'
-import { localHostFiles } from '../../../src/machine/host-files.js'
+import { type HostPath, localHostFiles } from '../../../src/machine/host-files.js'
+import { localTreeReader } from '../../../src/trees/host/tree-reader.js'
+import { localTreeWriter } from '../../../src/trees/host/tree-writer.js'
 import { sampleOf } from '../../support/amount.js'
 import { crashingHost } from '../../support/crashing-trees.js'
 import { extentNode, HandExt } from '../../support/ext-by-hand.js'
@@ -78,6 +81,72 @@ describe('extractFiles', () => {
     expect(names()).toEqual(before)
   })
 
+  test('leaves out paths that it cannot make, and places the others', async () => {
+    const hand = handTree()
+    hand.file('secret', 17, { flags: 0x800, size: 7, map: [30] })
+    hand.file('disk', 18, { type: 'block' })
+    const { out, extract, names } = sceneOf(hand)
+    const paths = ['file', 'disk', 'secret', 'link']
+    const reader = { ...localTreeReader, user: () => ({ uid: 1000, gid: 1000, groups: [1000], umask: 0 }) }
+    expect(await extract({ paths, reader, dryRun: true })).toMatchObject({
+      made: ['file', 'link'].map((one) => `${out}/${one}`),
+      entries: 2,
+      losses: { devices: { count: 1, files: ['disk'] } },
+      warnings: [
+        expect.stringMatching(/^secret: left out/),
+        '1 device was left out, because only root can make devices: disk',
+        expect.stringMatching(/^2 files belong to you/),
+      ],
+    })
+    const result = await extract({ paths: ['secret', 'file'] })
+    expect(result).toMatchObject({ made: [`${out}/file`], entries: 1, warnings: [expect.stringMatching(/^secret: /)] })
+    expect(names()).toEqual(['image', 'out', 'out/file'])
+    expect(await extract({ paths: ['secret'] })).toMatchObject({ made: [], entries: 0 })
+  })
+
+  test('takes back the names that it placed when one cannot have its place', async () => {
+    const { out, extract, names } = sceneOf(handTree())
+    const paths = ['file', 'dir', 'link', 'holes']
+    const full = new UmlcowError('ENOSPC', 'no room')
+    const placing = (last: () => void) => ({
+      ...localTreeWriter,
+      link(from: HostPath, to: HostPath) {
+        if (`${to}`.endsWith('/out/holes')) last()
+        localTreeWriter.link(from, to)
+      },
+    })
+    const fails = () => {
+      throw full
+    }
+    await expect(extract({ paths, writer: placing(fails) })).rejects.toBe(full)
+    expect(names()).toEqual(['image', 'out'])
+    const taken = () => {
+      fs.unlinkSync(path.join(out, 'file'))
+      for (const name of ['file', 'holes']) fs.writeFileSync(path.join(out, name), 'of another process')
+    }
+    await expect(extract({ paths, writer: placing(taken) })).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
+    expect(names()).toEqual(['image', 'out', 'out/file', 'out/holes'])
+  })
+
+  test('reports the attributes that the host did not take', async () => {
+    const hand = handTree()
+    const { extract } = sceneOf(hand)
+    const first = [{ path: Buffer.from('file'), reason: 'Operation not supported' }]
+    const writer = { ...localTreeWriter, setAttributes: async () => ({ count: 5, first }) }
+    expect((await extract({ writer })).losses.attributes).toEqual({ count: 0, files: [] })
+    const attribute = Buffer.alloc(1024)
+    for (const [i, word] of [0xea020000, 1, 1].entries()) attribute.writeUInt32LE(word, i * 4)
+    attribute.set([1, 1], 32)
+    attribute.writeUInt16LE(1020, 34)
+    attribute.writeUInt32LE(1, 40)
+    attribute.write('a', 48)
+    hand.block(40).set(attribute)
+    hand.record(12).writeUInt32LE(40, 0x68)
+    const { losses, warnings } = await sceneOf(hand).extract({ writer })
+    expect(losses.attributes).toEqual({ count: 5, files: ['file: Operation not supported'] })
+    expect(warnings).toEqual(['5 files lack extended attributes: file: Operation not supported and 4 more'])
+  })
+
   test('refuses two paths with one last name', async () => {
     const hand = handTree()
     hand.directory(21, [['file', 12]])
@@ -89,6 +158,7 @@ describe('extractFiles', () => {
   test('makes nothing outside of the directory, whatever the names are', async () => {
     const hand = handTree()
     const evil: [string, number][] = [
+      ['..', 12],
       ['../escaped', 12],
       ['/tmp/escaped', 12],
       ['cut\0off', 12],
@@ -98,7 +168,7 @@ describe('extractFiles', () => {
     const { extract, names } = sceneOf(hand)
     await expect(extract()).rejects.toMatchObject({ code: 'FS_DAMAGED' })
     const { warnings } = await extract({ force: ['damage'] })
-    expect(warnings).toHaveLength(3)
+    expect(warnings).toHaveLength(4)
     expect(names().filter((name) => !name.includes('holes'))).toEqual([
       'image',
       'out',

@@ -1,7 +1,7 @@
 import { latin1Text } from '../../../bytes/fast.js'
 import type { ExtendedAttribute, ManifestEntry } from '../../../formats/manifest/index.js'
 import { asBuffer } from '../../../machine/path-bytes.js'
-import { attributeLines } from '../../../machine/programs/setfattr.js'
+import { type AttributeSetting, attributeLines } from '../../../machine/programs/setfattr.js'
 import { capability } from '../../attributes/attribute-losses.js'
 import type { NewTree } from '../../new-tree/new-tree.js'
 import { inTree } from '../../tree-path.js'
@@ -47,17 +47,13 @@ export class NewAttributes {
     return { ...entry, mode: entry.mode | ownerMayWrite }
   }
 
-  /** Set them. @returns  a warning when that was not possible; null else */
-  async set(): Promise<string | null> {
+  /** Set them. */
+  async set(): Promise<AttributeSetting> {
     const { writer, top, attributes, options } = this.tree
     this.flush()
     const end = this.isEmpty ? 'complete' : await writer.setAttributes(top, attributes, options.signal)
     for (const { path, mode } of this.locked) writer.setMode(inTree(top, path), mode & 0o777)
-    if (end === 'complete') return null
-    if (end === 'missing') {
-      return 'extended attributes were not set: install the program setfattr (Debian: package attr)'
-    }
-    return `not all extended attributes were set: ${end.incomplete}`
+    return end
   }
 
   private flush(): void {
