@@ -5,6 +5,9 @@ import { rawArguments } from '../machine/processes/raw-arguments.js'
 /** Node puts it in place of bytes that are not UTF-8. The decoded name is then another name. */
 const replacementCharacter = '\u{fffd}'
 
+/** Verbs that take paths of files inside an image. */
+const imageVerbs: readonly string[] = ['ls', 'cat', 'stat', 'tar', 'extract']
+
 /**
  * Refuse arguments that Node mangled: it decodes them as UTF-8 and does not keep the bytes.
  *
@@ -16,6 +19,9 @@ export function refuseMangled(args: readonly string[]): void {
   const raw = rawArguments(args.length)
   if (raw?.every((word) => pathText(word) !== null)) return
   throw new UmlcowError('USAGE', 'an argument is not UTF-8, and Node cannot pass it to umlcow', {
-    hint: 'rename the file, or use a link with a plain name',
+    hint: imageVerbs.includes(args[0] ?? '')
+      ? 'for a file inside an image, take the directory above it, with tar or extract; a file of this host can have a ' +
+        'link with a plain name'
+      : 'rename the file, or use a link with a plain name',
   })
 }

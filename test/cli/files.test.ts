@@ -2,8 +2,9 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { umlcow } from '../support/command.js'
-import { HandExt } from '../support/ext-by-hand.js'
+import { extentNode, HandExt } from '../support/ext-by-hand.js'
 import { temporaryDirectory } from '../support/paths.js'
+import { shell } from './scene.js'
 
 /** An image with three files, one of them below a directory. */
 function makeImage(): { cwd: string; hand: HandExt } {
@@ -44,6 +45,18 @@ describe('ls, stat and cat', () => {
     expect(umlcow(['ls', '-n', 'image'], { cwd }).stdout).toBe(lines)
     expect(umlcow(['ls', '-n', '--names', 'image'], { cwd }).status).toBe(64)
     expect(umlcow(['df', '-P', 'image'], { cwd }).stdout).toBe(umlcow(['df', 'image'], { cwd }).stdout)
+  })
+})
+
+describe('tar', () => {
+  test('ends without a word when its reader has gone', () => {
+    const hand = new HandExt(512)
+    for (let block = 100; block < 300; block++) hand.block(block).fill(block)
+    hand.file('large', 12, { size: 204_800, flags: 0x80000, map: extentNode(0, [[0, 200, 100]]) })
+    const cwd = temporaryDirectory()
+    writeFileSync(path.join(cwd, 'image'), hand.bytes)
+    const outcome = shell('{ umlcow tar image; echo $? >&2; } | head -c 1', cwd)
+    expect(outcome).toMatchObject({ stdout: '.', stderr: '1\n' })
   })
 })
 

@@ -7,7 +7,7 @@ import { imageForceWords } from '../../trees/kinds/image/source.js'
 import { streamKinds } from '../../trees/kinds/table.js'
 import type { ExportResult } from '../../trees/transfer/export-options.js'
 import { archiveFiles, type ImageArchive } from '../../verbs/extract/archive-files.js'
-import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
+import { type CliContext, type CommonFlags, type Finish, ReaderGone, wantsJson } from '../context.js'
 import { exitStatus } from '../exit-status.js'
 import {
   addFileSystemOptions,
@@ -85,6 +85,7 @@ export async function runArchive(
 
 /** The reader of standard output must not take the part that it got for a whole archive. */
 function withIncompleteOutput(error: unknown): unknown {
+  if (hasCode(error, 'EPIPE')) return new ReaderGone()
   if (!hasCode(error, 'INTERRUPTED')) return error
   const hint = 'standard output got only a part of the archive'
   return new UmlcowError('INTERRUPTED', 'stopped', { hint, cause: error })

@@ -74,8 +74,14 @@ export function takeBackNames(host: TreeHost, placed: readonly PlacedName[]): vo
 /** Check that new names are free, and that their directory exists. @throws UmlcowError TARGET_EXISTS */
 export function guardNewNames(reader: TreeReader, directory: HostPath, names: readonly Buffer[]): void {
   const above = pathBytes(directory)
-  // With the dot at its end, this fails for anything but a directory.
-  reader.lstat(joinPath(above, '.'))
+  try {
+    // With the dot at its end, this fails for anything but a directory.
+    reader.lstat(joinPath(above, '.'))
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    const hint = `create the directory first: mkdir -p ${printablePath(directory)}`
+    throw new UmlcowError('ENOENT', `${printablePath(directory)}: does not exist`, { hint, cause: error })
+  }
   for (const name of names) {
     const place = joinPath(above, name)
     if (reader.lstatOrNull(place) !== null) throw nameTaken(place)

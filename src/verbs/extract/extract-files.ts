@@ -1,4 +1,5 @@
 import { printablePath } from '../../bytes/escape.js'
+import { shownPath } from '../../formats/manifest/archive-error.js'
 import { isDevice, type ManifestEntry, type ManifestItem } from '../../formats/manifest/index.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { checkedOptions, flag, hostPath, type Rules } from '../../machine/option-rules.js'
@@ -94,7 +95,7 @@ async function extractFrom(
     size: survey.size,
     losses: losses.result(),
     dryRun,
-    warnings: createWarnings([...source.warnings, ...losses.warnings(), ...warnings]).list(),
+    warnings: [...insideWarnings(source), ...source.warnings, ...losses.warnings(), ...warnings],
   })
   if (dryRun) return resultOf(places.expected)
 
@@ -104,6 +105,15 @@ async function extractFrom(
   const done = await places.make(source.items(counter), named, (items, tree, warn) => build(items, tree, losses, warn))
   counter.finish()
   return resultOf(done.made, done.warnings)
+}
+
+function insideWarnings({ inside }: ImageSource): string[] {
+  const warnings = createWarnings()
+  for (const { path, directory } of inside) {
+    const place = directory.length === 0 ? 'the root directory' : shownPath(directory)
+    warnings.add(`${shownPath(path)}: gets no place of its own, because ${place} is extracted with all that it holds`)
+  }
+  return warnings.list()
 }
 
 async function build(

@@ -63,7 +63,21 @@ describe('extItems', () => {
     expect(await paths('dir/below', '//dir', './dir', '/dir/again')).toEqual(['dir', 'dir/again', 'dir/below'])
     expect(await paths('last', '/')).toEqual(['', 'last', 'dir', 'dir/again', 'dir/below'])
     await expect(paths('none')).rejects.toMatchObject({ code: 'FS_NOT_FOUND' })
-    await expect(paths('dir/../last')).rejects.toMatchObject({ code: 'UNSAFE_PATH' })
+    await expect(paths('dir/../last')).rejects.toMatchObject({
+      code: 'UNSAFE_PATH',
+      message: 'dir/../last: a path of files to copy cannot hold ".."',
+    })
+  })
+
+  test('names the paths that lie in the directory of another one', async () => {
+    const files = await openExt(handTree().open())
+    const inside: string[] = []
+    const paths = ['dir/below', 'dir', '/dir/', 'last', 'dir//again'].map((path) => Buffer.from(path))
+    const tops = await findExtFiles(files, paths, (...both) =>
+      inside.push(both.map((one) => `${Buffer.from(one)}`).join()),
+    )
+    expect(tops.map(({ path }) => `${Buffer.from(path)}`)).toEqual(['dir', 'last'])
+    expect(inside).toEqual(['dir/below,dir', 'dir/again,dir'])
   })
 
   test('gives holes and what was reserved but not written as holes', async () => {

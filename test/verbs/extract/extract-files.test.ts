@@ -77,7 +77,15 @@ describe('extractFiles', () => {
     await expect(extract({ paths: ['file', 'link'] })).rejects.toMatchObject({ code: 'TARGET_EXISTS' })
     await expect(extract({ paths: ['file', 'none'] })).rejects.toMatchObject({ code: 'FS_NOT_FOUND' })
     await expect(extract({ paths: ['link/passwd'] })).rejects.toMatchObject({ code: 'FS_NOT_FOUND' })
-    await expect(extract({ paths: ['file'] }, path.join(out, 'none'))).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(extract({ paths: ['file'] }, path.join(out, 'none'))).rejects.toMatchObject({
+      code: 'ENOENT',
+      message: `${out}/none: does not exist`,
+      hint: expect.stringContaining('mkdir -p'),
+    })
+    await expect(extract({ paths: ['file'] }, path.join(out, 'link'))).rejects.toMatchObject({ code: 'ENOENT' })
+    expect((await extract({ paths: ['/dir', 'dir/pipe'], dryRun: true })).warnings).toEqual([
+      'dir/pipe: gets no place of its own, because dir is extracted with all that it holds',
+    ])
     expect(names()).toEqual(before)
   })
 

@@ -31,10 +31,18 @@ export interface ImageSourceOptions extends FileSystemOptions {
   readonly paths?: readonly HostPath[] | undefined
 }
 
+/** A path of the image that lies in a directory which was asked for, too. */
+interface InsidePath {
+  readonly path: Uint8Array
+  readonly directory: Uint8Array
+}
+
 /** The files of an image as a tree. Closing it closes the image. */
 export interface ImageSource extends TreeSource, AsyncDisposable {
   /** The files that were asked for, with their paths in the manifest. */
   readonly tops: readonly ExtFile[]
+  /** The other paths: each lies in the directory of another one. */
+  readonly inside: readonly InsidePath[]
   close(): Promise<void>
 }
 
@@ -58,8 +66,10 @@ export async function openImageSource(image: HostPath | URL, given: ImageSourceO
     const { files = localHostFiles, force } = options
     refuseUnlessForced(await findWriters(files, opened.image.files), force)
     const asked = options.paths ?? []
-    const tops = await findExtFiles(opened.files, asked.length === 0 ? [root] : asked.map(pathBytes))
-    return new FileSystemSource(path, opened, tops, options)
+    const inside: InsidePath[] = []
+    const all = asked.length === 0 ? [root] : asked.map(pathBytes)
+    const tops = await findExtFiles(opened.files, all, (path, directory) => inside.push({ path, directory }))
+    return new FileSystemSource(path, opened, { tops, inside }, options)
   } catch (error) {
     await opened.close()
     throw error
@@ -70,16 +80,23 @@ class FileSystemSource implements ImageSource {
   readonly top: Buffer
   readonly parts: readonly Buffer[]
   readonly tops: readonly ExtFile[]
+  readonly inside: readonly InsidePath[]
   private readonly shown: string
   private readonly opened: OpenedFileSystem
   private readonly options: ImageSourceOptions
   private seen: readonly string[] = []
 
-  constructor(path: HostPath, opened: OpenedFileSystem, tops: readonly ExtFile[], options: ImageSourceOptions) {
+  constructor(
+    path: HostPath,
+    opened: OpenedFileSystem,
+    { tops, inside }: Pick<ImageSource, 'tops' | 'inside'>,
+    options: ImageSourceOptions,
+  ) {
     this.top = pathBytes(path)
     this.shown = printablePath(path)
     this.parts = opened.image.files.map((file) => pathBytes(file.path))
     this.tops = tops
+    this.inside = inside
     this.opened = opened
     this.options = options
   }
