@@ -93,8 +93,9 @@ export {
   extFeatureNames,
   extFlagNames,
   extInodeFlags,
+  type FileSystemState,
 } from './formats/ext/index.js'
-export type { FileSystemFacts, FileSystemState, FileSystemType } from './formats/recognise/file-systems/index.js'
+export type { FileSystemFacts, FileSystemType } from './formats/recognise/file-systems/index.js'
 export { type Partition, type PartitionTable, partitionImage } from './images/partitions/index.js'
 
 // Make images

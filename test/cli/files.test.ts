@@ -132,6 +132,6 @@ test('df prints two lines that programs can read, then the rest', () => {
   const lines = umlcow(['df', 'image'], { cwd }).stdout.split('\n')
   expect(lines[0]).toBe('Filesystem 1024-blocks Used Available Capacity Mounted on')
   expect(lines[1]).toBe('image              243  243         0     100% -')
-  expect(lines.slice(2, 5)).toEqual(['', 'file system: ext4, not clean', 'label: none'])
+  expect(lines.slice(2, 5)).toEqual(['', 'file system: ext4, was not unmounted', 'label: none'])
   expect(umlcow(['df', '-i', '-h', 'image'], { cwd }).stdout).toContain('image          32    32     0  100% -')
 })

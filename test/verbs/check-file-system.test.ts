@@ -1,4 +1,4 @@
-import { openSync, readFileSync, writeSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { unpackPair } from '../../fixtures/unpack.js'
 import { check } from '../../src/index.js'
@@ -18,7 +18,9 @@ test.each([
   // The kernel wrote the superblock into the overlay.
   const at = dataOffset + 1024 + field
   expect(readFileSync(cow).readUInt16LE(dataOffset + 1024 + 0x38)).toBe(0xef53)
-  writeSync(openSync(cow, 'r+'), Uint8Array.of(value), 0, 1, at)
+  const bytes = readFileSync(cow)
+  bytes[at] = value
+  writeFileSync(cow, bytes)
   const { findings } = await check(cow, { backing, deep: true })
   const notes = findings.filter(({ code }) => code === 'FS_STATE')
   if (message === null) expect(notes).toEqual([])

@@ -1,7 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import { extIncompatible, hasBit } from '../../formats/ext/index.js'
 import type { FileSystemUsage } from '../../verbs/files/file-system-usage.js'
+import { fileSystemWords } from '../reports/file-system-words.js'
 import { humanSize } from './human-size.js'
 import { nameKeys } from './json-names.js'
 import { isoTime, secondsTime } from './time-style.js'
@@ -48,12 +48,12 @@ function percent(used: number, available: number): string {
 }
 
 function detailLines(usage: FileSystemUsage): string[] {
-  const { superblock, kind, features, findings, journalSize, reserved, inodeCount, usedInodeCount } = usage
+  const { superblock, kind, uuid, state, features, findings, journalSize, reserved, inodeCount, usedInodeCount } = usage
   const time = (seconds: number) => (seconds === 0 ? 'never' : secondsTime(seconds))
   return [
-    `file system: ${kind}, ${stateText(usage)}`,
+    `file system: ${fileSystemWords(kind, state)}`,
     `label: ${superblock.label.length === 0 ? 'none' : printablePath(superblock.label)}`,
-    `UUID: ${uuidText(superblock.uuid)}`,
+    `UUID: ${uuid ?? 'none'}`,
     `made: ${time(superblock.makeTime)}`,
     `last mounted: ${time(superblock.mountTime)}`,
     `mounts since the last check: ${superblock.mountCount}`,
@@ -68,18 +68,6 @@ function detailLines(usage: FileSystemUsage): string[] {
   ]
 }
 
-function stateText({ superblock: { state, incompatible } }: FileSystemUsage): string {
-  const words = [hasBit(state, 1) ? 'clean' : 'not clean']
-  if (hasBit(state, 2)) words.push('with errors')
-  const isDirty = hasBit(incompatible, extIncompatible.needsRecovery)
-  return `${words.join(' ')}${isDirty ? ', its journal has changes that are not in their places yet' : ''}`
-}
-
-function uuidText(uuid: Uint8Array): string {
-  const hex = Buffer.from(uuid).toString('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
-}
-
 /** Keys of `df --json`. Schema: docs/schema/df.json */
 export function usageDocument(image: string, usage: FileSystemUsage): Record<string, unknown> {
   const { superblock } = usage
@@ -88,10 +76,8 @@ export function usageDocument(image: string, usage: FileSystemUsage): Record<str
     ...nameKeys('image', Buffer.from(image)),
     type: usage.kind,
     ...nameKeys('label', superblock.label),
-    uuid: uuidText(superblock.uuid),
-    state: hasBit(superblock.state, 1) ? 'clean' : 'not-clean',
-    'has-errors': hasBit(superblock.state, 2),
-    'needs-recovery': hasBit(superblock.incompatible, extIncompatible.needsRecovery),
+    uuid: usage.uuid,
+    state: usage.state,
     size: usage.size,
     used: usage.used,
     free: usage.free,

@@ -1,8 +1,9 @@
 import { escapeText, printablePath } from '../../bytes/escape.js'
 import { formatSize } from '../../bytes/size-text.js'
-import type { FileSystemFacts, FileSystemState } from '../../formats/recognise/file-systems/index.js'
+import type { FileSystemFacts } from '../../formats/recognise/file-systems/index.js'
 import type { ContentsInfo, PartitionInfo } from '../../verbs/info-contents.js'
 import { jsonPath } from './backing.js'
+import { fileSystemWords } from './file-system-words.js'
 
 // What lies inside an image, by "info".  Schema: docs/schema/info.json
 
@@ -51,20 +52,12 @@ function partitionKeys(partition: PartitionInfo): Record<string, unknown> {
   }
 }
 
-const stateTexts: Record<FileSystemState, string> = {
-  clean: 'clean',
-  mounted: 'was not unmounted',
-  'needs-recovery': 'needs recovery',
-  errors: 'has errors',
-}
-
 function fileSystemText({ type, label, uuid, state, problem }: FileSystemFacts): string {
-  const words: string[] = [type]
-  if (label !== null) words.push(`label "${printablePath(label)}"`)
-  if (uuid !== null) words.push(`UUID ${escapeText(uuid)}`)
-  for (const one of state ?? []) words.push(stateTexts[one])
-  if (problem !== null) words.push(escapeText(problem))
-  return words.join(', ')
+  const names: string[] = []
+  if (label !== null) names.push(`label "${printablePath(label)}"`)
+  if (uuid !== null) names.push(`UUID ${escapeText(uuid)}`)
+  const words = fileSystemWords(type, state ?? [], names)
+  return problem === null ? words : `${words}, ${escapeText(problem)}`
 }
 
 export function contentsLines(contents: ContentsInfo | null): string[] {

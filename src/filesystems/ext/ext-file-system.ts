@@ -70,6 +70,8 @@ export interface ExtentOptions {
  */
 export interface ExtFileSystem {
   readonly superblock: ExtSuperblock
+  /** The superblock before the replay of the journal. */
+  readonly superblockOnDisk: ExtSuperblock
   /** What a report should say. Reading adds to it; at most 1000 findings are kept. */
   readonly findings: readonly ExtFinding[]
   readonly journal: ExtJournal

@@ -34,15 +34,16 @@ export async function openExt(image: Image, options: ExtOptions = {}): Promise<E
   const superblock = await readExtSuperblock(image, findings)
   if (!hasBit(superblock.incompatible, extIncompatible.needsRecovery)) {
     const hasJournal = hasBit(superblock.compatible, extCompatible.hasJournal)
-    return mountExt(image, superblock, findings, { ...notReplayed, state: hasJournal ? 'clean' : 'none' })
+    return mountExt(image, { superblock }, findings, { ...notReplayed, state: hasJournal ? 'clean' : 'none' })
   }
   const replayed = options.replay === false ? null : await replayInMemory(image, superblock, findings)
   if (replayed === null) {
     findings.add({ kind: 'not-replayed', message: 'the journal was not replayed: the file system may look damaged' })
-    return mountExt(image, superblock, findings, { ...notReplayed, state: 'not-replayed' })
+    return mountExt(image, { superblock }, findings, { ...notReplayed, state: 'not-replayed' })
   }
   // The journal may hold the superblock, too.
-  return mountExt(replayed.image, await readExtSuperblock(replayed.image, findings), findings, replayed.journal)
+  const after = await readExtSuperblock(replayed.image, findings)
+  return mountExt(replayed.image, { superblock: after, superblockOnDisk: superblock }, findings, replayed.journal)
 }
 
 const notReplayed = { transactionCount: 0, blocks: new Float64Array(0) }
@@ -79,16 +80,17 @@ async function orBackup(image: Image, parse: () => ExtSuperblock): Promise<ExtSu
   }
 }
 
-/** Make the reader of an image whose journal has been seen to. */
+/** Make the reader of an image, after the replay of its journal. */
 async function mountExt(
   image: Image,
-  superblock: ExtSuperblock,
+  { superblock, superblockOnDisk = superblock }: { superblock: ExtSuperblock; superblockOnDisk?: ExtSuperblock },
   findings: ExtFindings,
   journal: ExtJournal,
 ): Promise<ExtFileSystem> {
   const volume = openVolume(image, superblock, findings)
   return {
     superblock,
+    superblockOnDisk,
     findings: findings.list,
     journal,
     orphans: await listOrphans(volume),

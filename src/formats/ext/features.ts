@@ -113,15 +113,24 @@ export function extFeatureNames({ compatible, incompatible, readOnlyCompatible }
   ]
 }
 
-/** Features of ext4 that an ext3 file system does not have. */
-const ext3Incompatible = 0x2 + 0x4 + 0x8 + 0x10
-const ext3ReadOnlyCompatible = 0x1 + 0x2 + 0x4
+// What the older drivers read.  Source: Linux fs/ext4/ext4.h, EXT2_FEATURE_..._SUPP and EXT3_FEATURE_..._SUPP
+const ofExt2 = extIncompatible.fileTypes | extIncompatible.metaGroups
+const ofExt3 = ofExt2 | extIncompatible.needsRecovery
+/** sparse_super, large_file and 0x4. */
+const readOnlyOfBoth = 0x1 | 0x2 | 0x4
 
-/** Name the kind of a file system by its features. */
-export function extKind({ compatible, incompatible, readOnlyCompatible }: FeatureSets): 'ext2' | 'ext3' | 'ext4' {
-  const isNew = hasBit(incompatible, ~ext3Incompatible) || hasBit(readOnlyCompatible, ~ext3ReadOnlyCompatible)
-  if (isNew) return 'ext4'
-  return hasBit(compatible, extCompatible.hasJournal) ? 'ext3' : 'ext2'
+/** Name the kind of a file system by the oldest driver that reads it. */
+export function extKind({
+  revision,
+  compatible,
+  incompatible,
+  readOnlyCompatible,
+}: FeatureSets & { readonly revision: number }): 'ext2' | 'ext3' | 'ext4' {
+  // Old programs left anything where newer ones keep features.
+  if (revision === 0) return 'ext2'
+  if (hasBit(readOnlyCompatible, ~readOnlyOfBoth) || hasBit(incompatible, ~ofExt3)) return 'ext4'
+  if (hasBit(compatible, extCompatible.hasJournal)) return 'ext3'
+  return hasBit(incompatible, ~ofExt2) ? 'ext4' : 'ext2'
 }
 
 function namesOf(bits: number, names: Names, letter: string): string[] {

@@ -2,10 +2,9 @@ import { printablePath } from '../../bytes/escape.js'
 import { UmlcowError } from '../../errors.js'
 import {
   type ExtSuperblock,
-  extIncompatible,
+  extStates,
   extSuperblockOffset,
   extSuperblockSize,
-  hasBit,
   isExtSuperblock,
   parseExtSuperblock,
 } from '../../formats/ext/index.js'
@@ -33,20 +32,19 @@ async function readSuperblock(overlay: Overlay, backing: FileImage): Promise<Ext
   try {
     return parseExtSuperblock(bytes)
   } catch (error) {
-    // What a damaged superblock says is no news of its state.
+    // The state in a damaged superblock may be wrong.
     if (error instanceof UmlcowError) return null
     throw error
   }
 }
 
-const unmounted = 1
-const hasErrors = 2
-
-function stateOf({ incompatible, state, lastOrphan }: ExtSuperblock): string | null {
-  if (hasBit(incompatible, extIncompatible.needsRecovery)) {
+function stateOf(superblock: ExtSuperblock): string | null {
+  const states = extStates(superblock)
+  if (states.includes('needs-recovery')) {
     return 'was not unmounted: its journal must be replayed, as a guest does at the next mount'
   }
-  if (hasBit(state, hasErrors)) return 'has errors, as the kernel found: run "e2fsck" in a guest'
-  if (!hasBit(state, unmounted)) return 'was not unmounted, and has no journal: run "e2fsck" in a guest'
-  return lastOrphan === 0 ? null : 'has files that were deleted while they were open: the next mount removes them'
+  if (states.includes('errors')) return 'has errors, as the kernel found: run "e2fsck" in a guest'
+  if (states.includes('mounted')) return 'was not unmounted, and has no journal: run "e2fsck" in a guest'
+  const hasOrphans = superblock.lastOrphan !== 0
+  return hasOrphans ? 'has files that were deleted while they were open: the next mount removes them' : null
 }

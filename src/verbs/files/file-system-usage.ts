@@ -1,11 +1,22 @@
+import { uuidTextOrNull } from '../../bytes/uuid-text.js'
 import { type ExtFinding, type ExtUsage, extUsage } from '../../filesystems/ext/index.js'
-import { type ExtSuperblock, extFeatureNames, extKind } from '../../formats/ext/index.js'
+import {
+  type ExtSuperblock,
+  extFeatureNames,
+  extKind,
+  extStates,
+  type FileSystemState,
+} from '../../formats/ext/index.js'
 import type { HostPath } from '../../machine/host-files.js'
 import { type FileSystemOptions, openFileSystem } from '../../overlays/open-file-system.js'
 
 /** What `fileSystemUsage` returns. */
 export interface FileSystemUsage extends ExtUsage {
   readonly kind: 'ext2' | 'ext3' | 'ext4'
+  /** As blkid prints it; null when it has none. */
+  readonly uuid: string | null
+  /** What the disk says about its last use, as it is before the replay of the journal. */
+  readonly state: readonly FileSystemState[]
   /** Names of e2fsprogs. */
   readonly features: readonly string[]
   readonly superblock: ExtSuperblock
@@ -23,7 +34,14 @@ export async function fileSystemUsage(
   options: FileSystemOptions = {},
 ): Promise<FileSystemUsage> {
   await using opened = await openFileSystem(image, options)
-  const { superblock, findings } = opened.files
-  const usage = await extUsage(opened.files)
-  return { ...usage, kind: extKind(superblock), features: extFeatureNames(superblock), superblock, findings }
+  const { superblock, superblockOnDisk, findings } = opened.files
+  return {
+    ...(await extUsage(opened.files)),
+    kind: extKind(superblockOnDisk),
+    uuid: uuidTextOrNull(superblockOnDisk.uuid),
+    state: extStates(superblockOnDisk),
+    features: extFeatureNames(superblock),
+    superblock,
+    findings,
+  }
 }

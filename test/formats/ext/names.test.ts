@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { extFeatureNames, extFlagNames, extKind } from '../../../src/formats/ext/index.js'
+import { extFeatureNames, extFlagNames, extKind, extStates } from '../../../src/formats/ext/index.js'
 import { modeText } from '../../../src/formats/manifest/index.js'
 
 test('features have the names of e2fsprogs, and unknown ones a number', () => {
@@ -10,11 +10,34 @@ test('features have the names of e2fsprogs, and unknown ones a number', () => {
 
 test.each([
   ['ext2', 0x38, 0x2, 0x3],
+  ['ext2', 0x38, 0x12, 0x7],
   ['ext3', 0x3c, 0x6, 0x3],
   ['ext4', 0x3c, 0x42, 0x3],
   ['ext4', 0x38, 0x2, 0x403],
+  // The driver of ext2 reads no file system that needs recovery.
+  ['ext4', 0x38, 0x6, 0x3],
 ] as const)('%s is known by its features', (kind, compatible, incompatible, readOnlyCompatible) => {
-  expect(extKind({ compatible, incompatible, readOnlyCompatible })).toBe(kind)
+  expect(extKind({ revision: 1, compatible, incompatible, readOnlyCompatible })).toBe(kind)
+})
+
+test('a file system of revision 0 is ext2, whatever is in the place of its features', () => {
+  expect(extKind({ revision: 0, compatible: 4, incompatible: 0x40, readOnlyCompatible: 0x400 })).toBe('ext2')
+})
+
+test.each([
+  [['clean'], { state: 1, incompatible: 0x2 }],
+  [['mounted'], { state: 0, incompatible: 0x2 }],
+  [['needs-recovery'], { state: 1, incompatible: 0x6 }],
+  [['needs-recovery'], { state: 0, incompatible: 0x6 }],
+  [['errors'], { state: 3, incompatible: 0x2 }],
+  [['mounted', 'errors'], { state: 2, incompatible: 0x2 }],
+  [['needs-recovery', 'errors'], { state: 3, incompatible: 0x6 }],
+])('the state %s', (words, superblock) => {
+  expect(extStates({ revision: 1, ...superblock })).toEqual(words)
+})
+
+test('revision 0 has no feature that says it needs recovery', () => {
+  expect(extStates({ revision: 0, state: 1, incompatible: 0x4 })).toEqual(['clean'])
 })
 
 test('flags of inodes have names, and unknown ones a number', () => {

@@ -1,5 +1,5 @@
 import { floorDivide } from '../../../bytes/align.js'
-import { hasBit } from '../../../formats/ext/index.js'
+import { extStates } from '../../../formats/ext/index.js'
 import { readBlockBitmap } from '../bitmaps.js'
 import type { BlockClasses } from './block-classes.js'
 import type { Side } from './side.js'
@@ -7,8 +7,7 @@ import type { Side } from './side.js'
 /** True when the block bitmaps say what is in use: a guest that was killed leaves old ones, unless it has a journal. */
 export function hasTrustedBitmaps({ superblock, files }: Side): boolean {
   if (files.journal.state === 'clean' || files.journal.state === 'replayed') return true
-  const isClean = hasBit(superblock.state, 1) && !hasBit(superblock.state, 2)
-  return isClean && files.journal.state === 'none'
+  return files.journal.state === 'none' && extStates(superblock).includes('clean')
 }
 
 /** Find out whether the bitmaps say that any of the blocks which are left is in use. */

@@ -1,4 +1,5 @@
 import { indexOfByte } from '../../../bytes/fast.js'
+import type { FileSystemState } from '../../ext/index.js'
 
 /** The words of blkid. */
 export type FileSystemType =
@@ -15,14 +16,6 @@ export type FileSystemType =
   | 'crypto_LUKS'
   | 'LVM2_member'
   | 'simg'
-
-/**
- * What a file system says about its last use.
- *
- * `clean`: it was unmounted, and stands alone. `mounted`: it has no journal, and is mounted or was not unmounted.
- * `needs-recovery`: the same with a journal, which a reader must replay. `errors`: the kernel found damage.
- */
-export type FileSystemState = 'clean' | 'mounted' | 'needs-recovery' | 'errors'
 
 /** What the signature of a file system, or of something else that fills a disk, shows. */
 export interface FileSystemFacts {

@@ -11,7 +11,7 @@ import {
   recogniseXfs,
 } from './linux.js'
 
-export type { FileSystemFacts, FileSystemState, FileSystemType } from './facts.js'
+export type { FileSystemFacts, FileSystemType } from './facts.js'
 
 /** Bytes from the start that show most types. */
 export const firstSignatures = 8192
