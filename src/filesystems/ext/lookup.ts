@@ -1,7 +1,7 @@
 import { printablePath } from '../../bytes/escape.js'
 import { equalBytes, indexOfByte } from '../../bytes/fast.js'
 import { UmlcowError } from '../../errors.js'
-import type { ExtInode } from '../../formats/ext/index.js'
+import { type ExtInode, extReservedInodes } from '../../formats/ext/index.js'
 import { listDirectory } from './directories.js'
 import { readInodes } from './inode-table.js'
 import { readLinkTarget } from './read-file.js'
@@ -10,7 +10,6 @@ import type { ExtVolume } from './volume.js'
 /** As many symbolic links as Linux follows. */
 const maxLinks = 40
 
-export const rootInode = 2
 const slash = 0x2f
 const dot = 0x2e
 
@@ -19,7 +18,7 @@ export async function lookUp(volume: ExtVolume, path: Uint8Array, followLast: bo
   /** The names that are left to go, the next one last. */
   const left = componentsOf(path).reverse()
   /** The directories on the way, from the root. */
-  const way = [await inodeOf(volume, rootInode)]
+  const way = [await inodeOf(volume, extReservedInodes.root)]
   const mustBeDirectory = path[path.length - 1] === slash
   let linkCount = 0
   while (left.length > 0) {

@@ -1,7 +1,7 @@
-import { latin1Text } from '../../bytes/fast.js'
+import { sortByBytes } from '../../bytes/sort-by-bytes.js'
 import type { ExtInode } from '../../formats/ext/index.js'
 import type { ExtFileSystem, ExtName } from './ext-file-system.js'
-import { damagedExt } from './findings.js'
+import { pathOfWay, WaitingDirectories } from './waiting-directories.js'
 
 /** A name with the inode that it leads to. */
 export interface ExtEntry {
@@ -30,27 +30,23 @@ const slash = 0x2f
  *
  * It reads no links and no content. Memory follows the directories that wait for their turn, and the largest one.
  *
- * @throws UmlcowError FS_DAMAGED when a directory has two names, so that a walk would not end
+ * @throws UmlcowError FS_DAMAGED when a directory has two names, so that a walk would not end, or a path of more than
+ *         65,279 bytes
  */
 export async function* walkExtDirectories(
   files: ExtFileSystem,
   top: ExtInode,
   { arrange = (entries) => entries }: ExtWalkOptions = {},
 ): AsyncGenerator<ExtDirectory> {
-  const seen = new Set<number>([top.number])
-  /** The next one last. */
-  const waiting: { path: Uint8Array; inode: ExtInode }[] = [{ path: new Uint8Array(0), inode: top }]
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const { path, inode } = next
-    const entries = arrange(await listExtEntries(files, inode))
-    yield { path, inode, entries }
-    for (let i = entries.length - 1; i >= 0; i--) {
-      const { name, inode: child } = entries[i]!
-      if (child.type !== 'directory') continue
-      if (seen.has(child.number)) throw damagedExt(`the directory at inode ${child.number} has two names`)
-      seen.add(child.number)
-      waiting.push({ path: joinExtPath(path, name), inode: child })
-    }
+  const waiting = new WaitingDirectories(top, new Uint8Array(0))
+  for (let next = waiting.next(); next !== undefined; next = waiting.next()) {
+    const { directory, way } = next
+    const entries = arrange(await listExtEntries(files, directory))
+    yield { path: pathOfWay(way), inode: directory, entries }
+    waiting.takeAll(
+      entries.filter(({ inode }) => inode.type === 'directory'),
+      way,
+    )
   }
 }
 
@@ -59,10 +55,10 @@ export async function listExtEntries(files: ExtFileSystem, directory: ExtInode):
   const names: ExtName[] = []
   for await (const batch of files.entries(directory)) names.push(...batch)
   const inodes = await files.inodesOf(names.map(({ inode }) => inode))
-  // Text of one character for each byte sorts as the bytes do, and much faster.
-  const keyed = names.map(({ name }, i) => ({ key: latin1Text(name), entry: { name, inode: inodes[i]! } }))
-  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  return keyed.map(({ entry }) => entry)
+  return sortByBytes(
+    names.map(({ name }, i) => ({ name, inode: inodes[i]! })),
+    ({ name }) => name,
+  )
 }
 
 /** Put a name below a path. Both are bytes; an empty path adds nothing. */

@@ -27,6 +27,7 @@ export {
 export { extFlagNames, extInodeFlags, extUserFlags } from './inode-flags.js'
 export * from './journal/index.js'
 export { isOrphanBlockRight, parseOrphanBlock } from './orphan-block.js'
+export { extReservedInodes } from './reserved-inodes.js'
 export { extStates, type FileSystemState } from './state.js'
 export {
   type ExtSuperblock,

@@ -26,8 +26,3 @@ export function arrange(
   if (sort !== 'name') shown.sort(comparers[sort])
   return reverse ? shown.reverse() : shown
 }
-
-/** Sort entries by name, byte by byte. */
-export function sortByName<T extends ExtEntry>(entries: readonly T[]): T[] {
-  return [...entries].sort((a, b) => Buffer.compare(a.name, b.name))
-}

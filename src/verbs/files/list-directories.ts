@@ -1,4 +1,5 @@
 import { nextTurn } from '../../bytes/next-turn.js'
+import { sortByBytes } from '../../bytes/sort-by-bytes.js'
 import { hasCode, throwIfAborted } from '../../errors.js'
 import {
   type ExtEntry,
@@ -9,7 +10,7 @@ import {
 } from '../../filesystems/ext/index.js'
 import { type ExtInode, isMinimalAccessList } from '../../formats/ext/index.js'
 import type { HostPath } from '../../machine/host-files.js'
-import { type Arrangement, arrange, sortByName } from './arrange.js'
+import { type Arrangement, arrange } from './arrange.js'
 import type { FileFilter } from './file-filter.js'
 import { targetOf } from './link-target.js'
 import { type LeftOutOptions, lookUpEach } from './look-up-each.js'
@@ -83,7 +84,8 @@ export async function* listDirectories(
   filter: FileFilter | null,
   options: ListOptions,
 ): AsyncGenerator<ListedDirectory> {
-  const sorted = arrange(sortByName(tops), { ...options, hidden: 'all' }) as readonly ListTop[]
+  const named = sortByBytes(tops, ({ name }) => name)
+  const sorted = arrange(named, { ...options, hidden: 'all' }) as readonly ListTop[]
   const isListed = ({ inode }: ListTop) => inode.type === 'directory' && !options.directoriesAsFiles
   const plain = sorted.filter((top) => !isListed(top))
   const shown = await describe(files, plain, filter, options)
@@ -135,7 +137,8 @@ function withDots(
     { name: Buffer.from('.'), inode },
     { name: dotDot, inode: parent },
   ]
-  return arrange(sortByName([...dots, ...entries]), options)
+  const all = sortByBytes([...dots, ...entries], ({ name }) => name)
+  return arrange(all, options)
 }
 
 /** Put a path below one that may end with a slash. An empty path adds nothing. */

@@ -5,6 +5,7 @@ import {
   extGroupPlace,
   extIncompatible,
   extInodeFlags,
+  extReservedInodes,
   hasBit,
   hasExtBackup,
 } from '../../../formats/ext/index.js'
@@ -93,13 +94,11 @@ export function classOfFile(
 ): ExtBlockClass {
   if (number === superblock.journalInode) return 'journal'
   if (number === superblock.orphanFileInode && number !== 0) return 'orphanFile'
-  if (number === resizeInode) return 'resizeInode'
+  if (number === extReservedInodes.resize) return 'resizeInode'
   if (hasBit(flags, extInodeFlags.attributeInode)) return 'attributes'
   if (type === 'directory') return 'directories'
   return number < superblock.firstInode ? 'other' : 'fileData'
 }
-
-const resizeInode = 7
 
 /** Where the parts of a file are. */
 export interface FilePlaces {
@@ -132,17 +131,19 @@ export async function claimInode(side: Side, inode: ExtInode, classes: BlockClai
 /** Claim what the file system keeps in inodes without a name: the journal first, which changes most. */
 export async function claimHiddenInodes(side: Side, classes: BlockClaims): Promise<void> {
   const { journalInode, orphanFileInode, firstInode, inodeCount } = side.superblock
+  const { badBlocks, root, resize } = extReservedInodes
   const hidden = new Set([journalInode, orphanFileInode])
-  for (let number = 1; number < Math.min(firstInode, maxReserved); number++) if (number !== 2) hidden.add(number)
+  for (let number = 1; number < Math.min(firstInode, maxReserved); number++) hidden.add(number)
+  hidden.delete(root)
   for (const number of hidden) {
     if (classes.leftCount === 0) return
     if (number < 1 || number > inodeCount) continue
     const inode = await side.files.inode(number)
-    if (inode.linkCount > 0 || number === resizeInode || number === badBlocksInode)
-      await claimInode(side, inode, classes)
+    // These two have no link.
+    const isInUse = inode.linkCount > 0 || number === resize || number === badBlocks
+    if (isInUse) await claimInode(side, inode, classes)
   }
 }
 
-const badBlocksInode = 1
 /** More reserved inodes than any file system has: the number of the first other one comes from the superblock. */
 const maxReserved = 32

@@ -1,8 +1,7 @@
 import { floorDivide } from '../../../bytes/align.js'
 import { compareBytes } from '../../../bytes/fast.js'
 import { throwIfAborted } from '../../../errors.js'
-import { type ExtGroup, type ExtInode, extInodeFlags, hasBit } from '../../../formats/ext/index.js'
-import { rootInode } from '../lookup.js'
+import { type ExtGroup, type ExtInode, extInodeFlags, extReservedInodes, hasBit } from '../../../formats/ext/index.js'
 import { type Comparison, inodeInUse, isNameable, isUsed, type Side, usedInodesOf } from './side.js'
 
 /** An inode in both file systems. */
@@ -99,7 +98,7 @@ export async function pairOf(comparison: Comparison, number: number, inUse: ExtI
   const isSameRecord = await isRecordShared(comparison, number)
   const before = isSameRecord ? after : fileOf(old, number, await inodeInUse(old, number))
   // The root directory stays the same one where mke2fs made the file system a second time.
-  const isSameFile = before !== null && after !== null && (number === rootInode || isSame(before, after))
+  const isSameFile = before !== null && after !== null && (number === extReservedInodes.root || isSame(before, after))
   return { number, old: before, now: after, isSameFile }
 }
 

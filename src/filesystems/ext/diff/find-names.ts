@@ -1,8 +1,8 @@
-import { NumberSet } from '../../../bytes/number-set.js'
 import { throwIfAborted } from '../../../errors.js'
-import type { ExtInode } from '../../../formats/ext/index.js'
+import { type ExtInode, extReservedInodes } from '../../../formats/ext/index.js'
 import type { EntryType } from '../../../formats/manifest/index.js'
 import type { ExtName } from '../ext-file-system.js'
+import { pathOfWay, WaitingDirectories } from '../waiting-directories.js'
 import { joinExtPath } from '../walk-directories.js'
 import type { Side } from './side.js'
 
@@ -14,13 +14,6 @@ export interface InodeName {
   readonly path: Uint8Array
 }
 
-/** The way from the root directory to a directory. Directories below it share it. */
-interface Way {
-  readonly above: Way | null
-  readonly name: Uint8Array
-}
-
-const rootDirectory = 2
 const rootPath = new Uint8Array(0)
 
 /**
@@ -43,13 +36,13 @@ export async function findNames(
     found.set(number, names)
     if (names.length === wanted.get(number)) missing--
   }
-  if (wanted.has(rootDirectory)) add(rootDirectory, { directory: rootDirectory, name: rootPath, path: rootPath })
-  const seen = new NumberSet()
-  seen.add(rootDirectory)
-  const waiting: { number: number; way: Way | null }[] = [{ number: rootDirectory, way: null }]
-  for (let next = waiting.pop(); next !== undefined && missing > 0; next = waiting.pop()) {
+  const root = { number: extReservedInodes.root }
+  if (wanted.has(root.number)) add(root.number, { directory: root.number, name: rootPath, path: rootPath })
+  const waiting = new WaitingDirectories<Pick<ExtInode, 'number'>>(root, rootPath)
+  for (let next = waiting.next(); next !== undefined && missing > 0; next = waiting.next()) {
     throwIfAborted(signal)
-    const { number: directory, way } = next
+    const { way } = next
+    const directory = next.directory.number
     const inode = await side.files.inode(directory)
     if (inode.type !== 'directory') continue
     // Most names are of files that nobody asked for: millions of them.
@@ -57,10 +50,11 @@ export async function findNames(
       type === 'directory' || type === null || wanted.has(number)
     for await (const names of side.files.entries(inode, isOfUse)) {
       for (const { name, inode: number } of names) {
-        if (wanted.has(number)) add(number, { directory, name, path: joinExtPath(pathOf(way), name) })
+        if (wanted.has(number)) add(number, { directory, name, path: joinExtPath(pathOfWay(way), name) })
       }
       for (const { name, inode: number } of await directoriesAmong(side, names)) {
-        if (seen.add(number) > 0) waiting.push({ number, way: { above: way, name } })
+        // Damage may give a directory two names: the first one will do.
+        waiting.take({ name, inode: { number } }, way)
       }
     }
   }
@@ -74,10 +68,4 @@ async function directoriesAmong({ files }: Side, names: readonly ExtName[]): Pro
   const inodes = await files.inodesOf(unknown.map(({ inode }) => inode))
   const isDirectory = new Set(inodes.filter(({ type }: ExtInode) => type === 'directory').map(({ number }) => number))
   return names.filter(({ type, inode }) => type === 'directory' || (type === null && isDirectory.has(inode)))
-}
-
-function pathOf(way: Way | null): Uint8Array {
-  let path: Uint8Array = rootPath
-  for (let at = way; at !== null; at = at.above) path = path.length === 0 ? at.name : joinExtPath(at.name, path)
-  return path
 }

@@ -1,4 +1,5 @@
 import { latin1Text } from '../../../bytes/fast.js'
+import { sortByBytes } from '../../../bytes/sort-by-bytes.js'
 import type { ExtInode } from '../../../formats/ext/index.js'
 import { type InodePair, pairOf } from './changed-inodes.js'
 import { type ChangedName, findChangedNames, nameKey } from './changed-names.js'
@@ -55,7 +56,7 @@ export async function listChanges(
     // One by one: a file may have more names than a call has arguments.
     for (const change of found) changes.push(change)
   }
-  return sortByPath(changes)
+  return sortByBytes(changes, ({ path }) => path)
 }
 
 /**
@@ -81,12 +82,6 @@ function joinByPath(
     return { ...one, old: before.old }
   })
   return joined.size === 0 ? all : all.filter((one) => !joined.has(one))
-}
-
-function sortByPath(changes: ExtChange[]): ExtChange[] {
-  const keyed = changes.map((change) => ({ key: latin1Text(change.path), change }))
-  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  return keyed.map(({ change }) => change)
 }
 
 /** Compare a file with itself. What follows from changed names is no change of its own. */
@@ -145,8 +140,8 @@ function changeOf({ status, path, oldPath = null, old, now, replaces = false, in
 /** List the changes of a file that is there on both sides: by its new names, its old ones, and its content. */
 function changesOfFile({ changes, names }: Scene, pair: InodePair, info: ExtFileChange): ExtChange[] {
   const { number, old, now } = pair
-  const gained = sorted(changes.gainedBy(number), (name) => names.newPath(name))
-  const lost = sorted(changes.lostBy(number), (name) => names.oldPath(name))
+  const gained = sortByBytes(changes.gainedBy(number), (name) => names.newPath(name))
+  const lost = sortByBytes(changes.lostBy(number), (name) => names.oldPath(name))
   const isGained = new Set(gained.map(({ name, now: target }) => nameKey(target!.directory, name)))
   const kept = names.newNames(number).filter(({ directory, name }) => !isGained.has(nameKey(directory, name)))
   const found: ExtChange[] = []
@@ -167,11 +162,6 @@ function changesOfFile({ changes, names }: Scene, pair: InodePair, info: ExtFile
     if (name.now === null) found.push(changeOf({ ...end, path: names.oldPath(name), old }))
   }
   return found
-}
-
-function sorted(names: readonly ChangedName[], pathOf: (name: ChangedName) => Uint8Array): ChangedName[] {
-  const keyed = names.map((name) => ({ key: latin1Text(pathOf(name)), name }))
-  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ name }) => name)
 }
 
 /** The names of a file that is gone. A name that another file has now is a change of that file. */

@@ -1,6 +1,6 @@
 import { allocateUnsafe } from '../../../bytes/fast.js'
 import type { NumberSet } from '../../../bytes/number-set.js'
-import type { ExtGroup, ExtInode, ExtSuperblock } from '../../../formats/ext/index.js'
+import { type ExtGroup, type ExtInode, type ExtSuperblock, extReservedInodes } from '../../../formats/ext/index.js'
 import { readInodeBitmap } from '../bitmaps.js'
 import type { ExtFileSystem } from '../ext-file-system.js'
 import type { ExtVolume } from '../volume.js'
@@ -88,5 +88,5 @@ export function hasOwnBlocks({ files }: Side, { number, type, linkCount }: ExtIn
 
 /** True for an inode that a name can lead to: not reserved, unless it is the root directory. */
 export function isNameable({ superblock }: Side, number: number): boolean {
-  return number === 2 || number >= superblock.firstInode
+  return number === extReservedInodes.root || number >= superblock.firstInode
 }

@@ -1,8 +1,9 @@
-import { latin1Text } from '../../../bytes/fast.js'
+import { equalBytes } from '../../../bytes/fast.js'
+import { sortByBytes } from '../../../bytes/sort-by-bytes.js'
 import { type ExtInode, extInodeFlags, hasBit } from '../../../formats/ext/index.js'
 import type { ExtFileSystem, ExtName } from '../ext-file-system.js'
-import { damagedExt } from '../findings.js'
-import { joinExtPath } from '../walk-directories.js'
+import { pathOfWay, WaitingDirectories } from '../waiting-directories.js'
+import { type ExtEntry, joinExtPath } from '../walk-directories.js'
 
 /** A file of the file system with a path. */
 export interface ExtFile {
@@ -20,43 +21,53 @@ const batchSize = 1024
  * Memory follows the directories that wait for their turn, and the names of the largest one.
  *
  * @param onRepeated  is called where a directory has a name again; only the first of them comes
- * @throws            UmlcowError FS_DAMAGED when a directory has two names, so that a walk would not end
+ * @throws            UmlcowError FS_DAMAGED when a directory below a top has two names, so that a walk would not
+ *                    end, or a path of more than 65,279 bytes
  */
 export async function* walkExtFiles(
   files: ExtFileSystem,
   tops: readonly ExtFile[],
   onRepeated: (path: Uint8Array) => void,
 ): AsyncGenerator<ExtFile[]> {
-  const seen = new Set<number>()
-  /** The next one last. */
-  const waiting = [...tops].reverse()
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    yield [next]
-    const { path, inode } = next
-    if (inode.type !== 'directory') continue
-    if (seen.has(inode.number)) throw damagedExt(`the directory at inode ${inode.number} has two names`)
-    seen.add(inode.number)
-    if (hasBit(inode.flags, extInodeFlags.encrypted)) continue
-    const names = await sortedNames(files, inode, (name) => onRepeated(joinExtPath(path, name)))
-    const directories: ExtFile[] = []
-    for (let i = 0; i < names.length; i += batchSize) {
-      yield await filesOf(files, path, names.slice(i, i + batchSize), directories)
-    }
-    for (let i = directories.length - 1; i >= 0; i--) waiting.push(directories[i]!)
+  for (const top of tops) {
+    yield [top]
+    if (top.inode.type === 'directory') yield* filesBelow(files, top, onRepeated)
   }
 }
 
+async function* filesBelow(
+  files: ExtFileSystem,
+  top: ExtFile,
+  onRepeated: (path: Uint8Array) => void,
+): AsyncGenerator<ExtFile[]> {
+  const waiting = new WaitingDirectories(top.inode, top.path)
+  for (let next = waiting.next(); next !== undefined; next = waiting.next()) {
+    const { directory, way } = next
+    const path = pathOfWay(way)
+    if (directory !== top.inode) yield [{ path, inode: directory }]
+    if (hasBit(directory.flags, extInodeFlags.encrypted)) continue
+    const names = await sortedNames(files, directory, (name) => onRepeated(joinExtPath(path, name)))
+    const directories: ExtEntry[] = []
+    for (let i = 0; i < names.length; i += batchSize) {
+      yield await filesOf(files, path, names.slice(i, i + batchSize), directories)
+    }
+    waiting.takeAll(directories, way)
+  }
+}
+
+/** Find the files of some names. Those that are directories go to a list of their own. */
 async function filesOf(
   files: ExtFileSystem,
   above: Uint8Array,
   names: readonly ExtName[],
-  directories: ExtFile[],
+  directories: ExtEntry[],
 ): Promise<ExtFile[]> {
   const inodes = await files.inodesOf(names.map(({ inode }) => inode))
   const found: ExtFile[] = []
   for (const [i, inode] of inodes.entries()) {
-    const list = inode.type === 'directory' ? directories : found
-    list.push({ path: joinExtPath(above, names[i]!.name), inode })
+    const { name } = names[i]!
+    if (inode.type === 'directory') directories.push({ name, inode })
+    else found.push({ path: joinExtPath(above, name), inode })
   }
   return found
 }
@@ -66,16 +77,12 @@ async function sortedNames(
   directory: ExtInode,
   onRepeated: (name: Uint8Array) => void,
 ): Promise<ExtName[]> {
-  const keyed: { readonly key: string; readonly name: ExtName }[] = []
-  for await (const batch of files.entries(directory)) {
-    // Text of one character for each byte sorts as the bytes do, and much faster.
-    for (const name of batch) keyed.push({ key: latin1Text(name.name), name })
-  }
-  keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  const names: ExtName[] = []
-  for (const [i, { key, name }] of keyed.entries()) {
-    if (key === keyed[i - 1]?.key) onRepeated(name.name)
-    else names.push(name)
-  }
-  return names
+  const all: ExtName[] = []
+  for await (const batch of files.entries(directory)) for (const name of batch) all.push(name)
+  const sorted = sortByBytes(all, ({ name }) => name)
+  return sorted.filter(({ name }, i) => {
+    const isRepeated = i > 0 && equalBytes(name, sorted[i - 1]!.name)
+    if (isRepeated) onRepeated(name)
+    return !isRepeated
+  })
 }
