@@ -24,18 +24,15 @@ export interface LogContents {
 interface OpenTransaction {
   blocks: number[]
   /** A checksum of a descriptor or of revokes is wrong. */
-  isSuspicious: boolean
+  hasWrongBlock: boolean
   /** Checksum of descriptors and data, version 1. */
   checksum: number
 }
 
-const emptyTransaction = (): OpenTransaction => ({ blocks: [], isSuspicious: false, checksum: crcStart })
+const emptyTransaction = (): OpenTransaction => ({ blocks: [], hasWrongBlock: false, checksum: crcStart })
 
 /**
- * Find how many transactions of the log are whole.
- *
- * As in Linux: a commit with a wrong checksum is damage, unless it is older than the one before it. Then it is left
- * over from an earlier turn around the log, which ends here.
+ * Find how many transactions of the log are whole. It ends before the first one with a wrong checksum.
  *
  * @throws UmlcowError FS_DAMAGED when a transaction is damaged, unless damage is reported: then the log ends before it
  */
@@ -53,10 +50,11 @@ export async function scanLog(journal: Journal, findings: ExtFindings): Promise<
       continue
     }
     const time = journalCommitTime(block.bytes)
-    if (open.isSuspicious || !isJournalCommitRight(superblock, block.bytes, open.checksum)) {
-      const mayBeInterrupted = !open.isSuspicious && superblock.isAsynchronous
-      const isDamage = time >= lastTime && !(mayBeInterrupted && (await wasInterrupted(journal, transactionCount)))
-      if (isDamage) findings.damage('journal', `transaction ${block.sequence} of the journal is damaged`)
+    if (open.hasWrongBlock || !isJournalCommitRight(superblock, block.bytes, open.checksum)) {
+      const isOlder = time < lastTime
+      if (await isDamage(journal, { isOlder, hasWrongBlock: open.hasWrongBlock, index: transactionCount })) {
+        findings.damage('journal', `transaction ${block.sequence} of the journal is damaged`)
+      }
       break
     }
     for (const target of open.blocks) targets.add(target)
@@ -67,19 +65,34 @@ export async function scanLog(journal: Journal, findings: ExtFindings): Promise<
   return { transactionCount, targets }
 }
 
-/**
- * True when an asynchronous commit seems to be on the disk without its data. With version 1 of the checksums, another
- * commit after it shows that this is damage.
- */
-async function wasInterrupted(journal: Journal, index: number): Promise<boolean> {
-  if (journal.superblock.checksumVersion !== 1) return true
-  for await (const block of walkLog(journal)) if (block.kind === 'commit' && block.index > index) return false
-  return true
+interface WrongTransaction {
+  /** Its commit is older than the one before it. */
+  readonly isOlder: boolean
+  readonly hasWrongBlock: boolean
+  readonly index: number
+}
+
+// Why a checksum of a transaction is wrong.  Source: Linux fs/jbd2/recovery.c, do_one_pass
+// commit        wrong                    commits        because
+// older         any                      any            it is left over from an earlier turn around the log
+// not older     descriptor or revokes    any            it is damaged
+// not older     commit only              in order       it is damaged
+// not older     commit only              asynchronous   the commit was on the disk before its data; checksums of version 1:
+//                                                       it is damaged if another commit follows
+async function isDamage(journal: Journal, { isOlder, hasWrongBlock, index }: WrongTransaction): Promise<boolean> {
+  if (isOlder) return false
+  if (hasWrongBlock || !journal.superblock.isAsynchronous) return true
+  return journal.superblock.checksumVersion === 1 && (await hasCommitAfter(journal, index))
+}
+
+async function hasCommitAfter(journal: Journal, index: number): Promise<boolean> {
+  for await (const block of walkLog(journal)) if (block.kind === 'commit' && block.index > index) return true
+  return false
 }
 
 async function addBlock(journal: Journal, open: OpenTransaction, block: LogBlock): Promise<void> {
   const { kind, bytes, tags, dataAt } = block
-  if (!isJournalBlockRight(journal.superblock, bytes)) open.isSuspicious = true
+  if (!isJournalBlockRight(journal.superblock, bytes)) open.hasWrongBlock = true
   for (const tag of tags) open.blocks.push(tag.block)
   if (journal.superblock.checksumVersion !== 1 || kind !== 'descriptor') return
   open.checksum = transactionChecksum(open.checksum, bytes)
