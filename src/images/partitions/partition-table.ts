@@ -32,7 +32,7 @@ export interface PartitionTable {
 }
 
 /** Partitions that umlcow lists, as many as Linux does. */
-export const mostPartitions = 256
+const mostPartitions = 256
 
 /** Collects what a table says, and what is wrong with it. */
 export class TableDraft {

@@ -8,7 +8,7 @@ import type { Owner } from '../../trees/host/tree-facts.js'
 import { canSet } from '../../trees/kinds/directory/new-attributes.js'
 
 /** What an extracted file lacks. */
-export const lossKinds = ['devices', 'owners', 'modes', 'attributes'] as const
+const lossKinds = ['devices', 'owners', 'modes', 'attributes'] as const
 
 export type LossKind = (typeof lossKinds)[number]
 

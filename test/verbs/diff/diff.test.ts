@@ -13,7 +13,8 @@ import {
   openMemoryStore,
   openRawImage,
 } from '../../../src/index.js'
-import { patchOf, unifiedText } from '../../../src/verbs/diff/patch.js'
+import { patchOf } from '../../../src/verbs/diff/patch.js'
+import { unifiedText } from '../../../src/verbs/diff/unified-text.js'
 import { HandExt } from '../../support/ext-by-hand.js'
 import { temporaryDirectory } from '../../support/paths.js'
 

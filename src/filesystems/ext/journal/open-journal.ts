@@ -13,7 +13,7 @@ import { readInodes } from '../inode-table.js'
 import { mapFile } from '../map/map-file.js'
 import type { ExtVolume } from '../volume.js'
 
-/** A journal of one piece is the rule. Memory follows the number of pieces. */
+/** Most journals are one piece. Memory follows the number of pieces. */
 const maxPieces = 2 ** 16
 
 /** The journal of a file system. */

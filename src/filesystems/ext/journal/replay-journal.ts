@@ -83,5 +83,5 @@ async function assertNoFastCommits({ superblock, block }: Journal, transactionCo
   const first = endBlock + 1
   if (!hasFastCommits || first >= blockCount) return
   if (parseFastCommitHead(await block(first)) !== (sequence + transactionCount) % 2 ** 32) return
-  throw journalUnsupported('the journal of the file system ends in fast commits (fast_commit)')
+  throw journalUnsupported('fast commits follow the journal of the file system (fast_commit)')
 }

@@ -124,7 +124,7 @@ class FileSystemSource implements ImageSource {
   }
 
   async *items({ onAdvance, content }: ItemsOptions = {}): AsyncGenerator<SourceItem> {
-    // The survey has told what is left out, or the caller wants no survey.
+    // The survey reports what is left out, unless the caller wants no survey.
     for await (const item of this.walk({ content, onRead: onAdvance }, 'reading')) {
       yield { entry: item.entry, content: item.content, identity: null, hostType: hostTypeOf(item) }
       onAdvance?.(1)
