@@ -85,14 +85,15 @@ async function choose(image: Image, { table, fileSystem }: ImageContents): Promi
   )
   if (one !== undefined && others.length === 0) return one.partition
   const details = { partitions: candidates.map(({ partition }) => partition?.number ?? 0) }
-  const list = candidates.map(shownCandidate).join(', ')
   if (one === undefined) {
     assertWhole(table)
+    const list = candidates.map(shownCandidate).join(', ')
     throw new UmlcowError('FS_UNKNOWN', `no partition holds ext2, ext3 or ext4: ${list || 'there is none'}`, {
       details,
     })
   }
-  throw new UmlcowError('PARTITION_MISSING', `several file systems are in the image: ${list}`, {
+  const list = [one, ...others].map(shownCandidate).join(', ')
+  throw new UmlcowError('PARTITION_MISSING', `umlcow can read several file systems of the image: ${list}`, {
     details,
     hint: howToChoose,
   })

@@ -57,7 +57,7 @@ describe('findFileSystem', () => {
       diskWith(ext(), xfs, ext('r\x1bt')),
       null,
       'PARTITION_MISSING',
-      'several file systems are in the image: 1: ext4 "p0", 2: xfs "p1", 3: ext4 "p2" label "r\\x1bt"',
+      'umlcow can read several file systems of the image: 1: ext4 "p0", 3: ext4 "p2" label "r\\x1bt"',
     ],
     ['no such partition', diskWith(ext()), 2, 'PARTITION_MISSING', 'the image has no partition 2: it has 1'],
     ['no table', ext(), 1, 'PARTITION_MISSING', 'the image has no partition 1: it has no partition table'],
@@ -106,7 +106,7 @@ describe('findFileSystem', () => {
     writeBootRecord(both, 0, [{ type: 0x83, start: 512, count: 512 }])
     await expect(findFileSystem(imageOf(both))).rejects.toMatchObject({
       code: 'PARTITION_MISSING',
-      message: 'several file systems are in the image: 0 (the whole image): ext4, 1: ext4',
+      message: 'umlcow can read several file systems of the image: 0 (the whole image): ext4, 1: ext4',
       hint: 'choose one: "--partition N" or "IMAGE@N"',
     })
   })

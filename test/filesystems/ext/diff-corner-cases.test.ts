@@ -96,3 +96,22 @@ test('a file that was deleted while open is deleted, and its blocks are still fi
   expect(lines).toEqual(['deleted /open  '])
   expect(classes.fileData).toBe(1024)
 })
+
+test('a file whose other name was given to a new file has fewer links', async () => {
+  const linkCountAt = 26
+  const { lines } = await diffOf(
+    (hand) => {
+      for (const name of ['kept', 'other']) hand.file(name, 12, {})
+      hand.record(12).writeUInt16LE(2, linkCountAt)
+    },
+    (hand) => {
+      hand.record(12).writeUInt16LE(1, linkCountAt)
+      hand.inode(13, {})
+      hand.directory(20, [
+        ['kept', 12],
+        ['other', 13],
+      ])
+    },
+  )
+  expect(lines.some((line) => line.startsWith('metadata /kept links'))).toBe(true)
+})

@@ -90,7 +90,10 @@ async function fileChange(
   { number, old, now }: InodePair,
 ): Promise<ExtFileChange> {
   const implied: ExtField[] = busy.has(number) ? ['mtime', 'links', 'ctime'] : []
-  if (changes.gainedBy(number).length + changes.lostBy(number).length > 0) implied.push('links')
+  const [gained, lost] = [changes.gainedBy(number), changes.lostBy(number)]
+  // A lost name that another file has now is a change of that file: it does not show what this one lost.
+  const isHidden = lost.length > gained.length && lost.some((name) => name.now !== null)
+  if (gained.length + lost.length > 0 && !isHidden) implied.push('links')
   return compareFiles(comparison, old!, now!, { options, implied })
 }
 
