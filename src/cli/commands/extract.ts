@@ -21,7 +21,8 @@ const description =
   'Copy files of an image, and all that lies below them, to a directory. IMAGE is a raw image, an overlay or a qcow2 ' +
   'image with an ext2, ext3 or ext4 file system. Each PATH gets its last name in DIR; the name must be free. Without ' +
   'PATH, the whole file system becomes DIR, which must be new or empty. All of this appears complete, or nothing. The ' +
-  'work directory .umlcow-new-NAME is beside what it makes: without PATH, beside DIR. Holes stay. Root gives the files their owners, modes and attributes, and makes ' +
+  'work directory .umlcow-new-NAME is beside what it makes: without PATH, beside DIR. Holes stay. Root gives the ' +
+  'files their owners, modes and attributes, and makes ' +
   'devices; other users get what they can make, and the rest is reported. With --to, the files go into an archive or ' +
   'a manifest that has all of this.'
 
