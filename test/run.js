@@ -21,6 +21,7 @@ const debianPackages = [
   'cpio',
   'dosfstools',
   'e2fsprogs',
+  'eatmydata',
   'fakeroot',
   'fdisk',
   'file',

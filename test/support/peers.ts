@@ -39,6 +39,7 @@ export const peers = {
   '/usr/sbin/mkswap': 'util-linux',
   '/usr/sbin/blkid': 'util-linux',
   '/usr/sbin/sfdisk': 'fdisk',
+  '/usr/bin/eatmydata': 'eatmydata',
   '/usr/bin/getfattr': 'attr',
   '/usr/bin/setfattr': 'attr',
   '/usr/bin/setfacl': 'acl',

@@ -77,11 +77,12 @@ export function configureLs(command: Command, context: CliContext, finish: Finis
       '  umlcow ls -R --type f --newer 2026-01-31 cow.node0 /home\n' +
       '\nExit status: 0 done, 1 a path does not exist, or the file system is damaged, 63 no ext file system.',
   )
-  command.action(async (image: string, paths: string[], given: Flags) => {
-    const flags = { ...given, long: given.long === true || given.numericUidGid === true }
+  command.action(async (image: string, paths: string[], flags: Flags) => {
     refuseForeign(flags)
     const leftOut = new LeftOut(context)
-    const options = { ...listOptions(paths, flags), onLeftOut: leftOut.onLeftOut, signal: context.signal }
+    // One JSON document: the listing of all paths, or the error.
+    const onLeftOut = wantsJson(flags) ? undefined : leftOut.onLeftOut
+    const options = { ...listOptions(paths, flags), onLeftOut, signal: context.signal }
     const listing = await listFiles(image, options)
     try {
       await print(context, listing, paths.length, flags)
@@ -101,9 +102,13 @@ function typeOption(): Option {
   }).argParser(typeArgument)
 }
 
+function isLong({ long, numericUidGid }: Flags): boolean {
+  return long === true || numericUidGid === true
+}
+
 /** @throws UmlcowError USAGE for options that mean nothing together */
 function refuseForeign(flags: Flags): void {
-  const foreign = wantsJson(flags) ? '--json' : flags.long ? '--long' : flags.inode ? '--inode' : null
+  const foreign = wantsJson(flags) ? '--json' : isLong(flags) ? '--long' : flags.inode ? '--inode' : null
   if (flags.null && foreign !== null) {
     throw new UmlcowError('USAGE', `--null prints paths only: it does not support ${foreign}`)
   }
@@ -118,7 +123,7 @@ function listOptions(paths: readonly string[], flags: Flags): ListFilesOptions {
     paths: paths.length === 0 ? undefined : paths,
     recursive: flags.recursive,
     directoriesAsFiles: flags.directory,
-    details: flags.long || wantsJson(flags),
+    details: isLong(flags) || wantsJson(flags),
     ownerNames: flags.names,
     hidden: flags.all ? 'all' : flags.almostAll ? 'almost-all' : 'none',
     sort: flags.sortSize ? 'size' : flags.sortTime ? 'time' : 'name',
@@ -139,7 +144,7 @@ function styleOf({ ownerNames }: FileListing, flags: Flags): ListStyle {
   const { color = 'auto' } = flags
   const isColoured = color === 'always' || (color === 'auto' && !process.env['NO_COLOR'] && tty.isatty(1))
   return {
-    isLong: flags.long === true,
+    isLong: isLong(flags),
     showsInodes: flags.inode === true,
     isHuman: flags.humanReadable === true,
     time: timeWriter(flags.timeStyle ?? 'locale', systemClock.now() / 1000),

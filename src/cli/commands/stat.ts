@@ -34,7 +34,8 @@ export function configureStat(command: Command, context: CliContext, finish: Fin
       followLinks: flags.dereference,
       ownerNames: flags.names,
       onEnd: (findings) => warnOfDamage(context, findings),
-      onLeftOut: leftOut.onLeftOut,
+      // One JSON document: the facts of all paths, or the error.
+      onLeftOut: wantsJson(flags) ? undefined : leftOut.onLeftOut,
       signal: context.signal,
     })
     await printPieces(context, wantsJson(flags) ? statJson(statuses) : statText(statuses))
