@@ -103,7 +103,7 @@ describe.runIf(isDeep && havePeers('/usr/bin/linux.uml', '/usr/sbin/e2fsck', '/u
       await expectSameReplay(image)
     })
 
-    test.each(guestMounts)('$name: orphans are told, and files are right', async (mount) => {
+    test.each(guestMounts)('$name: lists orphans, and reads all files', async (mount) => {
       const image = path.join(temporaryDirectory(), 'image')
       dirtyByGuest(image, mount, { hasOrphan: true })
       const files = await expectSameReplay(image)

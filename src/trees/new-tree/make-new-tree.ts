@@ -1,41 +1,15 @@
 import { printablePath } from '../../bytes/escape.js'
-import { hasCode, throwIfAborted, UmlcowError } from '../../errors.js'
-import { type HostFiles, type HostPath, localHostFiles } from '../../machine/host-files.js'
-import type { HostUser } from '../../machine/host-user.js'
+import { throwIfAborted, UmlcowError } from '../../errors.js'
+import { type HostPath, localHostFiles } from '../../machine/host-files.js'
 import { baseName, directoryName, joinPath, pathBytes } from '../../machine/path-bytes.js'
 import { refuseWithoutLocks } from '../../machine/platform.js'
-import type { HeldDirectory } from '../host/new-tree-file.js'
-import type { TreeFacts } from '../host/tree-facts.js'
-import { type TreeHost, treeHostOf } from '../host/tree-host.js'
+import { treeHostOf } from '../host/tree-host.js'
 import type { TreeReader } from '../host/tree-reader.js'
-import type { TreeWriter } from '../host/tree-writer.js'
 import { inTree } from '../tree-path.js'
 import { walkTree } from '../walk/walk-tree.js'
 import type { NewTree, NewTreeOptions } from './new-tree.js'
-import {
-  guardNewNames,
-  type PlacedName,
-  placeNewName,
-  placeNewTree,
-  removeNewTree,
-  takeBackNames,
-} from './place-new-tree.js'
-
-// A new tree is built in a work directory that no other user can enter, beside its final place:
-//   .umlcow-new-NAME/tree    the tree
-//   .umlcow-new-NAME/draft   a node, before it gets its name
-//   .umlcow-new-NAME/attributes   extended attributes, for the program that sets them
-// The name is the same for every run, so that the next run finds what a killed run left.
-const workPrefix = '.umlcow-new-'
-/** Bytes of the final name that go into the name of the work directory; the system takes names of 255. */
-const longestPart = 200
-const namesInWork = ['tree', 'draft', 'draft-socket', 'attributes']
-
-/** Get the path of the work directory for a new tree. */
-export function newTreeWork(directory: HostPath): Buffer {
-  const name = Buffer.concat([Buffer.from(workPrefix), baseName(directory).subarray(0, longestPart)])
-  return joinPath(directoryName(directory), name)
-}
+import { guardNewNames, type PlacedName, placeNewName, placeNewTree, takeBackNames } from './place-new-tree.js'
+import { emptyWork, lockWork, newTreeWork, removeWork, takeWork, withPlaceOfWork } from './work-directory.js'
 
 /**
  * Check that a new tree can get this name.
@@ -142,7 +116,7 @@ async function makeInWork<T>(
   try {
     const lock = await lockWork(options.files ?? localHostFiles, host.reader, work, held)
     try {
-      if (empty(host, held)) warnings.push('removed what an earlier run left')
+      if (emptyWork(host, held)) warnings.push('removed what an earlier run left')
       const tree: NewTree = {
         ...host,
         top: joinPath(held.path, 'tree'),
@@ -158,9 +132,9 @@ async function makeInWork<T>(
         place(tree)
         return { result, warnings }
       } catch (error) {
-        throw withPlace(error, held, work)
+        throw withPlaceOfWork(error, held, work)
       } finally {
-        empty(host, held)
+        emptyWork(host, held)
         removeWork(host.writer, work)
         if (!options.noSync) host.writer.syncFile(directoryName(directory))
       }
@@ -169,72 +143,6 @@ async function makeInWork<T>(
     }
   } finally {
     held.close()
-  }
-}
-
-/** Make the work directory, or take the one that a killed run left. No other user may have been in it. */
-function takeWork({ reader, writer }: TreeHost, work: Buffer): HeldDirectory {
-  const user = reader.user()
-  try {
-    writer.makeDirectory(work, 0o700)
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error
-  }
-  const held = isOurs(reader.lstat(work), user) ? writer.holdDirectory(work) : null
-  // Check again through the open directory: another user may have put a directory in its place.
-  const facts = held === null ? null : reader.lstat(joinPath(held.path, '.'))
-  if (held !== null && facts !== null && isOurs(facts, user) && hasOnlyOurs(reader, held)) {
-    // A directory above with the setgid bit passes on its group and the bit.
-    writer.setOwner(joinPath(held.path, '.'), { uid: facts.uid, gid: user.gid })
-    writer.setMode(joinPath(held.path, '.'), 0o700)
-    return held
-  }
-  held?.close()
-  throw new UmlcowError('TARGET_EXISTS', `${printablePath(work)}: exists, but is not a work directory of this user`, {
-    hint: 'umlcow needs this name for its work: move the file or directory away',
-  })
-}
-
-function isOurs({ type, uid, mode }: TreeFacts, user: HostUser): boolean {
-  return type === 'directory' && uid === user.uid && (mode & 0o077) === 0
-}
-
-function hasOnlyOurs(reader: TreeReader, { path }: HeldDirectory): boolean {
-  return [...reader.children(path)].every(({ name }) => namesInWork.includes(name.toString('latin1')))
-}
-
-async function lockWork(hostFiles: HostFiles, reader: TreeReader, work: Buffer, held: HeldDirectory) {
-  const { device, inode } = reader.lstat(joinPath(held.path, '.'))
-  const lock = await hostFiles.lock(`umlcow new tree ${device}:${inode}`)
-  // The run that had the lock may just have ended and removed the directory.
-  if (lock !== null && reader.lstatOrNull(work)?.inode === inode) return lock
-  await lock?.release()
-  throw new UmlcowError('IN_USE', `${printablePath(work)}: another umlcow is at work on it`)
-}
-
-/** Put the name of the work directory into an error: users cannot know the number of a descriptor. */
-function withPlace(error: unknown, { path }: HeldDirectory, work: Buffer): unknown {
-  const start = printablePath(path)
-  if (!(error instanceof UmlcowError) || !error.message.startsWith(`${start}/`)) return error
-  const { code, details, hint, message } = error
-  return new UmlcowError(code, `${printablePath(work)}${message.slice(start.length)}`, { details, hint, cause: error })
-}
-
-/** Empty the work directory. @returns whether it held anything */
-function empty(host: TreeHost, held: HeldDirectory): boolean {
-  const found = namesInWork
-    .map((name) => joinPath(held.path, name))
-    .filter((path) => host.reader.lstatOrNull(path) !== null)
-  for (const path of found) removeNewTree(host, path)
-  return found.length > 0
-}
-
-function removeWork(writer: TreeWriter, work: Buffer): void {
-  try {
-    writer.removeDirectory(work)
-  } catch (error) {
-    // Another process moved or filled it. Nothing in it is umlcow's.
-    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ENOTEMPTY')) throw error
   }
 }
 

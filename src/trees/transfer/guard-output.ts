@@ -10,7 +10,7 @@ import { inspectTarget, type NewFileTarget } from '../../machine/write-new-file.
 import { guardTarget, refuseSameFile, targetFacts } from '../../overlays/guard-target.js'
 import type { TreeReader } from '../host/tree-reader.js'
 import { streamKinds } from '../kinds/table.js'
-import { newTreeWork } from '../new-tree/make-new-tree.js'
+import { newTreeWork } from '../new-tree/work-directory.js'
 import type { SurveyOptions, TreeSource } from '../source/tree-source.js'
 import { isSameInode } from '../walk/walk-open-directories.js'
 import type { ExportOptions } from './export-options.js'

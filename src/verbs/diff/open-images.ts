@@ -89,7 +89,7 @@ function rangeOf({ start, length }: Extent): ByteRange {
   return { start, end: start + length }
 }
 
-/** List what is not known to be zeros in both images. Ranges may overlap. */
+/** List the bytes where at least one image may hold data. Ranges may overlap. */
 async function* dataOfEither(
   files: HostFiles,
   old: FileImage,

@@ -49,7 +49,7 @@ describe('a master boot record', () => {
     ])
   })
 
-  test('is told from other sectors', async () => {
+  test('is not seen in sectors of other kinds', async () => {
     const disk = Buffer.alloc(4096)
     expect(await tableOf(disk)).toBeNull()
     expect(await tableOf(Buffer.alloc(100))).toBeNull()

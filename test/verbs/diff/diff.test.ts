@@ -60,7 +60,7 @@ describe('an overlay that the kernel wrote', () => {
     })
     await diff.close()
 
-    // Two images, of which neither knows the other.
+    // Two images that do not name each other.
     await merge(cow, merged, { backing, noSync: true })
     const other = await diffFiles(merged, { old: backing })
     expect(other).toMatchObject({ kind: 'same', changes: diff.changes, classes: diff.classes, notes: [] })

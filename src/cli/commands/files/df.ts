@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { fileSystemUsage } from '../../verbs/files/file-system-usage.js'
-import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
-import { exitStatus } from '../exit-status.js'
-import { usageDocument, usageText } from '../listing/usage.js'
-import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
+import { fileSystemUsage } from '../../../verbs/files/file-system-usage.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../../context.js'
+import { exitStatus } from '../../exit-status.js'
+import { usageDocument, usageText } from '../../listing/usage.js'
+import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../../options.js'
 
 interface Flags extends CommonFlags, FileSystemFlags {
   readonly humanReadable?: boolean

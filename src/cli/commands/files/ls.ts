@@ -1,24 +1,30 @@
 import tty from 'node:tty'
 import { type Command, Option } from 'commander'
-import { escapeJson, printablePath } from '../../bytes/escape.js'
-import { UmlcowError } from '../../errors.js'
-import type { EntryType } from '../../formats/manifest/index.js'
-import { systemClock } from '../../machine/clock.js'
-import { joinPath } from '../../machine/path-bytes.js'
-import type { ListedDirectory, ListedFile } from '../../verbs/files/list-directories.js'
-import { type FileListing, type ListFilesOptions, listFiles } from '../../verbs/files/list-files.js'
-import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
-import { LeftOut } from '../left-out.js'
-import { painterOf } from '../listing/colours.js'
-import { warnOfDamage } from '../listing/findings.js'
-import { inodeKeys } from '../listing/inode-keys.js'
-import { nameKeys } from '../listing/json-names.js'
-import { type ListStyle, listLines, totalLine } from '../listing/long-columns.js'
-import { type Newer, newerArgument } from '../listing/newer-argument.js'
-import { type TimeStyle, timeStyles, timeWriter } from '../listing/time-style.js'
-import { typeArgument, typeLetters } from '../listing/type-argument.js'
-import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags, RichOption } from '../options.js'
-import { pieceLength, printPieces } from '../print-pieces.js'
+import { escapeJson, printablePath } from '../../../bytes/escape.js'
+import { UmlcowError } from '../../../errors.js'
+import type { EntryType } from '../../../formats/manifest/index.js'
+import { systemClock } from '../../../machine/clock.js'
+import { joinPath } from '../../../machine/path-bytes.js'
+import type { ListedDirectory, ListedFile } from '../../../verbs/files/list-directories.js'
+import { type FileListing, type ListFilesOptions, listFiles } from '../../../verbs/files/list-files.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../../context.js'
+import { LeftOut } from '../../left-out.js'
+import { painterOf } from '../../listing/colours.js'
+import { warnOfDamage } from '../../listing/findings.js'
+import { inodeKeys } from '../../listing/inode-keys.js'
+import { nameKeys } from '../../listing/json-names.js'
+import { type ListStyle, listLines, totalLine } from '../../listing/long-columns.js'
+import { type Newer, newerArgument } from '../../listing/newer-argument.js'
+import { type TimeStyle, timeStyles, timeWriter } from '../../listing/time-style.js'
+import { typeArgument, typeLetters } from '../../listing/type-argument.js'
+import {
+  addFileSystemOptions,
+  addJsonOptions,
+  type FileSystemFlags,
+  fileSystemFlags,
+  RichOption,
+} from '../../options.js'
+import { pieceLength, printPieces } from '../../print-pieces.js'
 
 interface Flags extends CommonFlags, FileSystemFlags {
   readonly long?: boolean

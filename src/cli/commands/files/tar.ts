@@ -1,23 +1,23 @@
 import type { Command } from 'commander'
-import { printablePath } from '../../bytes/escape.js'
-import { formatSize } from '../../bytes/size-text.js'
-import { hasCode, UmlcowError } from '../../errors.js'
-import { standardOutput } from '../../machine/stores/standard-output.js'
-import { imageForceWords } from '../../trees/kinds/image/source.js'
-import { streamKinds } from '../../trees/kinds/table.js'
-import type { ExportResult } from '../../trees/transfer/export-options.js'
-import { archiveFiles, type ImageArchive } from '../../verbs/extract/archive-files.js'
-import { type CliContext, type CommonFlags, type Finish, ReaderGone, wantsJson } from '../context.js'
-import { exitStatus } from '../exit-status.js'
+import { printablePath } from '../../../bytes/escape.js'
+import { formatSize } from '../../../bytes/size-text.js'
+import { hasCode, UmlcowError } from '../../../errors.js'
+import { standardOutput } from '../../../machine/stores/standard-output.js'
+import { imageForceWords } from '../../../trees/kinds/image/source.js'
+import { streamKinds } from '../../../trees/kinds/table.js'
+import type { ExportResult } from '../../../trees/transfer/export-options.js'
+import { archiveFiles, type ImageArchive } from '../../../verbs/extract/archive-files.js'
+import { type CliContext, type CommonFlags, type Finish, ReaderGone, wantsJson } from '../../context.js'
+import { exitStatus } from '../../exit-status.js'
 import {
   addFileSystemOptions,
   addJsonOptions,
   addProgressOptions,
   type FileSystemFlags,
   fileSystemFlags,
-} from '../options.js'
-import { withProgress } from '../progress.js'
-import { jsonPath } from '../reports/backing.js'
+} from '../../options.js'
+import { withProgress } from '../../progress.js'
+import { jsonPath } from '../../reports/backing.js'
 
 /** The flags of verbs that write an archive of files of an image. */
 export interface ArchiveFlags extends CommonFlags, FileSystemFlags {

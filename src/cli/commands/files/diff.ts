@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
-import { concatBytes, latin1Bytes } from '../../bytes/fast.js'
-import { hasCode, UmlcowError } from '../../errors.js'
-import type { ComparedRange } from '../../images/compare-ranges.js'
-import { type DiffOptions, diffFiles, diffRanges, type FileDiff } from '../../verbs/diff/index.js'
-import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
-import { exitStatus } from '../exit-status.js'
-import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
-import { printPieces } from '../print-pieces.js'
+import { concatBytes, latin1Bytes } from '../../../bytes/fast.js'
+import { hasCode, UmlcowError } from '../../../errors.js'
+import type { ComparedRange } from '../../../images/compare-ranges.js'
+import { type DiffOptions, diffFiles, diffRanges, type FileDiff } from '../../../verbs/diff/index.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../../context.js'
+import { exitStatus } from '../../exit-status.js'
+import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../../options.js'
+import { printPieces } from '../../print-pieces.js'
 import {
   changeLine,
   diffStatText,
@@ -15,7 +15,7 @@ import {
   patchHeading,
   rangeLines,
   rangesJson,
-} from '../reports/diff.js'
+} from '../../reports/diff.js'
 
 interface Flags extends CommonFlags, FileSystemFlags {
   readonly files?: boolean

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { statFiles } from '../../verbs/files/stat-files.js'
-import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../context.js'
-import { LeftOut } from '../left-out.js'
-import { warnOfDamage } from '../listing/findings.js'
-import { statJson, statText } from '../listing/status.js'
-import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
-import { printPieces } from '../print-pieces.js'
+import { statFiles } from '../../../verbs/files/stat-files.js'
+import { type CliContext, type CommonFlags, type Finish, wantsJson } from '../../context.js'
+import { LeftOut } from '../../left-out.js'
+import { warnOfDamage } from '../../listing/findings.js'
+import { statJson, statText } from '../../listing/status.js'
+import { addFileSystemOptions, addJsonOptions, type FileSystemFlags, fileSystemFlags } from '../../options.js'
+import { printPieces } from '../../print-pieces.js'
 
 interface Flags extends CommonFlags, FileSystemFlags {
   readonly dereference?: boolean

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { readFiles } from '../../verbs/files/read-files.js'
-import type { CliContext, Finish } from '../context.js'
-import { LeftOut } from '../left-out.js'
-import { warnOfDamage } from '../listing/findings.js'
-import { addFileSystemOptions, type FileSystemFlags, fileSystemFlags } from '../options.js'
+import { readFiles } from '../../../verbs/files/read-files.js'
+import type { CliContext, Finish } from '../../context.js'
+import { LeftOut } from '../../left-out.js'
+import { warnOfDamage } from '../../listing/findings.js'
+import { addFileSystemOptions, type FileSystemFlags, fileSystemFlags } from '../../options.js'
 
 export function configureCat(command: Command, context: CliContext, finish: Finish): void {
   command
